@@ -1,0 +1,42 @@
+# The targets that people and CI call. Only Go and make are needed, but for e2e,
+# which needs root and installs what it needs.
+
+GO ?= go
+# The race detector needs cgo and a C compiler; without one the tests run without it.
+CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
+RACE := $(if $(CC_FOUND),-race,)
+BIN ?= bin
+
+.PHONY: all build test lint e2e bench demo demo-issuer clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+
+test:
+	$(GO) build ./...
+	$(GO) vet ./...
+	$(if $(RACE),CGO_ENABLED=1,CGO_ENABLED=0) $(GO) test $(RACE) ./...
+
+lint:
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+
+e2e:
+	testscripts/e2e/run
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+demo:
+	@CGO_ENABLED=0 $(GO) run ./shared/issuertest/demo demo
+
+demo-issuer:
+	@CGO_ENABLED=0 $(GO) run ./shared/issuertest/demo issuer
+
+clean:
+	rm -rf $(BIN)

@@ -1,0 +1,12 @@
+// xrd-token-helper gets tokens that XRootD accepts.
+package main
+
+import (
+	"os"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/helper"
+)
+
+func main() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(ecosystem.XRootD))) }

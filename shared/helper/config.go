@@ -1,0 +1,206 @@
+package helper
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+	"github.com/alecthomas/kong"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/token"
+)
+
+// config is config.toml: default flags, and issuers by name.
+type config struct {
+	path string
+	// Defaults are flags by their long names.
+	Defaults map[string]any `toml:"defaults"`
+	// Issuers are the named issuers.
+	Issuers map[string]issuerConfig `toml:"issuer"`
+}
+
+// issuerConfig is one [issuer.NAME] table.
+type issuerConfig struct {
+	URL               string   `toml:"url"`
+	ClientID          string   `toml:"client-id"`
+	AudienceParameter string   `toml:"audience-parameter"`
+	Scopes            []string `toml:"scopes"`
+	CAFile            string   `toml:"cafile"`
+}
+
+// defaultable are the flags that a configuration may set: those that hold for any
+// helper and any request.
+var defaultable = []string{"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "output", "no-prompt", "verbose", "quiet"}
+
+func loadConfig(env *cli.Env) (*config, error) {
+	dir := env.Getenv("XDG_CONFIG_HOME")
+	if dir == "" || !filepath.IsAbs(dir) {
+		home := env.Getenv("HOME")
+		if home == "" {
+			return &config{}, nil
+		}
+		dir = filepath.Join(home, ".config")
+	}
+	c := &config{path: filepath.Join(dir, "token-helpers", "config.toml")}
+	text, err := os.ReadFile(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, cli.Errorf(cli.Usage, "read the configuration: %w", err)
+	}
+	md, err := toml.Decode(string(text), c)
+	var pe toml.ParseError
+	if errors.As(err, &pe) {
+		return nil, cli.Errorf(cli.Usage, "%s:%d: %s", c.path, pe.Position.Line, pe.Message)
+	}
+	if err != nil {
+		return nil, cli.Errorf(cli.Usage, "%s: %w", c.path, err)
+	}
+	if keys := md.Undecoded(); len(keys) > 0 {
+		return nil, cli.Errorf(cli.Usage, "%s: unknown key %s", c.path, keys[0]).
+			Hint("it holds [defaults], and [issuer.NAME] with url, client-id, audience-parameter, scopes and cafile")
+	}
+	for name := range c.Defaults {
+		if !slices.Contains(defaultable, name) {
+			return nil, cli.Errorf(cli.Usage, "%s: unknown key defaults.%s", c.path, name).
+				Hint("defaults may hold %s", strings.Join(defaultable, ", "))
+		}
+	}
+	for name, i := range c.Issuers {
+		if i.URL == "" {
+			return nil, cli.Errorf(cli.Usage, "%s: issuer.%s has no url", c.path, name)
+		}
+		if !slices.Contains([]string{"", "audience", "resource", "both"}, i.AudienceParameter) {
+			return nil, cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter is audience, resource or both", c.path, name)
+		}
+	}
+	return c, nil
+}
+
+// issuer resolves --issuer: a URL, with the settings of the issuer configured for
+// it, or a configured name.
+func (c *config) issuer(urlOrName string) (issuerConfig, error) {
+	if strings.Contains(urlOrName, "://") {
+		for _, i := range c.Issuers {
+			if token.SameIssuer(i.URL, urlOrName) {
+				i.URL = urlOrName
+				return i, nil
+			}
+		}
+		return issuerConfig{URL: urlOrName}, nil
+	}
+	if i, ok := c.Issuers[urlOrName]; ok {
+		return i, nil
+	}
+	e := cli.Errorf(cli.Usage, "--issuer: %q is neither a URL nor the name of a configured issuer", urlOrName)
+	if c.path != "" {
+		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", pick(urlOrName), c.path)
+	}
+	return issuerConfig{}, e
+}
+
+func pick(name string) string {
+	if name == "" {
+		return "NAME"
+	}
+	return name
+}
+
+// resolver fills flags that are not on the command line: from TOKEN_HELPER_<FLAG>,
+// else from the configuration. kong's own variables would lose to a resolver, and
+// the environment must win over the configuration.
+type resolver struct {
+	env  *cli.Env
+	conf *config
+}
+
+func (resolver) Validate(*kong.Application) error { return nil }
+
+func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if flag.Name == "help" || flag.Name == "version" {
+		return nil, nil
+	}
+	name := "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
+	if v := r.env.Getenv(name); v != "" {
+		if flag.IsSlice() {
+			// One variable for a flag that repeats: a list separated by spaces.
+			var list []any
+			for _, f := range strings.Fields(v) {
+				list = append(list, f)
+			}
+			return list, nil
+		}
+		return v, nil
+	}
+	if v, ok := r.conf.Defaults[flag.Name]; ok {
+		return v, nil
+	}
+	return nil, nil
+}
+
+// readSecret reads a client's secret. Others must not be able to read the file.
+func readSecret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	fi, err := os.Stat(file)
+	if err != nil {
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
+	}
+	if fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s can be read by others", file).
+			Hint("chmod 600 %s", file)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
+	}
+	secret := strings.TrimSpace(string(b))
+	if secret == "" {
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s is empty", file)
+	}
+	return secret, nil
+}
+
+// loginCommand is the command line that makes the login which a get lacked: the
+// same flags, but for those that only get has.
+func loginCommand(program string, kctx *kong.Context) string {
+	known := map[string]bool{}
+	for _, n := range kctx.Model.Children {
+		if n.Name == "login" {
+			for _, group := range n.AllFlags(true) {
+				for _, f := range group {
+					known[f.Name] = true
+				}
+			}
+		}
+	}
+	argv := []string{program, "login"}
+	seen := map[string]bool{}
+	for _, p := range kctx.Path {
+		f := p.Flag
+		if f == nil || p.Resolved || !known[f.Name] || seen[f.Name] || f.Name == "verbose" || f.Name == "quiet" || f.Name == "min-lifetime" {
+			continue
+		}
+		seen[f.Name] = true
+		switch v := f.Target.Interface().(type) {
+		case bool:
+			argv = append(argv, "--"+f.Name)
+		case []string:
+			for _, s := range v {
+				argv = append(argv, "--"+f.Name, quote(s))
+			}
+		case string:
+			argv = append(argv, "--"+f.Name, quote(v))
+		case cli.Duration:
+			argv = append(argv, "--"+f.Name, v.String())
+		}
+	}
+	return strings.Join(argv, " ")
+}

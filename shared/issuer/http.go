@@ -1,0 +1,245 @@
+// Package issuer speaks with an OpenID issuer: discovery document, dynamic client
+// registration, device authorization, token requests and revocation.
+//
+// No secret leaves through it but to the endpoints that the issuer's discovery
+// document names, over https (plain http on loopback alone), and none through
+// errors or the trace: both carry addresses without queries, status codes, and
+// the issuer's own words with the secrets cut out.
+package issuer
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// maxBody is the most that is read of an answer, in bytes. Discovery documents
+// and token answers are a few kB.
+const maxBody = 1 << 20
+
+// gridCertificates is where grid sites keep the certificates of IGTF's CAs.
+const gridCertificates = "/etc/grid-security/certificates"
+
+// HTTPOptions say whom to trust and how long to wait.
+type HTTPOptions struct {
+	// CAFile and CAPath, where given, are all that is trusted. Without them it is
+	// the system's store (SSL_CERT_FILE, SSL_CERT_DIR) together with X509_CERT_DIR
+	// or /etc/grid-security/certificates.
+	CAFile, CAPath string
+	// Timeout bounds one exchange from dialling to the last byte.
+	Timeout   time.Duration
+	LookupEnv func(string) (string, bool)
+	// UserAgent names the program.
+	UserAgent string
+	// Trace, if set, is told of each exchange; it gets no secret.
+	Trace func(format string, a ...any)
+}
+
+// Client talks to issuers. It reads certificates and dials when it is first used.
+type Client struct {
+	opts HTTPOptions
+	once sync.Once
+	http *http.Client
+	err  error
+}
+
+// NewClient makes a Client and opens nothing.
+func NewClient(opts HTTPOptions) *Client { return &Client{opts: opts} }
+
+func (c *Client) client() (*http.Client, error) {
+	c.once.Do(func() {
+		var roots *x509.CertPool
+		if roots, c.err = c.roots(); c.err != nil {
+			return
+		}
+		base := &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: c.opts.Timeout}).DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    c.opts.Timeout,
+			ForceAttemptHTTP2:      true,
+			MaxResponseHeaderBytes: maxBody,
+		}
+		c.http = &http.Client{
+			Transport:     &transport{base: base, opts: c.opts},
+			Timeout:       c.opts.Timeout,
+			CheckRedirect: checkRedirect,
+		}
+	})
+	return c.http, c.err
+}
+
+// checkRedirect follows a redirect only where no secret can go astray: a GET, to
+// the same host, over https.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	switch {
+	case first.Method != http.MethodGet:
+		return fmt.Errorf("the issuer redirects this request to %s, which would carry secrets elsewhere", bare(req.URL))
+	case req.URL.Host != first.URL.Host:
+		return fmt.Errorf("the issuer redirects to another host, %s", bare(req.URL))
+	case req.URL.Scheme != first.URL.Scheme:
+		return fmt.Errorf("the issuer redirects to %s", bare(req.URL))
+	case len(via) > 5:
+		return errors.New("the issuer redirects in a circle")
+	}
+	return nil
+}
+
+func (c *Client) roots() (*x509.CertPool, error) {
+	if c.opts.CAFile != "" || c.opts.CAPath != "" {
+		pool := x509.NewCertPool()
+		if f := c.opts.CAFile; f != "" {
+			pem, err := os.ReadFile(f)
+			if err != nil {
+				return nil, &LocalError{fmt.Errorf("read the CA file: %w", err)}
+			}
+			if !pool.AppendCertsFromPEM(pem) {
+				return nil, &LocalError{fmt.Errorf("no PEM certificate in the CA file %s", f)}
+			}
+		}
+		if d := c.opts.CAPath; d != "" {
+			n, err := appendDir(pool, d)
+			if err != nil {
+				return nil, &LocalError{fmt.Errorf("read the CA folder: %w", err)}
+			}
+			if n == 0 {
+				return nil, &LocalError{fmt.Errorf("no certificate in the CA folder %s", d)}
+			}
+		}
+		return pool, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	dir := gridCertificates
+	if d, _ := c.opts.LookupEnv("X509_CERT_DIR"); d != "" {
+		dir = d
+	}
+	// What is not there or not readable is not trusted: the handshake says so.
+	_, _ = appendDir(pool, dir)
+	return pool, nil
+}
+
+// appendDir adds the CA certificates of a folder as OpenSSL and IGTF lay it out:
+// HASH.0 files (and .pem, .crt), beside policies and revocation lists.
+func appendDir(pool *x509.CertPool, dir string) (int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, e := range entries {
+		ext := filepath.Ext(e.Name())
+		if ext != ".pem" && ext != ".crt" && (len(ext) != 2 || ext[1] < '0' || ext[1] > '9') {
+			continue
+		}
+		if pem, err := os.ReadFile(filepath.Join(dir, e.Name())); err == nil && pool.AppendCertsFromPEM(pem) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// LocalError is a fault on this side, before anything was sent.
+type LocalError struct{ Err error }
+
+func (e *LocalError) Error() string { return e.Err.Error() }
+func (e *LocalError) Unwrap() error { return e.Err }
+
+type transport struct {
+	base http.RoundTripper
+	opts HTTPOptions
+}
+
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	start := time.Now()
+	req = req.Clone(req.Context())
+	req.Header.Set("User-Agent", t.opts.UserAgent)
+	resp, err := t.base.RoundTrip(req)
+	if t.opts.Trace != nil {
+		took := time.Since(start).Round(time.Millisecond)
+		if err != nil {
+			t.opts.Trace("%s %s: %s (%s)", req.Method, bare(req.URL), err, took)
+		} else {
+			t.opts.Trace("%s %s: %s (%s)", req.Method, bare(req.URL), resp.Status, took)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &limited{body: resp.Body, left: maxBody, url: bare(req.URL)}
+	// A web page in place of JSON is a proxy's or a portal's: said as such, rather
+	// than as a parse error (oidc-agent#518).
+	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode < 300 && ct == "text/html" {
+		_ = resp.Body.Close()
+		return nil, &NotJSONError{URL: bare(req.URL), Got: "a web page"}
+	}
+	return resp, nil
+}
+
+// limited stops reading an answer that has no end.
+type limited struct {
+	body io.ReadCloser
+	left int
+	url  string
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, &NotJSONError{URL: l.url, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
+	}
+	if len(p) > l.left {
+		p = p[:l.left]
+	}
+	n, err := l.body.Read(p)
+	l.left -= n
+	return n, err
+}
+
+func (l *limited) Close() error { return l.body.Close() }
+
+// NotJSONError is an answer that is not what an issuer answers.
+type NotJSONError struct{ URL, Got string }
+
+func (e *NotJSONError) Error() string {
+	return fmt.Sprintf("%s answered with %s where JSON was expected", e.URL, e.Got)
+}
+
+// bare is a URL without user, query and fragment, where secrets could stand.
+func bare(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// CheckURL refuses a URL over which no secret may go: anything but https, and http
+// on loopback alone.
+func CheckURL(what, raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("%s %q is not a URL", what, raw)
+	}
+	if u.User != nil {
+		return fmt.Errorf("%s has a user name or a password in it", what)
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
+		return nil
+	}
+	return fmt.Errorf("%s %s is not https", what, bare(u))
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,256 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/token"
+)
+
+// maxLifetime is how long a credential may live to be stored unencrypted:
+// 1,000,000 seconds (IGTF, Private Key Protection Guidelines).
+const maxLifetime = 1_000_000 * time.Second
+
+// CacheKey says for what an access token was asked. Order and repetition of
+// audiences and scopes make no difference.
+type CacheKey struct {
+	Issuer, ClientID, Account string
+	Audiences, Scopes         []string
+}
+
+// CachedInfo is what can be told about a cached access token without giving it
+// away. Audiences and Scopes are those granted.
+type CachedInfo struct {
+	Issuer, ClientID, Account string
+	Audiences, Scopes         []string
+	Expires                   time.Time
+	Source                    string
+}
+
+// cacheEntry is the form on disk.
+type cacheEntry struct {
+	Token     string    `json:"token"`
+	Issuer    string    `json:"issuer,omitempty"`
+	Expires   time.Time `json:"expires"`
+	Scopes    []string  `json:"scopes,omitempty"`
+	Audiences []string  `json:"audiences,omitempty"`
+	Source    string    `json:"source,omitempty"`
+	For       struct {
+		Issuer   string `json:"issuer"`
+		ClientID string `json:"client_id,omitempty"`
+		Account  string `json:"account,omitempty"`
+	} `json:"for"`
+}
+
+func (k CacheKey) file() string {
+	set := func(in []string) []string {
+		out := append([]string{}, in...)
+		slices.Sort(out)
+		return slices.Compact(out)
+	}
+	// JSON delimits what it lists, so that no two requests share a form.
+	b, _ := json.Marshal([]any{"v1", sameIssuer(k.Issuer), k.ClientID, k.Account, set(k.Audiences), set(k.Scopes)})
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]) + cacheSuffix
+}
+
+const cacheSuffix = ".token"
+
+// CachedToken returns the token kept for the request, if it has not ended. How
+// long it must still live is for the caller to check. A damaged entry is none; a
+// folder or file that is open to others is an error.
+func (s *Store) CachedToken(key CacheKey) (token.Token, bool, error) {
+	dir, err := s.tokenDir()
+	if err != nil {
+		return token.Token{}, false, wrap("read the token cache", err)
+	}
+	e, ok, err := s.readEntry(filepath.Join(dir, key.file()))
+	if err != nil || !ok || !e.Expires.After(s.o.Now()) {
+		return token.Token{}, false, wrap("read the token cache", err)
+	}
+	t := token.New(e.Token)
+	t.Issuer, t.Expires, t.Scopes, t.Audiences, t.Source = e.Issuer, e.Expires, e.Scopes, e.Audiences, e.Source
+	return t, true, nil
+}
+
+func (s *Store) readEntry(path string) (cacheEntry, bool, error) {
+	b, err := readPrivate(path)
+	var pe *PermissionError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return cacheEntry{}, false, nil
+	case errors.As(err, &pe), errors.Is(err, fs.ErrPermission):
+		return cacheEntry{}, false, err
+	case err != nil:
+		s.o.Verbose("the cached token is not used: %v", err)
+		return cacheEntry{}, false, nil
+	}
+	e, ok := decodeEntry(b)
+	if !ok {
+		s.o.Verbose("the cached token is not used: %s is damaged", path)
+	}
+	return e, ok, nil
+}
+
+func decodeEntry(b []byte) (cacheEntry, bool) {
+	var e cacheEntry
+	if json.Unmarshal(b, &e) != nil || e.Token == "" || e.Expires.IsZero() {
+		return cacheEntry{}, false
+	}
+	return e, true
+}
+
+// PutToken keeps the token for the request, and sweeps out tokens that have
+// ended. Not kept, without an error, are tokens whose end is unknown or past, and
+// those that live longer than 1,000,000 seconds, which must not be stored
+// unencrypted.
+func (s *Store) PutToken(key CacheKey, t token.Token) error {
+	const op = "write the token cache"
+	dir, err := s.tokenDir()
+	if err != nil {
+		return wrap(op, err)
+	}
+	if err := makePrivateDir(dir); err != nil {
+		return wrap(op, err)
+	}
+	s.sweep(dir)
+	if why := s.notKept(t); why != "" {
+		s.o.Verbose("the token is not cached: %s", why)
+		return nil
+	}
+	e := cacheEntry{
+		Token: t.Raw(), Issuer: t.Issuer, Expires: t.Expires, Scopes: t.Scopes, Audiences: t.Audiences, Source: t.Source,
+	}
+	e.For.Issuer, e.For.ClientID, e.For.Account = key.Issuer, key.ClientID, key.Account
+	b, err := json.Marshal(e)
+	if err != nil {
+		return wrap(op, err)
+	}
+	if len(b) > maxRead {
+		s.o.Verbose("the token is not cached: %v", errTooLong)
+		return nil
+	}
+	return wrap(op, writePrivate(filepath.Join(dir, key.file()), b))
+}
+
+func (s *Store) notKept(t token.Token) string {
+	left, known := t.Lifetime(s.o.Now())
+	if t.IsZero() || !known {
+		return "its lifetime is unknown"
+	}
+	if left <= 0 {
+		return "it has ended"
+	}
+	whole := left
+	if j, err := token.Decode([]byte(t.Raw())); err == nil {
+		if issued, ok := j.Time("iat"); ok {
+			whole = max(left, t.Expires.Sub(issued))
+		}
+	}
+	if whole > maxLifetime {
+		return "it lives longer than 1,000,000 seconds"
+	}
+	return ""
+}
+
+// sweep removes what has ended, and what a killed process left half written.
+func (s *Store) sweep(dir string) {
+	now := s.o.Now()
+	items, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, it := range items {
+		path := filepath.Join(dir, it.Name())
+		switch {
+		case strings.HasSuffix(it.Name(), cacheSuffix):
+			b, err := readPrivate(path)
+			if err != nil && !errors.Is(err, errTooLong) {
+				continue
+			}
+			if e, ok := decodeEntry(b); ok && e.Expires.After(now) {
+				continue
+			}
+		case strings.HasPrefix(it.Name(), tempPrefix):
+			if fi, err := it.Info(); err != nil || now.Sub(fi.ModTime()) < time.Hour {
+				continue
+			}
+		default:
+			continue
+		}
+		_ = os.Remove(path)
+	}
+}
+
+// each calls f for every entry that can be read.
+func (s *Store) each(f func(path string, e cacheEntry) error) error {
+	dir, err := s.tokenDir()
+	if err != nil {
+		return err
+	}
+	err = checkPrivateDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	items, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		if !strings.HasSuffix(it.Name(), cacheSuffix) {
+			continue
+		}
+		path := filepath.Join(dir, it.Name())
+		e, ok, err := s.readEntry(path)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := f(path, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Tokens lists the cached tokens that have not ended, the first to end first.
+func (s *Store) Tokens() ([]CachedInfo, error) {
+	var out []CachedInfo
+	now := s.o.Now()
+	err := s.each(func(_ string, e cacheEntry) error {
+		if e.Expires.After(now) {
+			out = append(out, CachedInfo{
+				Issuer: e.For.Issuer, ClientID: e.For.ClientID, Account: e.For.Account,
+				Audiences: e.Audiences, Scopes: e.Scopes, Expires: e.Expires, Source: e.Source,
+			})
+		}
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b CachedInfo) int { return a.Expires.Compare(b.Expires) })
+	return out, wrap("read the token cache", err)
+}
+
+// ForgetTokens removes the cached tokens of the issuer.
+func (s *Store) ForgetTokens(issuer string) error {
+	return wrap("clear the token cache", s.each(func(path string, e cacheEntry) error {
+		if !token.SameIssuer(e.For.Issuer, issuer) && !token.SameIssuer(e.Issuer, issuer) {
+			return nil
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}))
+}

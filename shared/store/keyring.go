@@ -1,0 +1,348 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/99designs/keyring"
+
+	"example.org/token-helpers/shared/store/dbusguard"
+)
+
+const (
+	// serviceName is the same for all helpers: they share their logins.
+	serviceName = "token-helpers"
+	itemPrefix  = serviceName + "-"
+	probeKey    = itemPrefix + "probe"
+)
+
+// The backends, as --keyring spells them.
+const (
+	auto          = "auto"
+	secretService = "secret-service"
+	kwallet       = "kwallet"
+	keychain      = "keychain"
+	wincred       = "wincred"
+	pass          = "pass"
+	keyctl        = "keyctl"
+	file          = "file"
+)
+
+// Backends lists what Options.Backend may be besides empty.
+func Backends() []string {
+	return []string{auto, secretService, kwallet, keychain, wincred, pass, keyctl, file}
+}
+
+var errNotFound = errors.New("not in the keyring")
+
+// ring is a keyring reduced to what the store does with it.
+type ring interface {
+	get(ctx context.Context, key string) ([]byte, error) // errNotFound
+	set(ctx context.Context, key, label string, data []byte) error
+	remove(ctx context.Context, key string) error // errNotFound
+}
+
+const (
+	// patience is how long a keyring has for its answer: its user may have to
+	// type a passphrase first.
+	patience = 2 * time.Minute
+	// openPatience is for the secret service, which opens without asking.
+	openPatience = 10 * time.Second
+)
+
+// within runs f, which knows no context, for as long as limit and ctx allow.
+// Beyond that f is left to itself.
+func within(ctx context.Context, limit time.Duration, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return fmt.Errorf("no answer within %v: %w", limit, ctx.Err())
+		}
+		return ctx.Err()
+	}
+}
+
+// libRing is a keyring as the library offers it.
+type libRing struct {
+	kr keyring.Keyring
+}
+
+func (r libRing) get(ctx context.Context, key string) (data []byte, err error) {
+	var it keyring.Item
+	err = within(ctx, patience, func() (err error) { it, err = r.kr.Get(key); return err })
+	if err != nil {
+		return nil, notFound(err)
+	}
+	return it.Data, nil
+}
+
+func (r libRing) set(ctx context.Context, key, label string, data []byte) error {
+	return within(ctx, patience, func() error {
+		return r.kr.Set(keyring.Item{Key: key, Label: label, Description: "login of the token helpers", Data: data, KeychainNotSynchronizable: true})
+	})
+}
+
+func (r libRing) remove(ctx context.Context, key string) error {
+	return notFound(within(ctx, patience, func() error { return r.kr.Remove(key) }))
+}
+
+func notFound(err error) error {
+	if errors.Is(err, keyring.ErrKeyNotFound) || errors.Is(err, fs.ErrNotExist) {
+		return errNotFound
+	}
+	return err
+}
+
+// open opens the keyring, once. The caller holds s.mu.
+func (s *Store) open(ctx context.Context, backend string) (ring, error) {
+	if r := s.rings[backend]; r != nil {
+		return r, nil
+	}
+	r, err := s.openRing(ctx, backend)
+	if err != nil {
+		return nil, err
+	}
+	s.o.Verbose("opened the keyring %s", backend)
+	s.rings[backend] = r
+	return r, nil
+}
+
+func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
+	const op = "open the keyring "
+	if !slices.Contains(Backends()[1:], backend) {
+		return nil, &Error{
+			Op: op + backend, Err: fmt.Errorf("%w: there is none of that name", ErrNoBackend),
+			Hint: "choose one of " + strings.Join(Backends(), ", "),
+		}
+	}
+	if backend == file {
+		dir, err := s.dataDir()
+		if err != nil {
+			return nil, err
+		}
+		return &fileRing{s: s, dir: filepath.Join(dir, "keyring")}, nil
+	}
+	if err := available(backend); err != nil {
+		return nil, &Error{Op: op + backend, Err: err, Hint: hintFor(backend)}
+	}
+	limit := patience
+	if backend == secretService {
+		limit = openPatience
+	}
+	var kr keyring.Keyring
+	err := within(ctx, limit, func() (err error) { kr, err = openLibrary(s.config(backend)); return err })
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, wrap(op+backend, ctx.Err())
+		}
+		return nil, &Error{Op: op + backend, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
+	}
+	return libRing{kr}, nil
+}
+
+func openLibrary(c keyring.Config) (keyring.Keyring, error) {
+	kr, err := keyring.Open(c)
+	if errors.Is(err, keyring.ErrNoAvailImpl) {
+		// The library tells the cause to its debug log only.
+		return nil, errors.New("it does not open")
+	}
+	return kr, err
+}
+
+func (s *Store) config(backend string) keyring.Config {
+	c := keyring.Config{
+		AllowedBackends: []keyring.BackendType{keyring.BackendType(backend)},
+		ServiceName:     serviceName,
+		// The collection that the desktop unlocks at login: one of our own would
+		// have a passphrase of its own.
+		LibSecretCollectionName:        "login",
+		KWalletAppID:                   serviceName,
+		KWalletFolder:                  serviceName,
+		KeychainTrustApplication:       true,
+		KeychainAccessibleWhenUnlocked: true,
+		WinCredPrefix:                  serviceName,
+		PassPrefix:                     serviceName,
+		PassDir:                        s.getenv("PASSWORD_STORE_DIR"),
+		KeyCtlScope:                    "user",
+		// Possessor and user may do everything: a key that only its possessor
+		// may read is lost to the next session.
+		KeyCtlPerm: 0x3f3f0000,
+	}
+	if backend == kwallet {
+		// For KWallet this is the wallet's name; ours is the folder in it.
+		c.ServiceName = "kdewallet"
+	}
+	if home := s.getenv("HOME"); c.PassDir == "" && home != "" {
+		c.PassDir = filepath.Join(home, ".password-store")
+	}
+	return c
+}
+
+// available says why the backend cannot be used here at all.
+func available(backend string) error {
+	if slices.Contains(keyring.AvailableBackends(), keyring.BackendType(backend)) {
+		return nil
+	}
+	if runtime.GOOS == "linux" && (backend == secretService || backend == kwallet) {
+		if why := dbusguard.Hidden(); why != "" {
+			return fmt.Errorf("%w: %s", ErrNoBackend, why)
+		}
+		return fmt.Errorf("%w: the D-Bus session bus refused us", ErrNoBackend)
+	}
+	return fmt.Errorf("%w: not on %s", ErrNoBackend, runtime.GOOS)
+}
+
+func hintFor(backend string) string {
+	switch backend {
+	case keyctl:
+		return "a session that is not linked to the user's keyring cannot use it: run 'keyctl link @u @s' first, or log in with --keyring file"
+	case pass:
+		return "install pass and run 'pass init', or log in with --keyring file"
+	case secretService, kwallet:
+		return "run in a desktop session, giving --keyring " + backend + ", or log in with --keyring file"
+	}
+	return "log in with --keyring file"
+}
+
+// choose says which backend a login is saved to: the one asked for, else the one
+// that the login is in, else the one remembered, else the first that works. A
+// choice is tried before it is remembered; afterwards there is no falling back.
+// The caller holds s.mu.
+func (s *Store) choose(ctx context.Context, current string) (string, error) {
+	remembered, err := s.remembered()
+	if err != nil {
+		return "", err
+	}
+	switch b := s.o.Backend; {
+	case b != "" && b != auto && b == remembered:
+		return b, nil
+	case b != "" && b != auto:
+		if err := s.try(ctx, b); err != nil {
+			return "", err
+		}
+		return b, s.remember(b)
+	case current != "":
+		return current, nil
+	case remembered != "":
+		return remembered, nil
+	}
+	return s.chooseAuto(ctx)
+}
+
+func (s *Store) chooseAuto(ctx context.Context) (string, error) {
+	var passed []string
+	for _, c := range candidates(runtime.GOOS) {
+		err := available(c.backend)
+		if err == nil {
+			err = s.try(ctx, c.backend)
+		}
+		if err == nil {
+			s.o.Note("logins are kept in %s (%s)%s", c.backend, c.what, because(passed))
+			return c.backend, s.remember(c.backend)
+		}
+		if ctx.Err() != nil || c.backend == file {
+			return "", err
+		}
+		s.o.Verbose("the keyring %s is not used: %v", c.backend, err)
+		passed = append(passed, c.backend)
+	}
+	return "", ErrNoBackend
+}
+
+func because(passed []string) string {
+	if len(passed) == 0 {
+		return ""
+	}
+	return ", for there is no usable " + strings.Join(passed, " or ")
+}
+
+type candidate struct{ backend, what string }
+
+// candidates are what auto tries, in order. keyctl is none, as it forgets at the
+// next start of the machine, and pass is none, as it needs a key set up first.
+func candidates(goos string) []candidate {
+	last := candidate{file, "files encrypted with a passphrase"}
+	switch goos {
+	case "darwin":
+		return []candidate{{keychain, "the keychain"}, last}
+	case "windows":
+		return []candidate{{wincred, "the credential manager"}, last}
+	default:
+		return []candidate{{secretService, "the desktop's keyring"}, {kwallet, "KWallet"}, last}
+	}
+}
+
+// try stores a probe in the backend and looks whether it comes back.
+func (s *Store) try(ctx context.Context, backend string) error {
+	r, err := s.open(ctx, backend)
+	if err != nil {
+		return err
+	}
+	want := "probe " + s.o.Now().UTC().Format(time.RFC3339Nano)
+	op := "try the keyring " + backend
+	err = r.set(ctx, probeKey, "token-helpers: probe", []byte(want))
+	if err == nil {
+		var got []byte
+		if got, err = r.get(ctx, probeKey); err == nil && string(got) != want {
+			err = errors.New("it does not give back what was stored")
+		}
+	}
+	var own *Error
+	switch {
+	case err == nil:
+	case ctx.Err() != nil, errors.As(err, &own):
+		return wrap(op, err)
+	default:
+		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
+	}
+	if _, encrypted := r.(*fileRing); encrypted {
+		return nil // there the probe stays: it tells a wrong passphrase
+	}
+	if err := r.remove(ctx, probeKey); err != nil && !errors.Is(err, errNotFound) {
+		s.o.Verbose("the probe stays in the keyring %s: %v", backend, err)
+	}
+	return nil
+}
+
+func (s *Store) remembered() (string, error) {
+	dir, err := s.stateDir()
+	if err != nil {
+		return "", err
+	}
+	b, err := readPrivate(filepath.Join(dir, "keyring"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	name := strings.TrimSpace(string(b))
+	if name != "" && !slices.Contains(Backends()[1:], name) {
+		return "", &Error{
+			Op: "read the remembered keyring", Err: fmt.Errorf("%q is none", name),
+			Hint: "remove " + filepath.Join(dir, "keyring") + ", or give --keyring",
+		}
+	}
+	return name, nil
+}
+
+func (s *Store) remember(backend string) error {
+	dir, err := s.stateDir()
+	if err != nil {
+		return err
+	}
+	return writePrivate(filepath.Join(dir, "keyring"), []byte(backend+"\n"))
+}

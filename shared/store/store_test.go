@@ -1,0 +1,752 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"example.org/token-helpers/shared/token"
+)
+
+var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// world is a home folder with a clock and a user at the terminal.
+type world struct {
+	t       *testing.T
+	home    string
+	env     map[string]string
+	now     time.Time
+	answers []string // what the user types, in turn; nil: nobody is there
+	prompts []string
+	notes   []string
+	o       Options
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, home: t.TempDir(), now: epoch}
+	w.env = map[string]string{"HOME": w.home}
+	w.o = Options{
+		LookupEnv: func(k string) (string, bool) { v, ok := w.env[k]; return v, ok },
+		Now:       func() time.Time { return w.now },
+		Note:      func(f string, a ...any) { w.notes = append(w.notes, fmt.Sprintf(f, a...)) },
+		Verbose:   func(f string, a ...any) { t.Logf(f, a...) },
+	}
+	return w
+}
+
+func (w *world) store(backend string, answers ...string) *Store {
+	o := w.o
+	o.Backend = backend
+	w.answers = answers
+	if answers != nil {
+		o.Passphrase = func(prompt string) (string, error) {
+			w.prompts = append(w.prompts, prompt)
+			if len(w.answers) == 0 {
+				return "", errors.New("asked too often")
+			}
+			a := w.answers[0]
+			w.answers = w.answers[1:]
+			return a, nil
+		}
+	}
+	return New(o)
+}
+
+func (w *world) path(p string) string { return filepath.Join(w.home, p) }
+
+func (w *world) passphraseFile(content string, mode fs.FileMode) {
+	w.t.Helper()
+	p := w.path("passphrase")
+	if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Chmod(p, mode); err != nil {
+		w.t.Fatal(err)
+	}
+	w.env[passphraseVariable] = p
+}
+
+func login() *Login {
+	return &Login{
+		Issuer: "https://issuer.example/", ClientID: "client", ClientSecret: "SECRET-c", AuthMethod: "client_secret_basic",
+		Registered: true, RegistrationURI: "https://issuer.example/r/1", RegistrationToken: "SECRET-r",
+		RegisteredScopes: []string{"a", "b"}, RefreshToken: "SECRET-t", Scopes: []string{"a"},
+		Created: epoch, Refreshed: epoch.Add(time.Minute), RefreshExpires: epoch.Add(time.Hour),
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantErr also checks that the error is one of ours.
+func wantErr(t *testing.T, err, want error) {
+	t.Helper()
+	var e *Error
+	if !errors.Is(err, want) || !errors.As(err, &e) {
+		t.Fatalf("error %v (%T), want %v in an Error", err, err, want)
+	}
+}
+
+func TestLoginNeverShowsItself(t *testing.T) {
+	l := login()
+	j, err := json.Marshal(struct{ L *Login }{l})
+	must(t, err)
+	j2, err := json.Marshal(*l)
+	must(t, err)
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "login", l, "value", *l)
+	for _, s := range []string{
+		fmt.Sprint(l), fmt.Sprint(*l), fmt.Sprintf("%v %+v %#v %s %q %x %d", l, *l, l, *l, l, l, *l), l.String(), l.GoString(), string(j), string(j2), log.String(),
+	} {
+		if strings.Contains(s, "SECRET") || strings.Contains(s, "5345435245") {
+			t.Errorf("shown: %s", s)
+		}
+	}
+}
+
+func TestLoginRoundTrip(t *testing.T) {
+	b, err := encodeLogin(login())
+	must(t, err)
+	got, err := decodeLogin(b)
+	must(t, err)
+	if !reflect.DeepEqual(*got, *login()) {
+		t.Errorf("%s", b)
+	}
+	if _, err := decodeLogin([]byte(`{"refresh_token":7,"x":"SECRET"`)); err == nil || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestSaveLoadDelete(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	must(t, w.store("file", "pw", "pw").Save(ctx, login()))
+	if len(w.prompts) != 2 || !strings.Contains(w.prompts[1], "Repeat") {
+		t.Errorf("prompts %q", w.prompts)
+	}
+	// Another helper, later, which is given no backend.
+	for _, issuer := range []string{"https://issuer.example/", "https://issuer.example"} {
+		for _, client := range []string{"client", ""} {
+			got, err := w.store("", "pw").Load(ctx, issuer, client)
+			must(t, err)
+			if !reflect.DeepEqual(*got, *login()) {
+				t.Error("another login came back")
+			}
+		}
+	}
+	idx, err := w.store("").Index()
+	must(t, err)
+	want := IndexEntry{
+		Issuer: "https://issuer.example/", ClientID: "client", Registered: true, Backend: "file", Scopes: []string{"a"},
+		Created: epoch, Refreshed: epoch.Add(time.Minute), RefreshExpires: epoch.Add(time.Hour),
+	}
+	if len(idx) != 1 || !reflect.DeepEqual(idx[0], want) {
+		t.Errorf("index %+v", idx)
+	}
+	// The refresh token rotates; the issuer is spelt without its slash.
+	l := login()
+	l.Issuer, l.RefreshToken = "https://issuer.example", "SECRET-2"
+	must(t, w.store("auto", "pw").Save(ctx, l))
+	got, err := w.store("", "pw").Load(ctx, "https://issuer.example/", "")
+	must(t, err)
+	if got.RefreshToken != "SECRET-2" {
+		t.Error("the old refresh token came back")
+	}
+	if idx, _ := w.store("").Index(); len(idx) != 1 {
+		t.Errorf("index %+v", idx)
+	}
+	noSecretsNorOpenFiles(t, w.home)
+
+	must(t, w.store("").Delete(ctx, "https://issuer.example/", "client"))
+	must(t, w.store("").Delete(ctx, "https://issuer.example/", "client"))
+	_, err = w.store("").Load(ctx, "https://issuer.example/", "client")
+	wantErr(t, err, ErrNoLogin)
+}
+
+// noSecretsNorOpenFiles looks at everything below home.
+func noSecretsNorOpenFiles(t *testing.T, home string) {
+	t.Helper()
+	must(t, filepath.WalkDir(home, func(p string, d fs.DirEntry, err error) error {
+		if err != nil || p == home {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if fi.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %v", p, fi.Mode())
+		}
+		if strings.HasPrefix(d.Name(), tempPrefix) || strings.HasPrefix(d.Name(), ".keyring-") {
+			t.Errorf("%s was left behind", p)
+		}
+		if !d.IsDir() {
+			b, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			if strings.Contains(string(b), "SECRET") {
+				t.Errorf("%s holds a secret", p)
+			}
+		}
+		return nil
+	}))
+}
+
+func TestNoLoginOpensNothing(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.store("file", []string{}...).Load(context.Background(), "https://issuer.example", "")
+	wantErr(t, err, ErrNoLogin)
+	items, err := os.ReadDir(w.home)
+	must(t, err)
+	if len(items) != 0 || len(w.prompts) != 0 {
+		t.Errorf("made %v, asked %q", items, w.prompts)
+	}
+}
+
+func TestWhichLogin(t *testing.T) {
+	entry := func(id string, own bool, age time.Duration) IndexEntry {
+		return IndexEntry{Issuer: "https://i/", ClientID: id, Registered: own, Backend: "file", Refreshed: epoch.Add(-age)}
+	}
+	for _, c := range []struct {
+		name   string
+		in     []IndexEntry
+		client string
+		want   string
+	}{
+		{"own first", []IndexEntry{entry("a", false, 0), entry("b", true, time.Hour)}, "", "b"},
+		{"last used", []IndexEntry{entry("a", false, time.Hour), entry("b", false, 0)}, "", "b"},
+		{"by name", []IndexEntry{entry("a", false, time.Hour), entry("b", true, 0)}, "a", "a"},
+		{"not there", []IndexEntry{entry("a", true, 0)}, "c", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newWorld(t).store("")
+			must(t, s.updateIndex(context.Background(), func([]IndexEntry) []IndexEntry { return c.in }))
+			e, ok, err := s.entry("https://i", c.client)
+			must(t, err)
+			if e.ClientID != c.want || ok != (c.want != "") {
+				t.Errorf("got %q", e.ClientID)
+			}
+		})
+	}
+}
+
+func TestPassphrase(t *testing.T) {
+	ctx := context.Background()
+	first := func(w *world) { must(w.t, w.store("file", "pw", "pw").Save(ctx, login())) }
+	t.Run("wrong at load", func(t *testing.T) {
+		w := newWorld(t)
+		first(w)
+		_, err := w.store("", "other").Load(ctx, login().Issuer, "")
+		wantErr(t, err, ErrWrongPassphrase)
+	})
+	t.Run("wrong at save changes nothing", func(t *testing.T) {
+		w := newWorld(t)
+		first(w)
+		l := login()
+		l.RefreshToken = "SECRET-new"
+		wantErr(t, w.store("", "other").Save(ctx, l), ErrWrongPassphrase)
+		l.ClientID = "another"
+		wantErr(t, w.store("file", "other").Save(ctx, l), ErrWrongPassphrase)
+		got, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+		must(t, err)
+		if got.RefreshToken != "SECRET-t" {
+			t.Error("changed")
+		}
+	})
+	t.Run("wrong though the probe is gone", func(t *testing.T) {
+		w := newWorld(t)
+		first(w)
+		must(t, os.Remove(w.path(".local/share/token-helpers/keyring/"+probeKey)))
+		l := login()
+		l.ClientID = "another"
+		wantErr(t, w.store("", "other").Save(ctx, l), ErrWrongPassphrase)
+		must(t, w.store("", "pw").Save(ctx, l))
+	})
+	t.Run("differs when repeated", func(t *testing.T) {
+		w := newWorld(t)
+		if err := w.store("file", "pw", "wp").Save(ctx, login()); err == nil {
+			t.Fatal("saved")
+		}
+		if idx, _ := w.store("").Index(); len(idx) != 0 {
+			t.Error("listed")
+		}
+		if _, err := os.Stat(w.path(".local/state/token-helpers/keyring")); err == nil {
+			t.Error("remembered")
+		}
+	})
+	t.Run("nobody to ask", func(t *testing.T) {
+		w := newWorld(t)
+		wantErr(t, w.store("file").Save(ctx, login()), ErrNobodyToAsk)
+		first(w)
+		_, err := w.store("").Load(ctx, login().Issuer, "")
+		wantErr(t, err, ErrNobodyToAsk)
+	})
+	t.Run("empty", func(t *testing.T) {
+		if newWorld(t).store("file", "").Save(ctx, login()) == nil {
+			t.Error("saved")
+		}
+	})
+	t.Run("damaged", func(t *testing.T) {
+		w := newWorld(t)
+		first(w)
+		p := w.path(".local/share/token-helpers/keyring/" + keyOf(login().Issuer, "client"))
+		b, err := os.ReadFile(p)
+		must(t, err)
+		flipped := []byte(string(b))
+		flipped[len(b)-30] ^= 1
+		for _, bad := range []string{"", "x", "a.b.c.d.e", string(b[:len(b)/2]), string(flipped)} {
+			must(t, os.WriteFile(p, []byte(bad), 0o600))
+			_, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+			if err == nil || errors.Is(err, ErrWrongPassphrase) || errors.Is(err, ErrNoLogin) {
+				t.Errorf("%.20q: %v", bad, err)
+			}
+		}
+	})
+	t.Run("item lost", func(t *testing.T) {
+		w := newWorld(t)
+		first(w)
+		must(t, os.Remove(w.path(".local/share/token-helpers/keyring/"+keyOf(login().Issuer, "client"))))
+		_, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+		wantErr(t, err, ErrNoLogin)
+		must(t, w.store("").Delete(ctx, login().Issuer, "client"))
+	})
+	t.Run("open to others", func(t *testing.T) {
+		w := newWorld(t)
+		first(w)
+		must(t, os.Chmod(w.path(".local/share/token-helpers/keyring/"+keyOf(login().Issuer, "client")), 0o640))
+		_, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+		wantPermission(t, err)
+	})
+}
+
+func TestPassphraseFile(t *testing.T) {
+	for _, c := range []struct {
+		content string
+		mode    fs.FileMode
+		ok      bool
+	}{
+		{"pw\n", 0o600, true},
+		{"pw", 0o400, true},
+		{"pw\r\n", 0o600, true},
+		{"pw\n", 0o640, false},
+		{"pw\n", 0o604, false},
+		{"", 0o600, false},
+		{"\n", 0o600, false},
+	} {
+		t.Run(fmt.Sprintf("%q %o", c.content, c.mode), func(t *testing.T) {
+			w := newWorld(t)
+			w.passphraseFile(c.content, c.mode)
+			err := w.store("file", "never", "never").Save(context.Background(), login())
+			if (err == nil) != c.ok || len(w.prompts) != 0 {
+				t.Fatalf("error %v, prompts %q", err, w.prompts)
+			}
+			if c.ok {
+				delete(w.env, passphraseVariable)
+				_, err := w.store("", "pw").Load(context.Background(), login().Issuer, "")
+				must(t, err)
+			}
+		})
+	}
+	t.Run("missing", func(t *testing.T) {
+		w := newWorld(t)
+		w.env[passphraseVariable] = w.path("none")
+		wantErr(t, w.store("file").Save(context.Background(), login()), fs.ErrNotExist)
+	})
+}
+
+func wantPermission(t *testing.T, err error) {
+	t.Helper()
+	var pe *PermissionError
+	var e *Error
+	if !errors.As(err, &pe) || !errors.As(err, &e) || e.Hint == "" {
+		t.Fatalf("error %v (%T)", err, err)
+	}
+}
+
+func TestBackendChoice(t *testing.T) {
+	ctx := context.Background()
+	t.Run("auto remembers", func(t *testing.T) {
+		w := newWorld(t)
+		w.passphraseFile("pw", 0o600)
+		s := w.store("auto")
+		backend, err := s.choose(ctx, "")
+		must(t, err)
+		if len(w.notes) != 1 || !strings.Contains(w.notes[0], backend) {
+			t.Errorf("notes %q", w.notes)
+		}
+		b, err := os.ReadFile(w.path(".local/state/token-helpers/keyring"))
+		must(t, err)
+		if string(b) != backend+"\n" {
+			t.Errorf("remembered %q", b)
+		}
+		if again, err := w.store("").choose(ctx, ""); err != nil || again != backend || len(w.notes) != 1 {
+			t.Errorf("%q, %v, notes %q", again, err, w.notes)
+		}
+	})
+	t.Run("no falling back", func(t *testing.T) {
+		w := newWorld(t)
+		w.passphraseFile("pw", 0o600)
+		must(t, w.store("").remember("wincred"))
+		wantErr(t, w.store("auto").Save(ctx, login()), ErrNoBackend)
+	})
+	t.Run("unknown", func(t *testing.T) {
+		wantErr(t, newWorld(t).store("vault").Save(ctx, login()), ErrNoBackend)
+	})
+	t.Run("nonsense remembered", func(t *testing.T) {
+		w := newWorld(t)
+		must(t, w.store("").remember("nonsense"))
+		var e *Error
+		if err := w.store("").Save(ctx, login()); !errors.As(err, &e) || e.Hint == "" {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("pass not installed", func(t *testing.T) {
+		t.Setenv("PATH", t.TempDir()) // the library looks in the real one
+		wantErr(t, newWorld(t).store("pass").Save(ctx, login()), ErrNoBackend)
+	})
+	t.Run("keyctl works or says so", func(t *testing.T) {
+		w := newWorld(t)
+		s := w.store("keyctl")
+		l := login()
+		l.Issuer = "https://" + filepath.Base(w.home) + ".example/" + t.Name()
+		err := s.Save(ctx, l)
+		if err != nil {
+			wantErr(t, err, ErrNoBackend)
+			t.Skip(err)
+		}
+		_, err = w.store("").Load(ctx, l.Issuer, "")
+		must(t, err)
+		must(t, s.Delete(ctx, l.Issuer, l.ClientID))
+		if _, err = s.Load(ctx, l.Issuer, ""); !errors.Is(err, ErrNoLogin) {
+			t.Error(err)
+		}
+	})
+}
+
+// memory is a keyring in memory.
+type memory map[string][]byte
+
+func (m memory) get(_ context.Context, k string) ([]byte, error) {
+	if b, ok := m[k]; ok {
+		return b, nil
+	}
+	return nil, errNotFound
+}
+
+func (m memory) set(_ context.Context, k, _ string, b []byte) error { m[k] = b; return nil }
+
+func (m memory) remove(_ context.Context, k string) error {
+	if _, ok := m[k]; !ok {
+		return errNotFound
+	}
+	delete(m, k)
+	return nil
+}
+
+func TestLoginMoves(t *testing.T) {
+	w := newWorld(t)
+	ctx := context.Background()
+	from, to := memory{}, memory{}
+	s := w.store("pass")
+	s.rings = map[string]ring{"pass": from, "keyctl": to}
+	must(t, s.Save(ctx, login()))
+	if len(from) != 1 {
+		t.Errorf("the probe stayed: %v", len(from))
+	}
+	s.o.Backend = "keyctl"
+	must(t, s.Save(ctx, login()))
+	if len(from) != 0 || len(to) != 1 || len(w.notes) != 1 {
+		t.Errorf("%d left, %d moved, notes %q", len(from), len(to), w.notes)
+	}
+	// What stands under the name must be the login that was asked for.
+	for k := range to {
+		to[k] = []byte(`{"issuer":"https://other/","client_id":"client"}`)
+	}
+	if _, err := s.Load(ctx, login().Issuer, ""); err == nil {
+		t.Error("another issuer's login was taken")
+	}
+}
+
+func TestNoHome(t *testing.T) {
+	w := newWorld(t)
+	delete(w.env, "HOME")
+	s := w.store("file", "pw", "pw")
+	_, err := s.Index()
+	wantErr(t, err, ErrNoHome)
+	_, err = s.Load(context.Background(), "https://i", "")
+	wantErr(t, err, ErrNoHome)
+	wantErr(t, s.Save(context.Background(), login()), ErrNoHome)
+	_, _, err = s.CachedToken(CacheKey{})
+	wantErr(t, err, ErrNoHome)
+	_, err = s.Lock(context.Background(), "https://i")
+	wantErr(t, err, ErrNoHome)
+	if _, ok := s.Document("https://i"); ok {
+		t.Error("a document from nowhere")
+	}
+	w.env["XDG_STATE_HOME"] = "relative"
+	_, err = s.Index()
+	wantErr(t, err, ErrNoHome)
+	w.env["XDG_STATE_HOME"] = w.home
+	_, err = s.Index()
+	must(t, err)
+}
+
+func TestIndexDamaged(t *testing.T) {
+	w := newWorld(t)
+	s := w.store("")
+	p := w.path(".local/state/token-helpers/logins.json")
+	for _, bad := range []string{"", "{", "[]", `{"version":2}`, strings.Repeat("x", maxRead+1)} {
+		must(t, writePrivate(p, []byte(bad)))
+		var e *Error
+		if _, err := s.Index(); !errors.As(err, &e) {
+			t.Errorf("%.10q: %v", bad, err)
+		}
+	}
+	must(t, os.Remove(p))
+	must(t, os.Symlink("/etc/passwd", p))
+	_, err := s.Index()
+	wantPermission(t, err)
+}
+
+func TestLock(t *testing.T) {
+	w := newWorld(t)
+	w.o.LockTimeout = 120 * time.Millisecond
+	s := w.store("")
+	unlock, err := s.Lock(context.Background(), "https://i/")
+	must(t, err)
+	_, err = w.store("").Lock(context.Background(), "https://i")
+	wantErr(t, err, ErrLockTimeout)
+	other, err := s.Lock(context.Background(), "https://j")
+	must(t, err)
+	other()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = s.Lock(ctx, "https://i")
+	wantErr(t, err, context.Canceled)
+	unlock()
+	again, err := s.Lock(context.Background(), "https://i")
+	must(t, err)
+	again()
+}
+
+func TestParallelSaves(t *testing.T) {
+	w := newWorld(t)
+	s := w.store("file", "pw", "pw")
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			l := login()
+			l.ClientID = fmt.Sprint(i)
+			if err := s.Save(context.Background(), l); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if idx, err := s.Index(); err != nil || len(idx) != 6 {
+		t.Errorf("%d entries, %v", len(idx), err)
+	}
+}
+
+func opaque(expires time.Time) token.Token {
+	t := token.New("SECRET-access")
+	t.Issuer, t.Expires, t.Scopes, t.Audiences, t.Source = "https://i/", expires, []string{"s"}, []string{"a"}, "device"
+	return t
+}
+
+func TestTokenCache(t *testing.T) {
+	w := newWorld(t)
+	s := w.store("")
+	k := CacheKey{Issuer: "https://i/", ClientID: "c", Audiences: []string{"a", "b"}, Scopes: []string{"s", "t"}}
+	if _, ok, err := s.CachedToken(k); ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	want := opaque(epoch.Add(time.Hour))
+	must(t, s.PutToken(k, want))
+	same := CacheKey{Issuer: "https://i", ClientID: "c", Audiences: []string{"b", "a", "b"}, Scopes: []string{"t", "s"}}
+	got, ok, err := s.CachedToken(same)
+	if err != nil || !ok || !reflect.DeepEqual(got, want) || got.Raw() != "SECRET-access" {
+		t.Fatal(ok, err)
+	}
+	for name, other := range map[string]CacheKey{
+		"client":   {Issuer: "https://i/", ClientID: "d", Audiences: k.Audiences, Scopes: k.Scopes},
+		"account":  {Issuer: "https://i/", ClientID: "c", Account: "x", Audiences: k.Audiences, Scopes: k.Scopes},
+		"audience": {Issuer: "https://i/", ClientID: "c", Audiences: []string{"a b"}, Scopes: k.Scopes},
+		"shifted":  {Issuer: "https://i/", ClientID: "c", Audiences: []string{"a", "b", "s"}, Scopes: []string{"t"}},
+	} {
+		if _, ok, _ := s.CachedToken(other); ok {
+			t.Errorf("another %s hits", name)
+		}
+	}
+	info, err := s.Tokens()
+	must(t, err)
+	if len(info) != 1 || info[0].ClientID != "c" || strings.Contains(fmt.Sprintf("%+v", info), "SECRET") {
+		t.Errorf("%+v", info)
+	}
+	w.now = epoch.Add(time.Hour)
+	if _, ok, _ := s.CachedToken(k); ok {
+		t.Error("ended, but given")
+	}
+	must(t, s.PutToken(CacheKey{Issuer: "https://j"}, opaque(w.now.Add(time.Hour))))
+	if items, _ := os.ReadDir(w.path(".cache/token-helpers/tokens")); len(items) != 1 {
+		t.Errorf("not swept: %v", items)
+	}
+	must(t, s.ForgetTokens("https://j/"))
+	if info, _ := s.Tokens(); len(info) != 0 {
+		t.Errorf("not forgotten: %+v", info)
+	}
+}
+
+func TestNotCached(t *testing.T) {
+	for name, tok := range map[string]token.Token{
+		"unknown end": opaque(time.Time{}),
+		"ended":       opaque(epoch),
+		"too long":    opaque(epoch.Add(maxLifetime + time.Second)),
+		"none":        {},
+	} {
+		s := newWorld(t).store("")
+		must(t, s.PutToken(CacheKey{}, tok))
+		if _, ok, err := s.CachedToken(CacheKey{}); ok || err != nil {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+	}
+	s := newWorld(t).store("")
+	must(t, s.PutToken(CacheKey{}, opaque(epoch.Add(maxLifetime))))
+	if _, ok, _ := s.CachedToken(CacheKey{}); !ok {
+		t.Error("1,000,000 seconds exactly are allowed")
+	}
+}
+
+func TestCacheFolder(t *testing.T) {
+	w := newWorld(t)
+	run := t.TempDir()
+	must(t, os.Chmod(run, 0o700))
+	s := w.store("")
+	for _, c := range []struct {
+		value string
+		mode  fs.FileMode
+		want  string
+	}{
+		{run, 0o700, filepath.Join(run, "token-helpers")},
+		{run, 0o777, w.path(".cache/token-helpers/tokens")},
+		{w.path("none"), 0o700, w.path(".cache/token-helpers/tokens")},
+		{"relative", 0o700, w.path(".cache/token-helpers/tokens")},
+		{"", 0o700, w.path(".cache/token-helpers/tokens")},
+	} {
+		w.env["XDG_RUNTIME_DIR"] = c.value
+		must(t, os.Chmod(run, c.mode))
+		if got, err := s.tokenDir(); err != nil || got != c.want {
+			t.Errorf("%q %o: %q, %v", c.value, c.mode, got, err)
+		}
+	}
+}
+
+func TestCacheRefusesWhatOthersReach(t *testing.T) {
+	k := CacheKey{Issuer: "https://i"}
+	tok := opaque(epoch.Add(time.Hour))
+	for name, spoil := range map[string]func(dir, file string) error{
+		"folder open": func(dir, _ string) error { return os.Chmod(dir, 0o750) },
+		"file open":   func(_, file string) error { return os.Chmod(file, 0o644) },
+		"folder is a link": func(dir, _ string) error {
+			return errors.Join(os.Rename(dir, dir+"2"), os.Symlink(dir+"2", dir))
+		},
+		"file is a link": func(_, file string) error {
+			return errors.Join(os.Rename(file, file+"2"), os.Symlink(file+"2", file))
+		},
+		"file is a folder": func(_, file string) error {
+			return errors.Join(os.Remove(file), os.Mkdir(file, 0o700))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.store("")
+			must(t, s.PutToken(k, tok))
+			dir := w.path(".cache/token-helpers/tokens")
+			must(t, spoil(dir, filepath.Join(dir, k.file())))
+			_, _, err := s.CachedToken(k)
+			wantPermission(t, err)
+		})
+	}
+	t.Run("a link is replaced, not followed", func(t *testing.T) {
+		w := newWorld(t)
+		s := w.store("")
+		victim := w.path("victim")
+		must(t, os.WriteFile(victim, []byte("keep"), 0o600))
+		dir := w.path(".cache/token-helpers/tokens")
+		must(t, os.MkdirAll(dir, 0o700))
+		must(t, os.Symlink(victim, filepath.Join(dir, k.file())))
+		must(t, s.PutToken(k, tok))
+		if b, _ := os.ReadFile(victim); string(b) != "keep" {
+			t.Error("followed")
+		}
+		if _, ok, err := s.CachedToken(k); !ok || err != nil {
+			t.Error(ok, err)
+		}
+	})
+	t.Run("damaged is a miss", func(t *testing.T) {
+		w := newWorld(t)
+		s := w.store("")
+		p := filepath.Join(w.path(".cache/token-helpers/tokens"), k.file())
+		for _, bad := range []string{"", "{", "null", `{"token":"x"}`, `{"expires":"2030-01-01T00:00:00Z"}`, strings.Repeat(" ", maxRead+1)} {
+			must(t, writePrivate(p, []byte(bad)))
+			if _, ok, err := s.CachedToken(k); ok || err != nil {
+				t.Errorf("%.10q: %v, %v", bad, ok, err)
+			}
+		}
+	})
+}
+
+func TestDocument(t *testing.T) {
+	w := newWorld(t)
+	s := w.store("")
+	must(t, s.PutDocument("https://i/", []byte("{}"), time.Hour))
+	if b, ok := s.Document("https://i"); !ok || string(b) != "{}" {
+		t.Errorf("%q %v", b, ok)
+	}
+	for name, now := range map[string]time.Time{"stale": epoch.Add(time.Hour), "clock set back": epoch.Add(-time.Second)} {
+		w.now = now
+		if _, ok := s.Document("https://i"); ok {
+			t.Error(name)
+		}
+	}
+	w.now = epoch
+	must(t, s.PutDocument("https://i", nil, 0))
+	must(t, s.PutDocument("https://i", nil, 0))
+	if _, ok := s.Document("https://i"); ok {
+		t.Error("not forgotten")
+	}
+	must(t, s.PutDocument("https://i", make([]byte, maxRead), time.Hour))
+	if _, ok := s.Document("https://i"); ok {
+		t.Error("too long, but kept")
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"version":1,"logins":[{"issuer":"i","backend":"file"}]}`))
+	f.Add([]byte(`{"token":"t","expires":"2030-01-01T00:00:00Z"}`))
+	f.Add([]byte(`{"issuer":"i","body":"e30=","expires":"2030-01-01T00:00:00Z"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
+			t.Error("an entry without token or end")
+		}
+		_, _ = decodeIndex(b)
+		_, _ = decodeLogin(b)
+		_, _ = decodeDocument(b, "i", epoch)
+		_ = sealed(b)
+	})
+}

@@ -1,0 +1,54 @@
+package token
+
+import (
+	"slices"
+	"strings"
+)
+
+// Covers reports whether one of the granted scopes grants what want names.
+//
+// A scope with a path covers every path below it on component boundaries: read:/foo
+// covers read:/foo/bar, never read:/foobar. storage.modify is a superset of
+// storage.create (WLCG Common JWT Profile, "Capability based authorization: scope").
+// All others are compared as they are (RFC 6749 section 3.3).
+func Covers(granted []string, want string) bool {
+	if slices.Contains(granted, want) {
+		return true
+	}
+	authz, path, ok := strings.Cut(want, ":")
+	if !ok || !hasPath(authz) {
+		return false
+	}
+	for _, g := range granted {
+		ga, gp, _ := strings.Cut(g, ":")
+		if ga != authz && (ga != "storage.modify" || authz != "storage.create") {
+			continue
+		}
+		if gp != "" && (gp == path || strings.HasPrefix(path, strings.TrimSuffix(gp, "/")+"/")) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasPath reports whether the authorization takes a path. HTCondor's condor:/READ
+// looks like one and is none.
+func hasPath(authz string) bool {
+	return authz == "read" || authz == "write" || strings.HasPrefix(authz, "storage.")
+}
+
+// MissingScopes are those of want that granted does not cover.
+func MissingScopes(granted, want []string) []string {
+	var out []string
+	for _, w := range want {
+		if !Covers(granted, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// SameIssuer compares issuers, one trailing slash making no difference.
+func SameIssuer(a, b string) bool {
+	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
+}
