@@ -112,6 +112,10 @@ func (e *Env) Say(format string, a ...any) {
 func Wrap(text string, width int) []string {
 	var out []string
 	for _, para := range strings.Split(text, "\n") {
+		if strings.HasPrefix(para, "  ") {
+			out = append(out, para)
+			continue
+		}
 		line := ""
 		for _, word := range strings.Fields(para) {
 			switch {

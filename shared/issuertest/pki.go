@@ -1,0 +1,118 @@
+package issuertest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// pki is a CA, a server certificate for this host, and the key that tokens are
+// signed with. All of it is made at run time; kept in a folder, it serves several
+// issuers and the servers that are to trust them.
+type pki struct {
+	caPEM            []byte
+	hostPEM, hostKey []byte
+	signing          *ecdsa.PrivateKey
+	caFile           string
+}
+
+// loadPKI reads what is in dir and makes what is not.
+func loadPKI(dir string) (*pki, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	caKey, err := loadKey(filepath.Join(dir, "ca.key"))
+	if err != nil {
+		return nil, err
+	}
+	signing, err := loadKey(filepath.Join(dir, "signing.key"))
+	if err != nil {
+		return nil, err
+	}
+	hostKey, err := loadKey(filepath.Join(dir, "host.key"))
+	if err != nil {
+		return nil, err
+	}
+	p := &pki{signing: signing, caFile: filepath.Join(dir, "ca.pem")}
+	now := time.Now()
+	caTemplate := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Token Helpers test CA"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	if p.caPEM, err = certificate(p.caFile, caTemplate, caTemplate, caKey, caKey); err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(p.caPEM)
+	if block == nil {
+		return nil, errors.New("no certificate in " + p.caFile)
+	}
+	ca, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	host := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	if p.hostPEM, err = certificate(filepath.Join(dir, "host.pem"), host, ca, hostKey, caKey); err != nil {
+		return nil, err
+	}
+	p.hostKey, err = os.ReadFile(filepath.Join(dir, "host.key"))
+	return p, err
+}
+
+func loadKey(name string) (*ecdsa.PrivateKey, error) {
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			return nil, err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			return nil, err
+		}
+		return key, os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	}
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, errors.New("no key in " + name)
+	}
+	k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := k.(*ecdsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("not an EC key in " + name)
+	}
+	return key, nil
+}
+
+func certificate(name string, template, parent *x509.Certificate, key, parentKey *ecdsa.PrivateKey) ([]byte, error) {
+	if b, err := os.ReadFile(name); err == nil {
+		return b, nil
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
+	if err != nil {
+		return nil, err
+	}
+	b := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return b, os.WriteFile(name, b, 0o644)
+}

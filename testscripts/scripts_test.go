@@ -1,0 +1,274 @@
+// Package testscripts runs the binaries as their users do, each script against an
+// issuer of its own that speaks real HTTPS.
+package testscripts
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/helper"
+	"example.org/token-helpers/shared/inspect"
+	"example.org/token-helpers/shared/issuertest"
+	"example.org/token-helpers/shared/token"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"condor-token-helper": func() {
+			os.Exit(helper.Main(cli.System("condor-token-helper"), new(ecosystem.Condor)))
+		},
+		"xrd-token-helper": func() {
+			os.Exit(helper.Main(cli.System("xrd-token-helper"), new(ecosystem.XRootD)))
+		},
+		"jwt-inspect": func() { os.Exit(inspect.Main(cli.System("jwt-inspect"))) },
+	})
+}
+
+type serverKey struct{}
+
+func TestHelpers(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "helper",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
+		Setup: func(env *testscript.Env) error {
+			home := filepath.Join(env.WorkDir, "home")
+			run := filepath.Join(env.WorkDir, "run")
+			for _, d := range []string{home, run} {
+				if err := os.Mkdir(d, 0o700); err != nil {
+					return err
+				}
+			}
+			pass := filepath.Join(env.WorkDir, "passphrase")
+			if err := os.WriteFile(pass, []byte("open sesame\n"), 0o600); err != nil {
+				return err
+			}
+			env.Setenv("HOME", home)
+			env.Setenv("XDG_RUNTIME_DIR", run)
+			env.Setenv("TOKEN_HELPER_PASSPHRASE_FILE", pass)
+			env.Setenv("TOKEN_HELPER_KEYRING", "file")
+			env.Values[serverKey{}] = new(*issuertest.Server)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"issuer":   issuerCmd,
+			"requests": requestsCmd,
+			"status":   statusCmd,
+			"claim":    claimCmd,
+			"noleak":   noleakCmd,
+			"mode":     modeCmd,
+		},
+	})
+}
+
+func server(ts *testscript.TestScript) **issuertest.Server {
+	return ts.Value(serverKey{}).(**issuertest.Server)
+}
+
+// issuerCmd: issuer [OPTION...] starts the script's issuer and points the helpers
+// at it; issuer mode NAME makes it fail as named from now on; issuer reset forgets
+// the requests counted so far.
+func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: issuer [OPTION...]")
+	}
+	s := server(ts)
+	if len(args) > 0 && *s != nil {
+		switch args[0] {
+		case "mode":
+			name := ""
+			if len(args) > 1 {
+				name = args[1]
+			}
+			ts.Check((*s).SetMode(name))
+		case "reset":
+			(*s).ResetRequests()
+		default:
+			ts.Fatalf("the issuer runs already; issuer %s is not known", args[0])
+		}
+		return
+	}
+	opts := issuertest.Options{Interval: 1}
+	approve := true
+	for _, a := range args {
+		name, value, _ := strings.Cut(a, "=")
+		switch name {
+		case "profile":
+			opts.Profile = value
+		case "rotate":
+			opts.Rotate = true
+		case "drop":
+			opts.DropScopes = strings.Split(value, ",")
+		case "scopes":
+			opts.Scopes = strings.Split(value, ",")
+		case "no-registration":
+			opts.DenyRegistration = true
+		case "code-lifetime":
+			d, err := time.ParseDuration(value)
+			ts.Check(err)
+			opts.DeviceLifetime = d
+		case "nobody":
+			approve = false
+		default:
+			ts.Fatalf("issuer: unknown option %q", a)
+		}
+	}
+	srv, err := issuertest.Start(opts)
+	ts.Check(err)
+	ts.Defer(func() { _ = srv.Close() })
+	srv.AutoApprove(approve)
+	*s = srv
+	ts.Setenv("ISSUER", srv.URL())
+	ts.Setenv("CAFILE", srv.CAFile())
+	ts.Setenv("TOKEN_HELPER_ISSUER", srv.URL())
+	ts.Setenv("TOKEN_HELPER_CAFILE", srv.CAFile())
+}
+
+// requestsCmd: requests NAME=COUNT... compares what the issuer counted; "total"
+// is all of them.
+func requestsCmd(ts *testscript.TestScript, neg bool, args []string) {
+	got := (*server(ts)).Requests()
+	total := 0
+	for name, n := range got {
+		if !strings.Contains(name, ":") {
+			total += n
+		}
+	}
+	for _, a := range args {
+		name, value, _ := strings.Cut(a, "=")
+		want, err := strconv.Atoi(value)
+		ts.Check(err)
+		n := got[name]
+		if name == "total" {
+			n = total
+		}
+		if (n == want) == neg {
+			ts.Fatalf("the issuer counted %s=%d; all: %v", name, n, got)
+		}
+	}
+}
+
+// statusCmd: status CODE COMMAND... runs a command that must exit with CODE; its
+// streams are left in the files out and err, whatever the code, and the sentences
+// of stderr, unwrapped, in said.
+func statusCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: status CODE COMMAND [ARG...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("out"), []byte(ts.ReadFile("stdout")), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err"), []byte(ts.ReadFile("stderr")), 0o600))
+	// said is stderr with wrapped lines put together again, to look for sentences.
+	said := strings.ReplaceAll(ts.ReadFile("stderr"), "\n"+args[1]+":   ", " ")
+	ts.Check(os.WriteFile(ts.MkAbs("said"), []byte(said), 0o600))
+	if code != args[0] {
+		ts.Fatalf("exit %s, not %s\nstdout: %sstderr: %s", code, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+	for line := range strings.Lines(ts.ReadFile("stderr")) {
+		// An address or a command to paste stands on a line of its own, unbroken.
+		text := strings.TrimRight(line, "\n")
+		if _, rest, ok := strings.Cut(text, ": "); ok {
+			text = rest
+		}
+		if len(strings.TrimRight(line, "\n")) > 80 && !strings.HasPrefix(text, "  ") && strings.Contains(strings.TrimSpace(text), " ") && !strings.Contains(line, ts.Getenv("CAFILE")) {
+			ts.Fatalf("wider than 80 columns: %s", line)
+		}
+	}
+}
+
+// claimCmd: claim FILE NAME VALUE compares a claim of the token in FILE; lists are
+// joined with spaces and sorted.
+func claimCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: claim FILE NAME VALUE")
+	}
+	j, err := token.Decode([]byte(strings.TrimSpace(ts.ReadFile(args[0]))))
+	ts.Check(err)
+	var got string
+	switch args[1] {
+	case "aud":
+		l, _ := j.Audiences()
+		slices.Sort(l)
+		got = strings.Join(l, " ")
+	case "scope":
+		l, _ := j.Scopes()
+		slices.Sort(l)
+		got = strings.Join(l, " ")
+	default:
+		var ok bool
+		if got, ok = j.String(args[1]); !ok {
+			got = string(j.Raw(args[1]))
+		}
+	}
+	if (got == args[2]) == neg {
+		ts.Fatalf("%s is %q", args[1], got)
+	}
+}
+
+// modeCmd: mode FILE OCTAL compares a file's permission bits.
+func modeCmd(ts *testscript.TestScript, neg bool, args []string) {
+	fi, err := os.Stat(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if got := fmt.Sprintf("%04o", fi.Mode().Perm()); (got == args[1]) == neg {
+		ts.Fatalf("%s has mode %s", args[0], got)
+	}
+}
+
+// noleakCmd: noleak [FILE...] greps every file below the work folder, but for the
+// named ones where a token is meant to be, for every secret that the issuer handed
+// out. Only the private cache of access tokens may hold one, an access token, and
+// nothing there may be open to others.
+func noleakCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: noleak [FILE...]")
+	}
+	secrets := (*server(ts)).Secrets()
+	if len(secrets) == 0 {
+		ts.Fatalf("the issuer handed out no secret, so there is nothing to look for")
+	}
+	allowed := map[string]bool{}
+	for _, a := range args {
+		allowed[ts.MkAbs(a)] = true
+	}
+	run := ts.MkAbs("run")
+	work := filepath.Dir(run)
+	ts.Check(filepath.WalkDir(work, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		ours := strings.Contains(path, "token-helpers")
+		if fi, err := d.Info(); err == nil && ours && fi.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("%s can be read by others: %s", path, fi.Mode())
+		}
+		if d.IsDir() || allowed[path] || strings.HasPrefix(path, filepath.Join(run, "token-helpers")) {
+			return nil
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, s := range secrets {
+			if bytes.Contains(data, []byte(s)) {
+				return fmt.Errorf("%s holds a secret of the issuer", path)
+			}
+		}
+		return nil
+	}))
+}
