@@ -1,0 +1,233 @@
+// Command demo runs the test issuer for people and for other programs:
+//
+//	demo demo     shows the helpers at work against it, and leaves nothing behind
+//	demo issuer   keeps one running, and prints the lines to paste
+//	demo serve    serves one on a fixed address, for end-to-end tests
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"syscall"
+
+	"example.org/token-helpers/shared/issuertest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "demo: error: %s\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return errors.New("say what to do: demo, issuer or serve")
+	}
+	switch args[0] {
+	case "demo":
+		return demo(ctx)
+	case "issuer":
+		return keep(ctx)
+	case "serve":
+		return serve(ctx, args[1:])
+	}
+	return fmt.Errorf("unknown command %q: it is demo, issuer or serve", args[0])
+}
+
+func serve(ctx context.Context, args []string) error {
+	var opts issuertest.Options
+	var approve bool
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	flags.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "where to listen")
+	flags.StringVar(&opts.Dir, "dir", "", "where CA and keys are kept")
+	flags.StringVar(&opts.Profile, "profile", "wlcg", "wlcg or scitokens")
+	flags.StringVar(&opts.Subject, "subject", "", "the sub claim")
+	flags.BoolVar(&opts.NoTrailingSlash, "no-trailing-slash", false, "an issuer without a slash at its end")
+	flags.BoolVar(&opts.Rotate, "rotate", false, "rotate refresh tokens")
+	flags.IntVar(&opts.Interval, "interval", 0, "polling interval in seconds")
+	flags.BoolVar(&approve, "auto-approve", false, "approve each login, as a person would")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	srv, err := issuertest.Start(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = srv.Close() }()
+	srv.AutoApprove(approve)
+	fmt.Println("ready", srv.URL())
+	<-ctx.Done()
+	return nil
+}
+
+func keep(ctx context.Context) error {
+	srv, err := issuertest.Start(issuertest.Options{Interval: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = srv.Close() }()
+	fmt.Printf(`An issuer runs at %s until you press Ctrl-C. In another terminal:
+
+  make build
+  export PATH=$PWD/bin:$PATH
+  export TOKEN_HELPER_ISSUER=%s
+  export TOKEN_HELPER_CAFILE=%s
+
+  condor-token-helper --ce ce.example.org:9619 > token
+  jwt-inspect -o text < token
+  xrd-token-helper --write
+  condor-token-helper logout
+
+Your browser will warn of the certificate, which is signed by a CA of its own.
+`, srv.URL(), srv.URL(), srv.CAFile())
+	<-ctx.Done()
+	return nil
+}
+
+// session runs commands in a scratch home against an issuer, and shows them.
+type session struct {
+	ctx    context.Context
+	srv    *issuertest.Server
+	dir    string
+	env    []string
+	before map[string]int
+}
+
+func demo(ctx context.Context) (err error) {
+	dir, err := os.MkdirTemp("", "token-helpers-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	for _, d := range []string{"home", "run"} {
+		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
+			return err
+		}
+	}
+	pass := filepath.Join(dir, "passphrase")
+	if err := os.WriteFile(pass, []byte(rand.Text()), 0o600); err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, "bin")+string(filepath.Separator), "./cmd/...")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err := build.Run(); err != nil {
+		return fmt.Errorf("build the helpers: %w", err)
+	}
+	srv, err := issuertest.Start(issuertest.Options{Interval: 1})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, srv.Close()) }()
+	s := &session{ctx: ctx, srv: srv, dir: dir, env: []string{
+		"PATH=" + filepath.Join(dir, "bin") + string(filepath.ListSeparator) + os.Getenv("PATH"),
+		"HOME=" + filepath.Join(dir, "home"), "XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"),
+		"TOKEN_HELPER_PASSPHRASE_FILE=" + pass, "TOKEN_HELPER_KEYRING=file",
+		"TOKEN_HELPER_ISSUER=" + srv.URL(), "TOKEN_HELPER_CAFILE=" + srv.CAFile(),
+		"NO_COLOR=1",
+	}}
+	fmt.Printf("A test issuer runs at %s; nothing of yours is touched.\n", srv.URL())
+	steps := []struct {
+		say, command string
+		want         map[string]int
+	}{
+		{"The first run logs in. The demo approves it over HTTP, as your browser would.",
+			"condor-token-helper --from cache --from device --ce ce.example.org:9619 > token",
+			map[string]int{"discovery": 1, "registration": 1, "device": 1}},
+		{"What is in the token:", "jwt-inspect -o text < token", nil},
+		{"The second run asks nobody, not even the issuer.",
+			"condor-token-helper --ce ce.example.org:9619 > token", map[string]int{}},
+		{"The same client serves storage; its login is widened once.",
+			"xrd-token-helper --from login --from device --write --server root://x.example.org > storage-token",
+			map[string]int{"device": 1}},
+		{"From now on each new token is one request.",
+			"xrd-token-helper --server root://x.example.org > storage-token", map[string]int{"token": 1}},
+		{"What is kept:", "condor-token-helper status", map[string]int{}},
+		{"And it is all given back.", "condor-token-helper logout", map[string]int{"revocation": 1, "client": 1}},
+	}
+	for _, st := range steps {
+		fmt.Printf("\n# %s\n$ %s\n", st.say, st.command)
+		if err := s.run(st.command); err != nil {
+			return fmt.Errorf("%s: %w", st.command, err)
+		}
+		if st.want != nil {
+			if err := s.counted(st.want); err != nil {
+				return fmt.Errorf("%s: %w", st.command, err)
+			}
+		}
+	}
+	fmt.Println("\nDone; nothing is left behind.")
+	return nil
+}
+
+// counted compares what the issuer was asked since the last time. Polling (token)
+// and the verification page depend on the moment of the approval, so they count
+// only where they are named or nothing at all is expected.
+func (s *session) counted(want map[string]int) error {
+	got := s.srv.Requests()
+	for _, name := range []string{"discovery", "registration", "client", "device", "revocation", "token"} {
+		n := got[name] - s.before[name]
+		if _, named := want[name]; name == "token" && !named && len(want) > 0 {
+			continue
+		}
+		if n != want[name] {
+			return fmt.Errorf("the issuer counted %d requests for %s, not %d", n, name, want[name])
+		}
+	}
+	s.before = got
+	return nil
+}
+
+var (
+	address  = regexp.MustCompile(`^\s+(https://\S+/device)$`)
+	userCode = regexp.MustCompile(`^\s+([A-Z]{4}-[A-Z]{4})$`)
+)
+
+// run runs a shell command, shows what it prints, and approves the login that it
+// may ask for.
+func (s *session) run(command string) error {
+	cmd := exec.CommandContext(s.ctx, "sh", "-c", command)
+	cmd.Dir, cmd.Env, cmd.Stdout = s.dir, s.env, os.Stdout
+	// A session of its own has no terminal: the code comes on stderr, to be read here.
+	cmd.SysProcAttr = detached()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	var page string
+	var approval error
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() {
+		fmt.Println(lines.Text())
+		if m := address.FindStringSubmatch(lines.Text()); m != nil {
+			page = m[1]
+		}
+		if m := userCode.FindStringSubmatch(lines.Text()); m != nil && page != "" {
+			approval = issuertest.NewBrowser(s.srv.Client()).Approve(page, m[1])
+		}
+	}
+	_, _ = io.Copy(io.Discard, stderr)
+	if err := cmd.Wait(); err != nil {
+		return err
+	}
+	if approval != nil {
+		return fmt.Errorf("approve the login: %w", approval)
+	}
+	return nil
+}
