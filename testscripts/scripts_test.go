@@ -4,6 +4,9 @@ package testscripts
 
 import (
 	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"example.org/token-helpers/shared/cli"
@@ -38,9 +42,13 @@ func TestMain(m *testing.M) {
 
 type serverKey struct{}
 
-func TestHelpers(t *testing.T) {
+func TestHelpers(t *testing.T) { run(t, "helper") }
+
+func TestInspect(t *testing.T) { run(t, "inspect") }
+
+func run(t *testing.T, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "helper",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       os.Getenv("UPDATE_SCRIPTS") != "",
@@ -66,10 +74,16 @@ func TestHelpers(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer":   issuerCmd,
 			"requests": requestsCmd,
+			"form":     formCmd,
 			"status":   statusCmd,
 			"claim":    claimCmd,
 			"noleak":   noleakCmd,
 			"mode":     modeCmd,
+			"jwt":      jwtCmd,
+			"fill":     fillCmd,
+			"hold":     holdCmd,
+			"client":   clientCmd,
+			"await":    awaitCmd,
 		},
 	})
 }
@@ -157,6 +171,107 @@ func requestsCmd(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if (n == want) == neg {
 			ts.Fatalf("the issuer counted %s=%d; all: %v", name, n, got)
+		}
+	}
+}
+
+// formCmd: form NAME VALUE compares a field of the last request to the token
+// endpoint; one that was not sent is empty.
+func formCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: form NAME VALUE")
+	}
+	got := strings.Join((*server(ts)).LastTokenRequest()[args[0]], ",")
+	if (got == args[1]) == neg {
+		ts.Fatalf("the form's %s is %q", args[0], got)
+	}
+}
+
+// jwtCmd: jwt FILE CLAIMS [HEADER] writes a token of these JSON texts, with three
+// bytes in the place of a signature.
+func jwtCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: jwt FILE CLAIMS [HEADER]")
+	}
+	header := `{"alg":"ES256","kid":"k1","typ":"JWT"}`
+	if len(args) > 2 {
+		header = args[2]
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	raw := b64([]byte(header)) + "." + b64([]byte(args[1])) + "." + b64([]byte("sig"))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(raw+"\n"), 0o600))
+}
+
+// fillCmd: fill FILE BYTES TEXT writes TEXT, repeated until it is that long. In
+// TEXT, \xNN is a byte.
+func fillCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: fill FILE BYTES TEXT")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	text, err := strconv.Unquote(`"` + args[2] + `"`)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat(text, n/len(text)+1)[:n]), 0o600))
+}
+
+// holdCmd: hold takes every lock there is below HOME, as another run would that
+// does not come to its end.
+func holdCmd(ts *testscript.TestScript, neg bool, args []string) {
+	locks, err := filepath.Glob(ts.MkAbs("home/.local/state/token-helpers/issuer-*.lock"))
+	ts.Check(err)
+	if len(locks) == 0 {
+		ts.Fatalf("there is no lock to hold")
+	}
+	for _, name := range locks {
+		l := flock.New(name)
+		ok, err := l.TryLock()
+		ts.Check(err)
+		if !ok {
+			ts.Fatalf("%s is held already", name)
+		}
+		ts.Defer(func() { _ = l.Unlock() })
+	}
+}
+
+// clientCmd: client FILE registers a client by hand, as a user would before; its
+// secret goes to FILE and its id to the variable CLIENT.
+func clientCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: client FILE")
+	}
+	srv := *server(ts)
+	body := `{"client_name":"by hand","grant_types":["refresh_token"],"token_endpoint_auth_method":"client_secret_basic","scope":"offline_access wlcg compute.read compute.create"}`
+	resp, err := srv.Client().Post(srv.URL()+"iam/api/client-registration", "application/json", strings.NewReader(body))
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }()
+	var c struct {
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
+	ts.Check(json.NewDecoder(resp.Body).Decode(&c))
+	ts.Setenv("CLIENT", c.ID)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(c.Secret+"\n"), 0o600))
+}
+
+// awaitCmd: await FILE TEXT waits until FILE holds TEXT, for what another process
+// does in its own time.
+func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE TEXT")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if b, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.Contains(b, []byte(args[1])) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("%s never held %q", args[0], args[1])
 		}
 	}
 }

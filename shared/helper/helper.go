@@ -47,7 +47,7 @@ type commonFlags struct {
 	Issuer  string           `placeholder:"URL|NAME" default:"${issuer}" help:"The issuer, by URL or by its name in the configuration. Default: ${issuer}"`
 	CAFile  string           `name:"cafile" placeholder:"FILE" help:"Trust the certificates in this file and no others."`
 	CAPath  string           `name:"capath" placeholder:"DIR" help:"Trust the certificates in this folder and no others."`
-	Timeout cli.Duration     `default:"30s" placeholder:"D" help:"Time limit of one exchange with the issuer. Default: 30s."`
+	Timeout cli.Duration     `default:"30s" placeholder:"D" help:"Time limit of one exchange with the issuer; twice that for another run to let go of the login. Default: 30s."`
 	Verbose bool             `short:"v" help:"Tell what is done, on stderr. No secret is shown."`
 	Quiet   bool             `short:"q" help:"Keep quiet but for errors and what you must know."`
 	Version kong.VersionFlag `help:"Print the version."`
@@ -213,7 +213,9 @@ func newSession(env *cli.Env, conf *config, common commonFlags, lf loginFlags, t
 	terminal := &term
 	opts := store.Options{
 		LookupEnv: env.LookupEnv, Now: env.Now, Backend: lf.Keyring,
-		Note: note, Verbose: verbose, LockTimeout: lockTimeout,
+		Note: note, Verbose: verbose,
+		// Who holds the lock makes an exchange or two, each of which has its limit.
+		LockTimeout: 2 * time.Duration(common.Timeout),
 	}
 	if terminal.Available() {
 		opts.Passphrase = terminal.Passphrase
@@ -234,9 +236,6 @@ func newSession(env *cli.Env, conf *config, common commonFlags, lf loginFlags, t
 	}
 	return s, nil
 }
-
-// lockTimeout is how long a run waits for another one that has the login in hand.
-const lockTimeout = 60 * time.Second
 
 // request builds what is asked for from the flags.
 func (s *session) request(eco ecosystem.Ecosystem, f requestFlags, login bool) (token.Request, error) {
@@ -363,7 +362,7 @@ func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Tok
 
 // shortGrant words a grant that lacks scopes, with hints to what helps.
 func (s *session) shortGrant(ctx context.Context, e *cli.Error, granted, missing []string) string {
-	got := strings.Join(granted, " ")
+	got := strings.Join(check.Demandable(granted), " ")
 	if got == "" {
 		got = "nothing"
 	}

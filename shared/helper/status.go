@@ -3,7 +3,6 @@ package helper
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
@@ -27,51 +26,45 @@ func (s *session) status() error {
 	}
 	for _, l := range logins {
 		fmt.Fprintf(&b, "login at %s\n", l.Issuer)
-		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 		client := l.ClientID
 		if l.Registered {
 			client += " (registered by these tools)"
 		}
-		_, _ = fmt.Fprintf(w, "  client\t%s\n  kept in\t%s\n", client, l.Backend)
+		row(&b, "client", client)
+		row(&b, "kept in", l.Backend)
 		if len(l.Scopes) == 0 {
-			_, _ = fmt.Fprintf(w, "  state\tnot logged in: the login was broken off\n")
-		} else {
-			_, _ = fmt.Fprintf(w, "  logged in\t%s\n  refreshed\t%s\n", ago(now, l.Created), ago(now, l.Refreshed))
-			if !l.RefreshExpires.IsZero() {
-				_, _ = fmt.Fprintf(w, "  ends\t%s\n", until(now, l.RefreshExpires))
-			}
+			row(&b, "state", "not logged in: the login was broken off")
+			continue
 		}
-		_ = w.Flush()
-		scopes(&b, l.Scopes)
+		row(&b, "logged in", ago(now, l.Created))
+		row(&b, "refreshed", ago(now, l.Refreshed))
+		if !l.RefreshExpires.IsZero() {
+			row(&b, "ends", until(now, l.RefreshExpires))
+		}
+		row(&b, "scopes", l.Scopes...)
 	}
 	if len(tokens) == 0 {
 		b.WriteString("no cached tokens\n")
 	}
 	for _, t := range tokens {
 		fmt.Fprintf(&b, "cached token from %s\n", t.Issuer)
-		aud := strings.Join(t.Audiences, " ")
-		if aud == "" {
-			aud = "none asked for"
+		aud := t.Audiences
+		if len(aud) == 0 {
+			aud = []string{"none"}
 		}
-		w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintf(w, "  audience\t%s\n  ends\t%s\n", aud, until(now, t.Expires))
-		_ = w.Flush()
-		scopes(&b, t.Scopes)
+		row(&b, "audience", aud...)
+		row(&b, "ends", until(now, t.Expires))
+		row(&b, "scopes", t.Scopes...)
 	}
 	_, err = fmt.Fprint(s.env.Stdout, cli.Printable(b.String()))
 	return err
 }
 
-func scopes(b *strings.Builder, list []string) {
-	if len(list) == 0 {
-		return
-	}
-	for i, line := range cli.Wrap(strings.Join(list, " "), 66) {
-		lead := "  scopes     "
-		if i > 0 {
-			lead = "             "
-		}
-		b.WriteString(lead + strings.TrimSpace(line) + "\n")
+// row writes a labelled line, wrapped below its value.
+func row(b *strings.Builder, label string, values ...string) {
+	for _, line := range cli.Wrap(strings.Join(values, " "), 66) {
+		fmt.Fprintf(b, "  %-9s  %s\n", label, strings.TrimSpace(line))
+		label = ""
 	}
 }
 
@@ -82,27 +75,14 @@ func ago(now, t time.Time) string {
 	if now.Sub(t) < time.Minute {
 		return "just now"
 	}
-	return span(now.Sub(t)) + " ago"
+	return cli.Span(now.Sub(t)) + " ago"
 }
 
 func until(now, t time.Time) string {
 	if !t.After(now) {
 		return "ended " + ago(now, t)
 	}
-	return "in " + span(t.Sub(now))
-}
-
-// span words a duration by its two largest units.
-func span(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d days", int(d.Hours())/24)
+	return "in " + cli.Span(t.Sub(now))
 }
 
 // quote leaves a word that the shell leaves alone as it is.

@@ -127,19 +127,7 @@ func words(scope string) string {
 func relative(t, now time.Time) string {
 	d := t.Sub(now)
 	if d < 0 {
-		return span(-d) + " ago"
+		return cli.Span(-d) + " ago"
 	}
-	return "in " + span(d)
-}
-
-func span(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%d seconds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours())/24)
+	return "in " + cli.Span(d)
 }

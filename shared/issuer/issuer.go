@@ -72,7 +72,7 @@ func ParseMetadata(doc []byte, issuerURL string) (*Metadata, error) {
 			continue
 		}
 		if err := CheckURL(what, u); err != nil {
-			return nil, &LocalError{err}
+			return nil, &AnswerError{err.Error()}
 		}
 	}
 	return &md, nil
@@ -529,10 +529,10 @@ func fault(what string, err error, secrets ...string) error {
 	return fmt.Errorf("%s: %w", what, &AnswerError{redact(strings.TrimPrefix(err.Error(), "oauth2: "), secrets...)})
 }
 
-// AnswerError is an answer of the issuer that cannot be read.
+// AnswerError is an answer of the issuer that cannot be used.
 type AnswerError struct{ Problem string }
 
-func (e *AnswerError) Error() string { return "the issuer's answer cannot be read: " + e.Problem }
+func (e *AnswerError) Error() string { return "the issuer's answer is not usable: " + e.Problem }
 
 var tokenLike = regexp.MustCompile(`[A-Za-z0-9_-]{16,}(\.[A-Za-z0-9_-]*){2,}`)
 

@@ -1,0 +1,46 @@
+package bearer
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+)
+
+// The uid is one that no /tmp/bt_u file of a real user stands in the way of.
+const uid = 2_000_000_011
+
+func TestDiscover(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	one, blank := write("one", "\t one \r\n"), write("blank", " \n")
+	xdg := write("bt_u2000000011", "runtime\n")
+	tests := []struct {
+		name   string
+		env    map[string]string
+		token  string
+		place  string
+		hidden []string
+		fails  bool
+	}{
+		{"nowhere", nil, "", "", nil, false},
+		{"the variable first", map[string]string{"BEARER_TOKEN": " v ", "BEARER_TOKEN_FILE": one, "XDG_RUNTIME_DIR": dir}, "v", "BEARER_TOKEN", []string{"BEARER_TOKEN_FILE " + one, xdg}, false},
+		{"the file next", map[string]string{"BEARER_TOKEN": " ", "BEARER_TOKEN_FILE": one}, "one", "BEARER_TOKEN_FILE " + one, nil, false},
+		{"an empty file is passed over", map[string]string{"BEARER_TOKEN_FILE": blank, "XDG_RUNTIME_DIR": dir}, "runtime", xdg, nil, false},
+		{"a file that is not there is not", map[string]string{"BEARER_TOKEN_FILE": filepath.Join(dir, "nowhere"), "XDG_RUNTIME_DIR": dir}, "", "", nil, true},
+		{"what is hidden need not be readable", map[string]string{"BEARER_TOKEN": "v", "BEARER_TOKEN_FILE": dir}, "v", "BEARER_TOKEN", nil, false},
+		{"the runtime folder", map[string]string{"XDG_RUNTIME_DIR": dir}, "runtime", xdg, nil, false},
+	}
+	for _, tt := range tests {
+		got, err := Discover(func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok }, uid)
+		if (err != nil) != tt.fails || got.Token != tt.token || got.Place != tt.place || !reflect.DeepEqual(got.Hidden, tt.hidden) {
+			t.Errorf("%s: %+v %v", tt.name, got, err)
+		}
+	}
+}

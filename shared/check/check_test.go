@@ -1,0 +1,70 @@
+package check
+
+import (
+	"encoding/base64"
+	"reflect"
+	"testing"
+	"time"
+
+	"example.org/token-helpers/shared/token"
+)
+
+var now = time.Unix(1_767_225_600, 0)
+
+func jwtOf(claims string) token.Token {
+	b64 := base64.RawURLEncoding.EncodeToString
+	return token.New(b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte(claims)) + ".c2ln")
+}
+
+func TestToken(t *testing.T) {
+	const good = `{"iss":"https://i/","aud":"ce:9619","scope":"compute.read read:/a","iat":1767225500,"nbf":1767225500,"exp":1767226600}`
+	tests := []struct {
+		name   string
+		claims string
+		want   Want
+		codes  []string
+	}{
+		{"nothing is wanted", `{}`, Want{}, nil},
+		{"all holds", good, Want{Issuer: "https://i", Audiences: []string{"ce:9619"}, Scopes: []string{"compute.read", "read:/a/b", "openid", "wlcg", "offline_access", "wlcg.groups:/x"}, MinLifetime: 1000 * time.Second}, nil},
+		{"another issuer", good, Want{Issuer: "https://j/"}, []string{"iss-mismatch"}},
+		{"no issuer", `{}`, Want{Issuer: "https://j/"}, []string{"iss-mismatch"}},
+		{"another audience", good, Want{Audiences: []string{"CE:9619"}}, []string{"aud-mismatch"}},
+		{"one of two audiences", good, Want{Audiences: []string{"ce:9619", "x"}}, []string{"aud-mismatch"}},
+		{"no audience", `{}`, Want{Audiences: []string{"x"}}, []string{"aud-missing"}},
+		{"the any-value is not what was asked for", `{"aud":"https://wlcg.cern.ch/jwt/v1/any"}`, Want{Audiences: []string{"x"}}, []string{"aud-mismatch"}},
+		{"a scope lacks", good, Want{Scopes: []string{"compute.create", "read:/ab"}}, []string{"scope-missing"}},
+		{"ended", `{"exp":1767225600}`, Want{}, []string{"expired"}},
+		{"ended within the skew", `{"exp":1767225600}`, Want{Skew: time.Second}, nil},
+		{"too short", good, Want{MinLifetime: 1001 * time.Second}, []string{"lifetime-short"}},
+		{"nbf ahead", `{"nbf":1767225601}`, Want{}, []string{"not-yet-valid"}},
+		{"nbf ahead within the skew", `{"nbf":1767225601}`, Want{Skew: time.Second}, nil},
+		{"iat ahead", `{"iat":1767225601}`, Want{}, []string{"not-yet-valid"}},
+		{"in the order of a service", `{"exp":1,"nbf":1767225700}`, Want{Issuer: "https://i", Audiences: []string{"x"}, Scopes: []string{"s"}},
+			[]string{"iss-mismatch", "aud-missing", "scope-missing", "expired", "not-yet-valid"}},
+	}
+	for _, tt := range tests {
+		var codes []string
+		for _, f := range Token(jwtOf(tt.claims), tt.want, now) {
+			codes = append(codes, f.Code)
+			if f.Message == "" {
+				t.Errorf("%s: %s says nothing", tt.name, f.Code)
+			}
+		}
+		if !reflect.DeepEqual(codes, tt.codes) {
+			t.Errorf("%s: %q, want %q", tt.name, codes, tt.codes)
+		}
+	}
+}
+
+// Of an opaque token nothing is known but what the issuer's answer said.
+func TestOpaqueToken(t *testing.T) {
+	tok := token.New("opaque")
+	tok.Scopes, tok.Expires = []string{"compute.read"}, now.Add(time.Hour)
+	if f := Token(tok, Want{Issuer: "https://i", Audiences: []string{"x"}, Scopes: []string{"compute.read"}}, now); len(f) > 0 {
+		t.Errorf("%v", f)
+	}
+	f := Token(tok, Want{Scopes: []string{"compute.create"}, MinLifetime: 2 * time.Hour}, now)
+	if len(f) != 2 || f[0].Code != "scope-missing" || !reflect.DeepEqual(f[0].Missing, []string{"compute.create"}) || f[1].Code != "lifetime-short" {
+		t.Errorf("%v", f)
+	}
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReport(t *testing.T) {
+	tests := []struct {
+		err  error
+		code int
+		want string
+	}{
+		{nil, 0, ""},
+		{errors.New("it broke"), 1, "prog: error: it broke\n"},
+		{Errorf(NeedLogin, "no login").Hint("log in with\n  prog login"), 3, "prog: error: no login\nprog: hint: log in with\nprog:   prog login\n"},
+		{fmt.Errorf("outer: %w", Errorf(Network, "inner")), 5, "prog: error: outer: inner\n"},
+		{errors.New("a\x1b[31mb\u202ec\rd"), 1, `prog: error: a\u001b[31mb\u202ec\u000dd` + "\n"},
+	}
+	for _, tt := range tests {
+		var stderr, stdout bytes.Buffer
+		env := &Env{Program: "prog", Stdout: &stdout, Stderr: &stderr}
+		if code := env.Report(tt.err); code != tt.code || stderr.String() != tt.want || stdout.Len() > 0 {
+			t.Errorf("%v: %d %q", tt.err, code, stderr.String())
+		}
+	}
+}
+
+func TestWrap(t *testing.T) {
+	long := "https://" + strings.Repeat("x", 90)
+	tests := []struct{ in, want string }{
+		{"", ""},
+		{"one two three four", "one two|  three|  four"},
+		{"see " + long + " now", "see|  " + long + "|  now"},
+		{"hint:\n  keep  this   line whole", "hint:|  keep  this   line whole"},
+		{"éé éé éé", "éé éé éé"},
+	}
+	for _, tt := range tests {
+		if got := strings.Join(Wrap(tt.in, 8), "|"); got != tt.want {
+			t.Errorf("%q: %q", tt.in, got)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	for in, want := range map[string]time.Duration{"60": time.Minute, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "0": 0, " 5 ": 5 * time.Second} {
+		var d Duration
+		if err := d.UnmarshalText([]byte(in)); err != nil || time.Duration(d) != want {
+			t.Errorf("%q: %v %v", in, d, err)
+		}
+	}
+	for _, in := range []string{"", "-5", "-5s", "soon", "1.5", "1e3", "99999999999999999999"} {
+		var d Duration
+		if err := d.UnmarshalText([]byte(in)); err == nil {
+			t.Errorf("%q: %v", in, d)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 1400 * time.Millisecond: "1s", 59*time.Second + 600*time.Millisecond: "1m00s", 754 * time.Second: "12m34s",
+		5*time.Hour + 3*time.Minute: "5h03m", 47*time.Hour + 59*time.Minute: "47h59m", 49 * time.Hour: "2 days",
+	} {
+		if got := Span(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
+	}
+}

@@ -1,0 +1,106 @@
+package output
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/token-helpers/shared/token"
+)
+
+func TestFormats(t *testing.T) {
+	tok := token.New("a.b'c")
+	tok.Expires = time.Date(2026, 1, 2, 3, 4, 5, 0, time.FixedZone("x", 3600))
+	tok.Audiences = []string{"ce:9619"}
+	for format, want := range map[string]string{
+		"token": "a.b'c\n", "header": "Authorization: Bearer a.b'c\n", "env": "export BEARER_TOKEN='a.b'\\''c'\n",
+	} {
+		if got, err := Format(format, tok); err != nil || string(got) != want {
+			t.Errorf("%s: %q %v", format, got, err)
+		}
+	}
+	b, err := Format("json", tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(b, &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc["token"] != "a.b'c" || doc["apiVersion"] != "token-helpers/v1" || doc["expiresAt"] != "2026-01-02T02:04:05Z" {
+		t.Errorf("%s", b)
+	}
+	if l, ok := doc["scopes"].([]any); !ok || len(l) != 0 {
+		t.Errorf("no scopes is an empty list, not null: %s", b)
+	}
+	if _, err := Format("yaml", tok); err == nil {
+		t.Error("an unknown format passes")
+	}
+	for _, raw := range []string{"a b", "a\nb", "a\x00"} {
+		if _, err := Format("header", token.New(raw)); err == nil {
+			t.Errorf("%q passes, which would put a line of its own into a header", raw)
+		}
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, s := range []string{"", "plain", "it's", "$HOME `id` \\ \"", "'", "a\nb", "-n"} {
+		out, err := exec.Command(sh, "-c", "printf %s "+ShellQuote(s)).Output()
+		if err != nil || string(out) != s {
+			t.Errorf("%q: %q %v", s, out, err)
+		}
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "token")
+	if err := os.WriteFile(name, []byte("old and open"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(name, []byte("new\n")); err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Lstat(name)
+	if err != nil || fi.Mode() != 0o600 {
+		t.Errorf("%v %v", fi.Mode(), err)
+	}
+	if b, _ := os.ReadFile(name); string(b) != "new\n" {
+		t.Errorf("%q", b)
+	}
+	// HTCondor's client takes no token from a link: the name becomes a file.
+	elsewhere, link := filepath.Join(dir, "elsewhere"), filepath.Join(dir, "link")
+	if err := os.WriteFile(elsewhere, []byte("theirs"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(elsewhere, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(link, []byte("ours")); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(elsewhere); string(b) != "theirs" {
+		t.Errorf("written through the link: %q", b)
+	}
+	if fi, err := os.Lstat(link); err != nil || !fi.Mode().IsRegular() {
+		t.Errorf("%v %v", fi, err)
+	}
+	if err := WriteFile(dir, []byte("x")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a folder: %v", err)
+	}
+	if err := WriteFile(filepath.Join(dir, "no", "such"), []byte("x")); err == nil {
+		t.Error("a folder that is not there is no error")
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 3 {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
