@@ -34,7 +34,8 @@ func child(t *testing.T, env []string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Env = append(env, "STORE_TEST_CHILD=1", "HOME="+t.TempDir())
+	// The race detector would sleep a second at the end.
+	cmd.Env = append(env, "GORACE=atexit_sleep_ms=0", "STORE_TEST_CHILD=1", "HOME="+t.TempDir())
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %v: %s", args, err, out)
