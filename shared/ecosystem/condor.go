@@ -32,7 +32,7 @@ type Condor struct {
 	CE      []string `name:"ce" sep:"none" placeholder:"HOST[:PORT]" help:"The compute element the token is for; port 9619 unless given. Repeatable."`
 	Read    bool     `help:"Only to look: compute.read."`
 	Write   bool     `help:"Only to submit, change and remove: compute.modify, compute.cancel and compute.create."`
-	Profile string   `enum:"wlcg,scitokens" default:"wlcg" help:"How scopes are spelled: wlcg (compute.*) or scitokens (condor:/READ, condor:/WRITE). Default: wlcg."`
+	Profile string   `enum:"wlcg,scitokens" default:"wlcg" placeholder:"wlcg|scitokens" help:"How scopes are spelled: wlcg (compute.*) or scitokens (condor:/READ, condor:/WRITE). Default: wlcg."`
 	Legacy  bool     `help:"Add condor:/ALLOW, which HTCondor before 8.9.7 needs. Newer servers refuse a token with it alone."`
 }
 

@@ -24,7 +24,7 @@ type XRootD struct {
 	Create    bool     `help:"To make new files but overwrite none: storage.create:/ (--profile wlcg)."`
 	Stage     bool     `help:"To bring files in from tape: storage.stage:/ (--profile wlcg)."`
 	Path      []string `sep:"none" placeholder:"/PATH" help:"Narrow each scope to this absolute path. Repeatable."`
-	Profile   string   `enum:"scitokens,wlcg" default:"scitokens" help:"How scopes are spelled: scitokens (read:/, write:/) or wlcg (storage.*:/). Default: scitokens."`
+	Profile   string   `enum:"scitokens,wlcg" default:"scitokens" placeholder:"scitokens|wlcg" help:"How scopes are spelled: scitokens (read:/, write:/) or wlcg (storage.*:/). Default: scitokens."`
 	Server    string   `placeholder:"URL|HOST[:PORT]" help:"The server the token is for; its audience is derived from it."`
 }
 

@@ -99,7 +99,7 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 	g.Get.Plugins = kong.Plugins{eco}
 	g.Login.Plugins = kong.Plugins{eco}
 	kctx, done, err := cli.Parse(env, &g,
-		kong.Description(description(eco)),
+		kong.Description(description(eco)), kong.Help(help),
 		kong.Vars{"issuer": DefaultIssuer},
 		kong.Resolvers(resolver{env, conf}),
 	)
