@@ -92,6 +92,7 @@ func TestProbe(t *testing.T) {
 				if err != nil {
 					return
 				}
+				_, _ = c.Read(make([]byte, 64)) // closing with it unread would reset the connection
 				_, _ = c.Write([]byte(answer))
 				_ = c.Close()
 			}
