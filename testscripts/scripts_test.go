@@ -133,6 +133,12 @@ func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
 			opts.Scopes = strings.Split(value, ",")
 		case "no-registration":
 			opts.DenyRegistration = true
+		case "grace":
+			opts.Grace = true
+		case "clock":
+			d, err := time.ParseDuration(value)
+			ts.Check(err)
+			opts.Now = func() time.Time { return time.Now().Add(d) }
 		case "code-lifetime":
 			d, err := time.ParseDuration(value)
 			ts.Check(err)

@@ -232,7 +232,7 @@ func newSession(env *cli.Env, conf *config, common commonFlags, lf loginFlags, t
 		ClientSecret:      func() (string, error) { return readSecret(lf.ClientSecretFile) },
 		AudienceParameter: issuer.AudienceParameter(lf.AudienceParam),
 		LoginScopes:       named.Scopes, RegistrationScopes: ecosystem.RegistrationScopes(),
-		Browser: lf.Browser, Note: note, Verbose: verbose,
+		Browser: lf.Browser, Note: note, Verbose: verbose, Keep: s.keep,
 	}
 	return s, nil
 }
@@ -305,16 +305,19 @@ func (s *session) get(ctx context.Context, req token.Request, g getCmd) error {
 	if err != nil {
 		return s.explain(ctx, req, err)
 	}
+	return s.write(t, g)
+}
+
+// keep caches a token that is as it was asked for.
+func (s *session) keep(ctx context.Context, req token.Request, t token.Token) error {
 	if err := s.checkGrant(ctx, req, t); err != nil {
 		return err
 	}
-	if t.Source != "cache" {
-		if err := s.store.PutToken(s.deps.CacheKey(req), t); err != nil {
-			// The token is good; only the next run is slower.
-			s.deps.Note("the token was not cached: %s", err)
-		}
+	if err := s.store.PutToken(s.deps.CacheKey(req), t); err != nil {
+		// The token is good; only the next run is slower.
+		s.deps.Note("the token was not cached: %s", err)
 	}
-	return s.write(t, g)
+	return nil
 }
 
 func (s *session) write(t token.Token, g getCmd) error {
@@ -349,6 +352,14 @@ func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Tok
 			continue
 		}
 		problems = append(problems, f.Message)
+		if off := s.deps.Issuer.ClockOffset(); (f.Code == "expired" || f.Code == "not-yet-valid") && off.Abs() > time.Minute {
+			side := "behind"
+			if off < 0 {
+				side = "ahead of"
+			}
+			_ = e.Hint("this machine's clock is %s %s the issuer's: set it", cli.Span(off.Abs()), side)
+			continue
+		}
 		if f.Hint != "" {
 			_ = e.Hint("%s", f.Hint)
 		}

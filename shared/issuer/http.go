@@ -8,19 +8,24 @@
 package issuer
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -48,10 +53,11 @@ type HTTPOptions struct {
 
 // Client talks to issuers. It reads certificates and dials when it is first used.
 type Client struct {
-	opts HTTPOptions
-	once sync.Once
-	http *http.Client
-	err  error
+	opts   HTTPOptions
+	once   sync.Once
+	http   *http.Client
+	err    error
+	offset atomic.Int64
 }
 
 // NewClient makes a Client and opens nothing.
@@ -72,7 +78,7 @@ func (c *Client) client() (*http.Client, error) {
 			MaxResponseHeaderBytes: maxBody,
 		}
 		c.http = &http.Client{
-			Transport:     &transport{base: base, opts: c.opts},
+			Transport:     &transport{base: base, c: c},
 			Timeout:       c.opts.Timeout,
 			CheckRedirect: checkRedirect,
 		}
@@ -159,57 +165,140 @@ type LocalError struct{ Err error }
 func (e *LocalError) Error() string { return e.Err.Error() }
 func (e *LocalError) Unwrap() error { return e.Err }
 
+// ClockOffset is how far the issuer's clock is ahead of this machine's, by the
+// Date of its last answer (RFC 9110 section 6.6.1), to the second or so.
+func (c *Client) ClockOffset() time.Duration { return time.Duration(c.offset.Load()) }
+
 type transport struct {
 	base http.RoundTripper
-	opts HTTPOptions
+	c    *Client
 }
 
+// The waits between tries, before jitter. INDIGO IAM behind its proxies recovers
+// from a restart within seconds; who waits longer is better told.
+var waits = []time.Duration{200 * time.Millisecond, 800 * time.Millisecond}
+
+type onceKey struct{}
+
+// once marks a request that must not be made twice: it is repeated only where the
+// issuer said that it did nothing.
+func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
+
+// RoundTrip makes an exchange, whole: the answer's body is read here, so that a
+// connection that breaks in its middle counts as broken. What fails for the moment
+// (5xx, 429, a broken connection) is tried again while the exchange's time limit
+// allows: a GET twice more, others once, for a rotated refresh token may be spent
+// already.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	start := time.Now()
 	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", t.opts.UserAgent)
-	resp, err := t.base.RoundTrip(req)
-	if t.opts.Trace != nil {
-		took := time.Since(start).Round(time.Millisecond)
-		if err != nil {
-			t.opts.Trace("%s %s: %s (%s)", req.Method, bare(req.URL), err, took)
-		} else {
-			t.opts.Trace("%s %s: %s (%s)", req.Method, bare(req.URL), resp.Status, took)
+	req.Header.Set("User-Agent", t.c.opts.UserAgent)
+	tries := 2
+	if req.Method == http.MethodGet {
+		tries = 3
+	}
+	for n := 1; ; n++ {
+		resp, err := t.try(req)
+		if n == tries || req.Body != nil && req.GetBody == nil || !again(req, resp, err) {
+			return resp, err
+		}
+		wait := waits[n-1]/2 + rand.N(waits[n-1])
+		if resp != nil {
+			wait = max(wait, retryAfter(resp.Header.Get("Retry-After")))
+		}
+		if end, ok := req.Context().Deadline(); ok && time.Until(end) < wait {
+			return resp, err
+		}
+		t.c.trace("trying again in %s", wait.Round(10*time.Millisecond))
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-req.Context().Done():
+			timer.Stop()
+			return nil, req.Context().Err()
+		}
+		if req.GetBody != nil {
+			if req.Body, err = req.GetBody(); err != nil {
+				return nil, err
+			}
 		}
 	}
+}
+
+// again reports whether the same request may fare better.
+func again(req *http.Request, resp *http.Response, err error) bool {
+	if resp != nil {
+		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
+			return true
+		}
+		return resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented && req.Context().Value(onceKey{}) == nil
+	}
+	var (
+		certificate *tls.CertificateVerificationError
+		notJSON     *NotJSONError
+		dns         *net.DNSError
+	)
+	switch {
+	case req.Context().Err() != nil, errors.As(err, &certificate), errors.As(err, &notJSON):
+		return false
+	case errors.As(err, &dns):
+		return dns.IsTemporary
+	}
+	return req.Context().Value(onceKey{}) == nil
+}
+
+// retryAfter reads the header in both its forms (RFC 9110 section 10.2.3).
+func retryAfter(v string) time.Duration {
+	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return time.Until(at)
+	}
+	return 0
+}
+
+func (c *Client) trace(format string, a ...any) {
+	if c.opts.Trace != nil {
+		c.opts.Trace(format, a...)
+	}
+}
+
+func (t *transport) try(req *http.Request) (*http.Response, error) {
+	start := time.Now()
+	resp, err := t.base.RoundTrip(req)
+	if err == nil {
+		if at, derr := http.ParseTime(resp.Header.Get("Date")); derr == nil {
+			t.c.offset.Store(int64(at.Sub(time.Now().Truncate(time.Second))))
+		}
+		err = whole(resp, bare(req.URL))
+	}
+	took := time.Since(start).Round(time.Millisecond)
 	if err != nil {
+		t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), err, took)
 		return nil, err
 	}
-	resp.Body = &limited{body: resp.Body, left: maxBody, url: bare(req.URL)}
-	// A web page in place of JSON is a proxy's or a portal's: said as such, rather
-	// than as a parse error (oidc-agent#518).
-	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode < 300 && ct == "text/html" {
-		_ = resp.Body.Close()
-		return nil, &NotJSONError{URL: bare(req.URL), Got: "a web page"}
-	}
+	t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), resp.Status, took)
 	return resp, nil
 }
 
-// limited stops reading an answer that has no end.
-type limited struct {
-	body io.ReadCloser
-	left int
-	url  string
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if l.left <= 0 {
-		return 0, &NotJSONError{URL: l.url, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
+// whole reads the answer's body, up to its limit. A web page in place of JSON is a
+// proxy's or a portal's: said as such, rather than as a parse error
+// (oidc-agent#518).
+func whole(resp *http.Response, from string) error {
+	defer func() { _ = resp.Body.Close() }()
+	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode < 300 && ct == "text/html" {
+		return &NotJSONError{URL: from, Got: "a web page"}
 	}
-	if len(p) > l.left {
-		p = p[:l.left]
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return fmt.Errorf("the answer broke off: %w", err)
 	}
-	n, err := l.body.Read(p)
-	l.left -= n
-	return n, err
+	if len(b) > maxBody {
+		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(b))
+	return nil
 }
-
-func (l *limited) Close() error { return l.body.Close() }
 
 // NotJSONError is an answer that is not what an issuer answers.
 type NotJSONError struct{ URL, Got string }

@@ -217,7 +217,8 @@ func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes
 		"token_endpoint_auth_method": AuthMethod(md),
 		"scope":                      strings.Join(scopes, " "),
 	}
-	b, err := c.do(ctx, http.MethodPost, md.RegistrationEndpoint, "", meta)
+	// Repeated blindly, it would leave a client behind that nobody knows.
+	b, err := c.do(once(ctx), http.MethodPost, md.RegistrationEndpoint, "", meta)
 	if err != nil {
 		return nil, doing("register a client", err)
 	}
@@ -437,9 +438,7 @@ func (c *Client) WaitDevice(ctx context.Context, d *Device, now func() time.Time
 			return nil, err
 		}
 		broken++
-		if c.opts.Trace != nil {
-			c.opts.Trace("%s; going on", err)
-		}
+		c.trace("%s; going on", err)
 	}
 }
 

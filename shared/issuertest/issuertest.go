@@ -125,6 +125,9 @@ var modes = map[string]string{
 	"html-discovery":      "the discovery document is a web page",
 	"server-error":        "the token endpoint answers 500",
 	"server-error-once":   "the token endpoint answers 500 once",
+	"busy-once":           "the token endpoint answers 429 once, with Retry-After of a second",
+	"busy-long":           "the token endpoint answers 429, with Retry-After of an hour",
+	"cut-once":            "cut, once",
 	"hang":                "the token endpoint never answers",
 	"wrong-issuer":        "the discovery document names another issuer",
 	"wrong-audience":      "tokens are for another audience than asked for",
@@ -319,6 +322,7 @@ func (s *Server) handler() http.Handler {
 			s.mu.Lock()
 			s.requests[name]++
 			s.mu.Unlock()
+			w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
 			h(w, r)
 		})
 	}
@@ -532,8 +536,11 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	name = name[strings.LastIndexByte(name, ':')+1:]
 	s.requests["token:"+name]++
 	mode := s.mode
-	if mode == "server-error-once" && !s.failed {
-		s.failed, mode = true, "server-error"
+	if strings.HasSuffix(mode, "-once") {
+		if s.failed {
+			mode = ""
+		}
+		s.failed = true
 	}
 	s.mu.Unlock()
 	switch mode {
@@ -546,7 +553,15 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	case "non-json":
 		page(w)
 		return
-	case "server-error":
+	case "busy-once", "busy-long":
+		if mode == "busy-once" {
+			w.Header().Set("Retry-After", "1")
+		} else {
+			w.Header().Set("Retry-After", "3600")
+		}
+		http.Error(w, "Too Many Requests", http.StatusTooManyRequests)
+		return
+	case "server-error", "server-error-once":
 		http.Error(w, "Internal Server Error", http.StatusInternalServerError)
 		return
 	case "redirect-http":
@@ -565,7 +580,7 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		return
-	case "cut":
+	case "cut", "cut-once":
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", "1000")
 		_, _ = io.WriteString(w, `{"access_token":"`)
@@ -659,6 +674,8 @@ func (s *Server) refreshToken(w http.ResponseWriter, c *client, form url.Values)
 	refresh := g.current
 	if s.opts.Rotate {
 		refresh = s.newRefreshToken(g)
+		// Who had to fall back on the one before may have to do it again.
+		g.before = raw
 	}
 	s.answer(w, c, scopes, audience(form), refresh)
 }

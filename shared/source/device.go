@@ -32,9 +32,7 @@ func (s device) Token(ctx context.Context, req token.Request) (token.Token, erro
 			return token.Token{}, err
 		}
 		defer unlock()
-		t, err := s.d.refresh(ctx, md, lg, req)
-		t.Source = "device"
-		return t, err
+		return s.d.refresh(ctx, md, lg, req, "device")
 	}
 	t := fromGrant(g, req, md)
 	t.Source = "device"

@@ -56,7 +56,7 @@ func (l login) Token(ctx context.Context, req token.Request) (token.Token, error
 	if err != nil {
 		return token.Token{}, err
 	}
-	t, err := d.refresh(ctx, md, lg, req)
+	t, err := d.refresh(ctx, md, lg, req, "login")
 	var re *issuer.ResponseError
 	if errors.As(err, &re) && (re.Ended() || re.ClientGone()) {
 		return token.Token{}, none("the login at %s has ended (the issuer says %s)", req.Issuer, re.Code)
@@ -84,7 +84,7 @@ func (d *Deps) entry(issuerURL string) (store.IndexEntry, bool, error) {
 // refresh asks for a token with the request's own scopes and audience, and keeps
 // the refresh token that comes with it before the access token is handed out: an
 // issuer that rotates has ended the one before.
-func (d *Deps) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request) (token.Token, error) {
+func (d *Deps) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request, name string) (token.Token, error) {
 	g, err := d.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, req.Scopes, d.audience(req), d.Now)
 	if err != nil {
 		return token.Token{}, err
@@ -96,8 +96,8 @@ func (d *Deps) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login
 		}
 	}
 	t := fromGrant(g, req, md)
-	t.Source = "login"
-	return t, nil
+	t.Source = name
+	return t, d.keep(ctx, req, t)
 }
 
 func credentials(lg *store.Login) issuer.Credentials {

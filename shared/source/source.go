@@ -59,6 +59,11 @@ type Deps struct {
 	ForceNew bool
 	// Browser opens the verification address too.
 	Browser bool
+	// Keep holds a new token against the request and caches it. Sources that work
+	// under the login's lock call it there, so that whoever waits for the lock finds
+	// the token; [Chain] calls it for the others. Its error ends the search.
+	Keep func(ctx context.Context, req token.Request, t token.Token) error
+	kept string
 	// Note tells the user something; Verbose tells one who asked for more.
 	Note, Verbose func(format string, a ...any)
 
@@ -180,7 +185,7 @@ func Chain(ctx context.Context, d *Deps, specs []string, req token.Request) (tok
 			if t.Source == "" {
 				t.Source = name
 			}
-			return t, nil
+			return t, d.keep(ctx, req, t)
 		}
 		var n *None
 		if !errors.As(err, &n) {
@@ -190,6 +195,18 @@ func Chain(ctx context.Context, d *Deps, specs []string, req token.Request) (tok
 		reasons = append(reasons, Reason{name, n.Reason})
 	}
 	return token.Token{}, &NoneError{reasons}
+}
+
+// keep calls Keep, once for each token, and never for one from the cache.
+func (d *Deps) keep(ctx context.Context, req token.Request, t token.Token) error {
+	if t.Source == "cache" || t.Raw() == d.kept {
+		return nil
+	}
+	if err := d.Keep(ctx, req, t); err != nil {
+		return err
+	}
+	d.kept = t.Raw()
+	return nil
 }
 
 // fromGrant makes the token of an issuer's answer. What the answer does not say
