@@ -161,7 +161,7 @@ func (s *Store) notKept(t token.Token) string {
 	return ""
 }
 
-// sweep removes what has ended, and what a killed process left half written.
+// sweep removes the tokens that have ended.
 func (s *Store) sweep(dir string) {
 	now := s.o.Now()
 	items, err := os.ReadDir(dir)
@@ -169,25 +169,19 @@ func (s *Store) sweep(dir string) {
 		return
 	}
 	for _, it := range items {
-		path := filepath.Join(dir, it.Name())
-		switch {
-		case strings.HasSuffix(it.Name(), cacheSuffix):
-			b, err := readPrivate(path)
-			if err != nil && !errors.Is(err, errTooLong) {
-				continue
-			}
-			if e, ok := decodeEntry(b); ok && e.Expires.After(now) {
-				continue
-			}
-		case strings.HasPrefix(it.Name(), tempPrefix):
-			if fi, err := it.Info(); err != nil || now.Sub(fi.ModTime()) < time.Hour {
-				continue
-			}
-		default:
+		if !strings.HasSuffix(it.Name(), cacheSuffix) {
 			continue
 		}
-		_ = os.Remove(path)
+		path := filepath.Join(dir, it.Name())
+		b, err := readPrivate(path)
+		if err != nil && !errors.Is(err, errTooLong) {
+			continue
+		}
+		if e, ok := decodeEntry(b); !ok || !e.Expires.After(now) {
+			_ = os.Remove(path)
+		}
 	}
+	s.sweepTemps(dir)
 }
 
 // each calls f for every entry that can be read.

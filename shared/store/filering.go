@@ -219,7 +219,9 @@ func (r *fileRing) encrypt(key, label string, data []byte, pw string) error {
 	if err := makePrivateDir(r.dir); err != nil {
 		return err
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(r.dir), ".keyring-")
+	r.s.sweepTemps(filepath.Dir(r.dir))
+	r.s.sweepTemps(r.dir)
+	temp, err := os.MkdirTemp(filepath.Dir(r.dir), tempKeyringPrefix)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"time"
 )
 
 // maxRead bounds what is read from any file of ours.
@@ -126,7 +128,28 @@ func readBounded(r io.Reader) ([]byte, error) {
 	return b, err
 }
 
-const tempPrefix = ".tmp-"
+// What is being written has such a name until it is whole.
+const (
+	tempPrefix        = ".tmp-"
+	tempKeyringPrefix = ".keyring-"
+)
+
+// sweepTemps removes what killed processes left half written in the folder: what
+// is an hour old is nobody's any more.
+func (s *Store) sweepTemps(dir string) {
+	items, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, it := range items {
+		if !strings.HasPrefix(it.Name(), tempPrefix) && !strings.HasPrefix(it.Name(), tempKeyringPrefix) {
+			continue
+		}
+		if fi, err := it.Info(); err == nil && s.o.Now().Sub(fi.ModTime()) > time.Hour {
+			_ = os.RemoveAll(filepath.Join(dir, it.Name()))
+		}
+	}
+}
 
 // writePrivate writes the file atomically and durably, mode 0600 from its first
 // byte on, creating its folder. A symbolic link in its place is replaced, not

@@ -90,6 +90,7 @@ func (s *Store) updateIndex(ctx context.Context, change func([]IndexEntry) []Ind
 	if err != nil {
 		return err
 	}
+	s.sweepTemps(dir)
 	return writePrivate(filepath.Join(dir, "logins.json"), append(b, '\n'))
 }
 

@@ -750,3 +750,26 @@ func FuzzDecode(f *testing.F) {
 		_ = sealed(b)
 	})
 }
+
+// What a killed process left half written goes once it is old; what is young may
+// be another process's.
+func TestSweepTemps(t *testing.T) {
+	w := newWorld(t)
+	w.passphraseFile("pw", 0o600)
+	s := w.store(file)
+	must(t, s.Save(context.Background(), login()))
+	dir := w.path(".local/share/token-helpers")
+	old, young := filepath.Join(dir, tempKeyringPrefix+"old"), filepath.Join(dir, "keyring", tempPrefix+"young")
+	must(t, os.Mkdir(old, 0o700))
+	must(t, os.WriteFile(filepath.Join(old, "x"), nil, 0o600))
+	must(t, os.WriteFile(young, nil, 0o600))
+	must(t, os.Chtimes(old, epoch.Add(-2*time.Hour), epoch.Add(-2*time.Hour)))
+	must(t, os.Chtimes(young, epoch, epoch))
+	must(t, s.Save(context.Background(), login()))
+	if _, err := os.Lstat(old); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", old, err)
+	}
+	if _, err := os.Lstat(young); err != nil {
+		t.Error(err)
+	}
+}
