@@ -77,6 +77,7 @@ func run(t *testing.T, dir string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer":   issuerCmd,
 			"requests": requestsCmd,
+			"down":     downCmd,
 			"form":     formCmd,
 			"status":   statusCmd,
 			"claim":    claimCmd,
@@ -139,6 +140,10 @@ func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
 			d, err := time.ParseDuration(value)
 			ts.Check(err)
 			opts.Now = func() time.Time { return time.Now().Add(d) }
+		case "refresh-lifetime":
+			d, err := time.ParseDuration(value)
+			ts.Check(err)
+			opts.RefreshLifetime = d
 		case "code-lifetime":
 			d, err := time.ParseDuration(value)
 			ts.Check(err)
@@ -182,6 +187,11 @@ func requestsCmd(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("the issuer counted %s=%d; all: %v", name, n, got)
 		}
 	}
+}
+
+// downCmd: down ends the issuer for good.
+func downCmd(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check((*server(ts)).Close())
 }
 
 // formCmd: form NAME VALUE compares a field of the last request to the token

@@ -1,9 +1,11 @@
 package helper
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -144,26 +146,39 @@ func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	return nil, nil
 }
 
-// readSecret reads a client's secret. Others must not be able to read the file.
-func readSecret(file string) (string, error) {
-	if file == "" {
+// readSecret reads a client's secret from a file that others must not be able to
+// read, or takes what a command prints.
+func readSecret(ctx context.Context, file, command string) (string, error) {
+	var b []byte
+	var err error
+	switch from := "--client-secret-file"; {
+	case file == "" && command == "":
 		return "", nil
-	}
-	fi, err := os.Stat(file)
-	if err != nil {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
-	}
-	if fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s can be read by others", file).
-			Hint("chmod 600 %s", file)
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
+	case file != "" && command != "":
+		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command: give one of them")
+	case command != "":
+		from = "--client-secret-command"
+		cmd := exec.CommandContext(ctx, "sh", "-c", command)
+		cmd.Stderr = os.Stderr
+		if b, err = cmd.Output(); err != nil {
+			return "", cli.Errorf(cli.Failed, "%s: %w", from, err)
+		}
+	default:
+		fi, err := os.Stat(file)
+		if err != nil {
+			return "", cli.Errorf(cli.Usage, "%s: %w", from, err)
+		}
+		if fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
+			return "", cli.Errorf(cli.Usage, "%s: %s can be read by others", from, file).
+				Hint("chmod 600 %s", file)
+		}
+		if b, err = os.ReadFile(file); err != nil {
+			return "", cli.Errorf(cli.Usage, "%s: %w", from, err)
+		}
 	}
 	secret := strings.TrimSpace(string(b))
 	if secret == "" {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s is empty", file)
+		return "", cli.Errorf(cli.Usage, "the client's secret is empty")
 	}
 	return secret, nil
 }

@@ -35,11 +35,13 @@ type requestFlags struct {
 
 // loginFlags say how a login is made.
 type loginFlags struct {
-	ClientID         string `name:"client-id" placeholder:"ID" help:"Use this client, registered beforehand. Without it one is registered."`
-	ClientSecretFile string `placeholder:"FILE" help:"The file with the client's secret."`
-	AudienceParam    string `name:"audience-parameter" enum:",audience,resource,both" default:"" placeholder:"audience|resource|both" help:"How the issuer wants the audience. Default: audience."`
-	Keyring          string `enum:",auto,secret-service,kwallet,keychain,wincred,pass,keyctl,file" default:"" placeholder:"BACKEND" help:"Where the login is kept: auto, secret-service, kwallet, keychain, wincred, pass, keyctl or file. Chosen once, at login, and remembered."`
-	Browser          bool   `help:"Also open the verification address in the browser."`
+	ClientID         string       `name:"client-id" placeholder:"ID" help:"Use this client, registered beforehand. Without it one is registered."`
+	ClientSecretFile string       `placeholder:"FILE" help:"The file with the client's secret."`
+	ClientSecretCmd  string       `name:"client-secret-command" placeholder:"COMMAND" help:"A command that prints the client's secret."`
+	AudienceParam    string       `name:"audience-parameter" enum:",audience,resource,both" default:"" placeholder:"audience|resource|both" help:"How the issuer wants the audience. Default: audience."`
+	Keyring          string       `enum:",auto,secret-service,kwallet,keychain,wincred,pass,keyctl,file" default:"" placeholder:"BACKEND" help:"Where the login is kept: auto, secret-service, kwallet, keychain, wincred, pass, keyctl or file. Chosen once, at login, and remembered."`
+	UnlockFor        cli.Duration `default:"12h" placeholder:"D" help:"How long the kernel holds the passphrase of encrypted files once you typed it; 0 is never. Default: 12h."`
+	Browser          bool         `help:"Also open the verification address in the browser."`
 }
 
 // commonFlags belong to every command.
@@ -58,7 +60,7 @@ type getCmd struct {
 	Request requestFlags `embed:""`
 	Login   loginFlags   `embed:""`
 
-	From     []string `sep:"none" placeholder:"SOURCE" help:"Ask exactly these sources, in this order: cache, login, device. Repeatable."`
+	From     []string `sep:"none" placeholder:"SOURCE" help:"Ask exactly these sources, in this order: cache, login, device, client-credentials. Repeatable."`
 	ForceNew bool     `help:"Take no token from the cache."`
 	NoPrompt bool     `help:"Never ask: fail with the login command instead."`
 	Output   string   `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
@@ -73,6 +75,11 @@ type loginCmd struct {
 
 type logoutCmd struct {
 	ClientID string `name:"client-id" placeholder:"ID" help:"The login of this client."`
+	Force    bool   `help:"Forget the login here even where the issuer cannot be told."`
+}
+
+type statusCmd struct {
+	Output string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
 }
 
 type grammar struct {
@@ -81,7 +88,7 @@ type grammar struct {
 	Get     getCmd    `cmd:"" default:"withargs" help:"Get a token (the default command)."`
 	Login   loginCmd  `cmd:"" help:"Log in and keep the login; prints no token."`
 	Logout  logoutCmd `cmd:"" help:"End the login at the issuer and forget it."`
-	Status  struct{}  `cmd:"" help:"Show logins and cached tokens, never secrets."`
+	Status  statusCmd `cmd:"" help:"Show logins and cached tokens, never secrets."`
 	Version struct{}  `cmd:"" help:"Print the version."`
 }
 
@@ -116,13 +123,13 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 		if err != nil {
 			return err
 		}
-		return s.status()
+		return s.status(g.Status.Output)
 	case "logout":
 		s, err := newSession(env, conf, g.Common, loginFlags{ClientID: g.Logout.ClientID}, prompt.Terminal{})
 		if err != nil {
 			return err
 		}
-		return s.logout(ctx)
+		return s.logout(ctx, g.Logout.Force)
 	case "login":
 		s, err := newSession(env, conf, g.Common, g.Login.Login, prompt.Terminal{})
 		if err != nil {
@@ -213,7 +220,7 @@ func newSession(env *cli.Env, conf *config, common commonFlags, lf loginFlags, t
 	terminal := &term
 	opts := store.Options{
 		LookupEnv: env.LookupEnv, Now: env.Now, Backend: lf.Keyring,
-		Note: note, Verbose: verbose,
+		Note: note, Verbose: verbose, UnlockFor: time.Duration(lf.UnlockFor),
 		// Who holds the lock makes an exchange or two, each of which has its limit.
 		LockTimeout: 2 * time.Duration(common.Timeout),
 	}
@@ -228,8 +235,10 @@ func newSession(env *cli.Env, conf *config, common commonFlags, lf loginFlags, t
 			LookupEnv: env.LookupEnv, UserAgent: strings.ReplaceAll(cli.VersionString(env.Program), " ", "/"), Trace: verbose,
 		}),
 		Prompt: terminal, Now: env.Now, Getenv: env.Getenv,
-		ClientID:          lf.ClientID,
-		ClientSecret:      func() (string, error) { return readSecret(lf.ClientSecretFile) },
+		ClientID: lf.ClientID,
+		ClientSecret: func() (string, error) {
+			return readSecret(context.Background(), lf.ClientSecretFile, lf.ClientSecretCmd)
+		},
 		AudienceParameter: issuer.AudienceParameter(lf.AudienceParam),
 		LoginScopes:       named.Scopes, RegistrationScopes: ecosystem.RegistrationScopes(),
 		Browser: lf.Browser, Note: note, Verbose: verbose, Keep: s.keep,
@@ -426,7 +435,7 @@ func (s *session) login(ctx context.Context, req token.Request) error {
 	return nil
 }
 
-func (s *session) logout(ctx context.Context) error {
+func (s *session) logout(ctx context.Context, force bool) error {
 	lg, err := s.store.Load(ctx, s.issuerURL, s.deps.ClientID)
 	if errors.Is(err, store.ErrNoLogin) {
 		s.deps.Note("there is no login at %s", s.issuerURL)
@@ -444,13 +453,16 @@ func (s *session) logout(ctx context.Context) error {
 	if err == nil {
 		err = s.deps.End(ctx, md, lg)
 	}
-	var un *issuer.UnsupportedError
-	if errors.As(err, &un) {
-		s.deps.Note("%s: the refresh token stays good at the issuer until it ends", un)
-		err = nil
+	if err != nil && !force {
+		return classify(err).Hint("the login is still kept here; try again when the issuer answers, or forget it with --force")
 	}
 	if err != nil {
-		return classify(err).Hint("the login is still kept here; try again when the issuer answers")
+		s.deps.Note("the issuer was not told: %s", err)
+		left := "its refresh token"
+		if lg.Registered {
+			left += " and the client " + lg.ClientID
+		}
+		s.deps.Note("%s stay behind at %s, good until they end there", left, s.issuerURL)
 	}
 	if err := s.store.Delete(ctx, lg.Issuer, lg.ClientID); err != nil {
 		return classify(err)

@@ -1,30 +1,118 @@
 package helper
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/output"
+	"example.org/token-helpers/shared/store"
 )
 
+// endsSoon is how long before its end a refresh token is warned of.
+const endsSoon = 3 * 24 * time.Hour
+
+type loginStatus struct {
+	Issuer           string     `json:"issuer"`
+	ClientID         string     `json:"clientId"`
+	Registered       bool       `json:"registered"`
+	Backend          string     `json:"backend"`
+	Scopes           []string   `json:"scopes"`
+	CreatedAt        *time.Time `json:"createdAt,omitempty"`
+	RefreshedAt      *time.Time `json:"refreshedAt,omitempty"`
+	RefreshExpiresAt *time.Time `json:"refreshExpiresAt,omitempty"`
+	Warnings         []string   `json:"warnings"`
+}
+
+type tokenStatus struct {
+	Issuer    string    `json:"issuer"`
+	Audiences []string  `json:"audiences"`
+	Scopes    []string  `json:"scopes"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	Source    string    `json:"source"`
+}
+
+type statusReport struct {
+	APIVersion string        `json:"apiVersion"`
+	Logins     []loginStatus `json:"logins"`
+	Tokens     []tokenStatus `json:"tokens"`
+}
+
 // status shows what is kept, without opening the keyring.
-func (s *session) status() error {
-	logins, err := s.store.Index()
+func (s *session) status(format string) error {
+	r, err := s.statusReport()
 	if err != nil {
 		return classify(err)
+	}
+	var out []byte
+	if format == "json" {
+		if out, err = json.MarshalIndent(r, "", "  "); err != nil {
+			return err
+		}
+		out = append(out, '\n')
+	} else {
+		out = []byte(cli.Printable(r.text(s.env.Now())))
+	}
+	_, err = s.env.Stdout.Write(out)
+	return err
+}
+
+func (s *session) statusReport() (*statusReport, error) {
+	logins, err := s.store.Index()
+	if err != nil {
+		return nil, err
 	}
 	tokens, err := s.store.Tokens()
 	if err != nil {
-		return classify(err)
+		return nil, err
 	}
+	r := &statusReport{APIVersion: output.APIVersion, Logins: []loginStatus{}, Tokens: []tokenStatus{}}
+	for _, l := range logins {
+		r.Logins = append(r.Logins, loginStatus{
+			Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: l.Backend, Scopes: some(l.Scopes),
+			CreatedAt: known(l.Created), RefreshedAt: known(l.Refreshed), RefreshExpiresAt: known(l.RefreshExpires),
+			Warnings: s.warnings(l),
+		})
+	}
+	for _, t := range tokens {
+		r.Tokens = append(r.Tokens, tokenStatus{t.Issuer, some(t.Audiences), some(t.Scopes), t.Expires.UTC(), t.Source})
+	}
+	return r, nil
+}
+
+func (s *session) warnings(l store.IndexEntry) []string {
+	out := []string{}
 	now := s.env.Now()
+	switch left := l.RefreshExpires.Sub(now); {
+	case len(l.Scopes) == 0:
+		out = append(out, "not logged in: the login was broken off")
+	case l.RefreshExpires.IsZero():
+	case left <= 0:
+		out = append(out, "the login has ended: log in again")
+	case left < endsSoon:
+		out = append(out, "the login ends in "+cli.Span(left)+": log in again before")
+	}
+	return out
+}
+
+func some(l []string) []string { return append([]string{}, l...) }
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+func (r *statusReport) text(now time.Time) string {
 	var b strings.Builder
-	if len(logins) == 0 {
+	if len(r.Logins) == 0 {
 		b.WriteString("no logins\n")
 	}
-	for _, l := range logins {
+	for _, l := range r.Logins {
 		fmt.Fprintf(&b, "login at %s\n", l.Issuer)
 		client := l.ClientID
 		if l.Registered {
@@ -32,32 +120,36 @@ func (s *session) status() error {
 		}
 		row(&b, "client", client)
 		row(&b, "kept in", l.Backend)
-		if len(l.Scopes) == 0 {
-			row(&b, "state", "not logged in: the login was broken off")
-			continue
+		if l.CreatedAt != nil {
+			row(&b, "logged in", ago(now, *l.CreatedAt))
 		}
-		row(&b, "logged in", ago(now, l.Created))
-		row(&b, "refreshed", ago(now, l.Refreshed))
-		if !l.RefreshExpires.IsZero() {
-			row(&b, "ends", until(now, l.RefreshExpires))
+		if l.RefreshedAt != nil {
+			row(&b, "refreshed", ago(now, *l.RefreshedAt))
 		}
-		row(&b, "scopes", l.Scopes...)
+		if l.RefreshExpiresAt != nil {
+			row(&b, "ends", until(now, *l.RefreshExpiresAt))
+		}
+		for _, w := range l.Warnings {
+			row(&b, "warning", w)
+		}
+		if len(l.Scopes) > 0 {
+			row(&b, "scopes", l.Scopes...)
+		}
 	}
-	if len(tokens) == 0 {
+	if len(r.Tokens) == 0 {
 		b.WriteString("no cached tokens\n")
 	}
-	for _, t := range tokens {
+	for _, t := range r.Tokens {
 		fmt.Fprintf(&b, "cached token from %s\n", t.Issuer)
 		aud := t.Audiences
 		if len(aud) == 0 {
 			aud = []string{"none"}
 		}
 		row(&b, "audience", aud...)
-		row(&b, "ends", until(now, t.Expires))
+		row(&b, "ends", until(now, t.ExpiresAt))
 		row(&b, "scopes", t.Scopes...)
 	}
-	_, err = fmt.Fprint(s.env.Stdout, cli.Printable(b.String()))
-	return err
+	return b.String()
 }
 
 // row writes a labelled line, wrapped below its value.
@@ -69,9 +161,6 @@ func row(b *strings.Builder, label string, values ...string) {
 }
 
 func ago(now, t time.Time) string {
-	if t.IsZero() {
-		return "never"
-	}
 	if now.Sub(t) < time.Minute {
 		return "just now"
 	}

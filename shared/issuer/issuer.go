@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -447,20 +448,30 @@ func (c *Client) WaitDevice(ctx context.Context, d *Device, now func() time.Time
 // made as one for client credentials, whose grant type may be set.
 func (c *Client) Refresh(ctx context.Context, md *Metadata, cr Credentials, refreshToken string, scopes []string, audience url.Values, now func() time.Time) (*Grant, error) {
 	v := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
-	for k, vals := range audience {
-		v[k] = vals
-	}
+	return c.request(ctx, "refresh the login", md, cr, v, scopes, audience, now, refreshToken)
+}
+
+// ClientCredentials gets an access token for the client itself (RFC 6749 section
+// 4.4).
+func (c *Client) ClientCredentials(ctx context.Context, md *Metadata, cr Credentials, scopes []string, audience url.Values, now func() time.Time) (*Grant, error) {
+	return c.request(ctx, "get a token for the client", md, cr, url.Values{}, scopes, audience, now)
+}
+
+// request asks the token endpoint; secrets are those of the form, to be cut out of
+// what the issuer says.
+func (c *Client) request(ctx context.Context, what string, md *Metadata, cr Credentials, form url.Values, scopes []string, audience url.Values, now func() time.Time, secrets ...string) (*Grant, error) {
 	hc, err := c.client()
 	if err != nil {
 		return nil, err
 	}
+	maps.Copy(form, audience)
 	conf := clientcredentials.Config{
 		ClientID: cr.ClientID, ClientSecret: cr.ClientSecret, TokenURL: md.TokenEndpoint,
-		AuthStyle: cr.style(), Scopes: scopes, EndpointParams: v,
+		AuthStyle: cr.style(), Scopes: scopes, EndpointParams: form,
 	}
 	t, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, hc))
 	if err != nil {
-		return nil, fault("refresh the login", err, refreshToken, cr.ClientSecret)
+		return nil, fault(what, err, append(secrets, cr.ClientSecret)...)
 	}
 	return grant(t, now()), nil
 }

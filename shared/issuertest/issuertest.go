@@ -102,6 +102,8 @@ type Server struct {
 	http   *http.Server
 	closed chan struct{}
 
+	closing sync.Once
+
 	mu       sync.Mutex
 	mode     string
 	requests map[string]int
@@ -213,7 +215,7 @@ func Start(opts Options) (*Server, error) {
 
 // Close stops it and removes what it made, Options.Dir excepted.
 func (s *Server) Close() error {
-	close(s.closed)
+	s.closing.Do(func() { close(s.closed) })
 	err := s.http.Close()
 	if s.temp != "" {
 		_ = os.RemoveAll(s.temp)
@@ -598,6 +600,8 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.deviceToken(w, c, form)
 	case "refresh_token":
 		s.refreshToken(w, c, form)
+	case "client_credentials":
+		s.answer(w, c, s.allowed(c, token.SplitScopes(form.Get("scope"))), audience(form), "")
 	default:
 		refuse(w, http.StatusBadRequest, "unsupported_grant_type", "Unsupported grant type")
 	}

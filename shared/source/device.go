@@ -193,17 +193,20 @@ func (d *Deps) retire(ctx context.Context, md *issuer.Metadata, old *store.Login
 // End ends a login at the issuer: its refresh token is revoked (RFC 7009), and the
 // client is deleted if we registered it (RFC 7592).
 func (d *Deps) End(ctx context.Context, md *issuer.Metadata, lg *store.Login) error {
-	var errs []error
 	if lg.RefreshToken != "" {
 		err := d.Issuer.Revoke(ctx, md, credentials(lg), lg.RefreshToken)
 		var re *issuer.ResponseError
-		if errors.As(err, &re) && re.ClientGone() {
-			err = nil
+		var un *issuer.UnsupportedError
+		switch {
+		case errors.As(err, &re) && re.ClientGone():
+		case errors.As(err, &un):
+			d.Note("%s: the refresh token stays good there until it ends", un)
+		case err != nil:
+			return err
 		}
-		errs = append(errs, err)
 	}
 	if lg.Registered && lg.RegistrationURI != "" {
-		errs = append(errs, d.Issuer.Unregister(ctx, lg.RegistrationURI, lg.RegistrationToken))
+		return d.Issuer.Unregister(ctx, lg.RegistrationURI, lg.RegistrationToken)
 	}
-	return errors.Join(errs...)
+	return nil
 }

@@ -94,6 +94,8 @@ func (d *Deps) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login
 		if err := d.Store.Save(ctx, lg); err != nil {
 			return token.Token{}, err
 		}
+	} else if err := d.Store.Touch(ctx, lg.Issuer, lg.ClientID, d.Now()); err != nil {
+		d.Verbose("%s", err)
 	}
 	t := fromGrant(g, req, md)
 	t.Source = name

@@ -2,21 +2,30 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/99designs/keyring"
 )
 
-// passphraseVariable names a file whose content is the passphrase, for machines
-// where nobody types.
-const passphraseVariable = "TOKEN_HELPER_PASSPHRASE_FILE"
+// Where the passphrase comes from on machines where nobody types: a file's
+// content, or what a command prints.
+const (
+	passphraseVariable = "TOKEN_HELPER_PASSPHRASE_FILE"
+	passphraseCommand  = "TOKEN_HELPER_PASSPHRASE_COMMAND"
+)
 
 var errDamaged = errors.New("damaged")
 
@@ -64,7 +73,17 @@ func (r *fileRing) remove(_ context.Context, key string) error {
 		return notFound(err)
 	}
 	syncDir(r.dir)
+	if !r.hasLogin() {
+		unhold(r.holdName()) // it opens nothing any more
+	}
 	return nil
+}
+
+func (r *fileRing) hasLogin() bool {
+	items, err := os.ReadDir(r.dir)
+	return err != nil || slices.ContainsFunc(items, func(it fs.DirEntry) bool {
+		return strings.HasPrefix(it.Name(), itemPrefix) && it.Name() != probeKey
+	})
 }
 
 // unlock returns the passphrase, checked against the probe; where there is no
@@ -77,7 +96,14 @@ func (r *fileRing) unlock(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pw, err := r.ask(witness == "")
+	if pw := string(held(r.holdName())); pw != "" && witness != "" && r.s.o.UnlockFor > 0 {
+		if _, err := r.decrypt(witness, pw); err == nil {
+			r.s.passphrase = pw
+			return pw, nil
+		}
+		unhold(r.holdName())
+	}
+	pw, err := r.ask(ctx, witness == "")
 	if err != nil {
 		return "", err
 	}
@@ -101,7 +127,21 @@ func (r *fileRing) unlock(ctx context.Context) (string, error) {
 		}
 	}
 	r.s.passphrase = pw
+	if r.s.o.UnlockFor > 0 && r.s.getenv(passphraseVariable) == "" {
+		if err := hold(r.holdName(), []byte(pw), r.s.o.UnlockFor); err != nil {
+			r.s.o.Note("the passphrase will be asked for each time, as the kernel's key store does not hold it: %v", err)
+		} else {
+			r.s.o.Verbose("the kernel's key store holds the passphrase for %v", r.s.o.UnlockFor)
+		}
+	}
 	return pw, nil
+}
+
+// holdName is the name of the passphrase in the kernel's key store: one for each
+// folder, as each has a passphrase of its own.
+func (r *fileRing) holdName() string {
+	sum := sha256.Sum256([]byte(r.dir))
+	return serviceName + ":passphrase:" + hex.EncodeToString(sum[:16])
 }
 
 func (r *fileRing) explain(err error) error {
@@ -143,16 +183,20 @@ func (r *fileRing) witness() (string, error) {
 	return found, nil
 }
 
-func (r *fileRing) ask(first bool) (string, error) {
+func (r *fileRing) ask(ctx context.Context, first bool) (string, error) {
 	const op = "read the passphrase"
 	if path := r.s.getenv(passphraseVariable); path != "" {
 		pw, err := passphraseFromFile(path)
 		return pw, wrap(op, err)
 	}
+	if command := r.s.getenv(passphraseCommand); command != "" {
+		pw, err := passphraseFromCommand(ctx, command)
+		return pw, wrap(op, err)
+	}
 	if r.s.o.Passphrase == nil {
 		return "", &Error{
 			Op: "open the encrypted keyring", Err: ErrNobodyToAsk,
-			Hint: "set " + passphraseVariable + " to a file that only you can read, or run on a terminal",
+			Hint: "run on a terminal, or set " + passphraseVariable + " to a file that only you can read or " + passphraseCommand + " to a command that prints it",
 		}
 	}
 	prompt := "Passphrase of the encrypted keyring: "
@@ -198,9 +242,39 @@ func passphraseFromFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pw := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	pw := oneLine(b)
 	if pw == "" {
 		return "", fmt.Errorf("%s is empty", path)
+	}
+	return pw, nil
+}
+
+func oneLine(b []byte) string {
+	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+}
+
+// passphraseFromCommand runs the command with the shell, as people write it with
+// arguments and quotes. It may ask its own questions, on the terminal.
+func passphraseFromCommand(ctx context.Context, command string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	if runtime.GOOS == "windows" {
+		cmd = exec.CommandContext(ctx, "cmd", "/c", command)
+	}
+	cmd.Stderr = os.Stderr
+	// A child that keeps the pipe open after it was killed is not waited for.
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	switch {
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("%s gave none within %v", passphraseCommand, patience)
+	case err != nil:
+		return "", fmt.Errorf("%s: %w", passphraseCommand, err)
+	}
+	pw := oneLine(out)
+	if pw == "" {
+		return "", fmt.Errorf("%s printed nothing", passphraseCommand)
 	}
 	return pw, nil
 }

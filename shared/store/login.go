@@ -177,6 +177,19 @@ func (s *Store) Save(ctx context.Context, l *Login) error {
 	return nil
 }
 
+// Touch notes that the login was refreshed, where nothing of it that is secret
+// changed. The caller holds [Store.Lock] for the issuer.
+func (s *Store) Touch(ctx context.Context, issuer, clientID string, at time.Time) error {
+	return wrap("note the refresh", s.updateIndex(ctx, func(in []IndexEntry) []IndexEntry {
+		for i, e := range in {
+			if sameIssuer(e.Issuer) == sameIssuer(issuer) && e.ClientID == clientID {
+				in[i].Refreshed = at
+			}
+		}
+		return in
+	}))
+}
+
 // Delete forgets the login; one that is not there is forgotten already. The
 // caller holds [Store.Lock] for the issuer.
 func (s *Store) Delete(ctx context.Context, issuer, clientID string) error {

@@ -91,13 +91,17 @@ type Options struct {
 	// Backend is where logins are kept, as in --keyring. Empty and "auto" are
 	// the backend remembered from the last login, else the first that works.
 	Backend string
-	// Passphrase asks the user on the terminal; nil where nobody is to ask. The
-	// file named by TOKEN_HELPER_PASSPHRASE_FILE comes before it.
+	// Passphrase asks the user on the terminal; nil where nobody is to ask. What
+	// TOKEN_HELPER_PASSPHRASE_FILE and TOKEN_HELPER_PASSPHRASE_COMMAND name comes
+	// before it.
 	Passphrase func(prompt string) (string, error)
 	// Note tells the user something worth knowing, Verbose the rest. Both may
 	// be nil; neither is ever given a secret.
 	Note    func(format string, a ...any)
 	Verbose func(format string, a ...any)
+	// UnlockFor is how long the kernel's key store holds the passphrase of the
+	// encrypted files once it was typed; 0 is never.
+	UnlockFor time.Duration
 	// LockTimeout is how long to wait for another process; 0 is one minute.
 	LockTimeout time.Duration
 }
