@@ -56,33 +56,45 @@ func loadConfig(env *cli.Env) (*config, error) {
 	if err != nil {
 		return nil, cli.Errorf(cli.Usage, "read the configuration: %w", err)
 	}
-	md, err := toml.Decode(string(text), c)
+	return c, c.parse(string(text))
+}
+
+// parse reads the text of the file at c.path. Its errors name the file and, where
+// that is known, the line and the key.
+func (c *config) parse(text string) error {
+	md, err := toml.Decode(text, c)
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
-		return nil, cli.Errorf(cli.Usage, "%s:%d: %s", c.path, pe.Position.Line, pe.Message)
+		return cli.Errorf(cli.Usage, "%s:%d: %s", c.path, pe.Position.Line, pe.Message)
 	}
 	if err != nil {
-		return nil, cli.Errorf(cli.Usage, "%s: %w", c.path, err)
+		return cli.Errorf(cli.Usage, "%s: %w", c.path, err)
+	}
+	for _, table := range []string{"defaults", "issuer"} {
+		// The library takes a plain value in a table's place for an empty table.
+		if typ := md.Type(table); typ != "" && typ != "Hash" {
+			return cli.Errorf(cli.Usage, "%s: %s is no table", c.path, table).Hint("it begins with [defaults], or with [issuer.NAME]")
+		}
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {
-		return nil, cli.Errorf(cli.Usage, "%s: unknown key %s", c.path, keys[0]).
+		return cli.Errorf(cli.Usage, "%s: unknown key %s", c.path, keys[0]).
 			Hint("it holds [defaults], and [issuer.NAME] with url, client-id, audience-parameter, scopes and cafile")
 	}
 	for name := range c.Defaults {
 		if !slices.Contains(defaultable, name) {
-			return nil, cli.Errorf(cli.Usage, "%s: unknown key defaults.%s", c.path, name).
+			return cli.Errorf(cli.Usage, "%s: unknown key defaults.%s", c.path, name).
 				Hint("defaults may hold %s", strings.Join(defaultable, ", "))
 		}
 	}
 	for name, i := range c.Issuers {
 		if i.URL == "" {
-			return nil, cli.Errorf(cli.Usage, "%s: issuer.%s has no url", c.path, name)
+			return cli.Errorf(cli.Usage, "%s: issuer.%s has no url", c.path, name)
 		}
 		if !slices.Contains([]string{"", "audience", "resource", "both"}, i.AudienceParameter) {
-			return nil, cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter is audience, resource or both", c.path, name)
+			return cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter is audience, resource or both", c.path, name)
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // issuer resolves --issuer: a URL, with the settings of the issuer configured for

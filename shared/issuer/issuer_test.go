@@ -1,9 +1,11 @@
 package issuer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -266,4 +268,40 @@ func TestRedirects(t *testing.T) {
 	if len(got) > 0 {
 		t.Errorf("the other host was asked for %q", got)
 	}
+}
+
+type answerer func(*http.Request) (*http.Response, error)
+
+func (f answerer) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Whatever the token endpoint answers, no secret of the request comes back in an
+// error, and what is taken for a grant has a token in it.
+func FuzzTokenAnswer(f *testing.F) {
+	f.Add(200, "application/json", []byte(`{"access_token":"a","expires_in":3600,"refresh_token":"r","scope":"x y"}`))
+	f.Add(200, "application/json", []byte(`{"access_token":"","expires_in":"x"}`))
+	f.Add(400, "application/json", []byte(`{"error":"invalid_grant","error_description":"Invalid refresh token: s3cret-refresh-token"}`))
+	f.Add(500, "text/html", []byte("<html>s3cret-refresh-token"))
+	f.Add(200, "text/plain", []byte("access_token=a&expires_in=5"))
+	f.Add(200, "application/json", []byte(`{"access_token":"a","refresh_expires_in":1e300,"expires_in":-1e300}`))
+	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
+		if status < 100 || status > 999 {
+			return
+		}
+		c := NewClient(HTTPOptions{})
+		c.once.Do(func() {})
+		c.http = &http.Client{Transport: answerer(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{
+				Status: fmt.Sprint(status), StatusCode: status, Header: http.Header{"Content-Type": {contentType}},
+				Body: io.NopCloser(bytes.NewReader(body)), Request: r,
+			}, nil
+		})}
+		md := &Metadata{TokenEndpoint: "https://i/token"}
+		g, err := c.Refresh(context.Background(), md, Credentials{ClientID: "c", ClientSecret: "s3cret-client"}, "s3cret-refresh-token", []string{"x"}, nil, time.Now)
+		if err == nil && g.AccessToken == "" {
+			t.Fatal("a grant without a token")
+		}
+		if err != nil && (strings.Contains(err.Error(), "s3cret-client") || strings.Contains(err.Error(), "s3cret-refresh-token")) {
+			t.Fatalf("a secret is told: %v", err)
+		}
+	})
 }

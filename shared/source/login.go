@@ -85,7 +85,12 @@ func (d *Deps) entry(issuerURL string) (store.IndexEntry, bool, error) {
 // the refresh token that comes with it before the access token is handed out: an
 // issuer that rotates has ended the one before.
 func (d *Deps) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request, name string) (token.Token, error) {
+	release, err := d.Store.Reserve(lg.Issuer, lg.ClientID)
+	if err != nil {
+		return token.Token{}, err
+	}
 	g, err := d.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, req.Scopes, d.audience(req), d.Now)
+	release()
 	if err != nil {
 		return token.Token{}, err
 	}

@@ -185,6 +185,31 @@ func writePrivate(path string, data []byte) (err error) {
 	return nil
 }
 
+// room is what a login takes while it is saved, in bytes: the encrypted file
+// twice, with a refresh token of 20 kB, and the list of logins.
+const room = 128 << 10
+
+// reserve takes room in the folder's file system until release is called. Closing
+// the file is what reports a full disk on NFS.
+func reserve(dir string) (release func(), err error) {
+	if err := makePrivateDir(dir); err != nil {
+		return nil, err
+	}
+	f, err := os.CreateTemp(dir, tempPrefix)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Write(make([]byte, room))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+		return nil, err
+	}
+	return func() { _ = os.Remove(f.Name()) }, nil
+}
+
 // syncDir makes a rename last. Some file systems cannot, and the file is already
 // in its place: no error.
 func syncDir(dir string) {

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -175,6 +177,34 @@ func (s *Store) Save(ctx context.Context, l *Login) error {
 		}
 	}
 	return nil
+}
+
+// Reserve makes sure that there is room to save the login again: an issuer that
+// rotates refresh tokens has ended the old one by the time its answer would meet a
+// full disk. release gives the room back, for [Store.Save] to use. The caller
+// holds [Store.Lock] for the issuer.
+func (s *Store) Reserve(issuer, clientID string) (release func(), err error) {
+	const op = "make room to keep the login"
+	e, ok, err := s.exactEntry(issuer, clientID)
+	if err != nil || !ok || e.Backend != file {
+		return func() {}, wrap(op, err)
+	}
+	dir, err := s.dataDir()
+	if err != nil {
+		return nil, wrap(op, err)
+	}
+	release, err = reserve(filepath.Join(dir, "keyring"))
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // the full error names a temporary file
+		}
+		return nil, &Error{
+			Op: op, Err: fmt.Errorf("%s: %w", dir, err),
+			Hint: "nothing was asked of the issuer yet, and the login is as it was: make room, and try again",
+		}
+	}
+	return release, nil
 }
 
 // Touch notes that the login was refreshed, where nothing of it that is secret

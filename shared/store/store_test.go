@@ -773,3 +773,39 @@ func TestSweepTemps(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The files are read back as they stand, whatever has become of them.
+func FuzzEntry(f *testing.F) {
+	f.Add([]byte(`{"token":"t","expires":"2026-01-02T03:04:05Z","for":{"issuer":"https://i/"}}`))
+	f.Add([]byte(`{"token":7}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
+			t.Fatal("an entry without a token or an end")
+		}
+	})
+}
+
+func FuzzIndex(f *testing.F) {
+	f.Add([]byte(`{"version":1,"logins":[{"issuer":"https://i/","client_id":"c","backend":"file"}]}`))
+	f.Add([]byte(`{"version":2}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if in, err := decodeIndex(b); err != nil && len(in) > 0 {
+			t.Fatal("logins and an error")
+		}
+	})
+}
+
+func FuzzLogin(f *testing.F) {
+	b, err := encodeLogin(login())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"refresh_token":"SECRET"`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := decodeLogin(b); err != nil && strings.Contains(err.Error(), "SECRET") {
+			t.Fatal(err)
+		}
+		_ = sealed(b)
+	})
+}

@@ -1,0 +1,50 @@
+package helper
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"example.org/token-helpers/shared/cli"
+)
+
+func TestConfigErrorsNameThePlace(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"[defaults]\nissuer =\n", "config.toml:2"},
+		{"[defaults]\ncolour = 1\n", "unknown key defaults.colour"},
+		{"[issuer.a]\nurl = \"https://a/\"\ncolour = 1\n", "unknown key issuer.a.colour"},
+		{"[issuer.a]\nclient-id = \"x\"\n", "issuer.a has no url"},
+		{"[issuer.a]\nurl = \"https://a/\"\naudience-parameter = \"aud\"\n", "audience-parameter is audience, resource or both"},
+		{"[issuer.a]\nurl = 7\n", "config.toml"},
+		{"issuer = 1\n", "config.toml"},
+	}
+	for _, tt := range tests {
+		err := (&config{path: "config.toml"}).parse(tt.text)
+		var e *cli.Error
+		if !errors.As(err, &e) || e.Code != cli.Usage || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: %v, want %q", tt.text, err, tt.want)
+		}
+	}
+	c := &config{path: "config.toml"}
+	if err := c.parse("[defaults]\nissuer = \"a\"\nfrom = [\"cache\"]\n[issuer.a]\nurl = \"https://a/\"\nscopes = [\"x\"]\n"); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "https://a", "https://a/"} {
+		if i, err := c.issuer(name); err != nil || len(i.Scopes) != 1 {
+			t.Errorf("%s: %+v %v", name, i, err)
+		}
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	for _, s := range []string{"", "[defaults]\nissuer = \"a\"\n[issuer.a]\nurl = \"https://a/\"\n", "[issuer]\n", "[issuer.a]\nurl = 7", "\xff", "a = [[[["} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		err := (&config{path: "config.toml"}).parse(text)
+		var e *cli.Error
+		if err != nil && (!errors.As(err, &e) || e.Code != cli.Usage || !strings.Contains(err.Error(), "config.toml")) {
+			t.Fatalf("%v", err)
+		}
+	})
+}
