@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/BurntSushi/toml"
 	"github.com/alecthomas/kong"
@@ -50,7 +51,7 @@ func loadConfig(env *cli.Env) (*config, error) {
 	}
 	c := &config{path: filepath.Join(dir, "token-helpers", "config.toml")}
 	text, err := os.ReadFile(c.path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return c, nil
 	}
 	if err != nil {

@@ -144,6 +144,7 @@ var modes = map[string]string{
 	"redirect-host":       "the token endpoint redirects to another host",
 	"refuse-registration": "no client is registered",
 	"no-device":           "there is no device flow",
+	"long-refresh-token":  "refresh tokens are of 20 kB",
 	"no-refresh-token":    "a login comes without a refresh token",
 }
 
@@ -642,7 +643,11 @@ func (s *Server) deviceToken(w http.ResponseWriter, c *client, form url.Values) 
 
 // newRefreshToken is a JWT without a signature, as IAM's are.
 func (s *Server) newRefreshToken(g *grant) string {
-	t := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"jti": rand.Text(), "exp": g.expires.Unix()})
+	claims := jwt.MapClaims{"jti": rand.Text(), "exp": g.expires.Unix()}
+	if s.mode == "long-refresh-token" {
+		claims["groups"] = strings.Repeat("x", 15<<10) // base64 makes 20 kB of it
+	}
+	t := jwt.NewWithClaims(jwt.SigningMethodNone, claims)
 	raw, err := t.SignedString(jwt.UnsafeAllowNoneSignatureType)
 	if err != nil {
 		panic(err)

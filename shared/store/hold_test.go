@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 )
@@ -47,4 +48,21 @@ func TestPassphraseIsHeld(t *testing.T) {
 	if got := held(name); got != nil {
 		t.Errorf("held: %q", got)
 	}
+}
+
+// Where the kernel does not hold it (here because it is longer than a key may be;
+// in containers always), the user is told, and is asked each time.
+func TestPassphraseIsNotHeld(t *testing.T) {
+	w := newWorld(t)
+	w.o.UnlockFor = time.Minute
+	long := strings.Repeat("x", maxHeld+1)
+	ctx := context.Background()
+	must(t, w.store(file, long, long).Save(ctx, login()))
+	if len(w.notes) == 0 || !strings.Contains(w.notes[len(w.notes)-1], "asked for each time") {
+		t.Errorf("notes %q", w.notes)
+	}
+	_, err := w.store(file).Load(ctx, login().Issuer, "")
+	wantErr(t, err, ErrNobodyToAsk)
+	_, err = w.store(file, long).Load(ctx, login().Issuer, "")
+	must(t, err)
 }
