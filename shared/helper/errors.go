@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -30,6 +31,11 @@ func classify(err error) *cli.Error {
 		hostname    x509.HostnameError
 		certificate x509.CertificateInvalidError
 		dns         *net.DNSError
+		agent       *source.AgentError
+		agentDown   *source.AgentDownError
+		pluginErr   *source.PluginError
+		htgettoken  *source.HTGetTokenError
+		path        *fs.PathError
 		urlErr      *url.Error
 		netErr      net.Error
 	)
@@ -46,6 +52,32 @@ func classify(err error) *cli.Error {
 			_ = e.Hint("%s", storeErr.Hint)
 		}
 		return e
+	case errors.As(err, &agent):
+		e := cli.Errorf(cli.Refused, "%w", err)
+		if agent.Info != "" {
+			_ = e.Hint("%s", agent.Info)
+		} else {
+			_ = e.Hint("load the account with oidc-add, unlock the agent with oidc-agent, or name the account with --account")
+		}
+		return e
+	case errors.As(err, &agentDown):
+		return cli.Errorf(cli.Network, "%w", err).Hint("start one with eval \"$(oidc-agent)\", or leave oidc-agent out")
+	case errors.As(err, &pluginErr):
+		code := cli.Refused
+		if pluginErr.Code == "timeout" {
+			code = cli.TimedOut
+		} else if pluginErr.Code == "login-required" {
+			code = cli.NeedLogin
+		} else if pluginErr.Code == "contract" || pluginErr.Code == "failed" {
+			code = cli.Failed
+		}
+		e := cli.Errorf(code, "%w", err)
+		if pluginErr.Hint != "" {
+			_ = e.Hint("%s", pluginErr.Hint)
+		}
+		return e
+	case errors.As(err, &htgettoken):
+		return cli.Errorf(cli.Refused, "%w", err).Hint("run htgettoken by itself to see what it wants")
 	case errors.As(err, &refused):
 		switch {
 		case refused.Temporary():
@@ -61,6 +93,9 @@ func classify(err error) *cli.Error {
 	case errors.As(err, &notJSON), errors.As(err, &answer):
 		return cli.Errorf(cli.Network, "%w", err).Hint("a proxy or a login portal may stand between; is it the issuer's URL?")
 	case errors.As(err, &local):
+		return cli.Errorf(cli.Failed, "%w", err)
+	case errors.As(err, &path):
+		// Before the network's: an errno passes for a net.Error.
 		return cli.Errorf(cli.Failed, "%w", err)
 	case errors.As(err, &unknownCA):
 		return cli.Errorf(cli.Network, "%w", short(err)).Hint("name the CA that signed the issuer's certificate with --cafile or --capath")

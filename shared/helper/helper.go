@@ -60,11 +60,25 @@ type getCmd struct {
 	Request requestFlags `embed:""`
 	Login   loginFlags   `embed:""`
 
-	From     []string `sep:"none" placeholder:"SOURCE" help:"Ask exactly these sources, in this order: cache, login, device, client-credentials. Repeatable."`
+	From     []string `sep:"none" placeholder:"SOURCE" help:"Ask exactly these sources, in this order: cache, login, oidc-agent, device, client-credentials, htgettoken[:OPTIONS], bearer[:FILE], exchange[:FILE], plugin:NAME. Repeatable. Default: cache, login, oidc-agent where one runs, device where there is a terminal."`
+	Account  string   `placeholder:"NAME" help:"The short name of an account in oidc-agent. Default: one for the issuer."`
 	ForceNew bool     `help:"Take no token from the cache."`
 	NoPrompt bool     `help:"Never ask: fail with the login command instead."`
 	Output   string   `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
 	File     string   `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, which only you can read, instead of stdout."`
+}
+
+// sourcesCmd takes the flags of get, as it tells what get would do.
+type sourcesCmd struct {
+	kong.Plugins
+	Request  requestFlags `embed:""`
+	Login    loginFlags   `embed:""`
+	From     []string     `sep:"none" placeholder:"SOURCE" help:"Look at these sources instead of the default ones. Repeatable."`
+	Account  string       `placeholder:"NAME" help:"The short name of an account in oidc-agent."`
+	ForceNew bool         `help:"As if no token were in the cache."`
+	NoPrompt bool         `help:"As if nobody were there to ask."`
+	Output   string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+	Check    string       `placeholder:"NAME" help:"Run the plugin token-source-NAME through its contract, and report."`
 }
 
 type loginCmd struct {
@@ -85,11 +99,12 @@ type statusCmd struct {
 type grammar struct {
 	Common commonFlags `embed:""`
 
-	Get     getCmd    `cmd:"" default:"withargs" help:"Get a token (the default command)."`
-	Login   loginCmd  `cmd:"" help:"Log in and keep the login; prints no token."`
-	Logout  logoutCmd `cmd:"" help:"End the login at the issuer and forget it."`
-	Status  statusCmd `cmd:"" help:"Show logins and cached tokens, never secrets."`
-	Version struct{}  `cmd:"" help:"Print the version."`
+	Get     getCmd     `cmd:"" default:"withargs" help:"Get a token (the default command)."`
+	Sources sourcesCmd `cmd:"" help:"Show which sources would be asked, and what each has."`
+	Login   loginCmd   `cmd:"" help:"Log in and keep the login; prints no token."`
+	Logout  logoutCmd  `cmd:"" help:"End the login at the issuer and forget it."`
+	Status  statusCmd  `cmd:"" help:"Show logins and cached tokens, never secrets."`
+	Version struct{}   `cmd:"" help:"Print the version."`
 }
 
 // Main runs a token helper and returns its exit code.
@@ -105,6 +120,7 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 	var g grammar
 	g.Get.Plugins = kong.Plugins{eco}
 	g.Login.Plugins = kong.Plugins{eco}
+	g.Sources.Plugins = kong.Plugins{eco}
 	kctx, done, err := cli.Parse(env, &g,
 		kong.Description(description(eco)), kong.Help(help),
 		kong.Vars{"issuer": DefaultIssuer},
@@ -124,6 +140,21 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 			return err
 		}
 		return s.status(g.Status.Output)
+	case "sources":
+		c := g.Sources
+		s, err := newSession(env, conf, g.Common, c.Login, prompt.Terminal{Disabled: c.NoPrompt})
+		if err != nil {
+			return err
+		}
+		req, err := s.request(eco, c.Request, false)
+		if err != nil {
+			return err
+		}
+		s.deps.Account, s.deps.ForceNew = c.Account, c.ForceNew
+		if c.Check != "" {
+			return s.checkPlugin(ctx, c.Check, req, c.Output)
+		}
+		return s.sources(ctx, c.From, c.NoPrompt, req, c.Output)
 	case "logout":
 		s, err := newSession(env, conf, g.Common, loginFlags{ClientID: g.Logout.ClientID}, prompt.Terminal{})
 		if err != nil {
@@ -234,7 +265,7 @@ func newSession(env *cli.Env, conf *config, common commonFlags, lf loginFlags, t
 			CAFile: common.CAFile, CAPath: common.CAPath, Timeout: time.Duration(common.Timeout),
 			LookupEnv: env.LookupEnv, UserAgent: strings.ReplaceAll(cli.VersionString(env.Program), " ", "/"), Trace: verbose,
 		}),
-		Prompt: terminal, Now: env.Now, Getenv: env.Getenv,
+		Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Program: env.Program, Timeout: time.Duration(common.Timeout),
 		ClientID: lf.ClientID,
 		ClientSecret: func() (string, error) {
 			return readSecret(context.Background(), lf.ClientSecretFile, lf.ClientSecretCmd)
@@ -294,27 +325,40 @@ func validScope(s string) bool {
 }
 
 func (s *session) get(ctx context.Context, req token.Request, g getCmd) error {
-	s.deps.ForceNew = g.ForceNew
-	specs := g.From
-	for _, f := range specs {
-		if err := source.Valid(f); err != nil {
-			return cli.Errorf(cli.Usage, "--from: %w", err)
-		}
-	}
-	if len(specs) == 0 {
-		specs = []string{"cache", "login"}
-		if s.deps.Prompt.Available() {
-			specs = append(specs, "device")
-		}
-	}
-	if g.NoPrompt {
-		specs = slices.DeleteFunc(slices.Clone(specs), func(n string) bool { return n == "device" })
+	s.deps.ForceNew, s.deps.Account = g.ForceNew, g.Account
+	specs, err := s.specs(g.From, g.NoPrompt)
+	if err != nil {
+		return err
 	}
 	t, err := source.Chain(ctx, s.deps, specs, req)
 	if err != nil {
 		return s.explain(ctx, req, err)
 	}
 	return s.write(t, g)
+}
+
+// specs are the sources to ask: those named, else the default ones.
+func (s *session) specs(from []string, noPrompt bool) ([]string, error) {
+	specs := from
+	s.deps.Explicit = len(from) > 0
+	if len(specs) == 0 {
+		specs = []string{"cache", "login"}
+		if s.env.Getenv("OIDC_SOCK") != "" {
+			specs = append(specs, "oidc-agent")
+		}
+		if s.deps.Prompt.Available() {
+			specs = append(specs, "device")
+		}
+	}
+	for _, f := range specs {
+		if _, err := source.Open(s.deps, f); err != nil {
+			return nil, cli.Errorf(cli.Usage, "--from: %w", err)
+		}
+	}
+	if noPrompt {
+		specs = slices.DeleteFunc(slices.Clone(specs), func(n string) bool { return n == "device" })
+	}
+	return specs, nil
 }
 
 // keep caches a token that is as it was asked for.

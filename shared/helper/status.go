@@ -1,7 +1,6 @@
 package helper
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -46,16 +45,10 @@ func (s *session) status(format string) error {
 	if err != nil {
 		return classify(err)
 	}
-	var out []byte
 	if format == "json" {
-		if out, err = json.MarshalIndent(r, "", "  "); err != nil {
-			return err
-		}
-		out = append(out, '\n')
-	} else {
-		out = []byte(cli.Printable(r.text(s.env.Now())))
+		return s.json(r)
 	}
-	_, err = s.env.Stdout.Write(out)
+	_, err = fmt.Fprint(s.env.Stdout, cli.Printable(r.text(s.env.Now())))
 	return err
 }
 

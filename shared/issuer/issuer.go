@@ -457,6 +457,16 @@ func (c *Client) ClientCredentials(ctx context.Context, md *Metadata, cr Credent
 	return c.request(ctx, "get a token for the client", md, cr, url.Values{}, scopes, audience, now)
 }
 
+// Exchange trades a token for another (RFC 8693 section 2.1). INDIGO IAM demands
+// scopes.
+func (c *Client) Exchange(ctx context.Context, md *Metadata, cr Credentials, subject string, scopes []string, audience url.Values, now func() time.Time) (*Grant, error) {
+	v := url.Values{
+		"grant_type":    {"urn:ietf:params:oauth:grant-type:token-exchange"},
+		"subject_token": {subject}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
+	}
+	return c.request(ctx, "exchange the token", md, cr, v, scopes, audience, now, subject)
+}
+
 // request asks the token endpoint; secrets are those of the form, to be cut out of
 // what the issuer says.
 func (c *Client) request(ctx context.Context, what string, md *Metadata, cr Credentials, form url.Values, scopes []string, audience url.Values, now func() time.Time, secrets ...string) (*Grant, error) {

@@ -601,6 +601,8 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 		s.deviceToken(w, c, form)
 	case "refresh_token":
 		s.refreshToken(w, c, form)
+	case "token-exchange":
+		s.exchange(w, c, form)
 	case "client_credentials":
 		s.answer(w, c, s.allowed(c, token.SplitScopes(form.Get("scope"))), audience(form), "")
 	default:
@@ -638,6 +640,24 @@ func (s *Server) deviceToken(w http.ResponseWriter, c *client, form url.Values) 
 			refresh = s.newRefreshToken(g)
 		}
 		s.answer(w, c, d.scopes, d.audience, refresh)
+	}
+}
+
+// exchange narrows a token of this issuer's (RFC 8693).
+func (s *Server) exchange(w http.ResponseWriter, c *client, form url.Values) {
+	var claims jwt.MapClaims
+	_, err := jwt.ParseWithClaims(form.Get("subject_token"), &claims, func(*jwt.Token) (any, error) {
+		return &s.pki.signing.PublicKey, nil
+	}, jwt.WithValidMethods([]string{"ES256"}), jwt.WithIssuer(s.url), jwt.WithTimeFunc(s.opts.Now))
+	scopes := token.SplitScopes(form.Get("scope"))
+	has, _ := claims["scope"].(string)
+	switch {
+	case err != nil:
+		refuse(w, http.StatusBadRequest, "invalid_grant", "Invalid subject token")
+	case len(scopes) == 0, len(token.MissingScopes(token.SplitScopes(has), scopes)) > 0:
+		refuse(w, http.StatusBadRequest, "invalid_scope", "Up-scoping is not allowed.")
+	default:
+		s.answer(w, c, scopes, audience(form), "")
 	}
 }
 

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"time"
 
 	"example.org/token-helpers/shared/token"
 )
@@ -29,4 +30,14 @@ func (c cache) Token(_ context.Context, req token.Request) (token.Token, error) 
 	}
 	t.Source = "cache"
 	return t, nil
+}
+
+// Report implements [Reporter].
+func (c cache) Report(ctx context.Context, req token.Request) (bool, string) {
+	t, err := c.Token(ctx, req)
+	if err != nil {
+		return false, err.Error()
+	}
+	left, _ := t.Lifetime(c.d.Now())
+	return true, "a token that ends in " + left.Round(time.Second).String()
 }

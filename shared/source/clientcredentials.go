@@ -38,3 +38,11 @@ func (s clientCredentials) Token(ctx context.Context, req token.Request) (token.
 	}
 	return fromGrant(g, req, md), nil
 }
+
+// Report implements [Reporter].
+func (s clientCredentials) Report(context.Context, token.Request) (bool, string) {
+	if s.d.ClientID == "" {
+		return false, "no client is named: give --client-id and its secret"
+	}
+	return true, "the issuer would be asked as the client " + s.d.ClientID
+}

@@ -39,6 +39,14 @@ func (s device) Token(ctx context.Context, req token.Request) (token.Token, erro
 	return t, nil
 }
 
+// Report implements [Reporter].
+func (s device) Report(context.Context, token.Request) (bool, string) {
+	if s.d.Prompt.Available() {
+		return true, "you would be asked to log in in a browser"
+	}
+	return true, "the code to log in with would go to stderr, as there is no terminal"
+}
+
 // ErrApproval says that the user did not approve in time.
 var ErrApproval = errors.New("the code ended before the login was approved")
 

@@ -20,18 +20,8 @@ type login struct{ d *Deps }
 
 func (l login) Token(ctx context.Context, req token.Request) (token.Token, error) {
 	d := l.d
-	// What the index knows is decided without the keyring, which may ask for a
-	// passphrase.
-	entry, ok, err := d.entry(req.Issuer)
-	if err != nil {
+	if _, err := l.entry(req); err != nil {
 		return token.Token{}, err
-	}
-	if !ok || len(entry.Scopes) == 0 {
-		// Without scopes it is a client whose login was broken off.
-		return token.Token{}, none("there is no login at %s", req.Issuer)
-	}
-	if missing := token.MissingScopes(entry.Scopes, req.Scopes); len(missing) > 0 {
-		return token.Token{}, none("the login at %s lacks %s", req.Issuer, strings.Join(missing, " "))
 	}
 	unlock, err := d.Store.Lock(ctx, req.Issuer)
 	if err != nil {
@@ -62,6 +52,32 @@ func (l login) Token(ctx context.Context, req token.Request) (token.Token, error
 		return token.Token{}, none("the login at %s has ended (the issuer says %s)", req.Issuer, re.Code)
 	}
 	return t, err
+}
+
+// entry is the login as the index knows it, if it has what the request needs: what
+// can be decided without the keyring, which may ask for a passphrase.
+func (l login) entry(req token.Request) (store.IndexEntry, error) {
+	entry, ok, err := l.d.entry(req.Issuer)
+	if err != nil {
+		return entry, err
+	}
+	if !ok || len(entry.Scopes) == 0 {
+		// Without scopes it is a client whose login was broken off.
+		return entry, none("there is no login at %s", req.Issuer)
+	}
+	if missing := token.MissingScopes(entry.Scopes, req.Scopes); len(missing) > 0 {
+		return entry, none("the login at %s lacks %s", req.Issuer, strings.Join(missing, " "))
+	}
+	return entry, nil
+}
+
+// Report implements [Reporter].
+func (l login) Report(_ context.Context, req token.Request) (bool, string) {
+	entry, err := l.entry(req)
+	if err != nil {
+		return false, err.Error()
+	}
+	return true, "a login kept in " + entry.Backend + " with " + strings.Join(entry.Scopes, " ")
 }
 
 // entry finds the login in the index, without opening the keyring.

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -57,6 +59,13 @@ type Deps struct {
 	RegistrationScopes []string
 	// ForceNew skips what is cached.
 	ForceNew bool
+	// Account is the short name of an account in oidc-agent; empty is by issuer.
+	Account string
+	// Explicit says that the user named the sources: one that is not in order then
+	// says so, where in the default order the next is asked.
+	Explicit bool
+	// Timeout bounds one exchange with an agent; a plugin has twice that.
+	Timeout time.Duration
 	// Browser opens the verification address too.
 	Browser bool
 	// Keep holds a new token against the request and caches it. Sources that work
@@ -109,7 +118,7 @@ func (d *Deps) Metadata(ctx context.Context, issuerURL string) (*issuer.Metadata
 
 // CacheKey is the key that the request's token is cached under.
 func (d *Deps) CacheKey(req token.Request) store.CacheKey {
-	return store.CacheKey{Issuer: req.Issuer, ClientID: d.ClientID, Audiences: req.Audiences, Scopes: req.Scopes}
+	return store.CacheKey{Issuer: req.Issuer, ClientID: d.ClientID, Account: d.Account, Audiences: req.Audiences, Scopes: req.Scopes}
 }
 
 func (d *Deps) audience(req token.Request) url.Values {
@@ -119,30 +128,44 @@ func (d *Deps) audience(req token.Request) url.Values {
 // Opener makes a source. arg is what follows the colon in --from NAME:ARG.
 type Opener func(d *Deps, arg string) (Source, error)
 
-var registry = map[string]Opener{}
-
-func register(name string, o Opener) { registry[name] = o }
-
-// Names are the sources there are, sorted.
-func Names() []string {
-	var names []string
-	for n := range registry {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	return names
+type kind struct {
+	open    Opener
+	takeArg bool
 }
 
-// Valid reports what is wrong with a --from value.
-func Valid(spec string) error {
+var registry = map[string]kind{}
+
+func register(name string, o Opener)        { registry[name] = kind{o, false} }
+func registerWithArg(name string, o Opener) { registry[name] = kind{o, true} }
+
+// Names are the sources there are, sorted.
+func Names() []string { return slices.Sorted(maps.Keys(registry)) }
+
+// Open makes the source that a --from value names. Any name that is not built in
+// is a plugin's.
+func Open(d *Deps, spec string) (Source, error) {
 	name, arg, hasArg := strings.Cut(spec, ":")
-	if registry[name] == nil {
-		return fmt.Errorf("there is no source %q: it is one of %s", name, strings.Join(Names(), ", "))
+	k, ok := registry[name]
+	switch {
+	case !ok && !hasArg && pluginName.MatchString(name):
+		if _, err := exec.LookPath(pluginPrefix + name); err == nil {
+			return plugin{d, name}, nil
+		}
+		return nil, fmt.Errorf("there is no source %q: it is one of %s, or an executable %s%s on PATH", name, strings.Join(Names(), ", "), pluginPrefix, name)
+	case !ok:
+		return nil, fmt.Errorf("there is no source %q: it is one of %s, or plugin:NAME", name, strings.Join(Names(), ", "))
+	case hasArg && !k.takeArg:
+		return nil, fmt.Errorf("the source %s takes no argument, but got %q", name, arg)
 	}
-	if hasArg {
-		return fmt.Errorf("the source %s takes no argument, but got %q", name, arg)
-	}
-	return nil
+	return k.open(d, arg)
+}
+
+// Reporter is a source that can tell what it would do, without asking the issuer
+// and without opening the keyring.
+type Reporter interface {
+	// Report says whether the source has something for the request, and what, or
+	// why not.
+	Report(ctx context.Context, req token.Request) (has bool, what string)
 }
 
 // NoneError says that no source had a token, and what each said.
@@ -171,12 +194,8 @@ func (e *NoneError) Error() string {
 func Chain(ctx context.Context, d *Deps, specs []string, req token.Request) (token.Token, error) {
 	var reasons []Reason
 	for _, spec := range specs {
-		name, arg, _ := strings.Cut(spec, ":")
-		open := registry[name]
-		if open == nil {
-			return token.Token{}, Valid(spec)
-		}
-		s, err := open(d, arg)
+		name, _, _ := strings.Cut(spec, ":")
+		s, err := Open(d, spec)
 		if err != nil {
 			return token.Token{}, err
 		}
@@ -199,7 +218,8 @@ func Chain(ctx context.Context, d *Deps, specs []string, req token.Request) (tok
 
 // keep calls Keep, once for each token, and never for one from the cache.
 func (d *Deps) keep(ctx context.Context, req token.Request, t token.Token) error {
-	if t.Source == "cache" || t.Raw() == d.kept {
+	// A token that lies elsewhere already has been checked, and is not copied.
+	if t.Source == "cache" || t.Source == "bearer" || t.Raw() == d.kept {
 		return nil
 	}
 	if err := d.Keep(ctx, req, t); err != nil {

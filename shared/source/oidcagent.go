@@ -1,0 +1,212 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/token"
+)
+
+func init() {
+	register("oidc-agent", func(d *Deps, _ string) (Source, error) { return oidcAgent{d}, nil })
+}
+
+// oidcAgent asks a running oidc-agent over its socket, in the protocol of its
+// clients (oidc-agent, src/ipc and src/defines/ipc_values.h; 4.2.6 and 5.x).
+type oidcAgent struct{ d *Deps }
+
+const (
+	// agentRemotePort is where an agent listens for clients elsewhere.
+	agentRemotePort = "42424"
+	// agentMaxAnswer bounds what is read of an answer, in bytes.
+	agentMaxAnswer = 1 << 20
+)
+
+// AgentError is what oidc-agent itself says.
+type AgentError struct {
+	// Message and Info are the agent's texts; Info, which may be empty, is its help.
+	Message, Info string
+}
+
+func (e *AgentError) Error() string { return "oidc-agent says: " + e.Message }
+
+// AgentDownError is an agent that cannot be reached.
+type AgentDownError struct {
+	Address string
+	Err     error
+}
+
+func (e *AgentDownError) Error() string {
+	return fmt.Sprintf("cannot talk to oidc-agent at %s: %s", e.Address, e.Err)
+}
+func (e *AgentDownError) Unwrap() error { return e.Err }
+
+type agentRequest struct {
+	Request        string `json:"request"`
+	Account        string `json:"account,omitempty"`
+	Issuer         string `json:"issuer,omitempty"`
+	MinValidPeriod int64  `json:"min_valid_period"`
+	Scope          string `json:"scope,omitempty"`
+	Audience       string `json:"audience,omitempty"`
+	Hint           string `json:"application_hint,omitempty"`
+}
+
+type agentAnswer struct {
+	Status      string `json:"status"`
+	AccessToken string `json:"access_token"`
+	Issuer      string `json:"issuer"`
+	ExpiresAt   int64  `json:"expires_at"`
+	Error       string `json:"error"`
+	Info        string `json:"info"`
+}
+
+func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, error) {
+	network, address, err := a.address()
+	if err != nil {
+		return token.Token{}, err
+	}
+	q := agentRequest{
+		Request: "access_token", Account: a.d.Account, MinValidPeriod: int64(req.MinLifetime / time.Second),
+		Scope: strings.Join(req.Scopes, " "), Audience: strings.Join(req.Audiences, " "), Hint: a.d.Program,
+	}
+	if q.Account == "" {
+		q.Issuer = req.Issuer
+	}
+	if a.d.ForceNew {
+		// The agent's own word for: not from your cache.
+		q.MinValidPeriod = -1
+	}
+	ans, err := a.ask(ctx, network, address, q)
+	if err == nil && (ans.Status != "success" || ans.AccessToken == "") {
+		err = &AgentError{Message: first(ans.Error, "it has no token"), Info: ans.Info}
+	}
+	if err != nil {
+		if !a.d.Explicit {
+			// An agent that does not serve this issuer, is locked, or is gone, is no
+			// reason not to go on.
+			return token.Token{}, none("%s", err)
+		}
+		return token.Token{}, err
+	}
+	t := token.New(ans.AccessToken)
+	if t.Expires.IsZero() && ans.ExpiresAt > 0 {
+		// Right for tokens without scope and audience only; a JWT says itself.
+		t.Expires = time.Unix(ans.ExpiresAt, 0)
+	}
+	if t.Issuer == "" {
+		t.Issuer = first(ans.Issuer, req.Issuer)
+	}
+	return t, nil
+}
+
+func first(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// address is where the agent is: OIDC_SOCK, OIDC_REMOTE_SOCK, or, where the agent
+// is asked for by name, the place where a systemd user service listens (5.x).
+func (a oidcAgent) address() (network, address string, err error) {
+	if s := a.d.Getenv("OIDC_SOCK"); s != "" {
+		return "unix", s, nil
+	}
+	if r := a.d.Getenv("OIDC_REMOTE_SOCK"); r != "" {
+		if _, _, err := net.SplitHostPort(r); err != nil {
+			r = net.JoinHostPort(strings.Trim(r, "[]"), agentRemotePort)
+		}
+		return "tcp", r, nil
+	}
+	dir := a.d.Getenv("TMPDIR")
+	if dir == "" {
+		dir = "/tmp"
+	}
+	service := filepath.Join(dir, "oidc-agent-service-"+strconv.Itoa(os.Getuid()), "oidc-agent.sock")
+	if _, err := os.Stat(service); err == nil && a.d.Explicit {
+		return "unix", service, nil
+	}
+	return "", "", none("no oidc-agent runs: OIDC_SOCK is not set")
+}
+
+// ask makes one exchange: a connection, one message in one write, and the answer
+// to its end. Without a deadline a client that stops in between would block the
+// agent for everybody.
+func (a oidcAgent) ask(ctx context.Context, network, address string, q any) (*agentAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, a.d.Timeout)
+	defer cancel()
+	down := func(err error) error {
+		if errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
+			err = fmt.Errorf("no answer within %s", a.d.Timeout)
+		}
+		return &AgentDownError{address, err}
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		var oe *net.OpError
+		if errors.As(err, &oe) {
+			err = oe.Err
+		}
+		return nil, down(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if end, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(end)
+	}
+	message, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	open := func(b []byte) ([]byte, error) { return b, nil }
+	if network == "tcp" {
+		// Beyond this host the message is sealed; the local socket is private.
+		if message, open, err = seal(conn, message); err != nil {
+			return nil, down(err)
+		}
+	}
+	if _, err := conn.Write(message); err != nil {
+		return nil, down(err)
+	}
+	b, err := io.ReadAll(io.LimitReader(conn, agentMaxAnswer))
+	if err != nil {
+		return nil, down(err)
+	}
+	if len(b) > 0 && b[0] != '{' {
+		if b, err = open(b); err != nil {
+			return nil, down(err)
+		}
+	}
+	var ans agentAnswer
+	if err := json.Unmarshal(b, &ans); err != nil {
+		return nil, &AgentDownError{address, errors.New("its answer is no JSON")}
+	}
+	return &ans, nil
+}
+
+// Report implements [Reporter]: it looks whether the agent answers, and asks it
+// for no token.
+func (a oidcAgent) Report(ctx context.Context, _ token.Request) (bool, string) {
+	network, address, err := a.address()
+	if err != nil {
+		return false, err.Error()
+	}
+	if network == "tcp" {
+		return true, "an agent is named at " + address
+	}
+	if _, err := a.ask(ctx, network, address, map[string]string{"request": "check"}); err != nil {
+		return false, err.Error()
+	}
+	if a.d.Account != "" {
+		return true, "the agent at " + address + " would be asked for the account " + a.d.Account
+	}
+	return true, "the agent at " + address + " would be asked for an account of this issuer"
+}
