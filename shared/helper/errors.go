@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"strings"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
@@ -55,9 +56,9 @@ func classify(err error) *cli.Error {
 	case errors.As(err, &agent):
 		e := cli.Errorf(cli.Refused, "%w", err)
 		if agent.Info != "" {
-			_ = e.Hint("%s", agent.Info)
+			_ = e.Hint("%s", strings.TrimSpace(strings.ReplaceAll(agent.Info, "\t", "  ")))
 		} else {
-			_ = e.Hint("load the account with oidc-add, unlock the agent with oidc-agent, or name the account with --account")
+			_ = e.Hint("load the account with oidc-add NAME, unlock the agent with oidc-add -X, or name another account with --account")
 		}
 		return e
 	case errors.As(err, &agentDown):

@@ -20,7 +20,7 @@ type exchange struct {
 
 func (s exchange) Token(ctx context.Context, req token.Request) (token.Token, error) {
 	d := s.d
-	raw, _, err := bearerToken{d, s.file}.find()
+	raw, _, err := bearerToken(s).find()
 	if err != nil {
 		return token.Token{}, err
 	}
@@ -49,7 +49,7 @@ func (s exchange) Token(ctx context.Context, req token.Request) (token.Token, er
 
 // Report implements [Reporter].
 func (s exchange) Report(context.Context, token.Request) (bool, string) {
-	_, place, err := bearerToken{s.d, s.file}.find()
+	_, place, err := bearerToken(s).find()
 	if err != nil {
 		return false, err.Error()
 	}

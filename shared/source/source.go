@@ -177,8 +177,13 @@ type NoneError struct {
 type Reason struct{ Source, Why string }
 
 func (e *NoneError) Error() string {
-	// The last one asked before giving up knows best; the cache knows nothing that
-	// helps.
+	// Where a login was looked for, it is what a user can do something about; else
+	// the last one asked knows best. The cache knows nothing that helps.
+	for _, r := range e.Reasons {
+		if r.Source == "login" {
+			return r.Why
+		}
+	}
 	for _, r := range slices.Backward(e.Reasons) {
 		if r.Source != "cache" {
 			return r.Why

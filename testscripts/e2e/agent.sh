@@ -1,0 +1,58 @@
+# A real oidc-agent: the old workflow against our issuer, then the helpers over the
+# agent's socket, plain and sealed, and an agent that is locked, empty or gone.
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # pki, the issuers and the servers come from the others
+
+g=$W/agent
+mkdir -m 700 "$g" "$g/home"
+mkdir -m 700 "$g/home/.oidc-agent"
+echo secret >"$g/pw"
+
+# old ARG... runs a command of oidc-agent's with its own home.
+old() {
+	HOME=$g/home "$@"
+}
+# fresh ARG... runs condor-token-helper without a login and without a cache.
+fresh() {
+	HOME=$g/home XDG_RUNTIME_DIR=$g XDG_CACHE_HOME='' condor-token-helper --force-new "$@"
+}
+export g
+export -f old fresh
+eval "$(old oidc-agent --quiet --socket-path="$g/sock" --no-autoreauthenticate)" >/dev/null
+expect "oidc-gen makes an account by device flow" 0 'Everything setup correctly' old \
+	oidc-gen -w device --issuer "$wlcg" --scope "wlcg offline_access compute.read compute.create compute.modify compute.cancel read:/ write:/" \
+	--cp "$pki/ca.pem" --pw-file="$g/pw" --confirm-yes e2e
+expect "oidc-token gets a token for an audience" 0 '^eyJ' old oidc-token --aud=$pool e2e
+
+expect "condor-token-helper gets one from the agent, by issuer" 0 '' fresh --from oidc-agent --ce $pool --file "$W/tokens/agent"
+verified agent "$wlcg" $pool "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
+expect "HTCondor takes the agent's token" 0 'succeeded' as agent condor_ping -pool $pool -type COLLECTOR WRITE
+expect "by account name, narrowed" 0 '' fresh --from oidc-agent --account e2e --read --ce $pool --file "$W/tokens/agent-read"
+verified agent-read "$wlcg" $pool "condor:/READ"
+expect "xrd-token-helper gets one from the agent" 0 '' old env XDG_RUNTIME_DIR="$g" XDG_CACHE_HOME= xrd-token-helper --from oidc-agent --write --server $server --file "$W/tokens/agent-xrd"
+expect "XRootD takes the agent's token" 0 'read me' rooted agent-xrd xrdfs $server cat /store/write.txt
+expect "the default order comes to the agent" 0 '^eyJ' fresh --ce $pool
+expect "an account that is not there" 4 'No account configured' fresh --from oidc-agent --account nobody --ce $pool
+
+socat TCP-LISTEN:42424,fork,bind=127.0.0.1,reuseaddr "UNIX-CONNECT:$g/sock" &
+proxy=$!
+await "the proxy to the agent" socat -u OPEN:/dev/null TCP:127.0.0.1:42424
+remote() {
+	OIDC_SOCK='' OIDC_REMOTE_SOCK=127.0.0.1 fresh "$@"
+}
+export -f remote
+expect "the agent elsewhere, sealed" 0 '^eyJ' remote --from oidc-agent --ce $pool
+expect "the agent elsewhere, sealed, says no" 4 'No account configured' remote --from oidc-agent --account nobody --ce $pool
+kill $proxy
+
+kill "$OIDCD_PID"
+rm -f "$g/sock"
+eval "$(old oidc-agent --quiet --socket-path="$g/sock" --no-autoreauthenticate)" >/dev/null
+expect "restarted without the account, asked for by name" 4 'account not loaded' fresh --from oidc-agent --ce $pool
+expect "restarted without the account, in the default order" 3 'there is no login' fresh -v --ce $pool
+expect "oidc-add loads it again" 0 success old oidc-add --pw-file="$g/pw" e2e
+expect "and a token comes" 0 '^eyJ' fresh --from oidc-agent --ce $pool
+kill "$OIDCD_PID"
+expect "killed, asked for by name" 5 'connection refused|no such file' fresh --from oidc-agent --ce $pool
+expect "killed, in the default order" 3 'there is no login' fresh -v --ce $pool
+unset OIDC_SOCK OIDCD_PID
