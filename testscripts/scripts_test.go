@@ -64,6 +64,11 @@ func run(t *testing.T, dir string) {
 			if err := os.WriteFile(pass, []byte("open sesame\n"), 0o600); err != nil {
 				return err
 			}
+			repo, err := filepath.Abs("..")
+			if err != nil {
+				return err
+			}
+			env.Setenv("REPO", repo)
 			env.Setenv("HOME", home)
 			// The race detector waits a second before a process ends, for races in
 			// its last moment; a script has hundreds of processes.

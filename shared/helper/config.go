@@ -3,7 +3,9 @@ package helper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +40,10 @@ type issuerConfig struct {
 
 // defaultable are the flags that a configuration may set: those that hold for any
 // helper and any request.
-var defaultable = []string{"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "output", "no-prompt", "verbose", "quiet"}
+var defaultable = []string{"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "account", "output", "unlock-for", "no-prompt", "verbose", "quiet"}
+
+// issuerKeys are the members of an [issuer.NAME] table.
+var issuerKeys = []string{"url", "client-id", "audience-parameter", "scopes", "cafile"}
 
 func loadConfig(env *cli.Env) (*config, error) {
 	dir := env.Getenv("XDG_CONFIG_HOME")
@@ -78,13 +83,15 @@ func (c *config) parse(text string) error {
 		}
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {
-		return cli.Errorf(cli.Usage, "%s: unknown key %s", c.path, keys[0]).
-			Hint("it holds [defaults], and [issuer.NAME] with url, client-id, audience-parameter, scopes and cafile")
+		known := issuerKeys
+		if len(keys[0]) == 1 {
+			known = []string{"defaults", "issuer"}
+		}
+		return c.unknown(text, keys[0].String(), known)
 	}
-	for name := range c.Defaults {
+	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
 		if !slices.Contains(defaultable, name) {
-			return cli.Errorf(cli.Usage, "%s: unknown key defaults.%s", c.path, name).
-				Hint("defaults may hold %s", strings.Join(defaultable, ", "))
+			return c.unknown(text, "defaults."+name, defaultable)
 		}
 	}
 	for name, i := range c.Issuers {
@@ -96,6 +103,56 @@ func (c *config) parse(text string) error {
 		}
 	}
 	return nil
+}
+
+// unknown tells of a key that means nothing, where it stands, and which one may
+// have been meant.
+func (c *config) unknown(text, key string, known []string) error {
+	last := key[strings.LastIndexByte(key, '.')+1:]
+	at := c.path
+	for i, line := range strings.Split(text, "\n") {
+		name, _, _ := strings.Cut(line, "=")
+		if strings.Trim(name, " \t\"'[]") == last {
+			at = fmt.Sprintf("%s:%d", c.path, i+1)
+			break
+		}
+	}
+	e := cli.Errorf(cli.Usage, "%s: unknown key %s", at, key)
+	if near := nearest(last, known); near != "" {
+		return e.Hint("did you mean %s?", near)
+	}
+	return e.Hint("known here are %s", strings.Join(known, ", "))
+}
+
+// nearest is the known word that is at most two changes away.
+func nearest(word string, known []string) string {
+	best, least := "", 3
+	for _, k := range known {
+		if d := distance(word, k); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
 }
 
 // issuer resolves --issuer: a URL, with the settings of the issuer configured for

@@ -11,8 +11,9 @@ import (
 func TestConfigErrorsNameThePlace(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"[defaults]\nissuer =\n", "config.toml:2"},
-		{"[defaults]\ncolour = 1\n", "unknown key defaults.colour"},
-		{"[issuer.a]\nurl = \"https://a/\"\ncolour = 1\n", "unknown key issuer.a.colour"},
+		{"[defaults]\ncolour = 1\n", "config.toml:2: unknown key defaults.colour"},
+		{"\n[defauls]\n", "config.toml:2: unknown key defauls"},
+		{"[issuer.a]\nurl = \"https://a/\"\ncolour = 1\n", "config.toml:3: unknown key issuer.a.colour"},
 		{"[issuer.a]\nclient-id = \"x\"\n", "issuer.a has no url"},
 		{"[issuer.a]\nurl = \"https://a/\"\naudience-parameter = \"aud\"\n", "audience-parameter is audience, resource or both"},
 		{"[issuer.a]\nurl = 7\n", "config.toml"},
@@ -32,6 +33,14 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 	for _, name := range []string{"a", "https://a", "https://a/"} {
 		if i, err := c.issuer(name); err != nil || len(i.Scopes) != 1 {
 			t.Errorf("%s: %+v %v", name, i, err)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	for word, want := range map[string]string{"issure": "issuer", "isuer": "issuer", "time-out": "timeout", "colour": "", "": "", "min-lifetme": "min-lifetime"} {
+		if got := nearest(word, defaultable); got != want {
+			t.Errorf("%q: %q, want %q", word, got, want)
 		}
 	}
 }
