@@ -203,12 +203,13 @@ func AuthMethod(md *Metadata) string {
 }
 
 // Register registers a client for the device flow (RFC 7591). Of the scopes only
-// those that the issuer supports are asked for, where it says which.
+// those that the issuer names as supported are asked for, where it says which, for
+// strict issuers refuse any other; one below a supported path is covered by it.
 func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes []string) (*Registration, error) {
 	if md.RegistrationEndpoint == "" {
 		return nil, &UnsupportedError{"the issuer registers no clients by itself"}
 	}
-	scopes = slices.Compact(slices.Sorted(slices.Values(md.Supported(scopes))))
+	scopes = slices.Compact(slices.Sorted(slices.Values(md.registrable(scopes))))
 	meta := map[string]any{
 		"client_name": name,
 		"grant_types": []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"},
@@ -256,6 +257,22 @@ func (md *Metadata) Supported(scopes []string) []string {
 	for _, s := range scopes {
 		if token.Covers(md.ScopesSupported, s) {
 			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// registrable are the supported scopes that cover the wanted ones.
+func (md *Metadata) registrable(scopes []string) []string {
+	if len(md.ScopesSupported) == 0 {
+		return scopes
+	}
+	var out []string
+	for _, s := range scopes {
+		for _, offered := range md.ScopesSupported {
+			if token.Covers([]string{offered}, s) {
+				out = append(out, offered)
+			}
 		}
 	}
 	return out

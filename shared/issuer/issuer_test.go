@@ -138,7 +138,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !reflect.DeepEqual(reg.Scopes, []string{"read:/store", "wlcg"}) || reg.ClientSecret == "" || reg.URI == "" {
+	if !reflect.DeepEqual(reg.Scopes, []string{"read:/", "wlcg"}) || reg.ClientSecret == "" || reg.URI == "" {
 		t.Errorf("%q", reg.Scopes)
 	}
 	for range 2 { // the second time it is gone already

@@ -35,6 +35,10 @@ onmissing = deny
 issuer = $wlcg
 base_path = /
 default_user = tester
+[Issuer provider]
+issuer = https://localhost:18447
+base_path = /
+default_user = tester
 [Issuer scitokens]
 issuer = $scitokens
 base_path = /
