@@ -34,6 +34,33 @@ expect "XRootD takes the agent's token" 0 'read me' rooted agent-xrd xrdfs $serv
 expect "the default order comes to the agent" 0 '^eyJ' fresh --ce $pool
 expect "an account that is not there" 4 'No account configured' fresh --from oidc-agent --account nobody --ce $pool
 
+# latch -x|-X locks or unlocks the agent; it asks for the password on a terminal.
+latch() {
+	old python3 - "$1" <<'PY'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("oidc-add", ["oidc-add", sys.argv[1]])
+said = b""
+while True:
+    try:
+        part = os.read(fd, 1024)
+    except OSError:
+        break
+    said += part
+    if b"password: " in part:
+        os.write(fd, b"pw\n")
+sys.stdout.write(said.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+PY
+}
+export -f latch
+expect "oidc-agent is locked" 0 'Agent locked' latch -x
+expect "locked, asked for by name" 4 'Agent locked' fresh --from oidc-agent --ce $pool
+expect "locked, in the default order" 3 'there is no login' fresh -v --ce $pool
+expect "oidc-agent is unlocked" 0 'nlocked' latch -X
+expect "unlocked, a token comes" 0 '^eyJ' fresh --from oidc-agent --ce $pool
+
 socat TCP-LISTEN:42424,fork,bind=127.0.0.1,reuseaddr "UNIX-CONNECT:$g/sock" &
 proxy=$!
 await "the proxy to the agent" socat -u OPEN:/dev/null TCP:127.0.0.1:42424
