@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -138,10 +139,23 @@ func (a oidcAgent) address() (network, address string, err error) {
 	return "", "", none("no oidc-agent runs: OIDC_SOCK is not set")
 }
 
-// ask makes one exchange: a connection, one message in one write, and the answer
-// to its end. Without a deadline a client that stops in between would block the
-// agent for everybody.
-func (a oidcAgent) ask(ctx context.Context, network, address string, q any) (*agentAnswer, error) {
+// ask makes a request for a token.
+func (a oidcAgent) ask(ctx context.Context, network, address string, q agentRequest) (*agentAnswer, error) {
+	b, err := a.exchange(ctx, network, address, q)
+	if err != nil {
+		return nil, err
+	}
+	var ans agentAnswer
+	if err := json.Unmarshal(b, &ans); err != nil {
+		return nil, &AgentDownError{address, errors.New("its answer is no JSON")}
+	}
+	return &ans, nil
+}
+
+// exchange is one with the agent: a connection, one message in one write, and the
+// answer to its end. Without a deadline a client that stops in between would block
+// the agent for everybody.
+func (a oidcAgent) exchange(ctx context.Context, network, address string, q any) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.d.Timeout)
 	defer cancel()
 	down := func(err error) error {
@@ -185,28 +199,34 @@ func (a oidcAgent) ask(ctx context.Context, network, address string, q any) (*ag
 			return nil, down(err)
 		}
 	}
-	var ans agentAnswer
-	if err := json.Unmarshal(b, &ans); err != nil {
-		return nil, &AgentDownError{address, errors.New("its answer is no JSON")}
-	}
-	return &ans, nil
+	return b, nil
 }
 
-// Report implements [Reporter]: it looks whether the agent answers, and asks it
+// Report implements [Reporter]: it asks the agent which accounts are loaded, and
 // for no token.
 func (a oidcAgent) Report(ctx context.Context, _ token.Request) (bool, string) {
 	network, address, err := a.address()
 	if err != nil {
 		return false, err.Error()
 	}
-	if network == "tcp" {
-		return true, "an agent is named at " + address
-	}
-	if _, err := a.ask(ctx, network, address, map[string]string{"request": "check"}); err != nil {
+	b, err := a.exchange(ctx, network, address, map[string]string{"request": "loaded_accounts"})
+	if err != nil {
 		return false, err.Error()
 	}
-	if a.d.Account != "" {
-		return true, "the agent at " + address + " would be asked for the account " + a.d.Account
+	var ans struct {
+		Status, Error string
+		Info          json.RawMessage
 	}
-	return true, "the agent at " + address + " would be asked for an account of this issuer"
+	var accounts []string
+	if json.Unmarshal(b, &ans) != nil || ans.Status != "success" {
+		return false, (&AgentError{Message: first(ans.Error, "it does not tell its accounts")}).Error()
+	}
+	// An agent without any says so in words, not with an empty list.
+	if json.Unmarshal(ans.Info, &accounts) != nil || len(accounts) == 0 {
+		return false, "the agent at " + address + " has no account loaded"
+	}
+	if a.d.Account != "" && !slices.Contains(accounts, a.d.Account) {
+		return false, "the agent at " + address + " has no account " + a.d.Account + " loaded, but " + strings.Join(accounts, " ")
+	}
+	return true, "the agent at " + address + " has loaded " + strings.Join(accounts, " ")
 }

@@ -14,7 +14,7 @@ old() {
 }
 # fresh ARG... runs condor-token-helper without a login and without a cache.
 fresh() {
-	HOME=$g/home XDG_RUNTIME_DIR=$g XDG_CACHE_HOME='' condor-token-helper --force-new "$@"
+	HOME=$g/home XDG_RUNTIME_DIR=$g XDG_CACHE_HOME='' TOKEN_HELPER_FORCE_NEW=1 condor-token-helper "$@"
 }
 export g
 export -f old fresh
@@ -32,6 +32,7 @@ verified agent-read "$wlcg" $pool "condor:/READ"
 expect "xrd-token-helper gets one from the agent" 0 '' old env XDG_RUNTIME_DIR="$g" XDG_CACHE_HOME= xrd-token-helper --from oidc-agent --write --server $server --file "$W/tokens/agent-xrd"
 expect "XRootD takes the agent's token" 0 'read me' rooted agent-xrd xrdfs $server cat /store/write.txt
 expect "the default order comes to the agent" 0 '^eyJ' fresh --ce $pool
+expect "sources tells what the agent has loaded" 0 'loaded e2e' fresh sources --ce $pool
 expect "an account that is not there" 4 'No account configured' fresh --from oidc-agent --account nobody --ce $pool
 
 # latch -x|-X locks or unlocks the agent; it asks for the password on a terminal.
@@ -76,6 +77,7 @@ kill "$OIDCD_PID"
 rm -f "$g/sock"
 eval "$(old oidc-agent --quiet --socket-path="$g/sock" --no-autoreauthenticate)" >/dev/null
 expect "restarted without the account, asked for by name" 4 'account not loaded' fresh --from oidc-agent --ce $pool
+expect "sources tells that it has nothing loaded" 0 'account loaded' fresh sources --ce $pool
 expect "restarted without the account, in the default order" 3 'there is no login' fresh -v --ce $pool
 expect "oidc-add loads it again" 0 success old oidc-add --pw-file="$g/pw" e2e
 expect "and a token comes" 0 '^eyJ' fresh --from oidc-agent --ce $pool

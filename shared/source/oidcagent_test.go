@@ -1,0 +1,169 @@
+package source
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/nacl/box"
+
+	"example.org/token-helpers/shared/token"
+)
+
+// agent listens as oidc-agent does and has each connection handled.
+func agent(t *testing.T, network string, handle func(net.Conn)) *Deps {
+	t.Helper()
+	address := "127.0.0.1:0"
+	if network == "unix" {
+		address = filepath.Join(t.TempDir(), "sock")
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				handle(c)
+			}()
+		}
+	}()
+	variable := "OIDC_SOCK"
+	if network == "tcp" {
+		variable = "OIDC_REMOTE_SOCK"
+	}
+	return &Deps{
+		Explicit: true, Timeout: 500 * time.Millisecond, Program: "test", Now: time.Now,
+		Getenv: func(k string) string {
+			if k == variable {
+				return l.Addr().String()
+			}
+			return ""
+		},
+	}
+}
+
+func saying(text string) func(net.Conn) {
+	return func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, text)
+	}
+}
+
+// Whatever stands in the agent's place, it ends within the time limit, by name with
+// an error and in the default order with nothing to offer.
+func TestAgentFaults(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	var down *AgentDownError
+	var says *AgentError
+	tests := []struct {
+		name   string
+		handle func(net.Conn)
+		as     any
+		text   string
+	}{
+		{"hangs", func(net.Conn) { <-hang }, &down, "no answer within 500ms"},
+		{"hangs up", func(net.Conn) {}, &down, ""},
+		{"talks something else", saying("HTTP/1.1 400 Bad Request\r\n\r\n"), &down, "no JSON"},
+		{"refuses", saying(`{"status":"failure","error":"Agent locked","info":"unlock it"}`), &says, "Agent locked"},
+		{"has nothing", saying(`{"status":"success"}`), &says, "no token"},
+		{"tells raw newlines", saying("{\"status\":\"failure\",\"error\":\"a\nb\"}"), &down, "no JSON"},
+	}
+	for _, tt := range tests {
+		d := agent(t, "unix", tt.handle)
+		_, err := oidcAgent{d}.Token(context.Background(), token.Request{Issuer: "https://i/"})
+		if !errors.As(err, tt.as) || !strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%s: %T %v", tt.name, err, err)
+		}
+		d.Explicit = false
+		var n *None
+		if _, err := (oidcAgent{d}).Token(context.Background(), token.Request{Issuer: "https://i/"}); !errors.As(err, &n) {
+			t.Errorf("%s, in the default order: %T %v", tt.name, err, err)
+		}
+	}
+}
+
+func TestAgentRequest(t *testing.T) {
+	got := make(chan string, 1)
+	d := agent(t, "unix", func(c net.Conn) {
+		b := make([]byte, 4096)
+		n, _ := c.Read(b)
+		got <- string(b[:n])
+		_, _ = io.WriteString(c, `{"status":"success","access_token":"opaque","issuer":"https://i/","expires_at":1767225600}`)
+	})
+	req := token.Request{Issuer: "https://i/", Audiences: []string{"a:1", "b:2"}, Scopes: []string{"x", "y"}, MinLifetime: time.Minute}
+	tok, err := oidcAgent{d}.Token(context.Background(), req)
+	if err != nil || tok.Raw() != "opaque" || tok.Expires.Unix() != 1767225600 || tok.Issuer != "https://i/" {
+		t.Errorf("%v %v", tok.Expires, err)
+	}
+	if want := `{"request":"access_token","issuer":"https://i/","min_valid_period":60,"scope":"x y","audience":"a:1 b:2","application_hint":"test"}`; <-got != want {
+		t.Errorf("asked otherwise than %s", want)
+	}
+	d.Account, d.ForceNew = "acc", true
+	if _, err := (oidcAgent{d}).Token(context.Background(), req); err != nil {
+		t.Fatal(err)
+	}
+	if q := <-got; !strings.Contains(q, `"account":"acc","min_valid_period":-1`) || strings.Contains(q, "issuer") {
+		t.Errorf("asked %s", q)
+	}
+}
+
+// The sealed protocol, with the agent's side played after its source.
+func TestAgentSealed(t *testing.T) {
+	b64 := base64.StdEncoding
+	var saw string
+	d := agent(t, "tcp", func(c net.Conn) {
+		public, private, _ := box.GenerateKey(rand.Reader)
+		key := make([]byte, 44)
+		if _, err := io.ReadFull(c, key); err != nil {
+			return
+		}
+		theirs, err := b64.DecodeString(string(key))
+		if err != nil || len(theirs) != 32 {
+			return
+		}
+		_, _ = io.WriteString(c, b64.EncodeToString(public[:]))
+		var shared [32]byte
+		box.Precompute(&shared, (*[32]byte)(theirs), private)
+		b := make([]byte, 4096)
+		n, _ := c.Read(b)
+		plain, err := unseal(b[:n], &shared)
+		if err != nil {
+			return
+		}
+		saw = string(plain)
+		answer := []byte(`{"status":"success","access_token":"opaque"}`)
+		var nonce [24]byte
+		_, _ = rand.Read(nonce[:])
+		_, _ = io.WriteString(c, strconv.Itoa(len(answer))+":"+b64.EncodeToString(nonce[:])+":"+b64.EncodeToString(box.SealAfterPrecomputation(nil, answer, &nonce, &shared)))
+	})
+	tok, err := oidcAgent{d}.Token(context.Background(), token.Request{Issuer: "https://i/"})
+	if err != nil || tok.Raw() != "opaque" || !strings.Contains(saw, `"issuer":"https://i/"`) {
+		t.Errorf("%v, the agent saw %q", err, saw)
+	}
+}
+
+func FuzzUnseal(f *testing.F) {
+	f.Add([]byte("5:AAAA:BBBB"))
+	f.Add([]byte("::"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if out, err := unseal(b, new([32]byte)); err != nil && out != nil {
+			t.Fatal("an error and a message")
+		}
+	})
+}
