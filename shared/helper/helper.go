@@ -55,30 +55,32 @@ type commonFlags struct {
 	Version kong.VersionFlag `help:"Print the version."`
 }
 
-type getCmd struct {
-	kong.Plugins
-	Request requestFlags `embed:""`
-	Login   loginFlags   `embed:""`
-
+// sourceFlags say where a token may come from.
+type sourceFlags struct {
 	From     []string `sep:"none" placeholder:"SOURCE" help:"Ask exactly these sources, in this order: cache, login, oidc-agent, device, client-credentials, htgettoken[:OPTIONS], bearer[:FILE], exchange[:FILE], plugin:NAME. Repeatable. Default: cache, login, oidc-agent where one runs, device where there is a terminal."`
 	Account  string   `placeholder:"NAME" help:"The short name of an account in oidc-agent. Default: one for the issuer."`
 	ForceNew bool     `help:"Take no token from the cache."`
 	NoPrompt bool     `help:"Never ask: fail with the login command instead."`
-	Output   string   `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
-	File     string   `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, which only you can read, instead of stdout."`
+}
+
+type getCmd struct {
+	kong.Plugins
+	Request requestFlags `embed:""`
+	Login   loginFlags   `embed:""`
+	Source  sourceFlags  `embed:""`
+
+	Output string `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
+	File   string `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, which only you can read, instead of stdout."`
 }
 
 // sourcesCmd takes the flags of get, as it tells what get would do.
 type sourcesCmd struct {
 	kong.Plugins
-	Request  requestFlags `embed:""`
-	Login    loginFlags   `embed:""`
-	From     []string     `sep:"none" placeholder:"SOURCE" help:"Look at these sources instead of the default ones. Repeatable."`
-	Account  string       `placeholder:"NAME" help:"The short name of an account in oidc-agent."`
-	ForceNew bool         `help:"As if no token were in the cache."`
-	NoPrompt bool         `help:"As if nobody were there to ask."`
-	Output   string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
-	Check    string       `placeholder:"NAME" help:"Run the plugin token-source-NAME through its contract, and report."`
+	Request requestFlags `embed:""`
+	Login   loginFlags   `embed:""`
+	Source  sourceFlags  `embed:""`
+	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+	Check   string       `placeholder:"NAME" help:"Run the plugin token-source-NAME through its contract, and report."`
 }
 
 type loginCmd struct {
@@ -142,7 +144,7 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 		return s.status(g.Status.Output)
 	case "sources":
 		c := g.Sources
-		s, err := newSession(env, conf, g.Common, c.Login, prompt.Terminal{Disabled: c.NoPrompt})
+		s, err := newSession(env, conf, g.Common, c.Login, prompt.Terminal{Disabled: c.Source.NoPrompt})
 		if err != nil {
 			return err
 		}
@@ -150,11 +152,10 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 		if err != nil {
 			return err
 		}
-		s.deps.Account, s.deps.ForceNew = c.Account, c.ForceNew
 		if c.Check != "" {
 			return s.checkPlugin(ctx, c.Check, req, c.Output)
 		}
-		return s.sources(ctx, c.From, c.NoPrompt, req, c.Output)
+		return s.sources(ctx, c.Source, req, c.Output)
 	case "logout":
 		s, err := newSession(env, conf, g.Common, loginFlags{ClientID: g.Logout.ClientID}, prompt.Terminal{})
 		if err != nil {
@@ -173,7 +174,7 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 		s.alternative = eco.Alternative
 		return s.login(ctx, req)
 	default:
-		s, err := newSession(env, conf, g.Common, g.Get.Login, prompt.Terminal{Disabled: g.Get.NoPrompt})
+		s, err := newSession(env, conf, g.Common, g.Get.Login, prompt.Terminal{Disabled: g.Get.Source.NoPrompt})
 		if err != nil {
 			return err
 		}
@@ -325,8 +326,7 @@ func validScope(s string) bool {
 }
 
 func (s *session) get(ctx context.Context, req token.Request, g getCmd) error {
-	s.deps.ForceNew, s.deps.Account = g.ForceNew, g.Account
-	specs, err := s.specs(g.From, g.NoPrompt)
+	specs, err := s.specs(g.Source)
 	if err != nil {
 		return err
 	}
@@ -338,9 +338,9 @@ func (s *session) get(ctx context.Context, req token.Request, g getCmd) error {
 }
 
 // specs are the sources to ask: those named, else the default ones.
-func (s *session) specs(from []string, noPrompt bool) ([]string, error) {
-	specs := from
-	s.deps.Explicit = len(from) > 0
+func (s *session) specs(f sourceFlags) ([]string, error) {
+	specs := f.From
+	s.deps.Explicit, s.deps.ForceNew, s.deps.Account = len(f.From) > 0, f.ForceNew, f.Account
 	if len(specs) == 0 {
 		specs = []string{"cache", "login"}
 		if s.env.Getenv("OIDC_SOCK") != "" {
@@ -350,12 +350,12 @@ func (s *session) specs(from []string, noPrompt bool) ([]string, error) {
 			specs = append(specs, "device")
 		}
 	}
-	for _, f := range specs {
-		if _, err := source.Open(s.deps, f); err != nil {
+	for _, spec := range specs {
+		if _, err := source.Open(s.deps, spec); err != nil {
 			return nil, cli.Errorf(cli.Usage, "--from: %w", err)
 		}
 	}
-	if noPrompt {
+	if f.NoPrompt {
 		specs = slices.DeleteFunc(slices.Clone(specs), func(n string) bool { return n == "device" })
 	}
 	return specs, nil

@@ -21,8 +21,8 @@ type sourceStatus struct {
 
 // sources shows which sources would be asked, in order, and what each has, without
 // asking the issuer.
-func (s *session) sources(ctx context.Context, from []string, noPrompt bool, req token.Request, format string) error {
-	specs, err := s.specs(from, noPrompt)
+func (s *session) sources(ctx context.Context, f sourceFlags, req token.Request, format string) error {
+	specs, err := s.specs(f)
 	if err != nil {
 		return err
 	}
