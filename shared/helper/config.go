@@ -105,6 +105,20 @@ func (c *config) parse(text string) error {
 	return nil
 }
 
+// blame names the place of a default in an error about its flag.
+func (c *config) blame(err error) error {
+	var e *cli.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
+		if strings.HasPrefix(err.Error(), "--"+name+":") || strings.HasPrefix(err.Error(), "--"+name+" ") {
+			return e.Hint("defaults.%s is set in\n  %s", name, c.path)
+		}
+	}
+	return err
+}
+
 // unknown tells of a key that means nothing, where it stands, and which one may
 // have been meant.
 func (c *config) unknown(text, key string, known []string) error {
@@ -210,10 +224,13 @@ func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 		}
 		return v, nil
 	}
-	if v, ok := r.conf.Defaults[flag.Name]; ok {
+	switch v := r.conf.Defaults[flag.Name].(type) {
+	case int64, float64:
+		// A flag's text: min-lifetime = 90.
+		return fmt.Sprint(v), nil
+	default:
 		return v, nil
 	}
-	return nil, nil
 }
 
 // readSecret reads a client's secret from a file that others must not be able to

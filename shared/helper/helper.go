@@ -129,7 +129,7 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 		kong.Resolvers(resolver{env, conf}),
 	)
 	if err != nil || done {
-		return err
+		return conf.blame(err)
 	}
 	ctx := context.Background()
 	switch command, _, _ := strings.Cut(kctx.Command(), " "); command {
