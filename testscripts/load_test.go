@@ -148,8 +148,10 @@ func TestKilled(t *testing.T) {
 				if dead {
 					killed++
 				}
-				asked := u.srv.Requests()["token"]
 				code, _, said := u.get("--force-new", "--ce", "ce.example.org")
+				// A request may reach the issuer after who sent it is dead, so it is
+				// counted now, without the one of the run above.
+				asked := u.srv.Requests()["token"] - 1
 				switch {
 				case code == 0:
 				case grace:

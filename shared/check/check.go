@@ -24,7 +24,7 @@ type Want struct {
 
 // Finding is one thing that is not as wanted.
 type Finding struct {
-	// Code is stable, for scripts: iss-mismatch, aud-missing, aud-mismatch,
+	// Code is stable, for scripts: unsigned, iss-mismatch, aud-missing, aud-mismatch,
 	// scope-missing, expired, not-yet-valid, lifetime-short.
 	Code    string
 	Message string
@@ -47,6 +47,9 @@ func Token(t token.Token, want Want, now time.Time) []Finding {
 		return &out[len(out)-1]
 	}
 	j, _ := token.Decode([]byte(t.Raw()))
+	if j != nil && j.Unsigned() {
+		add("unsigned", "INDIGO IAM's refresh tokens are of this kind: is it one of those?", "the token is not signed: no service takes it")
+	}
 	if want.Issuer != "" && (j != nil || t.Issuer != "") && !token.SameIssuer(t.Issuer, want.Issuer) {
 		add("iss-mismatch", "", "the token is from %q, not from %s", t.Issuer, want.Issuer)
 	}

@@ -56,6 +56,15 @@ func TestToken(t *testing.T) {
 	}
 }
 
+func TestUnsigned(t *testing.T) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	for _, raw := range []string{b64([]byte(`{"alg":"none"}`)) + ".e30.", b64([]byte(`{"alg":"None"}`)) + ".e30.c2ln", b64([]byte(`{"alg":"ES256"}`)) + ".e30."} {
+		if f := Token(token.New(raw), Want{}, now); len(f) != 1 || f[0].Code != "unsigned" {
+			t.Errorf("%s: %v", raw, f)
+		}
+	}
+}
+
 // Of an opaque token nothing is known but what the issuer's answer said.
 func TestOpaqueToken(t *testing.T) {
 	tok := token.New("opaque")

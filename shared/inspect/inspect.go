@@ -210,8 +210,14 @@ func (in *inspector) one(label string, raw []byte) {
 		in.bad(label, err)
 		return
 	}
+	unsigned := j.Unsigned()
+	if unsigned && in.format == "claims" {
+		// Claims for a pipe would pass for those of a token.
+		in.bad(label, fmt.Errorf("%w: it is not signed (alg none), and no service takes it; -o text shows what is in it", token.ErrNotToken))
+		return
+	}
 	var findings []check.Finding
-	if in.checks || in.format == "text" {
+	if in.checks || unsigned || in.format == "text" {
 		findings = check.Token(token.New(string(raw)), check.Want{
 			Issuer: in.g.Issuer, Audiences: in.g.Aud, Scopes: in.g.Scope,
 			MinLifetime: time.Duration(in.g.MinLifetime), Skew: time.Duration(in.g.Skew),
@@ -219,6 +225,9 @@ func (in *inspector) one(label string, raw []byte) {
 	}
 	if in.checks && len(findings) > 0 {
 		in.worse(cli.Failed)
+	}
+	if unsigned {
+		in.worse(cli.NeedLogin)
 	}
 	var out []byte
 	switch in.format {

@@ -87,9 +87,8 @@ func report(j *token.JWT, findings []check.Finding, now time.Time, signature boo
 	for _, m := range j.HeaderMembers() {
 		line(2, "%s: %s", m.Name, strings.Trim(string(m.Value), `"`))
 	}
-	alg, _ := j.HeaderString("alg")
 	switch {
-	case strings.EqualFold(alg, "none") || j.Signature == "":
+	case j.Unsigned():
 		b.WriteString("\nsignature: NONE, this token is not signed: no service takes it\n")
 	case signature:
 		b.WriteString("\nsignature: " + j.Signature + "  NOT CHECKED\n")

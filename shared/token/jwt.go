@@ -104,6 +104,13 @@ func object(name, s string) (json.RawMessage, map[string]json.RawMessage, error)
 	return bytes.TrimSpace(b), m, nil
 }
 
+// Unsigned reports whether the token has no signature (alg none, RFC 7518 section
+// 3.6): no service takes it as an access token.
+func (j *JWT) Unsigned() bool {
+	alg, _ := j.HeaderString("alg")
+	return strings.EqualFold(alg, "none") || j.Signature == ""
+}
+
 // Has reports whether the claim is there.
 func (j *JWT) Has(claim string) bool { _, ok := j.claims[claim]; return ok }
 

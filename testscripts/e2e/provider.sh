@@ -21,7 +21,7 @@ approved() {
 	user "$@" >"$n/said" 2>&1 </dev/null &
 	pid=$!
 	while [ -z "$code" ] && kill -0 $pid 2>/dev/null; do
-		code=$(grep -oE '[A-Z]{4}-[A-Z]{4}' "$n/said" | head -n 1) || true
+		code=$(grep -oE '(^    |code: *)[A-Z]{4}-[A-Z]{4}\b' "$n/said" | head -n 1 | grep -oE '[A-Z]{4}-[A-Z]{4}') || true
 		sleep 0.1
 	done
 	[ -z "$code" ] || NODE_EXTRA_CA_CERTS=$pki/ca.pem node "$n/approve.mjs" https://localhost:18447/device "$code" || status=1
