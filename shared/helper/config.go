@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -236,36 +236,29 @@ func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 // readSecret reads a client's secret from a file that others must not be able to
 // read, or takes what a command prints.
 func readSecret(ctx context.Context, file, command string) (string, error) {
-	var b []byte
-	var err error
-	switch from := "--client-secret-file"; {
+	switch {
 	case file == "" && command == "":
 		return "", nil
 	case file != "" && command != "":
 		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command: give one of them")
 	case command != "":
-		from = "--client-secret-command"
-		cmd := exec.CommandContext(ctx, "sh", "-c", command)
-		cmd.Stderr = os.Stderr
-		if b, err = cmd.Output(); err != nil {
-			return "", cli.Errorf(cli.Failed, "%s: %w", from, err)
-		}
-	default:
-		fi, err := os.Stat(file)
-		if err != nil {
-			return "", cli.Errorf(cli.Usage, "%s: %w", from, err)
-		}
-		if fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
-			return "", cli.Errorf(cli.Usage, "%s: %s can be read by others", from, file).
-				Hint("chmod 600 %s", file)
-		}
-		if b, err = os.ReadFile(file); err != nil {
-			return "", cli.Errorf(cli.Usage, "%s: %w", from, err)
-		}
+		return store.SecretFromCommand(ctx, "--client-secret-command", command)
+	}
+	fi, err := os.Stat(file)
+	if err != nil {
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
+	}
+	if fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s can be read by others", file).
+			Hint("chmod 600 %s", file)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
 	}
 	secret := strings.TrimSpace(string(b))
 	if secret == "" {
-		return "", cli.Errorf(cli.Usage, "the client's secret is empty")
+		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s is empty", file)
 	}
 	return secret, nil
 }

@@ -35,6 +35,7 @@ func classify(err error) *cli.Error {
 		agent       *source.AgentError
 		agentDown   *source.AgentDownError
 		pluginErr   *source.PluginError
+		pluginFault *source.PluginFault
 		htgettoken  *source.HTGetTokenError
 		path        *fs.PathError
 		urlErr      *url.Error
@@ -63,14 +64,15 @@ func classify(err error) *cli.Error {
 		return e
 	case errors.As(err, &agentDown):
 		return cli.Errorf(cli.Network, "%w", err).Hint("start one with eval \"$(oidc-agent)\", or leave oidc-agent out")
+	case errors.As(err, &pluginFault):
+		if pluginFault.TimedOut {
+			return cli.Errorf(cli.TimedOut, "%w", err)
+		}
+		return cli.Errorf(cli.Failed, "%w", err)
 	case errors.As(err, &pluginErr):
 		code := cli.Refused
-		if pluginErr.Code == "timeout" {
-			code = cli.TimedOut
-		} else if pluginErr.Code == "login-required" {
+		if pluginErr.Code == "login-required" {
 			code = cli.NeedLogin
-		} else if pluginErr.Code == "contract" || pluginErr.Code == "failed" {
-			code = cli.Failed
 		}
 		e := cli.Errorf(code, "%w", err)
 		if pluginErr.Hint != "" {

@@ -50,7 +50,7 @@ func (s *session) sources(ctx context.Context, f sourceFlags, req token.Request,
 		if st.Has {
 			mark = "+"
 		}
-		b.WriteString(labelled(mark+" "+st.Source, st.What))
+		b.WriteString(labelled(18, mark+" "+st.Source, st.What))
 	}
 	_, err = fmt.Fprint(s.env.Stdout, cli.Printable(b.String()))
 	return err
@@ -71,7 +71,7 @@ func (s *session) checkPlugin(ctx context.Context, name string, req token.Reques
 			bad++
 			mark = "FAIL"
 		}
-		b.WriteString(labelled(mark, f.What))
+		b.WriteString(labelled(18, mark, f.What))
 	}
 	if format == "json" {
 		err = s.json(struct {
@@ -97,11 +97,12 @@ func (s *session) json(v any) error {
 	return err
 }
 
-// labelled is a label with text beside it, wrapped below itself.
-func labelled(label, text string) string {
+// labelled is a label, padded to width, with text beside it that wraps below
+// itself.
+func labelled(width int, label, text string) string {
 	var b strings.Builder
-	for _, line := range cli.Wrap(text, 60) {
-		fmt.Fprintf(&b, "%-18s %s\n", label, strings.TrimSpace(line))
+	for _, line := range cli.Wrap(text, 78-width) {
+		fmt.Fprintf(&b, "%-*s %s\n", width, label, strings.TrimSpace(line))
 		label = ""
 	}
 	return b.String()

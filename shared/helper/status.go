@@ -145,12 +145,9 @@ func (r *statusReport) text(now time.Time) string {
 	return b.String()
 }
 
-// row writes a labelled line, wrapped below its value.
+// row writes a labelled line of a login or a token.
 func row(b *strings.Builder, label string, values ...string) {
-	for _, line := range cli.Wrap(strings.Join(values, " "), 66) {
-		fmt.Fprintf(b, "  %-9s  %s\n", label, strings.TrimSpace(line))
-		label = ""
-	}
+	b.WriteString(labelled(12, "  "+label, strings.Join(values, " ")))
 }
 
 func ago(now, t time.Time) string {

@@ -444,8 +444,9 @@ func (s *Server) unregister(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// authenticate finds the client and checks its secret (RFC 6749 section 2.3).
-func (s *Server) authenticate(r *http.Request) *client {
+// authenticate finds the client and checks its secret (RFC 6749 section 2.3). A
+// client that does not pass is refused here, and nil is returned.
+func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) *client {
 	id, secret, basic := r.BasicAuth()
 	if basic {
 		id, _ = url.QueryUnescape(id)
@@ -455,6 +456,7 @@ func (s *Server) authenticate(r *http.Request) *client {
 	}
 	c := s.clients[id]
 	if c == nil || c.secret != secret {
+		refuse(w, http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 		return nil
 	}
 	return c
@@ -591,9 +593,8 @@ func (s *Server) token(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.authenticate(r)
+	c := s.authenticate(w, r)
 	if c == nil {
-		refuse(w, http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 		return
 	}
 	switch name {
@@ -763,9 +764,8 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.authenticate(r)
+	c := s.authenticate(w, r)
 	if c == nil {
-		refuse(w, http.StatusUnauthorized, "invalid_client", "Bad client credentials")
 		return
 	}
 	if g := s.refresh[r.PostForm.Get("token")]; g != nil && g.client == c {

@@ -80,6 +80,16 @@ type PluginError struct {
 
 func (e *PluginError) Error() string { return e.Plugin + " says: " + first(e.Message, e.Code) }
 
+// PluginFault is a plugin that does not keep its contract: the words are ours, where
+// those of a [PluginError] are the plugin's.
+type PluginFault struct {
+	Plugin, Problem string
+	// TimedOut says that it was killed when its time was over.
+	TimedOut bool
+}
+
+func (e *PluginFault) Error() string { return e.Plugin + ": " + e.Problem }
+
 func (p plugin) executable() string { return pluginPrefix + p.name }
 
 func (p plugin) Token(ctx context.Context, req token.Request) (token.Token, error) {
@@ -119,14 +129,17 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	cmd.WaitDelay = time.Second
 	runErr := cmd.Run()
 	if ctx.Err() != nil {
-		return nil, &PluginError{Code: "timeout", Message: fmt.Sprintf("nothing within %s", limit), Plugin: p.executable()}
+		return nil, &PluginFault{p.executable(), fmt.Sprintf("nothing within %s", limit), true}
+	}
+	fault := func(problem string) (*PluginAnswer, error) {
+		return nil, &PluginFault{Plugin: p.executable(), Problem: problem}
 	}
 	var ans PluginAnswer
 	if err := json.Unmarshal(out.Bytes(), &ans); err != nil {
 		if runErr != nil {
-			return nil, &PluginError{Code: "failed", Message: runErr.Error(), Plugin: p.executable()}
+			return fault(runErr.Error())
 		}
-		return nil, &PluginError{Code: "contract", Message: "something that is not a JSON object on stdout", Plugin: p.executable()}
+		return fault("something that is not a JSON object on stdout")
 	}
 	switch {
 	case ans.Error != nil && ans.Error.Code == "none":
@@ -135,11 +148,11 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 		ans.Error.Plugin = p.executable()
 		return nil, ans.Error
 	case runErr != nil:
-		return nil, &PluginError{Code: "failed", Message: runErr.Error(), Plugin: p.executable()}
+		return fault(runErr.Error())
 	case ans.APIVersion != PluginAPI:
-		return nil, &PluginError{Code: "contract", Message: fmt.Sprintf("apiVersion %q, not %s", ans.APIVersion, PluginAPI), Plugin: p.executable()}
+		return fault(fmt.Sprintf("apiVersion %q, not %s", ans.APIVersion, PluginAPI))
 	case ans.Token == "":
-		return nil, &PluginError{Code: "contract", Message: "neither a token nor an error", Plugin: p.executable()}
+		return fault("neither a token nor an error")
 	}
 	return &ans, nil
 }
@@ -198,7 +211,7 @@ func CheckPlugin(ctx context.Context, d *Deps, name string, req token.Request) (
 		add(!t.Expires.IsZero() || ans.ExpiresAt != nil, "the token's end is known, from the token or from expiresAt")
 	case errors.As(err, &n):
 		add(true, "it answers the request with nothing to offer: %s", n.Reason)
-	case errors.As(err, &pe) && pe.Code != "contract" && pe.Code != "failed" && pe.Code != "timeout":
+	case errors.As(err, &pe):
 		add(true, "it answers the request with an error object: %s", pe.Message)
 		add(pe.Message != "", "the error has a message")
 	default:
@@ -210,7 +223,7 @@ func CheckPlugin(ctx context.Context, d *Deps, name string, req token.Request) (
 	switch {
 	case errors.As(err, &n):
 		add(true, "for an issuer that it cannot know it has nothing to offer")
-	case errors.As(err, &pe) && pe.Code != "contract" && pe.Code != "failed" && pe.Code != "timeout":
+	case errors.As(err, &pe):
 		add(true, "for an issuer that it cannot know it answers with an error object, which ends the search")
 	case err == nil:
 		add(false, "for an issuer that it cannot know it answers with a token")

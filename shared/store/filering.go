@@ -190,7 +190,7 @@ func (r *fileRing) ask(ctx context.Context, first bool) (string, error) {
 		return pw, wrap(op, err)
 	}
 	if command := r.s.getenv(passphraseCommand); command != "" {
-		pw, err := passphraseFromCommand(ctx, command)
+		pw, err := SecretFromCommand(ctx, passphraseCommand, command)
 		return pw, wrap(op, err)
 	}
 	if r.s.o.Passphrase == nil {
@@ -253,9 +253,11 @@ func oneLine(b []byte) string {
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 }
 
-// passphraseFromCommand runs the command with the shell, as people write it with
-// arguments and quotes. It may ask its own questions, on the terminal.
-func passphraseFromCommand(ctx context.Context, command string) (string, error) {
+// SecretFromCommand returns what a command prints, but for the line's end. It is
+// run by the shell, as people write it with arguments and quotes, and may ask its
+// own questions on the terminal. Errors begin with name: where the command came
+// from.
+func SecretFromCommand(ctx context.Context, name, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
@@ -268,13 +270,13 @@ func passphraseFromCommand(ctx context.Context, command string) (string, error) 
 	out, err := cmd.Output()
 	switch {
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("%s gave none within %v", passphraseCommand, patience)
+		return "", fmt.Errorf("%s gave none within %v", name, patience)
 	case err != nil:
-		return "", fmt.Errorf("%s: %w", passphraseCommand, err)
+		return "", fmt.Errorf("%s: %w", name, err)
 	}
 	pw := oneLine(out)
 	if pw == "" {
-		return "", fmt.Errorf("%s printed nothing", passphraseCommand)
+		return "", fmt.Errorf("%s printed nothing", name)
 	}
 	return pw, nil
 }
