@@ -6,8 +6,10 @@
 package issuertest
 
 import (
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/sha256"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -16,6 +18,7 @@ import (
 	"io"
 	"log"
 	"maps"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -55,6 +58,9 @@ type Options struct {
 	DropScopes []string
 	// DenyRegistration takes the registration endpoint away.
 	DenyRegistration bool
+	// MoreKeys publishes keys of other kinds beside the one that tokens are signed
+	// with, so that a token has to name its own.
+	MoreKeys bool
 	// Dir keeps CA and keys between runs, with host.pem and host.key for other
 	// servers on this host; a temporary folder by default.
 	Dir string
@@ -192,6 +198,11 @@ func Start(opts Options) (*Server, error) {
 	if s.pki, err = loadPKI(dir); err != nil {
 		return nil, err
 	}
+	if opts.MoreKeys {
+		if s.pki.keys, err = LoadKeys(dir); err != nil {
+			return nil, err
+		}
+	}
 	cert, err := tls.X509KeyPair(s.pki.hostPEM, s.pki.hostKey)
 	if err != nil {
 		return nil, err
@@ -289,21 +300,12 @@ func (s *Server) LastTokenRequest() url.Values {
 // Mint signs any claims with the issuer's key.
 func (s *Server) Mint(claims map[string]any) string {
 	t := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims(claims))
-	t.Header["kid"] = s.kid()
+	t.Header["kid"] = KeyID(s.pki.signing)
 	raw, err := t.SignedString(s.pki.signing)
 	if err != nil {
 		panic(err) // the key is ours: it cannot fail to sign
 	}
 	return raw
-}
-
-func (s *Server) kid() string {
-	raw, err := s.pki.signing.PublicKey.Bytes()
-	if err != nil {
-		panic(err) // a P-256 key
-	}
-	sum := sha256.Sum256(raw)
-	return base64.RawURLEncoding.EncodeToString(sum[:8])
 }
 
 // secret makes a random string and remembers it. s.mu is held.
@@ -388,15 +390,32 @@ func refuse(w http.ResponseWriter, status int, code, description string) {
 }
 
 func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
-	raw, err := s.pki.signing.PublicKey.Bytes()
-	if err != nil {
-		panic(err)
+	keys := []any{jwk(s.pki.signing, "ES256")}
+	if s.opts.MoreKeys {
+		keys = append(keys, jwk(s.pki.keys.P384, "ES384"), jwk(s.pki.keys.RSA, ""))
 	}
+	reply(w, http.StatusOK, map[string]any{"keys": keys})
+}
+
+// jwk is the public half of a key (RFC 7518 section 6); alg may be left out.
+func jwk(key crypto.Signer, alg string) map[string]string {
 	b64 := base64.RawURLEncoding.EncodeToString
-	reply(w, http.StatusOK, map[string]any{"keys": []any{map[string]string{
-		"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": s.kid(),
-		"x": b64(raw[1:33]), "y": b64(raw[33:]),
-	}}})
+	k := map[string]string{"use": "sig", "kid": KeyID(key)}
+	if alg != "" {
+		k["alg"] = alg
+	}
+	switch pub := key.Public().(type) {
+	case *ecdsa.PublicKey:
+		raw, err := pub.Bytes()
+		if err != nil {
+			panic(err) // a key that was made here
+		}
+		half := len(raw) / 2
+		k["kty"], k["crv"], k["x"], k["y"] = "EC", pub.Params().Name, b64(raw[1:half+1]), b64(raw[half+1:])
+	case *rsa.PublicKey:
+		k["kty"], k["n"], k["e"] = "RSA", b64(pub.N.Bytes()), b64(big.NewInt(int64(pub.E)).Bytes())
+	}
+	return k
 }
 
 // register is open (RFC 7591) and, like IAM, keeps only the scopes it supports and

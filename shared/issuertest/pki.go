@@ -1,11 +1,15 @@
 package issuertest
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -23,23 +27,65 @@ type pki struct {
 	caPEM            []byte
 	hostPEM, hostKey []byte
 	signing          *ecdsa.PrivateKey
+	keys             *Keys // where Options.MoreKeys asks for them
 	caFile           string
 }
+
+// Keys are what tokens of an issuer that keeps its keys in a folder can be signed
+// with: its own, and those that [Options.MoreKeys] publishes beside it.
+type Keys struct {
+	Signing *ecdsa.PrivateKey // P-256, the issuer's own
+	P384    *ecdsa.PrivateKey
+	RSA     *rsa.PrivateKey
+}
+
+// LoadKeys reads the keys in dir, and makes what is not there, the folder too.
+func LoadKeys(dir string) (*Keys, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	var k Keys
+	var err error
+	if k.Signing, err = loadKey(filepath.Join(dir, "signing.key"), newP256); err != nil {
+		return nil, err
+	}
+	if k.P384, err = loadKey(filepath.Join(dir, "p384.key"), func() (*ecdsa.PrivateKey, error) {
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	}); err != nil {
+		return nil, err
+	}
+	k.RSA, err = loadKey(filepath.Join(dir, "rsa.key"), func() (*rsa.PrivateKey, error) {
+		return rsa.GenerateKey(rand.Reader, 2048)
+	})
+	return &k, err
+}
+
+// KeyID is the kid under which a key is published.
+func KeyID(key crypto.Signer) string {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		panic(err) // a key that was made here
+	}
+	sum := sha256.Sum256(der)
+	return base64.RawURLEncoding.EncodeToString(sum[:8])
+}
+
+func newP256() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
 // loadPKI reads what is in dir and makes what is not.
 func loadPKI(dir string) (*pki, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	caKey, err := loadKey(filepath.Join(dir, "ca.key"))
+	caKey, err := loadKey(filepath.Join(dir, "ca.key"), newP256)
 	if err != nil {
 		return nil, err
 	}
-	signing, err := loadKey(filepath.Join(dir, "signing.key"))
+	signing, err := loadKey(filepath.Join(dir, "signing.key"), newP256)
 	if err != nil {
 		return nil, err
 	}
-	hostKey, err := loadKey(filepath.Join(dir, "host.key"))
+	hostKey, err := loadKey(filepath.Join(dir, "host.key"), newP256)
 	if err != nil {
 		return nil, err
 	}
@@ -74,33 +120,35 @@ func loadPKI(dir string) (*pki, error) {
 	return p, err
 }
 
-func loadKey(name string) (*ecdsa.PrivateKey, error) {
+// loadKey reads a key, or makes it and keeps it.
+func loadKey[K crypto.Signer](name string, generate func() (K, error)) (K, error) {
+	var none K
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		key, err := generate()
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 		der, err := x509.MarshalPKCS8PrivateKey(key)
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 		return key, os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 	}
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, errors.New("no key in " + name)
+		return none, errors.New("no key in " + name)
 	}
 	k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	key, ok := k.(*ecdsa.PrivateKey)
+	key, ok := k.(K)
 	if !ok {
-		return nil, errors.New("not an EC key in " + name)
+		return none, errors.New("another kind of key in " + name)
 	}
 	return key, nil
 }

@@ -58,6 +58,7 @@ func serve(ctx context.Context, args []string) error {
 	flags.StringVar(&opts.Subject, "subject", "", "the sub claim")
 	flags.BoolVar(&opts.NoTrailingSlash, "no-trailing-slash", false, "an issuer without a slash at its end")
 	flags.BoolVar(&opts.Rotate, "rotate", false, "rotate refresh tokens")
+	flags.BoolVar(&opts.MoreKeys, "more-keys", false, "publish keys of other kinds too")
 	flags.IntVar(&opts.Interval, "interval", 0, "polling interval in seconds")
 	flags.BoolVar(&approve, "auto-approve", false, "approve each login, as a person would")
 	if err := flags.Parse(args); err != nil {
