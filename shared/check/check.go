@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/ecosystem"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -23,16 +24,7 @@ type Want struct {
 }
 
 // Finding is one thing that is not as wanted.
-type Finding struct {
-	// Code is stable, for scripts: unsigned, iss-mismatch, aud-missing, aud-mismatch,
-	// scope-missing, expired, not-yet-valid, lifetime-short.
-	Code    string
-	Message string
-	// Missing are the audiences or scopes that the token lacks.
-	Missing []string
-	// Hint is what to do about it; empty where the message says it.
-	Hint string
-}
+type Finding = ecosystem.Finding
 
 // anyAudience is the WLCG profile's audience for any service (Common JWT Profile,
 // "aud").
@@ -48,7 +40,7 @@ func Token(t token.Token, want Want, now time.Time) []Finding {
 	}
 	j, _ := token.Decode([]byte(t.Raw()))
 	if j != nil && j.Unsigned() {
-		add("unsigned", "INDIGO IAM's refresh tokens are of this kind: is it one of those?", "the token is not signed: no service takes it")
+		add("unsigned", "use the access token: INDIGO IAM's refresh tokens look like this one", "the token is not signed: no service takes it")
 	}
 	if want.Issuer != "" && (j != nil || t.Issuer != "") && !token.SameIssuer(t.Issuer, want.Issuer) {
 		add("iss-mismatch", "", "the token is from %q, not from %s", t.Issuer, want.Issuer)
@@ -65,10 +57,10 @@ func Token(t token.Token, want Want, now time.Time) []Finding {
 		switch {
 		case left <= 0:
 			add("expired", "get a new token; if it is new, check the clock", "the token ended at %s, %s ago",
-				t.Expires.UTC().Format(time.RFC3339), (-left).Round(time.Second))
+				t.Expires.UTC().Format(time.RFC3339), token.Span(-left))
 		case left < want.MinLifetime:
 			add("lifetime-short", "ask for less with --min-lifetime, or for a longer one at the issuer",
-				"the token lives for %s more, less than the %s asked for", left.Round(time.Second), want.MinLifetime)
+				"the token lives for %s more, less than the %s asked for", token.Span(left), token.Span(want.MinLifetime))
 		}
 	}
 	if j != nil {
@@ -76,7 +68,7 @@ func Token(t token.Token, want Want, now time.Time) []Finding {
 			// HTCondor and XRootD refuse both in the future (measured on 23.9.6, 5.5.3).
 			if at, ok := j.Time(claim); ok && at.After(now.Add(want.Skew)) {
 				add("not-yet-valid", "check this machine's clock against the issuer's",
-					"the token is not valid before %s (%s)", at.Format(time.RFC3339), claim)
+					"the token is not valid before %s, in %s (%s)", at.Format(time.RFC3339), token.Span(at.Sub(now)), claim)
 				break
 			}
 		}

@@ -133,18 +133,8 @@ func Wrap(text string, width int) []string {
 	return out
 }
 
-// Span words a duration by its two largest units: 45s, 12m30s, 5h03m, 3 days.
-func Span(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d days", int(d.Hours())/24)
-}
+// OneLine keeps what others wrote from making lines of its own.
+func OneLine(s string) string { return strings.ReplaceAll(s, "\n", `\u000a`) }
 
 // Printable escapes what a terminal would obey rather than show: control
 // characters, bidirectional overrides and invalid UTF-8. Newlines are kept.

@@ -60,14 +60,3 @@ func TestDuration(t *testing.T) {
 		}
 	}
 }
-
-func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", 1400 * time.Millisecond: "1s", 59*time.Second + 600*time.Millisecond: "1m00s", 754 * time.Second: "12m34s",
-		5*time.Hour + 3*time.Minute: "5h03m", 47*time.Hour + 59*time.Minute: "47h59m", 49 * time.Hour: "2 days",
-	} {
-		if got := Span(d); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
-		}
-	}
-}

@@ -79,6 +79,13 @@ func (c *Condor) Want(given Given) (Want, error) {
 	if c.Legacy {
 		w.Scopes = append(w.Scopes, condorAllow)
 	}
+	for _, ce := range c.CE {
+		s, err := NewCE(ce, write)
+		if err != nil {
+			return Want{}, err
+		}
+		w.Services = append(w.Services, s)
+	}
 	return w, nil
 }
 

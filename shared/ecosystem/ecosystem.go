@@ -27,6 +27,9 @@ type Given struct {
 type Want struct {
 	Audiences []string
 	Scopes    []string
+	// Services are what the token is to be shown to, as far as they are known: their
+	// rules are what it is held against.
+	Services []*Service
 }
 
 // Ecosystem derives a request from its flags. An error is a mistake of the user,

@@ -92,6 +92,25 @@ func (x *XRootD) Want(given Given) (Want, error) {
 			w.Scopes = append(w.Scopes, a+":"+p)
 		}
 	}
+	access := "read"
+	switch {
+	case x.Write || x.WriteOnly:
+		access = "write"
+	case x.Create && !x.Read:
+		access = "create"
+	case x.Stage && !x.Read:
+		return w, nil // nothing is known of what a server does with it
+	}
+	for _, p := range paths {
+		if x.Server == "" {
+			break
+		}
+		s, err := NewXRootD(x.Server, access, p)
+		if err != nil {
+			return Want{}, err
+		}
+		w.Services = append(w.Services, s)
+	}
 	return w, nil
 }
 

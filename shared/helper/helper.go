@@ -410,7 +410,7 @@ func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Tok
 			if off < 0 {
 				side = "ahead of"
 			}
-			_ = e.Hint("this machine's clock is %s %s the issuer's: set it", cli.Span(off.Abs()), side)
+			_ = e.Hint("this machine's clock is %s %s the issuer's: set it", token.Span(off.Abs()), side)
 			continue
 		}
 		if f.Hint != "" {

@@ -8,6 +8,7 @@ import (
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/token"
 )
 
 // endsSoon is how long before its end a refresh token is warned of.
@@ -85,7 +86,7 @@ func (s *session) warnings(l store.IndexEntry) []string {
 	case left <= 0:
 		out = append(out, "the login has ended: log in again")
 	case left < endsSoon:
-		out = append(out, "the login ends in "+cli.Span(left)+": log in again before")
+		out = append(out, "the login ends in "+token.Span(left)+": log in again before")
 	}
 	return out
 }
@@ -154,14 +155,14 @@ func ago(now, t time.Time) string {
 	if now.Sub(t) < time.Minute {
 		return "just now"
 	}
-	return cli.Span(now.Sub(t)) + " ago"
+	return token.Span(now.Sub(t)) + " ago"
 }
 
 func until(now, t time.Time) string {
 	if !t.After(now) {
 		return "ended " + ago(now, t)
 	}
-	return "in " + cli.Span(t.Sub(now))
+	return "in " + token.Span(t.Sub(now))
 }
 
 // quote leaves a word that the shell leaves alone as it is.

@@ -126,7 +126,7 @@ func words(scope string) string {
 func relative(t, now time.Time) string {
 	d := t.Sub(now)
 	if d < 0 {
-		return cli.Span(-d) + " ago"
+		return token.Span(-d) + " ago"
 	}
-	return "in " + cli.Span(d)
+	return "in " + token.Span(d)
 }

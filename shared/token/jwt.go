@@ -69,7 +69,7 @@ func Decode(raw []byte) (*JWT, error) {
 	if j.Header, j.header, err = object("header", parts[0]); err != nil {
 		return nil, err
 	}
-	if j.Claims, j.claims, err = object("claims", parts[1]); err != nil {
+	if j.Claims, j.claims, err = object("payload", parts[1]); err != nil {
 		return nil, err
 	}
 	if _, err := segment(parts[2]); err != nil {
@@ -99,6 +99,9 @@ func object(name, s string) (json.RawMessage, map[string]json.RawMessage, error)
 	}
 	var m map[string]json.RawMessage
 	if !utf8.Valid(b) || json.Unmarshal(b, &m) != nil || m == nil {
+		if name == "payload" && !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+			return nil, nil, notToken("the payload is not a JSON object: it may be a signed text (JWS), and is no JWT")
+		}
 		return nil, nil, notToken("the %s is not a JSON object", name)
 	}
 	return bytes.TrimSpace(b), m, nil
@@ -135,7 +138,11 @@ func asString(raw json.RawMessage) (string, bool) {
 // a fraction is cut off. ok is false where it is absent, not a number, or out of
 // the range of years 1 to 9999.
 func (j *JWT) Time(claim string) (t time.Time, ok bool) {
-	raw := j.claims[claim]
+	return NumericDate(j.claims[claim])
+}
+
+// NumericDate reads one, as [JWT.Time] does.
+func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
 	if len(raw) == 0 {
 		return time.Time{}, false
 	}

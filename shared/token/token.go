@@ -110,3 +110,27 @@ func (t Token) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"
 
 // SplitScopes splits a scope string at spaces (RFC 6749 section 3.3).
 func SplitScopes(s string) []string { return strings.Fields(s) }
+
+// Span words a duration by its two largest units: 45s, 12m30s, 5h03m, 3 days.
+func Span(d time.Duration) string {
+	switch d = d.Round(time.Second); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours())/24)
+}
+
+// Brief keeps what others wrote from filling a message: its first characters.
+func Brief(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return s
+}

@@ -92,14 +92,14 @@ func TestNotATokenSaysWhat(t *testing.T) {
 		{"a.b.c.d.e", "five parts, but not"},
 		{base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"dir","enc":"A128GCM"}`)) + ".a.b.c.d", "JWE"},
 		{"!.e30.", "header is not base64url"},
-		{"e30.!.", "claims is not base64url"},
+		{"e30.!.", "payload is not base64url"},
 		{"e30=.e30=.", "header is not base64url"},
 		{"e30.e30.!", "signature is not base64url"},
 		{"e3\n0.e30.", "header is not base64url"},
 		{jwtOf(`[]`, `{}`), "header is not a JSON object"},
-		{jwtOf(`{}`, `null`), "claims is not a JSON object"},
-		{jwtOf(`{}`, `{"a":`), "claims is not a JSON object"},
-		{jwtOf(`{}`, "{\"a\":\"\xff\"}"), "claims is not a JSON object"},
+		{jwtOf(`{}`, `null`), "payload is not a JSON object"},
+		{jwtOf(`{}`, `{"a":`), "payload is not a JSON object"},
+		{jwtOf(`{}`, "{\"a\":\"\xff\"}"), "payload is not a JSON object"},
 	}
 	for _, tt := range tests {
 		if _, err := Decode([]byte(tt.raw)); !errors.Is(err, ErrNotToken) || !strings.Contains(err.Error(), tt.want) {
@@ -205,6 +205,17 @@ func TestLifetime(t *testing.T) {
 	}
 	if left, known := (Token{Expires: now.Add(time.Minute)}).Lifetime(now); !known || left != time.Minute {
 		t.Errorf("%v %v", left, known)
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 1400 * time.Millisecond: "1s", 59*time.Second + 600*time.Millisecond: "1m00s", 754 * time.Second: "12m34s",
+		5*time.Hour + 3*time.Minute: "5h03m", 47*time.Hour + 59*time.Minute: "47h59m", 49 * time.Hour: "2 days",
+	} {
+		if got := Span(d); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
 	}
 }
 

@@ -1,0 +1,447 @@
+package ecosystem
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+)
+
+// srcMapFile is where HTCondor reads and searches the file, and what of it was measured.
+const srcMapFile = "HTCondor src/condor_utils/MapFile.cpp; " + srcCondor
+
+// MapFile is HTCondor's map file (CERTIFICATE_MAPFILE), which makes a local user of
+// an authenticated identity. A token's identity is its issuer and its subject with a
+// comma between.
+type MapFile struct {
+	hashKeys bool
+	entries  []mapEntry
+	faults   []Finding
+	more     int
+	// expressions counts them.
+	expressions int
+}
+
+// maxExpressions bounds what a hostile file costs: each can be half a millisecond and
+// a hundred kB.
+const maxExpressions = 2000
+
+// mapEntry is one line that counts.
+type mapEntry struct {
+	line      int
+	method    string
+	principal string
+	user      string
+	// re matches the identity; nil for a literal, and for an expression that is not
+	// Go's too, which unknown explains.
+	re      *regexp.Regexp
+	regex   bool
+	unknown string
+	// include is the file of an @include, which is not read.
+	include string
+}
+
+// ParseMapFile reads a map file. assumeHashKeys is the server's
+// CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, which HTCondor-CE sets: then only what stands
+// in slashes is a regular expression, and all else a name as it stands. A line that
+// HTCondor skips is found by [MapFile.Judge]; an error says that it is no such file.
+func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
+	if bytes.IndexByte(b, 0) >= 0 {
+		return nil, errors.New("not a map file: binary data")
+	}
+	m := &MapFile{hashKeys: assumeHashKeys}
+	n := 0
+	for line := range strings.Lines(string(b)) {
+		n++
+		m.parseLine(n, strings.TrimRight(line, "\r\n"))
+	}
+	if len(m.entries) == 0 && len(m.faults) > 0 {
+		return nil, errors.New("not a map file: no line is METHOD PRINCIPAL USER")
+	}
+	return m, nil
+}
+
+func (m *MapFile) note(line int, code, message, hint string) {
+	if len(m.faults) >= maxFaults {
+		m.more++
+		return
+	}
+	m.faults = append(m.faults, Finding{Code: code, Remark: true, Message: fmt.Sprintf("map file line %d: %s", line, message), Hint: hint, Source: srcMapFile})
+}
+
+func (m *MapFile) parseLine(n int, line string) {
+	method, rest := mapField(line)
+	switch {
+	case method == "" || method[0] == '#':
+		return
+	case method == "@include":
+		if name, _ := mapField(rest); name != "" {
+			m.entries = append(m.entries, mapEntry{line: n, include: name})
+		} else {
+			m.note(n, "map-line", "@include names no file, and is skipped", "")
+		}
+		return
+	}
+	e := mapEntry{line: n, method: method, regex: !m.hashKeys}
+	options, closed := "", true
+	trimmed := strings.TrimLeft(rest, mapSpace)
+	if m.hashKeys && strings.HasPrefix(trimmed, "/") {
+		e.regex = true
+		e.principal, rest, closed = mapQuoted(trimmed[1:], '/')
+		options = rest[:len(rest)-len(strings.TrimLeft(rest, "iU"))]
+		rest = rest[len(options):]
+	} else {
+		e.principal, rest = mapField(rest)
+	}
+	glued := e.regex && m.hashKeys && closed && rest != "" && strings.IndexByte(mapSpace, rest[0]) < 0
+	e.user, _ = mapField(rest)
+	switch {
+	case !closed:
+		m.note(n, "map-line", "the expression has no / at its end, and the line is skipped", "a / inside is written \\/")
+		return
+	case e.principal == "" || e.user == "":
+		m.note(n, "map-line", "a field is missing, and the line is skipped", "METHOD PRINCIPAL USER; what has blanks stands in double quotes")
+		return
+	case glued:
+		m.note(n, "map-line", fmt.Sprintf("what follows the closing / is taken for the user: %s", brief(e.user)), "the options are i and U; a / inside the expression is written \\/")
+	}
+	if e.regex {
+		m.expressions++
+	}
+	if e.regex && (m.expressions > maxExpressions || len(e.principal) > 4096) {
+		e.unknown = "there are too many, or it is too long"
+	} else if e.regex {
+		var bad bool
+		if e.re, e.unknown, bad = compile(e.principal, options); bad {
+			m.note(n, "map-line", "the expression does not compile ("+brief(e.unknown)+"), and the line is skipped", "")
+			return
+		}
+	}
+	m.entries = append(m.entries, e)
+}
+
+// mapSpace separates fields.
+const mapSpace = " \t"
+
+// mapField reads a field: a word, in which a backslash is itself, or what stands in
+// double quotes.
+func mapField(s string) (field, rest string) {
+	s = strings.TrimLeft(s, mapSpace)
+	if strings.HasPrefix(s, `"`) {
+		field, rest, _ = mapQuoted(s[1:], '"')
+		return field, rest
+	}
+	if i := strings.IndexAny(s, mapSpace); i >= 0 {
+		return s[:i], s[i:]
+	}
+	return s, ""
+}
+
+// mapQuoted reads on to the closing character; behind a backslash it is itself, and
+// two backslashes are one (since HTCondor 10.0.3). A backslash before all else stays.
+func mapQuoted(s string, end byte) (field, rest string, closed bool) {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == end:
+			return b.String(), s[i+1:], true
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			if s[i] != end && s[i] != '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(s[i])
+		default:
+			b.WriteByte(s[i])
+		}
+	}
+	return b.String(), "", false
+}
+
+// compile makes Go's expression of a PCRE2 one. What the two read differently is not
+// evaluated: unknown says why. bad says that PCRE2 refuses it as well.
+func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bool) {
+	for i := 0; i+1 < len(pattern); i++ {
+		if two := pattern[i : i+2]; two == `\v` || two == "{," {
+			return nil, "it has " + two, false
+		}
+		if pattern[i] == '\\' {
+			i++
+		}
+	}
+	flags := ""
+	for _, o := range []string{"i", "U"} {
+		if strings.Contains(options, o) {
+			flags += o
+		}
+	}
+	if flags != "" {
+		flags = "(?" + flags + ")"
+	}
+	re, err := regexp.Compile(flags + latin1(pattern))
+	var se *syntax.Error
+	if errors.As(err, &se) {
+		switch se.Code {
+		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrTrailingBackslash:
+			return nil, string(se.Code), true
+		}
+		return nil, fmt.Sprintf("%s: %s", se.Code, brief(se.Expr)), false
+	}
+	if err != nil {
+		return nil, brief(err.Error()), false
+	}
+	return re, "", false
+}
+
+// latin1 makes a character of each byte: HTCondor compiles without PCRE2_UTF.
+func latin1(s string) string {
+	if strings.IndexFunc(s, func(r rune) bool { return r > 0x7f }) < 0 {
+		return s
+	}
+	r := make([]rune, len(s))
+	for i := range len(s) {
+		r[i] = rune(s[i])
+	}
+	return string(r)
+}
+
+// matches reports whether the line is for the identity, and the groups of the match.
+func (e *mapEntry) matches(identity string) ([]string, bool) {
+	switch {
+	case e.re != nil:
+		g := e.re.FindStringSubmatch(latin1(identity))
+		return g, g != nil
+	case e.regex || e.include != "":
+		return nil, false
+	}
+	return []string{identity}, e.principal == identity
+}
+
+// canonical puts groups in place of \0 to \9; one that is not there stays as written.
+func (e *mapEntry) canonical(groups []string) string {
+	var b strings.Builder
+	for i := 0; i < len(e.user); i++ {
+		if e.user[i] != '\\' {
+			b.WriteByte(e.user[i])
+			continue
+		}
+		if i++; i == len(e.user) {
+			break // a backslash at the end is lost (measured)
+		}
+		if d := int(e.user[i]) - '0'; d >= 0 && d <= 9 && d < len(groups) {
+			b.WriteString(groups[d])
+			continue
+		}
+		b.WriteByte('\\')
+		b.WriteByte(e.user[i])
+	}
+	return b.String()
+}
+
+func (e *mapEntry) forTokens() bool { return strings.EqualFold(e.method, "SCITOKENS") }
+
+// Judge says which user the file makes of a token's issuer and subject, and by which
+// line: the first that matches, in the order of the file. A line that cannot be told
+// is named, and nothing is refused for it.
+func (m *MapFile) Judge(iss, sub string) []Finding {
+	out := slices.Clone(m.faults)
+	if m.more > 0 {
+		out = append(out, Finding{Code: "map-line", Remark: true, Message: fmt.Sprintf("the map file has %d more such lines", m.more), Source: srcMapFile})
+	}
+	identity := iss + "," + sub
+	var unknown []Finding
+	for i := range m.entries {
+		e := &m.entries[i]
+		switch {
+		case e.include != "":
+			unknown = append(unknown, Finding{Code: "map-include", Remark: true,
+				Message: fmt.Sprintf("map file line %d includes %s, which was not read and counts here", e.line, brief(e.include)),
+				Hint:    "give what it includes as well: --mapfile <(cat FILES), a folder's in the order of their names", Source: srcMapFile})
+			continue
+		case !e.forTokens():
+			continue
+		case e.unknown != "":
+			unknown = append(unknown, Finding{Code: "map-unknown", Remark: true,
+				Message: fmt.Sprintf("map file line %d cannot be evaluated here (%s): if it matches, the user is %s", e.line, e.unknown, brief(e.user)),
+				Hint:    "ask the server: condor_ping -verbose -type COLLECTOR WRITE shows the user", Source: srcMapFile})
+			continue
+		}
+		groups, ok := e.matches(identity)
+		if !ok {
+			continue
+		}
+		out = append(out, few(unknown)...)
+		return append(append(out, e.mapped(groups, len(unknown) > 0)), m.loose(e, iss, sub)...)
+	}
+	out = append(out, few(unknown)...)
+	f := m.missing(iss, sub)
+	if f.Remark = len(unknown) > 0; f.Remark {
+		f.Message += ", as far as can be told"
+	}
+	return append(out, f)
+}
+
+// few keeps the first of what may be as long as the file.
+func few(list []Finding) []Finding { return list[:min(len(list), 5)] }
+
+func (e *mapEntry) mapped(groups []string, unless bool) Finding {
+	user := e.canonical(groups)
+	f := Finding{Code: "mapped", Remark: true, Source: srcMapFile, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, brief(user))}
+	switch name, plugin := strings.CutPrefix(user, "PLUGIN:"); {
+	case plugin:
+		f.Message = fmt.Sprintf("map file line %d leaves the user to the plugin %s", e.line, brief(name))
+		f.Source = "HTCondor src/condor_io/condor_auth_ssl.cpp"
+	case user == "":
+		f.Message = fmt.Sprintf("map file line %d maps the token to no name at all", e.line)
+		f.Hint = "no line is continued by a backslash"
+	}
+	if unless {
+		f.Message += ", unless one of those before does"
+	}
+	return f
+}
+
+// loose warns of an expression that lets in more than it looks like.
+func (m *MapFile) loose(e *mapEntry, iss, sub string) []Finding {
+	if e.re == nil {
+		return nil
+	}
+	f := Finding{Code: "map-loose", Remark: true, Source: srcMapFile + "; " + srcSearch}
+	hits := func(identity string) bool { _, ok := e.matches(identity); return ok }
+	// Whoever runs an issuer chooses its name and its subjects.
+	before, behind := "https://issuer.invalid,"+iss+","+sub, iss+".invalid,"+sub
+	others, _ := e.matches(iss + ",another-subject")
+	switch {
+	case hits(before):
+		f.Message = fmt.Sprintf("map file line %d is not held to the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(before))
+		f.Hint = "begin the expression with ^"
+	case hits(behind):
+		f.Message = fmt.Sprintf("map file line %d is not held to the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(behind))
+		f.Hint = "put the comma behind the issuer into the expression"
+	case others != nil:
+		f.Message = fmt.Sprintf("map file line %d maps other subjects of this issuer too: another-subject becomes %s", e.line, brief(e.canonical(others)))
+		f.Hint, f.Command = "leave it where the issuer is trusted with that; or "+m.add(iss, sub), m.line(iss, sub)
+	case hits(iss + "," + sub + "0"):
+		f.Message = fmt.Sprintf("map file line %d also matches longer subjects, such as %s", e.line, ending(sub+"0"))
+		f.Hint = "end the expression with $"
+	default:
+		return nil
+	}
+	return one(f)
+}
+
+// ending is an identity, shortened so that both ends show.
+func ending(s string) string {
+	if r := []rune(s); len(r) > 120 {
+		return string(r[:60]) + "…" + string(r[len(r)-60:])
+	}
+	return s
+}
+
+// srcSearch is why an expression has to be anchored.
+const srcSearch = "pcre2_match looks for it anywhere in the identity"
+
+// missing finds no line, and the one that comes nearest.
+func (m *MapFile) missing(iss, sub string) Finding {
+	f := Finding{Code: "map-missing", Source: srcMapFile + ": \"Failed to map SCITOKENS authenticated identity\"",
+		Message: "no line of the map file maps the identity " + ending(iss+","+sub), Hint: m.add(iss, sub), Command: m.line(iss, sub)}
+	if near := m.near(iss, sub); near != "" {
+		f.Hint = near + "; or " + f.Hint
+	}
+	return f
+}
+
+// add words the line to add.
+func (m *MapFile) add(iss, sub string) string {
+	if m.line(iss, sub) != "" {
+		return "add a line for this identity alone, the user being yours to choose"
+	}
+	return "no line can be written for an identity that is as long as this, or has control characters"
+}
+
+// line is the one that maps the identity and no other; empty where none can.
+func (m *MapFile) line(iss, sub string) string {
+	identity := iss + "," + sub
+	if len(identity) > 1000 || strings.ContainsFunc(identity, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		return ""
+	}
+	re := "^" + regexp.QuoteMeta(identity) + "$"
+	// A lone backslash before another character stays as it is; two are one.
+	re = strings.ReplaceAll(re, `\\`, `\\\\`)
+	if m.hashKeys {
+		return "SCITOKENS /" + strings.ReplaceAll(re, "/", `\/`) + "/ USER"
+	}
+	return `SCITOKENS "` + strings.ReplaceAll(re, `"`, `\"`) + `" USER`
+}
+
+// near says in what the nearest line differs.
+func (m *MapFile) near(iss, sub string) string {
+	identity := iss + "," + sub
+	other := strings.TrimSuffix(iss, "/")
+	slash := "without the slash at the issuer's end, which the token has"
+	if other == iss {
+		other, slash = iss+"/", "with a slash at the issuer's end, which the token lacks"
+	}
+	said := func(e *mapEntry, what string) string { return fmt.Sprintf("line %d is near: %s", e.line, what) }
+	for _, differs := range []func(e *mapEntry) string{
+		func(e *mapEntry) string {
+			if _, ok := e.matches(identity); ok && !e.forTokens() {
+				return "its method is " + brief(e.method) + ", and a token's is SCITOKENS"
+			}
+			return ""
+		},
+		func(e *mapEntry) string {
+			if _, ok := e.matches(other + "," + sub); ok && e.forTokens() {
+				return "it is for the issuer " + slash
+			}
+			return ""
+		},
+		func(e *mapEntry) string {
+			// HTCondor-CE before 5 had such lines.
+			if _, ok := e.matches(iss); ok && e.forTokens() && !e.regex {
+				return "it names the issuer alone, and the identity is ISSUER,SUBJECT"
+			}
+			return ""
+		},
+		func(e *mapEntry) string {
+			if !e.forTokens() {
+				return ""
+			}
+			switch plain := strings.Trim(e.principal, "/"); {
+			case e.regex && !m.hashKeys && plain != e.principal && expression(plain, identity):
+				return "without CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS the slashes around it are part of the expression"
+			case !e.regex && strings.ReplaceAll(e.principal, `\`, "") == identity:
+				return "outside of slashes a backslash is part of the name"
+			case !e.regex && strings.ContainsAny(e.principal, `^$*+[(\`) && expression(e.principal, identity):
+				return "it is an expression, and counts as one in slashes alone"
+			case strings.EqualFold(e.principal, identity) || e.re != nil && expression("(?i)"+e.principal, identity):
+				return "only upper and lower case differ"
+			}
+			return ""
+		},
+		func(e *mapEntry) string {
+			plain := strings.ReplaceAll(strings.TrimPrefix(e.principal, "^"), `\`, "")
+			if e.forTokens() && e.unknown == "" && strings.HasPrefix(plain, iss+",") {
+				return "it is for another subject of this issuer"
+			}
+			return ""
+		},
+	} {
+		for i := range m.entries {
+			if e := &m.entries[i]; e.include == "" {
+				if what := differs(e); what != "" {
+					return said(e, what)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func expression(pattern, identity string) bool {
+	re, _, _ := compile(pattern, "")
+	return re != nil && re.MatchString(latin1(identity))
+}

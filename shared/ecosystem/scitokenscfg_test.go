@@ -1,0 +1,262 @@
+package ecosystem
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+const cfgIssuer = "https://i.example.org"
+
+// cfg is a scitokens.cfg with one issuer; lines go into its section.
+func cfg(lines ...string) string {
+	return "[Global]\naudience = " + xrdAud + "\nonmissing = deny\n[Issuer local]\nissuer = " + cfgIssuer + "\n" + strings.Join(lines, "\n") + "\n"
+}
+
+func parseConfig(t *testing.T, text string) *SciTokensConfig {
+	t.Helper()
+	c, err := ParseSciTokensConfig([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// xrootd is the service with the configuration applied, for reading place.
+func xrootd(t *testing.T, c *SciTokensConfig, access, place string, v Version) *Service {
+	t.Helper()
+	s, err := NewXRootD(xrdAud, access, place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Version = v
+	c.Apply(s)
+	return s
+}
+
+// Each row was put to XRootD 5.5.3 and to 5.8.1 over https, with these results.
+func TestSciTokensConfigDecides(t *testing.T) {
+	for _, tt := range []struct {
+		name, cfg, scope, place string
+		old, today              bool
+	}{
+		{"base /", cfg("base_path = /"), "read:/ write:/", "/store/f", true, true},
+		{"base / and a narrower scope", cfg("base_path = /"), "read:/user", "/store/f", false, false},
+		{"base /store", cfg("base_path = /store"), "read:/user", "/store/user/f", true, true},
+		{"base /store, by the prefix fault", cfg("base_path = /store"), "read:/user", "/store/user2/f", true, false},
+		{"base /store and beside the scope", cfg("base_path = /store"), "read:/user", "/store/f", false, false},
+		{"base /store and outside", cfg("base_path = /store"), "read:/ write:/", "/other/f", false, false},
+		{"base /store and the whole path in the scope", cfg("base_path = /store"), "read:/store", "/store/f", false, false},
+		{"three paths with slashes and dots", cfg("base_path = /store/,/other//./x/.. /store/user"), "read:/", "/other/f", true, true},
+		{"three paths and outside", cfg("base_path = /store/,/other//./x/.. /store/user"), "read:/", "/f", false, false},
+		{"relative", cfg("base_path = store"), "read:/", "/store/f", false, false},
+		{"comma alone", cfg("base_path = ,"), "read:/", "/f", false, false},
+		{"a # begins no comment", cfg("base_path = /store # not a comment"), "read:/", "/store/f", true, true},
+		{"continued", cfg("base_path = /store", "   /other"), "read:/", "/store/f", false, false},
+		{"continued, the later line", cfg("base_path = /store", "   /other"), "read:/", "/other/f", true, true},
+		{"twice, the later", cfg("base_path = /store", "base_path = /other"), "read:/", "/other/f", true, true},
+		{"twice, the earlier", cfg("base_path = /store", "base_path = /other"), "read:/", "/store/f", false, false},
+		{"restricted, broader scope", cfg("base_path = /store", "restricted_path = /user"), "read:/", "/store/user/f", false, true},
+		{"restricted, broader scope beside", cfg("base_path = /store", "restricted_path = /user"), "read:/", "/store/f", false, false},
+		{"restricted, the same", cfg("base_path = /store", "restricted_path = /user"), "read:/user", "/store/user/f", true, true},
+		{"restricted, by the prefix fault", cfg("base_path = /store", "restricted_path = /user"), "read:/user2", "/store/user2/f", true, false},
+		{"restricted with base_path in it", cfg("base_path = /store", "restricted_path = /store/user /other"), "read:/", "/store/user/f", false, false},
+		{"restricted, relative: not at all", cfg("base_path = /store", "restricted_path = user"), "read:/", "/store/f", true, true},
+		{"restricted to /", cfg("base_path = /store", "restricted_path = /"), "read:/user", "/store/user/f", true, false},
+		{"restricted to two", cfg("base_path = /store", "restricted_path = /user,/f"), "read:/user", "/store/user/f", true, true},
+		{"strategy without capability and a claim", cfg("base_path = /", "username_claim = sub", "authorization_strategy = group"), "read:/", "/f", true, false},
+		{"strategy without capability", cfg("base_path = /", "authorization_strategy = group mapping"), "read:/", "/f", true, false},
+		{"strategy with a comma", cfg("base_path = /", "authorization_strategy = capability,group"), "read:/", "/f", true, false},
+		{"keys in capitals, colons, comments", "; c\n# c\n[global]\nAUDIENCE : " + xrdAud + " ; c\n\n[issuer  local]   junk\nIssuer=" + cfgIssuer + "   ; yes\nBASE_PATH=/store\n", "read:/", "/store/f", true, true},
+		{"BOM and CRLF", "\ufeffstray = 1\r\n[Global]\r\naudience = " + xrdAud + "\r\n[Issuer a]\r\nissuer = " + cfgIssuer + "\r\nbase_path = /store\r\n", "read:/", "/store/f", true, true},
+		{"two sections of one issuer: the first by name", "[Global]\naudience = " + xrdAud + "\n[Issuer zz]\nissuer = " + cfgIssuer + "\nbase_path = /other\n[Issuer aa]\nissuer = " + cfgIssuer + "\nbase_path = /store\n", "read:/", "/store/f", true, true},
+		{"two sections of one issuer: not the other", "[Global]\naudience = " + xrdAud + "\n[Issuer zz]\nissuer = " + cfgIssuer + "\nbase_path = /other\n[Issuer aa]\nissuer = " + cfgIssuer + "\nbase_path = /store\n", "read:/", "/other/f", false, false},
+		{"one section in two parts and cases", "[Globals]\naudience = " + xrdAud + "\n[Issuer aa]\nissuer = " + cfgIssuer + "\nbase_path = /other\n[Issuer AA]\nbase_path = /store\n", "read:/", "/store/f", true, true},
+		{"long names are cut to one", "[Global]\naudience = " + xrdAud + "\n[Issuer " + strings.Repeat("s", 48) + "a]\nissuer = https://one.example.org\nbase_path = /store\n[Issuer " + strings.Repeat("s", 48) + "b]\nissuer = " + cfgIssuer + "\nbase_path = /other\n", "read:/", "/other/f", true, true},
+		{"a tab behind Issuer", "[Global]\naudience = " + xrdAud + "\n[Issuer\ta]\nissuer = " + cfgIssuer + "\nbase_path = /\n[Issuer  b]\nissuer=" + cfgIssuer + "\nbase_path=/store\n", "read:/", "/f", false, false},
+		{"no audience", "[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", false, false},
+		{"audiences with blanks and commas", "[Global]\naudience = a b, c  d," + xrdAud + "\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", true, true},
+		{"both kinds of audience", "[Global]\naudience = " + xrdAud + "\naudience_json = [\"a b\"] x\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", true, true},
+		{"; without a blank is part of the value", "[Global]\naudience = " + xrdAud + ";x\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", false, false},
+		{"issuer with a slash", strings.Replace(cfg("base_path = /"), cfgIssuer, cfgIssuer+"/", 1), "read:/", "/f", false, false},
+		{"issuer in capitals", strings.Replace(cfg("base_path = /"), cfgIssuer, "HTTPS://i.example.org", 1), "read:/", "/f", false, false},
+		{"issuer in quotes", strings.Replace(cfg("base_path = /"), cfgIssuer, `"`+cfgIssuer+`"`, 1), "read:/", "/f", false, false},
+		{"no base_path", cfg("base_path ="), "read:/", "/f", false, false},
+		{"no [ ] at the end", cfg("base_path = /", "[Issuer x"), "read:/", "/f", false, false},
+		{"no key", cfg("base_path = /", "hello"), "read:/", "/f", false, false},
+		{"onmissing unknown", strings.Replace(cfg("base_path = /"), "deny", "DENY", 1), "read:/", "/f", false, false},
+		{"audience_json a string", "[Global]\naudience_json = \"a\"\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", false, false},
+		{"audience_json with a number", "[Global]\naudience_json = [\"" + xrdAud + "\", 1]\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", false, false},
+		{"a long line", cfg("base_path = /" + strings.Repeat("x", 180) + " /store /other"), "read:/", "/store/f", false, true},
+		{"a long comment", cfg("base_path = /", "; "+strings.Repeat("x", 540)), "read:/", "/f", false, true},
+		{"a comment of 1023 bytes", cfg("base_path = /", ";"+strings.Repeat("x", 1022)), "read:/", "/f", false, true},
+		{"a comment of 1024 bytes", cfg("base_path = /", ";"+strings.Repeat("x", 1023)), "read:/", "/f", false, false},
+		{"a long comment with a key in it", cfg("base_path = /", "; "+strings.Repeat("x", 360)+"unknown = 1"), "read:/", "/f", true, true},
+	} {
+		for v, want := range map[Version]bool{{5, 5, 3}: tt.old, {5, 8, 1}: tt.today, {}: tt.today} {
+			t.Run(tt.name+" "+v.String(), func(t *testing.T) {
+				c := parseConfig(t, tt.cfg)
+				s := xrootd(t, c, "read", tt.place, v)
+				p := Presented{JWT: decode(t, es256, good("scitokens", xrdAud, tt.scope)), Size: 500, Now: ruleNow}
+				list := append(s.Judge(p), c.Explain(p, s)...)
+				if granted := !slices.ContainsFunc(list, func(f Finding) bool { return !f.Remark }); granted != want {
+					t.Errorf("granted %v, found %s", granted, codes(list))
+					for _, f := range list {
+						t.Logf("%+v", f)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestSciTokensConfigExplains(t *testing.T) {
+	for _, tt := range []struct {
+		name, cfg, claims, place string
+		version                  Version
+		codes, says              string
+	}{
+		{"all is well", cfg("base_path = /store", "default_user = tester"), good("scitokens", xrdAud, "read:/user"), "/store/user/f", Version{},
+			"(cfg-match) (cfg-user)", "[Issuer local] in line 4 is for this issuer: read:/user covers /store/user|the user is tester (default_user)"},
+		{"WLCG", cfg("base_path = /store,/other", "map_subject = TRUE"), good("wlcg", xrdAud, "storage.read:/user"), "/other/user", Version{},
+			"(cfg-match) (cfg-user)", "storage.read:/user covers /store/user and /other/user|the user is u, the token's subject"},
+		{"the subject before the default", cfg("base_path = /", "map_subject = 1", "default_user = tester"), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+			"(cfg-match) (cfg-user)", "the user is u, the token's subject"},
+		{"neither true nor false", cfg("base_path = /", "map_subject = y", "default_user = tester"), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+			"(cfg-value) (cfg-match) (cfg-user)", "line 7: map_subject = y|the user is tester"},
+		{"a name map", cfg("base_path = /", "name_mapfile = /etc/x.json"), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+			"(cfg-match) (cfg-user)", "/etc/x.json was not read"},
+		{"a claim", cfg("base_path = /", "username_claim = jti"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) (cfg-user)", "the user is j, the token's jti"},
+		{"a claim, unknown then", cfg("base_path = /", "username_claim = uid", "default_user = tester"), good("scitokens", xrdAud, "read:/"), "/f", Version{5, 5, 3},
+			"(cfg-match) (cfg-user)", "the user is tester"},
+		{"a claim that is not there", cfg("base_path = /", "username_claim = uid"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) claim-missing", "no uid claim"},
+		{"outside", cfg("base_path = /store"), good("scitokens", xrdAud, "read:/"), "/other", Version{}, "(cfg-match) (cfg-user) path-outside-base", "/other is outside base_path /store"},
+		{"doubled", cfg("base_path = /store"), good("scitokens", xrdAud, "read:/store"), "/store/user", Version{}, "(cfg-match) (cfg-user) path-base",
+			"read:/store covers /store/store|read:/store means /store/store here|ask for read:/user"},
+		{"restricted", cfg("base_path = /store", "restricted_path = /user"), good("scitokens", xrdAud, "read:/"), "/store/other", Version{}, "(cfg-match) (cfg-user) path-restricted",
+			"read:/ covers /store/user|leaves nothing of /store/other"},
+		{"restricted, broader, old", cfg("base_path = /store", "restricted_path = /user"), good("scitokens", xrdAud, "read:/"), "/store/user/f", Version{5, 5, 3}, "(cfg-match) (cfg-user) path-restricted",
+			"restricted_path leaves nothing of it|ask for read:/user/f"},
+		{"not restricted", cfg("base_path = /store", "restricted_path = user"), good("scitokens", xrdAud, "read:/"), "/store/f", Version{}, "(cfg-value) (cfg-restriction) (cfg-match) (cfg-user)", "not restricted at all"},
+		{"another issuer", cfg("base_path = /"), good("scitokens", xrdAud, "read:/", "i.example.org", "j.example.org"), "/f", Version{}, "iss-not-configured", "no section for the issuer https://j.example.org|[Issuer NAME]"},
+		{"slash", cfg("base_path = /"), good("scitokens", xrdAud, "read:/", "i.example.org", "i.example.org/"), "/f", Version{}, "iss-not-configured", "[Issuer local] in line 4|only the slash at the end differs"},
+		{"case", cfg("base_path = /"), good("scitokens", xrdAud, "read:/", "i.example.org", "I.example.org"), "/f", Version{}, "iss-not-configured", "only upper and lower case differ"},
+		{"quotes", strings.Replace(cfg("base_path = /"), cfgIssuer, `"`+cfgIssuer+`"`, 1), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-value) iss-not-configured", "quotes are part of the value"},
+		{"comment", strings.Replace(cfg("base_path = /"), cfgIssuer, cfgIssuer+" # ours", 1), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-value) iss-not-configured", "what follows the issuer"},
+		{"dropped", cfg("base_path = /") + "[Issuer b]\nissuer = https://j.example.org\n", good("scitokens", xrdAud, "read:/", "i.example.org", "j.example.org"), "/f", Version{},
+			"(cfg-ignored) iss-not-configured", "section [Issuer b] is ignored: it has no base_path|line 8 names it"},
+		{"no issuer", "[Global]\naudience = a\n", good("scitokens", xrdAud, "read:/"), "/f", Version{}, "cfg-empty", "knows no issuer"},
+		{"sections that do not count", "[Issuer]\nissuer = x\n[Issuer ]\nissuer = " + cfgIssuer + "\nbase_path = /\n[Issuer c]\nbase_path = /\n[Foo]\na = b\n", good("scitokens", xrdAud, "read:/"), "/f", Version{},
+			"cfg-empty (cfg-ignored) (cfg-ignored) (cfg-ignored) (cfg-ignored)", "line 1: section [Issuer]|it has no name|it has no issuer|section [Foo]"},
+		{"broken", cfg("base_path = /", "hello", "[x"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "cfg-broken", "line 7: neither a section nor key = value: no server starts with it"},
+		{"indented", "[Global]\n  audience = " + xrdAud + "\n  onmissing = deny\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", good("scitokens", xrdAud, "read:/"), "/f", Version{},
+			"(cfg-line) (cfg-match) (cfg-user)", "line 3: the indented line is a new value of audience: it replaces " + xrdAud},
+		{"unknown keys", cfg("base_path = /", "basepath = /x", "required_authorization = all"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-ignored) (cfg-ignored) (cfg-match) (cfg-user)", "line 7: basepath is no key|builds for Pelican"},
+		{"no audience", "[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", good("scitokens", "ANY", "read:/"), "/f", Version{}, "(cfg-audience) (cfg-match) (cfg-user)", "names no audience"},
+		{"allow", strings.Replace(cfg("base_path = /"), "deny", "allow", 1), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) (cfg-user) (onmissing-allow)", "lets in whom it does not authorise"},
+		{"passthrough", strings.Replace(cfg("base_path = /"), "deny", "passthrough", 1), good("scitokens", xrdAud, "openid"), "/f", Version{}, "(cfg-match) (cfg-user) (onmissing-next)", "no scope for storage|next plugin"},
+		{"strategy, next", strings.Replace(cfg("base_path = /", "authorization_strategy = Group"), "deny", "passthrough", 1), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+			"(cfg-match) (cfg-user) (strategy-no-capability) (onmissing-next)", `is "group": scopes count for nothing`},
+		{"strategy, deny", cfg("base_path = /", "authorization_strategy = group"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) (cfg-user) strategy-no-capability", ""},
+		{"one issuer twice", cfg("base_path = /") + "[Issuer zz]\nissuer = " + cfgIssuer + "\nbase_path = /other\n", good("scitokens", xrdAud, "read:/"), "/f", Version{},
+			"(cfg-duplicate) (cfg-match) (cfg-user)", "line 8: [Issuer local] in line 4 has the same issuer"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := parseConfig(t, tt.cfg)
+			s := xrootd(t, c, "read", tt.place, tt.version)
+			list := c.Explain(Presented{JWT: decode(t, es256, tt.claims)}, s)
+			text := ""
+			for _, f := range list {
+				text += f.Message + "\n" + f.Hint + "\n" + f.Command + "\n"
+				if f.Source == "" {
+					t.Errorf("%s has no source", f.Code)
+				}
+			}
+			if got := codes(list); got != tt.codes {
+				t.Errorf("found %s, want %s", got, tt.codes)
+			}
+			for want := range strings.SplitSeq(tt.says, "|") {
+				if !strings.Contains(text, want) {
+					t.Errorf("does not say %q:\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+func TestScopePaths(t *testing.T) {
+	c := parseConfig(t, cfg("base_path = /store /store/user /"))
+	for place, want := range map[string][]string{
+		"/store/user/f": {"/user/f", "/f", "/store/user/f"},
+		"/store":        {"/", "/store"},
+		"/store2":       {"/store2"},
+	} {
+		if got := c.ScopePaths(cfgIssuer, place); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", place, got, want)
+		}
+	}
+	if got := c.ScopePaths("https://j.example.org", "/"); got != nil {
+		t.Errorf("another issuer: got %q", got)
+	}
+}
+
+func TestNotSciTokensConfig(t *testing.T) {
+	for _, text := range []string{"", "# nothing\n", "issuer = x\n", "a\x00b"} {
+		if c, err := ParseSciTokensConfig([]byte(text)); err == nil {
+			t.Errorf("%q: got %+v", text, c)
+		}
+	}
+}
+
+func TestManyFaults(t *testing.T) {
+	c := parseConfig(t, cfg("base_path = /")+strings.Repeat("x = 1\n", 500)+"broken\n")
+	s := xrootd(t, c, "read", "/", Version{})
+	list := c.Explain(Presented{JWT: decode(t, es256, good("scitokens", xrdAud, "read:/"))}, s)
+	if len(list) > maxFaults+2 || list[0].Code != "cfg-broken" {
+		t.Errorf("%d findings, the first %s", len(list), list[0].Code)
+	}
+}
+
+// bounded fails where what is found is more than a reader can take.
+func bounded(t *testing.T, list []Finding, most int) {
+	t.Helper()
+	if len(list) > most {
+		t.Errorf("%d findings", len(list))
+	}
+	for _, f := range list {
+		if n := utf8.RuneCountInString(fmt.Sprintf("%s%s%s", f.Message, f.Hint, f.Source)); n > 3000 {
+			t.Errorf("a finding of %d characters: %.200q", n, f.Message)
+		}
+	}
+}
+
+func FuzzParseSciTokensConfig(f *testing.F) {
+	f.Add(cfg("base_path = /store", "restricted_path = /user", "authorization_strategy = group"), cfgIssuer, "read:/", "/store")
+	f.Add("[Global]\naudience_json = [\"a\"]\n[Issuer \x1b]\n a:b ; c\n[", "x", "storage.read:/a/../b", "/")
+	f.Add("\ufeff[Issuer "+strings.Repeat("s", 60)+"]\nissuer="+strings.Repeat("i", 300)+"\nbase_path=,/ \n", "x", "write:", "/a")
+	f.Fuzz(func(t *testing.T, text, iss, scope, place string) {
+		c, err := ParseSciTokensConfig([]byte(text))
+		if err != nil {
+			return
+		}
+		for _, v := range []Version{{}, {5, 5, 3}} {
+			s := &Service{Access: "read", Path: "/" + place, Version: v}
+			c.Apply(s)
+			claims := fmt.Sprintf(`{"iss":%s,"scope":%s,"ver":"scitoken:2.0"}`, quoteJSON(t, iss), quoteJSON(t, scope))
+			bounded(t, c.Explain(Presented{JWT: decode(t, es256, claims)}, s), maxFaults+10)
+			c.ScopePaths(iss, s.Path)
+		}
+	})
+}
+
+func quoteJSON(t *testing.T, s string) string {
+	t.Helper()
+	b, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
