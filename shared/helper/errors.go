@@ -101,24 +101,15 @@ func classify(err error) *cli.Error {
 		// Before the network's: an errno passes for a net.Error.
 		return cli.Errorf(cli.Failed, "%w", err)
 	case errors.As(err, &unknownCA):
-		return cli.Errorf(cli.Network, "%w", short(err)).Hint("name the CA that signed the issuer's certificate with --cafile or --capath")
+		return cli.Errorf(cli.Network, "%w", issuer.Short(err)).Hint("name the CA that signed the issuer's certificate with --cafile or --capath")
 	case errors.As(err, &hostname), errors.As(err, &certificate):
-		return cli.Errorf(cli.Network, "%w", short(err))
+		return cli.Errorf(cli.Network, "%w", issuer.Short(err))
 	case errors.As(err, &dns):
-		return cli.Errorf(cli.Network, "%w", short(err)).Hint("check the issuer's name and the network")
+		return cli.Errorf(cli.Network, "%w", issuer.Short(err)).Hint("check the issuer's name and the network")
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return cli.Errorf(cli.Network, "the issuer did not answer in time").Hint("give it longer with --timeout, or try again later")
 	case errors.As(err, &urlErr), errors.As(err, &netErr):
-		return cli.Errorf(cli.Network, "%w", short(err)).Hint("check the network, and HTTPS_PROXY where there is a proxy")
+		return cli.Errorf(cli.Network, "%w", issuer.Short(err)).Hint("check the network, and HTTPS_PROXY where there is a proxy")
 	}
 	return cli.Errorf(cli.Failed, "%w", err)
-}
-
-// short drops the method that url.Error leads with.
-func short(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return errors.New("cannot talk to " + ue.URL + ": " + ue.Err.Error())
-	}
-	return err
 }

@@ -205,9 +205,11 @@ func description(eco ecosystem.Ecosystem) string {
 
 // session is one run: the parts put together for its flags.
 type session struct {
-	env   *cli.Env
-	deps  *source.Deps
-	store *store.Store
+	// services are what the token is for, as far as it is known.
+	services []*ecosystem.Service
+	env      *cli.Env
+	deps     *source.Deps
+	store    *store.Store
 	// issuerURL is the issuer, its name resolved.
 	issuerURL string
 	quiet     bool
@@ -314,6 +316,14 @@ func (s *session) request(eco ecosystem.Ecosystem, f requestFlags, login bool) (
 	if len(f.Aud) > 0 {
 		audiences = f.Aud
 	}
+	if len(scopes) == 0 { // else the user knows better
+		s.services = want.Services
+		if len(f.Aud) > 0 {
+			for _, svc := range s.services {
+				svc.Accept(f.Aud)
+			}
+		}
+	}
 	return token.Request{
 		Issuer: s.issuerURL, Audiences: audiences, Scopes: slices.Concat(want.Scopes, scopes),
 		MinLifetime: time.Duration(f.MinLifetime),
@@ -334,7 +344,25 @@ func (s *session) get(ctx context.Context, req token.Request, g getCmd) error {
 	if err != nil {
 		return s.explain(ctx, req, err)
 	}
+	s.foresee(t)
 	return s.write(t, g)
+}
+
+// foresee tells of what the service will refuse the token for, though it is what was
+// asked for: an issuer that writes another profile, most likely.
+func (s *session) foresee(t token.Token) {
+	j, err := token.Decode([]byte(t.Raw()))
+	if err != nil {
+		return // an opaque token tells nothing
+	}
+	for _, svc := range s.services {
+		for _, f := range svc.Judge(ecosystem.Presented{JWT: j, Size: len(t.Raw()), Now: s.env.Now()}) {
+			if !f.Remark {
+				s.deps.Note("note: %s will refuse this token: %s", svc.Name, cli.OneLine(f.Message))
+				s.deps.Note("hint: %s", cli.OneLine(f.Hint))
+			}
+		}
+	}
 }
 
 // specs are the sources to ask: those named, else the default ones.

@@ -63,6 +63,13 @@ type Client struct {
 // NewClient makes a Client and opens nothing.
 func NewClient(opts HTTPOptions) *Client { return &Client{opts: opts} }
 
+// Ready reads the certificates now, rather than at the first exchange. Its error is a
+// [LocalError].
+func (c *Client) Ready() error {
+	_, err := c.client()
+	return err
+}
+
 func (c *Client) client() (*http.Client, error) {
 	c.once.Do(func() {
 		var roots *x509.CertPool
@@ -305,6 +312,34 @@ type NotJSONError struct{ URL, Got string }
 
 func (e *NotJSONError) Error() string {
 	return fmt.Sprintf("%s answered with %s where JSON was expected", e.URL, e.Got)
+}
+
+// Short drops the method that url.Error leads with.
+func Short(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return errors.New("cannot talk to " + ue.URL + ": " + ue.Err.Error())
+	}
+	return err
+}
+
+// IsNetwork reports whether err is the network's, or that of something between here
+// and the issuer, or passes with time; and not a fault on this side or a refusal.
+func IsNetwork(err error) bool {
+	var (
+		local   *LocalError
+		refused *ResponseError
+		notJSON *NotJSONError
+		urlErr  *url.Error
+		netErr  net.Error
+	)
+	switch {
+	case errors.As(err, &local):
+		return false
+	case errors.As(err, &refused):
+		return refused.Temporary()
+	}
+	return errors.As(err, &notJSON) || errors.As(err, &urlErr) || errors.As(err, &netErr)
 }
 
 // bare is a URL without user, query and fragment, where secrets could stand.
