@@ -35,7 +35,7 @@ func TestInspectReachesNoStore(t *testing.T) {
 		t.Fatalf("go list names only %q", deps)
 	}
 	for _, d := range deps {
-		if strings.Contains(d, "99designs/keyring") || strings.Contains(d, "godbus") || strings.HasSuffix(d, "/shared/store") || strings.HasSuffix(d, "/shared/issuer") {
+		if strings.Contains(d, "99designs/keyring") || strings.Contains(d, "godbus") || strings.HasSuffix(d, "/shared/store") || strings.HasSuffix(d, "/shared/source") {
 			t.Errorf("jwt-inspect reaches %s", d)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -73,6 +74,8 @@ func run(t *testing.T, dir string) {
 			// The race detector waits a second before a process ends, for races in
 			// its last moment; a script has hundreds of processes.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
+			// Reports word times in the local zone.
+			env.Setenv("TZ", "UTC")
 			env.Setenv("XDG_RUNTIME_DIR", run)
 			env.Setenv("TOKEN_HELPER_PASSPHRASE_FILE", pass)
 			env.Setenv("TOKEN_HELPER_KEYRING", "file")
@@ -88,6 +91,7 @@ func run(t *testing.T, dir string) {
 			"claim":    claimCmd,
 			"noleak":   noleakCmd,
 			"mode":     modeCmd,
+			"jwks":     jwksCmd,
 			"jwt":      jwtCmd,
 			"fill":     fillCmd,
 			"hold":     holdCmd,
@@ -209,6 +213,20 @@ func formCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if (got == args[1]) == neg {
 		ts.Fatalf("the form's %s is %q", args[0], got)
 	}
+}
+
+// jwksCmd: jwks FILE writes the issuer's keys, as its jwks_uri serves them.
+func jwksCmd(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: jwks FILE")
+	}
+	srv := *server(ts)
+	resp, err := srv.Client().Get(srv.URL() + "jwk")
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }
 
 // jwtCmd: jwt FILE CLAIMS [HEADER] writes a token of these JSON texts, with three

@@ -18,6 +18,8 @@ type Found struct {
 	Token string
 	// Place names the variable or file that it was in.
 	Place string
+	// File is the file's name, where it is one.
+	File string
 	// Hidden are the later places that hold one too.
 	Hidden []string
 }
@@ -31,18 +33,18 @@ const maxSize = 1 << 20
 // error, for a later place must not stand in for it.
 func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	var found Found
-	add := func(place, content string) {
+	add := func(place, file, content string) {
 		content = strings.Trim(content, " \t\n\v\f\r")
 		switch {
 		case content == "":
 		case found.Token == "":
-			found.Token, found.Place = content, place
+			found.Token, found.Place, found.File = content, place, file
 		default:
 			found.Hidden = append(found.Hidden, place)
 		}
 	}
 	if v, _ := lookupEnv("BEARER_TOKEN"); v != "" {
-		add("BEARER_TOKEN", v)
+		add("BEARER_TOKEN", "", v)
 	}
 	type place struct {
 		name, path string
@@ -67,7 +69,7 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 			}
 			return Found{}, fmt.Errorf("look for a token: %w", err)
 		}
-		add(p.name, content)
+		add(p.name, p.path, content)
 	}
 	return found, nil
 }

@@ -3,6 +3,11 @@ package inspect
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,33 +35,141 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// From bytes to report: whatever comes in, no panic, no raw escape comes out, and
-// the code is one of ours.
+// The whole path from bytes to every report: whatever comes in, no panic, no raw
+// escape comes out, nothing asks for more memory than the input is worth, and the code
+// is one of ours.
 func FuzzInspect(f *testing.F) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	for _, claims := range []string{
 		`{}`, `{"iss":"https://i","aud":["a",1],"scope":"read:/ compute.read x:","exp":1e300,"iat":-1,"nbf":"x"}`,
 		`{"\u001b[31m":"\u202e\u0000","a":{"b":[null]},"a":2}`, "{\"a\":\"\u009b31m\u2066\"}", `{"scope":7,"wlcg.ver":1}`,
+		`{"iss":"https://i/","sub":"s","aud":"c:9619","wlcg.ver":"1.0","scope":"compute.create storage.read:/%41/../b condor:/READ","exp":1767229200,"iat":1767225600,"jti":"j"}`,
+		`{"wlcg.groups":["/a","/b"],"eduperson_entitlement":["urn:x:group:a:role=b#c"],"ver":"scitoken:2.0","aud":"ANY","nonce":"n"}`,
 	} {
 		f.Add([]byte(b64([]byte(`{"alg":"none"}`)) + "." + b64([]byte(claims)) + "."))
+		f.Add([]byte(b64([]byte(`{"alg":"ES256","kid":"k","typ":"at+jwt","crit":["x"]}`)) + "." + b64([]byte(claims)) + "." + b64([]byte("sig"))))
 	}
-	f.Add([]byte("Bearer \"\n\n'"))
-	f.Add([]byte("a.b.c.d.e\nx"))
+	for _, s := range []string{
+		"Bearer \"\n\n'", "a.b.c.d.e\nx", "{\n{\"access_token\":\"e30.e30.\"}\n{\"keys\":[]}", "-----BEGIN X\n-----END X\n/etc/passwd\n",
+		"{\"access_token\":\n\"\u202e\", \"error\": \"\u001b[2J\"}", "MDAxMWxvY2F0aW9uIGRDYWNoZQowMDE2aWRlbnRpZmllciBhYmNkCg",
+	} {
+		f.Add([]byte(s))
+	}
+	dir := f.TempDir()
+	keys := filepath.Join(dir, "jwks")
+	if err := os.WriteFile(keys, []byte(`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`), 0o600); err != nil {
+		f.Fatal(err)
+	}
+	// Where one of these stands, the output is for people or for a browser.
+	shown := map[string]bool{"text": true, "html": true}
+	runs := [][]string{
+		{"-o", "claims"}, {"-o", "text"}, {"-o", "html", "--ce", "c"},
+		{"-o", "json", "--aud", "x", "--scope", "y", "--issuer", "z", "--min-lifetime", "1h", "--profile", "wlcg"},
+		{"-o", "text", "--ce", "c", "--write", "--jwks", keys},
+		{"-o", "ndjson", "--xrd", "root://x", "--write", "--path", "/b", "--server-version", "5.5.3"},
+		{"-o", "text", "--xrd", "https://x", "--create", "--profile", "scitokens"},
+	}
 	f.Fuzz(func(t *testing.T, input []byte) {
-		for _, args := range [][]string{{"-o", "text"}, {"-o", "json", "--aud", "x", "--scope", "y", "--issuer", "z", "--min-lifetime", "1h"}, {}} {
+		for _, args := range runs {
 			code, out, said := inspect(input, args...)
 			if code != cli.OK && code != cli.Failed && code != cli.NeedLogin {
-				t.Fatalf("exit %d: %s", code, said)
+				t.Fatalf("%q: exit %d: %s", args, code, said)
 			}
-			shown := said
-			if len(args) == 2 {
-				shown += out
+			if args[1] == "ndjson" {
+				for line := range strings.Lines(out) {
+					if !json.Valid([]byte(line)) {
+						t.Fatalf("not JSON: %q", line)
+					}
+				}
 			}
-			if i := strings.IndexFunc(shown, func(r rune) bool {
+			text := said
+			if shown[args[1]] {
+				text += out
+			}
+			if i := strings.IndexFunc(text, func(r rune) bool {
 				return r < 0x20 && r != '\n' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 			}); i >= 0 {
-				t.Fatalf("raw at %d: %q", i, shown)
+				t.Fatalf("%q: raw at %d: %q", args, i, text)
 			}
 		}
 	})
+}
+
+// endless gives the same bytes again and again, up to n.
+type endless struct {
+	text string
+	n    int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.n <= 0 {
+		return 0, io.EOF
+	}
+	n := 0
+	for n < len(p) && e.n > 0 {
+		p[n] = e.text[len(e.text)-1-(e.n-1)%len(e.text)]
+		n++
+		e.n--
+	}
+	return n, nil
+}
+
+// What is kept of input does not grow with it, whatever its shape: no more than a few
+// of the longest tokens, or what a page holds.
+func TestBoundedMemory(t *testing.T) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	token := b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte(`{"pad":"`+strings.Repeat("x", 1000)+`"}`)) + ".c2ln\n"
+	const size = 8 << 20
+	for name, text := range map[string]string{
+		"one line": "a", "objects that are cut off": "{" + strings.Repeat(" ", 100) + "\n", "an object that goes on": "{\"a\":\n", "a PEM file without an end": "-----BEGIN X\n", "white space": " \n", "many tokens": token,
+	} {
+		for format, limit := range map[string]uint64{"ndjson": 6 << 20, "html": 12 << 20} {
+			if format == "html" && name != "many tokens" {
+				continue
+			}
+			input := &endless{text: text, n: size}
+			var stats runtime.MemStats
+			kept := func() uint64 {
+				runtime.GC()
+				runtime.ReadMemStats(&stats)
+				return stats.HeapAlloc
+			}
+			before, most := kept(), uint64(0)
+			next := size / 2
+			look := writerFunc(func(p []byte) (int, error) {
+				if input.n <= next {
+					next -= size / 4
+					most = max(most, kept())
+				}
+				return len(p), nil
+			})
+			code := Main(&cli.Env{
+				Program: "jwt-inspect", Args: []string{"-o", format}, Stdin: input, Stdout: look, Stderr: look,
+				LookupEnv: func(string) (string, bool) { return "", false }, Now: time.Now,
+			})
+			if code != cli.OK && code != cli.NeedLogin {
+				t.Errorf("%s: exit %d", name, code)
+			}
+			if most > before+limit {
+				t.Errorf("%s, %s: %d MB are kept", name, format, (most-before)>>20)
+			}
+		}
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// One verdict for each of many tokens, as a site would go through a log.
+func BenchmarkNDJSON(b *testing.B) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	line := b64([]byte(`{"alg":"ES256","kid":"k"}`)) + "." + b64([]byte(`{"iss":"https://i.example.org","sub":"u","aud":"ce.example.org:9619","iat":1767225600,"exp":1767229200,"wlcg.ver":"1.0","scope":"compute.read compute.modify compute.cancel compute.create"}`)) + "." + b64(make([]byte, 64)) + "\n"
+	input := []byte(strings.Repeat(line, 1000))
+	b.SetBytes(int64(len(input)))
+	for b.Loop() {
+		if code, _, said := inspect(input, "-o", "ndjson", "--ce", "ce.example.org", "--write"); code != cli.OK && code != cli.Failed {
+			b.Fatal(said)
+		}
+	}
 }

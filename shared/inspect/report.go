@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,123 +11,219 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// meanings are what the claims mean, in a few words each: RFC 7519 section 4.1,
-// RFC 8693 section 4, OpenID Connect Core section 5.1, the WLCG profile, SciTokens.
-var meanings = map[string]string{
-	"iss": "issuer, who signed it", "sub": "subject, whom it speaks for", "aud": "audience, for which service",
-	"exp": "ends", "nbf": "not valid before", "iat": "issued", "jti": "the token's own id",
-	"scope": "what it allows", "client_id": "the client that asked for it", "azp": "the client that asked for it",
-	"wlcg.ver": "version of the WLCG profile", "wlcg.groups": "groups", "ver": "version of the SciTokens profile",
-	"auth_time": "when the user logged in", "acr": "how the user logged in", "name": "name", "email": "mail address",
-	"preferred_username": "user name", "eduperson_assurance": "assurance of the identity",
-	"eduperson_entitlement": "entitlements", "entitlements": "entitlements",
-}
+// paint are the colours of a report; all empty away from a terminal.
+type paint struct{ good, bad, dim, bold, off string }
 
-// allows are scopes in words.
-var allows = map[string]string{
-	"compute.read": "may look at jobs", "compute.modify": "may change jobs",
-	"compute.create": "may submit jobs", "compute.cancel": "may remove jobs",
-	"condor:/READ": "may look at jobs and daemons", "condor:/WRITE": "may submit, change and remove jobs",
-	"condor:/ALLOW":  "needed by HTCondor before 8.9.7",
-	"offline_access": "a refresh token was asked for", "openid": "an identity was asked for",
-}
-
-var pathAllows = map[string]string{
-	"read": "may read", "write": "may write, overwrite and delete",
-	"storage.read": "may read", "storage.create": "may make new files, but overwrite none",
-	"storage.modify": "may write, overwrite and delete", "storage.stage": "may bring in from tape",
-}
-
-// report is the token in words.
-func report(j *token.JWT, findings []check.Finding, now time.Time, signature bool) string {
+// report is the token in words, the verdict first. signature is shown where it is
+// not empty.
+func report(v *view, signature string, width int, colours bool) string {
+	var c paint
+	if colours {
+		c = paint{"\x1b[32;1m", "\x1b[31;1m", "\x1b[2m", "\x1b[1m", "\x1b[0m"}
+	}
 	var b strings.Builder
-	line := func(indent int, format string, a ...any) {
-		for i, l := range cli.Wrap(fmt.Sprintf(format, a...), 80-indent) {
+	// para is a paragraph, all its lines but the first hang columns further in. All of it
+	// is made printable, and one line, before a colour is put around it.
+	para := func(colour string, indent, hang int, format string, a ...any) {
+		for i, l := range fold(cli.Printable(cli.OneLine(fmt.Sprintf(format, a...))), width-indent, hang) {
 			if i > 0 {
-				l = "  " + strings.TrimSpace(l)
+				l = strings.Repeat(" ", hang) + l
 			}
-			b.WriteString(strings.Repeat(" ", indent) + l + "\n")
+			l = strings.Repeat(" ", indent) + l
+			if colour != "" {
+				l = colour + l + c.off
+			}
+			b.WriteString(l + "\n")
 		}
 	}
-	if len(findings) == 0 {
-		line(0, "verdict: nothing speaks against it (the signature was not checked)")
+	colour := c.good
+	if !v.OK {
+		colour = c.bad
 	}
-	for i, f := range findings {
-		lead := "verdict: "
-		if i > 0 {
-			lead = "and: "
-		}
-		line(0, "%s%s (%s)", lead, f.Message, f.Code)
+	para(colour, 0, 2, "verdict: %s", v.Headline)
+	finding := func(colour, lead string, f check.Finding) {
+		indent := 2 + len(lead)
+		para(colour, 2, len(lead), "%s%s (%s)", lead, f.Message, f.Code)
 		if f.Hint != "" {
-			line(2, "%s", f.Hint)
+			para("", indent, 0, "hint: %s", f.Hint)
+		}
+		if f.Command != "" { // whole, to be pasted
+			b.WriteString(strings.Repeat(" ", indent+2) + cli.Printable(cli.OneLine(f.Command)) + "\n")
+		}
+		if f.Source != "" {
+			para(c.dim, indent, 1, "[%s]", f.Source)
 		}
 	}
-	b.WriteString("\nclaims\n")
-	for _, m := range j.Members() {
-		value := string(m.Value)
-		if s, ok := j.String(m.Name); ok && value[0] == '"' {
-			value = s
-		}
-		if t, ok := j.Time(m.Name); ok && isTime(m.Name) {
-			value += "  " + t.Format("2006-01-02 15:04:05 UTC") + ", " + relative(t, now)
-		}
-		line(2, "%s: %s", m.Name, value)
-		if what := meanings[m.Name]; what != "" {
-			line(6, "%s", what)
-		}
-		if m.Name == "scope" {
-			list, _ := j.Scopes()
-			for _, s := range list {
-				if w := words(s); w != "" {
-					line(6, "%s: %s", s, w)
-				}
+	if len(v.Causes) > 0 {
+		b.WriteString("\n")
+	}
+	for i, f := range v.Causes {
+		finding(c.bold, fmt.Sprintf("%d. ", i+1), f)
+	}
+	if len(v.Remarks) > 0 {
+		b.WriteString("\nworth knowing\n")
+	}
+	for _, f := range v.Remarks {
+		finding("", "- ", f)
+	}
+	b.WriteString("\n")
+	para("", 0, 2, "kind: %s", v.Kind)
+	if v.Note != "" {
+		para("", 2, 0, "%s", v.Note)
+	}
+	if bar := lifetime(v, width); bar != "" {
+		b.WriteString(bar + "\n")
+	}
+	section := func(title string, list []claimView) {
+		b.WriteString("\n" + title + "\n")
+		for _, m := range list {
+			twice := ""
+			if m.Duplicate {
+				twice = "  (stands more than once)"
+			}
+			para("", 2, 2, "%s: %s%s", m.Name, m.Value, twice)
+			if m.Meaning != "" {
+				para(c.dim, 6, 0, "%s", m.Meaning)
+			}
+			for _, w := range m.Words {
+				para("", 6, 2, "= %s", w)
 			}
 		}
 	}
-	b.WriteString("\nheader\n")
-	for _, m := range j.HeaderMembers() {
-		line(2, "%s: %s", m.Name, strings.Trim(string(m.Value), `"`))
+	section("claims", v.Claims)
+	section("header", v.Header)
+	b.WriteString("\n")
+	if signature != "" {
+		para("", 0, 2, "signature: %s", signature)
+		para("", 2, 0, "%s", v.SignatureNote)
+	} else {
+		para("", 0, 2, "signature: %s", v.SignatureNote)
 	}
-	switch {
-	case j.Unsigned():
-		b.WriteString("\nsignature: NONE, this token is not signed: no service takes it\n")
-	case signature:
-		b.WriteString("\nsignature: " + j.Signature + "  NOT CHECKED\n")
-	default:
-		b.WriteString("\nsignature: NOT CHECKED\n")
+	b.WriteString("\nwhat nobody can tell offline\n")
+	for _, u := range v.Unknown {
+		para(c.dim, 2, 2, "- %s", u)
 	}
-	return cli.Printable(b.String())
+	return b.String()
 }
 
-func isTime(claim string) bool {
-	switch claim {
-	case "exp", "nbf", "iat", "auth_time":
-		return true
+// fold breaks text into lines at spaces, and a word that is longer than a line
+// anywhere. All but the first leave room for hang columns.
+func fold(text string, width, hang int) (out []string) {
+	line, room := []rune{}, width
+	next := func() {
+		out = append(out, string(line))
+		line, room = []rune{}, width-hang
 	}
-	return false
+	for i, word := range strings.Split(text, " ") {
+		w := []rune(word)
+		if i > 0 {
+			// A run of spaces is shown as it is.
+			if len(line)+1+len(w) <= room || len(line) < room && len(w) > width-hang {
+				line = append(line, ' ')
+			} else {
+				next()
+			}
+		}
+		for len(line)+len(w) > room {
+			n := room - len(line)
+			line, w = append(line, w[:n]...), w[n:]
+			next()
+		}
+		line = append(line, w...)
+	}
+	return append(out, string(line))
 }
 
-func words(scope string) string {
-	if w, ok := allows[scope]; ok {
-		return w
-	}
-	authz, path, _ := strings.Cut(scope, ":")
-	w, ok := pathAllows[authz]
-	switch {
-	case !ok:
+// lifetime is a bar of how much of the token's life is over.
+func lifetime(v *view, width int) string {
+	if v.Issued == nil || v.Expires == nil || !v.Expires.After(*v.Issued) {
 		return ""
-	case path == "":
-		return w + ", but names no path"
-	case path == "/":
-		return w + " anywhere"
 	}
-	return w + " below " + path
+	whole := v.Expires.Sub(*v.Issued)
+	used := min(max(v.Now.Sub(*v.Issued), 0), whole)
+	cells := min(width-40, 40)
+	full := int(float64(cells) * (float64(used) / float64(whole)))
+	end := relative(*v.Expires, v.Now)
+	if v.Expires.After(v.Now) {
+		end = "ends " + end
+	} else {
+		end = "ended " + end
+	}
+	return fmt.Sprintf("lifetime: [%s%s] %s, %s", strings.Repeat("#", full), strings.Repeat("-", cells-full), span(*v.Issued, *v.Expires), end)
 }
 
-func relative(t, now time.Time) string {
-	d := t.Sub(now)
-	if d < 0 {
-		return token.Span(-d) + " ago"
+// difference is what two tokens do not share: claims, header and times to the
+// moment, so that two tokens of the same kind differ in what matters.
+func difference(labels []string, tokens []*token.JWT, now time.Time) string {
+	var b strings.Builder
+	line := func(format string, a ...any) {
+		b.WriteString(cli.Printable(cli.OneLine(fmt.Sprintf(format, a...))) + "\n")
 	}
-	return "in " + token.Span(d)
+	line("A: %s", labels[0])
+	line("B: %s", labels[1])
+	same, differ := 0, false
+	compare := func(what string, sides [2][]token.Member) {
+		var names []string
+		values := [2]map[string][]string{{}, {}}
+		for n, list := range sides {
+			for _, m := range list {
+				if values[0][m.Name] == nil && values[1][m.Name] == nil {
+					names = append(names, m.Name)
+				}
+				values[n][m.Name] = append(values[n][m.Name], string(m.Value))
+			}
+		}
+		for _, name := range names {
+			if slices.Equal(values[0][name], values[1][name]) {
+				same++
+				continue
+			}
+			differ = true
+			b.WriteString("\n")
+			line("%s %s", what, name)
+			if name == "scope" && what == "claim" {
+				sa, _ := tokens[0].Scopes()
+				sb, _ := tokens[1].Scopes()
+				line("  only in A: %s", orNone(strings.Join(without(sa, sb), " ")))
+				line("  only in B: %s", orNone(strings.Join(without(sb, sa), " ")))
+				continue
+			}
+			for n := range sides {
+				v := orNone(strings.Join(values[n][name], "  and  "))
+				if t, ok := tokens[n].Time(name); ok && isTime(name) && what == "claim" {
+					v += "  " + t.Local().Format("2006-01-02 15:04:05 MST") + ", " + relative(t, now)
+				}
+				line("  %c: %s", 'A'+n, v)
+			}
+		}
+	}
+	compare("claim", [2][]token.Member{tokens[0].Members(), tokens[1].Members()})
+	compare("header", [2][]token.Member{tokens[0].HeaderMembers(), tokens[1].HeaderMembers()})
+	b.WriteString("\n")
+	if differ {
+		line("%d more are the same", same)
+	} else {
+		line("all of their %d claims and header parameters are the same", same)
+	}
+	return b.String()
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return s
+}
+
+func without(list, other []string) (out []string) {
+	has := map[string]bool{}
+	for _, s := range other {
+		has[s] = true
+	}
+	for _, s := range list {
+		if !has[s] {
+			out = append(out, s)
+		}
+	}
+	return out
 }
