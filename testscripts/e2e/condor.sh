@@ -44,7 +44,7 @@ RUN = /e2e/run
 SEC_SCITOKENS_CACHE = /e2e/cache
 CONF
 cat >"$c/map" <<CONF
-SCITOKENS /^https:\/\/localhost:1844[457],(demo|e2e)-user\$/ tester
+SCITOKENS /^https:\/\/localhost:1844[4578],(demo|e2e)-user\$/ tester
 CONF
 cat >"$c/client/job.sub" <<CONF
 universe = vanilla

@@ -39,6 +39,10 @@ default_user = tester
 issuer = https://localhost:18447
 base_path = /
 default_user = tester
+[Issuer more]
+issuer = https://localhost:18448
+base_path = /
+default_user = tester
 [Issuer scitokens]
 issuer = $scitokens
 base_path = /

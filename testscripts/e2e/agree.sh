@@ -1,0 +1,53 @@
+# Agreement with reality: tokens that differ in one thing each are put to the real
+# HTCondor, the real XRootD and a newer one, and jwt-inspect has to say of each what
+# the server did. Each XRootD runs twice, with all of itself for the issuers and with
+# a part.
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # pki, tree, c, x and pool come from the other parts
+
+mkdir -p "$c/certificates"
+cp "$x"/certificates/* "$c/certificates/"
+for d in store "store/user x" store/user/sub store/user2 STORE/user Store/user; do
+	mkdir -p "$x/data/$d"
+done
+for d in "$x"/data/* "$x"/data/store/* "$x"/data/store/user/*; do
+	[ ! -d "$d" ] || echo "read me" >"$d/have.txt"
+done
+chown -R xrootd: "$x/data"
+sed -e 's#^base_path = /$#base_path = /store\nrestricted_path = /user#' "$x/scitokens.cfg" >"$W/part.cfg"
+
+# another NAME PORT WEB-PORT SCITOKENS-CFG FOLDER INSIDE COMMAND... starts an XRootD
+# with the configuration of the first one but for these. FOLDER is INSIDE for it.
+another() {
+	local name=$1 port=$2 web=$3 cfg=$4 y=$5 inside=$6
+	shift 6
+	mkdir -p "$y"/{log,admin,tls,cache}
+	cp "$pki"/host.pem "$pki"/host.key "$y/tls/"
+	cp "$pki/ca.pem" "$y/ca.pem"
+	cp "$cfg" "$y/scitokens.cfg"
+	cp -r "$x/data" "$y/data"
+	sed -e "s#$pki#$inside#g; s#$x#$inside#g; s/11094/$port/; s/11443/$web/" "$x/xrootd.cfg" >"$y/xrootd.cfg"
+	chown -R "$owner" "$y"
+	"$@" -c "$inside/xrootd.cfg" -l "$inside/log/xrootd.log" -n "$name" >"$y/out.log" 2>&1 &
+	await "XRootD $name" curl -s --cacert "$pki/ca.pem" -o /dev/null "https://localhost:$web/"
+}
+owner=xrootd:
+another part 31094 31443 "$W/part.cfg" "$W/part" "$W/part" env XDG_CACHE_HOME="$W/part/cache" xrootd -R xrootd
+owner=4242:4242
+in_tree() {
+	env -i PATH=/usr/bin:/usr/sbin XDG_CACHE_HOME="$1/cache" HOME="$1" chroot --userspec=4242:4242 "$tree" xrootd "${@:2}"
+}
+another new 21094 21443 "$x/scitokens.cfg" "$c/new" /e2e/new in_tree /e2e/new
+another new-part 41094 41443 "$W/part.cfg" "$c/new-part" /e2e/new-part in_tree /e2e/new-part
+
+# An issuer with several keys, of which a token has to name its own.
+"$W/bin/demo" serve --addr 127.0.0.1:18448 --dir "$pki" --no-trailing-slash --more-keys >"$W/more.log" 2>&1 &
+await "the issuer with several keys" grep -q ready "$W/more.log"
+
+mkdir -m 700 "$W/agree"
+echo "write me" >"$W/agree/in.txt"
+cp "$W/agree/in.txt" "$c/client/in.txt"
+chown 4242:4242 "$c/client/in.txt"
+agreed=0
+"$W/bin/agree" --work "$W/agree" --pki "$pki" --tree "$tree" --condor "$c" --mapfile "$c/map" --scitokens-cfg "$x/scitokens.cfg" --part-cfg "$W/part.cfg" || agreed=1
+result "jwt-inspect says what the servers do" $agreed
