@@ -7,7 +7,7 @@ CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 BIN ?= bin
 
-.PHONY: all build test lint e2e bench demo demo-issuer clean
+.PHONY: all build test fuzz lint e2e bench demo demo-issuer clean
 
 all: build
 
@@ -18,6 +18,11 @@ test:
 	$(GO) build ./...
 	$(GO) vet ./...
 	$(if $(RACE),CGO_ENABLED=1,CGO_ENABLED=0) $(GO) test $(RACE) ./...
+
+# What reads what others wrote, from bytes to report. make test runs the seeds alone.
+FUZZTIME ?= 60s
+fuzz:
+	$(GO) test -run '^$$' -fuzz FuzzInspect -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./shared/inspect
 
 lint:
 	@unformatted=$$(gofmt -l .); \
