@@ -149,6 +149,7 @@ func demo(ctx context.Context) (err error) {
 			"condor-token-helper --from cache --from device --ce ce.example.org:9619 > token",
 			map[string]int{"discovery": 1, "registration": 1, "device": 1}},
 		{"What is in the token:", "jwt-inspect -o text < token", nil},
+		{"Why another compute element refuses it:", "jwt-inspect --ce other.example.org < token > claims || test $? = 1", map[string]int{}},
 		{"The second run asks nobody, not even the issuer.",
 			"condor-token-helper --ce ce.example.org:9619 > token", map[string]int{}},
 		{"The same client serves storage; its login is widened once.",
