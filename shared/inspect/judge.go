@@ -315,6 +315,12 @@ func (jd *judge) findings(j *token.JWT, i input, now time.Time) (all []check.Fin
 		addNew(ecosystem.Profile(j, jd.profile))
 	}
 	add(duplicates(j)...)
+	// One command mends several causes, and is said with the first of them.
+	for i := range all {
+		if slices.ContainsFunc(all[:i], func(f check.Finding) bool { return f.Command == all[i].Command }) {
+			all[i].Command = ""
+		}
+	}
 	return all, signature, code
 }
 
