@@ -119,8 +119,9 @@ func inputs(rd io.Reader, each func(input)) error {
 		seen++
 		each(i)
 	}
-	finish := func() {
-		i := input{line: object.line, raw: object.text, only: seen == 0 && atEnd(r, &n)}
+	// more says that the line after it has been read, and is not empty.
+	finish := func(more bool) {
+		i := input{line: object.line, raw: object.text, only: !more && seen == 0 && atEnd(r, &n)}
 		if object.text == nil {
 			i.err = tooLong()
 		} else {
@@ -129,8 +130,8 @@ func inputs(rd io.Reader, each func(input)) error {
 		object, pem, pemSaid = nil, false, false
 		give(i)
 	}
-	join := func() {
-		i := input{line: broken.line, raw: broken.text, only: seen == 0 && atEnd(r, &n), bare: broken.lines == 1}
+	join := func(more bool) {
+		i := input{line: broken.line, raw: broken.text, only: !more && seen == 0 && atEnd(r, &n), bare: broken.lines == 1}
 		if broken.lines > 1 {
 			i.note = fmt.Sprintf("a token that was broken over %d lines", broken.lines)
 		}
@@ -143,13 +144,11 @@ func inputs(rd io.Reader, each func(input)) error {
 		// Quotes and the like belong to an object.
 		bare := bytes.TrimSpace(bytes.TrimPrefix(whole, byteOrderMark))
 		if object != nil && object.broken(bare) {
-			seen++ // for another line is there
-			finish()
-			seen--
+			finish(true)
 		}
 		line := trim(whole)
 		if broken != nil && !broken.takes(line) {
-			join()
+			join(len(line) > 0)
 		}
 		switch {
 		case object != nil:
@@ -189,10 +188,10 @@ func inputs(rd io.Reader, each func(input)) error {
 			give(i)
 		}
 		if object != nil && (object.depth <= 0 || err != nil) {
-			finish()
+			finish(false)
 		}
 		if broken != nil && (broken.ended || err != nil) {
-			join()
+			join(false)
 		}
 		if err == io.EOF {
 			return nil

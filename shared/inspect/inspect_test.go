@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +94,37 @@ func FuzzInspect(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Which line a thing is on, and whether it is all there is, whatever stands before it.
+func TestInputLines(t *testing.T) {
+	half := "eyJhbGciOiJFUzI1NiJ9" + strings.Repeat("x", 30)
+	for _, tt := range []struct{ in, want string }{
+		{"a.b.c", "1 only"},
+		{"a.b.c\n\n\n", "1 only"},
+		{"\n\na.b.c\nd.e.f\n", "3, 4"},
+		{"a.b.c\n\n\nd.e.f\n", "1, 4"},
+		{"{\"a\":\n1}\n\n", "1 only"},
+		{"{\"a\":\"x\n{\"b\":1}\n\n\n", "1, 2"},
+		{half + "\n\n", "1 only"},
+		{half + "\nop que\n\n\n", "1, 2"},
+		{half + "\n" + half[20:40] + "\nd.e.f\n", "1, 3"},
+		{"-----BEGIN X\nMII=\n-----END X\na.b.c\n", "1, 4"},
+	} {
+		var got []string
+		if err := inputs(strings.NewReader(tt.in), func(i input) {
+			s := strconv.Itoa(i.line)
+			if i.only {
+				s += " only"
+			}
+			got = append(got, s)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if s := strings.Join(got, ", "); s != tt.want {
+			t.Errorf("%q: %s, want %s", tt.in, s, tt.want)
+		}
+	}
 }
 
 // endless gives the same bytes again and again, up to n.
