@@ -26,10 +26,6 @@ type Want struct {
 // Finding is one thing that is not as wanted.
 type Finding = ecosystem.Finding
 
-// anyAudience is the WLCG profile's audience for any service (Common JWT Profile,
-// "aud").
-const anyAudience = "https://wlcg.cern.ch/jwt/v1/any"
-
 // Token holds t against want at now. The order of the findings is that of what a
 // service looks at: issuer, audience, scopes, time.
 func Token(t token.Token, want Want, now time.Time) []Finding {
@@ -38,9 +34,9 @@ func Token(t token.Token, want Want, now time.Time) []Finding {
 		out = append(out, Finding{Code: code, Message: fmt.Sprintf(format, a...), Hint: hint})
 		return &out[len(out)-1]
 	}
-	j, _ := token.Decode([]byte(t.Raw()))
+	j := t.JWT()
 	if j != nil && j.Unsigned() {
-		add("unsigned", "use the access token: INDIGO IAM's refresh tokens look like this one", "the token is not signed: no service takes it")
+		out = append(out, ecosystem.Unsigned)
 	}
 	if want.Issuer != "" && (j != nil || t.Issuer != "") && !token.SameIssuer(t.Issuer, want.Issuer) {
 		add("iss-mismatch", "", "the token is from %q, not from %s", t.Issuer, want.Issuer)
@@ -93,7 +89,7 @@ func audience(add func(code, hint, format string, a ...any) *Finding, got, want 
 		return
 	}
 	hint := "the issuer may want the audience in another parameter: try --audience-parameter resource"
-	if slices.Contains(got, anyAudience) {
+	if slices.Contains(got, ecosystem.AnyAudience) {
 		hint = "it is good for any service, which is more than was asked for: " + hint
 	}
 	add("aud-mismatch", hint, "the token's audience is %s, not %s", strings.Join(got, " "), strings.Join(missing, " ")).Missing = missing

@@ -171,18 +171,7 @@ func TestMapFileFindings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			list := parseMap(t, tt.text, !tt.noHash).Judge(iss, "me")
-			text := ""
-			for _, f := range list {
-				text += f.Message + "\n" + f.Hint + "\n" + f.Command + "\n"
-			}
-			if got := codes(list); got != tt.codes {
-				t.Errorf("found %s, want %s", got, tt.codes)
-			}
-			for want := range strings.SplitSeq(tt.says, "|") {
-				if !strings.Contains(text, want) {
-					t.Errorf("does not say %q:\n%s", want, text)
-				}
-			}
+			mustFind(t, list, tt.codes, tt.says)
 		})
 	}
 }

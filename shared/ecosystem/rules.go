@@ -258,8 +258,7 @@ func signed(p Presented, _ *Service) []Finding {
 	alg, _ := p.JWT.HeaderString("alg")
 	switch {
 	case p.JWT.Unsigned():
-		return one(Finding{Code: "unsigned", Message: "the token is not signed: no service takes it",
-			Hint: "use the access token: INDIGO IAM's refresh tokens look like this one", Source: "RFC 7518 section 3.6"})
+		return one(Unsigned)
 	case strings.HasPrefix(alg, "HS"):
 		return one(Finding{Code: "alg-refused", Message: fmt.Sprintf("the token is signed with %s, a shared secret that no service has", alg),
 			Hint: "the issuer has to sign with ES256 or RS256", Source: srcWLCG + ", \"Token integrity\"; " + srcMeasured})
@@ -416,11 +415,16 @@ func versioned(p Presented, _ *Service) []Finding {
 }
 
 // The audiences that stand for any service, each in its own profile alone
-// (scitokens-cpp, Validator::verify; measured on both servers).
+// (scitokens-cpp, Validator::verify; measured on both servers). AnyAudience is that of
+// the WLCG profile (Common JWT Profile, "aud").
 const (
-	anyWLCG      = "https://wlcg.cern.ch/jwt/v1/any"
+	AnyAudience  = "https://wlcg.cern.ch/jwt/v1/any"
 	anySciTokens = "ANY"
 )
+
+// Unsigned is what is found of a token without a signature, wherever one is looked at.
+var Unsigned = Finding{Code: "unsigned", Message: "the token is not signed: no service takes it",
+	Hint: "use the access token: INDIGO IAM's refresh tokens look like this one", Source: "RFC 7518 section 3.6"}
 
 // audience: one of aud's strings must be one of the server's, byte for byte.
 func audience(p Presented, s *Service) []Finding {
@@ -440,7 +444,7 @@ func audience(p Presented, s *Service) []Finding {
 		return nil
 	}
 	for _, a := range got {
-		if a == anyWLCG && kind == profileWLCG || a == anySciTokens && kind == profileSciTokens2 {
+		if a == AnyAudience && kind == profileWLCG || a == anySciTokens && kind == profileSciTokens2 {
 			return one(Finding{Code: "aud-any", Remark: true, Message: "the token is good for any service, so that each one it is shown to can use it at all others",
 				Hint: "ask for one for this service alone", Command: s.command(p), Source: srcWLCG + ", \"aud\"; " + srcMeasured})
 		}
@@ -506,7 +510,7 @@ func nearMiss(got, want string) string {
 		}
 	}
 	switch {
-	case got == anyWLCG:
+	case got == AnyAudience:
 		return "the any-value of WLCG counts with wlcg.ver 1.0 alone"
 	case strings.EqualFold(got, anySciTokens):
 		return "ANY counts with ver scitoken:2.0 alone, in capitals"

@@ -49,6 +49,24 @@ func codes(list []Finding) string {
 	return strings.Join(out, " ")
 }
 
+// mustFind compares the codes of what was found, and looks for each of the words, which
+// stand with | between them, in what is said of it.
+func mustFind(t *testing.T, list []Finding, want, says string) {
+	t.Helper()
+	if got := codes(list); got != want {
+		t.Errorf("found %s, want %s", got, want)
+	}
+	text := ""
+	for _, f := range list {
+		text += f.Message + "\n" + f.Hint + "\n" + f.Command + "\n"
+	}
+	for w := range strings.SplitSeq(says, "|") {
+		if !strings.Contains(text, w) {
+			t.Errorf("does not say %q:\n%s", w, text)
+		}
+	}
+}
+
 func judge(t *testing.T, s *Service, header, claims string) []Finding {
 	t.Helper()
 	return s.Judge(Presented{JWT: decode(t, header, claims), Size: 500, Now: ruleNow})
@@ -67,7 +85,7 @@ func TestCondorRules(t *testing.T) {
 		{"aud list", es256, wlcg(`"`+ceAud+`"`, `["x","`+ceAud+`"]`), "", ""},
 		{"aud empty list", es256, wlcg(`"`+ceAud+`"`, `[]`), "aud-mismatch", "aud-mismatch"},
 		{"aud number", es256, wlcg(`"`+ceAud+`"`, `1`), "claim-missing", "claim-missing"},
-		{"aud any", es256, wlcg(ceAud, anyWLCG), "(aud-any)", "(aud-any)"},
+		{"aud any", es256, wlcg(ceAud, AnyAudience), "(aud-any)", "(aud-any)"},
 		{"aud ANY", es256, wlcg(ceAud, "ANY"), "aud-mismatch", "aud-mismatch"},
 		{"no aud", es256, wlcg(`"aud"`, `"aux"`), "aud-missing", "aud-missing"},
 		{"version 1.2", es256, wlcg(`"1.0"`, `"1.2"`), "version-unknown", "version-unknown"},
@@ -230,7 +248,7 @@ func TestNearMiss(t *testing.T) {
 		"ce.example.org.uk:9619":       "the token is for the host's full name: was ce.example.org.uk meant?",
 		"x ce.example.org:9619":        "several audiences stand in one string: they have to be a list",
 		"ANY":                          "ANY counts with ver scitoken:2.0 alone, in capitals",
-		anyWLCG:                        "the any-value of WLCG counts with wlcg.ver 1.0 alone",
+		AnyAudience:                    "the any-value of WLCG counts with wlcg.ver 1.0 alone",
 		"ce2.example.org:9619":         "",
 		"":                             "",
 	} {

@@ -326,9 +326,7 @@ func (sec *issuerSection) reaches(p Presented, s *Service) bool {
 	scopes, _ := p.JWT.Scopes()
 	kind, _ := profile(p.JWT)
 	return slices.ContainsFunc(rightsOf(scopes, kind), func(r right) bool {
-		return r.allows(s.Access) && slices.ContainsFunc(sec.paths(r.path, s.Version), func(place string) bool {
-			return within(place, s.Path) || s.Version.Before(prefixFixed) && strings.HasPrefix(s.Path, place)
-		})
+		return r.allows(s.Access) && s.reaches(p, r)
 	})
 }
 

@@ -108,6 +108,13 @@ func (s *Service) covers(p Presented, r right) (on, byBug bool) {
 	return on, byBug && !on
 }
 
+// reaches reports whether a scope covers the path, by the words of the profile or by a
+// fault of the service's version.
+func (s *Service) reaches(p Presented, r right) bool {
+	on, byBug := s.covers(p, r)
+	return on || byBug && s.Version.Before(prefixFixed)
+}
+
 // prefixFixed is the first XRootD that compares paths by components.
 var prefixFixed = Version{5, 6, 9}
 
@@ -121,9 +128,9 @@ func storageRights(p Presented, s *Service) []Finding {
 	rights := rightsOf(scopes, kind)
 	var elsewhere, other []string
 	for _, r := range rights {
-		on, byBug := s.covers(p, r)
+		on, _ := s.covers(p, r)
 		switch {
-		case r.allows(s.Access) && (on || byBug && s.Version.Before(prefixFixed)):
+		case r.allows(s.Access) && s.reaches(p, r):
 			if !on {
 				return one(Finding{Code: "path-prefix", Remark: true, Message: fmt.Sprintf("%s covers %s only by a fault of servers before %s", r.scope, s.Path, prefixFixed),
 					Hint: "ask for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
@@ -204,13 +211,8 @@ func looksFirst(p Presented, s *Service) []Finding {
 		return nil
 	}
 	rights := rightsOf(scopes, kind)
-	if slices.ContainsFunc(rights, func(r right) bool {
-		on, byBug := s.covers(p, r)
-		return r.op == "read" && (on || byBug && s.Version.Before(prefixFixed))
-	}) || !slices.ContainsFunc(rights, func(r right) bool {
-		on, byBug := s.covers(p, r)
-		return r.allows(s.Access) && (on || byBug && s.Version.Before(prefixFixed))
-	}) {
+	if slices.ContainsFunc(rights, func(r right) bool { return r.op == "read" && s.reaches(p, r) }) ||
+		!slices.ContainsFunc(rights, func(r right) bool { return r.allows(s.Access) && s.reaches(p, r) }) {
 		return nil
 	}
 	return one(Finding{Code: "write-without-read", Remark: !s.Version.Before(prefixFixed),

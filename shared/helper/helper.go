@@ -351,8 +351,8 @@ func (s *session) get(ctx context.Context, req token.Request, g getCmd) error {
 // foresee tells of what the service will refuse the token for, though it is what was
 // asked for: an issuer that writes another profile, most likely.
 func (s *session) foresee(t token.Token) {
-	j, err := token.Decode([]byte(t.Raw()))
-	if err != nil {
+	j := t.JWT()
+	if j == nil {
 		return // an opaque token tells nothing
 	}
 	for _, svc := range s.services {

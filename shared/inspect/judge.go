@@ -298,7 +298,7 @@ func (jd *judge) findings(j *token.JWT, i input, now time.Time) (all []check.Fin
 			all[i].Remark = true
 		}
 	}
-	for _, f := range check.Token(token.New(raw), jd.want, now) {
+	for _, f := range check.Token(token.Decoded(raw, j), jd.want, now) {
 		if hint, ok := hints[f.Code]; ok {
 			f.Hint = hint
 		}

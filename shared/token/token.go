@@ -47,6 +47,7 @@ func sortedSet(in []string) []string {
 // that carried it. The zero value is no token.
 type Token struct {
 	raw string
+	jwt *JWT // nil where it is none
 
 	// Issuer is the URL that the issuer calls itself.
 	Issuer string
@@ -64,9 +65,15 @@ type Token struct {
 // issuer from its claims where it is a JWT. An opaque token is a token too: it
 // just tells nothing about itself.
 func New(raw string) Token {
-	t := Token{raw: raw}
-	j, err := Decode([]byte(raw))
-	if err != nil {
+	j, _ := Decode([]byte(raw))
+	return Decoded(raw, j)
+}
+
+// Decoded is New for a token that has been decoded already; j is nil where it is no
+// JWT.
+func Decoded(raw string, j *JWT) Token {
+	t := Token{raw: raw, jwt: j}
+	if j == nil {
 		return t
 	}
 	t.Issuer, _ = j.String("iss")
@@ -75,6 +82,9 @@ func New(raw string) Token {
 	t.Audiences, _ = j.Audiences()
 	return t
 }
+
+// JWT is the token decoded, its signature not verified; nil where it is no JWT.
+func (t Token) JWT() *JWT { return t.jwt }
 
 // Raw hands out the secret itself.
 func (t Token) Raw() string { return t.raw }
