@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -53,10 +54,10 @@ func Token(t token.Token, want Want, now time.Time) []Finding {
 		switch {
 		case left <= 0:
 			add("expired", "get a new token; if it is new, check the clock", "the token ended at %s, %s ago",
-				t.Expires.UTC().Format(time.RFC3339), token.Span(-left))
+				t.Expires.UTC().Format(time.RFC3339), text.Duration(-left))
 		case left < want.MinLifetime:
 			add("lifetime-short", "ask for less with --min-lifetime, or for a longer one at the issuer",
-				"the token lives for %s more, less than the %s asked for", token.Span(left), token.Span(want.MinLifetime))
+				"the token lives for %s more, less than the %s asked for", text.Duration(left), text.Duration(want.MinLifetime))
 		}
 	}
 	if j != nil {
@@ -64,7 +65,7 @@ func Token(t token.Token, want Want, now time.Time) []Finding {
 			// HTCondor and XRootD refuse both in the future (measured on 23.9.6, 5.5.3).
 			if at, ok := j.Time(claim); ok && at.After(now.Add(want.Skew)) {
 				add("not-yet-valid", "check this machine's clock against the issuer's",
-					"the token is not valid before %s, in %s (%s)", at.Format(time.RFC3339), token.Span(at.Sub(now)), claim)
+					"the token is not valid before %s, in %s (%s)", at.Format(time.RFC3339), text.Duration(at.Sub(now)), claim)
 				break
 			}
 		}

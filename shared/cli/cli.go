@@ -15,8 +15,9 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
-	"strings"
 	"time"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // Env is all that a command sees of the world around it.
@@ -102,56 +103,9 @@ func (e *Env) Report(err error) int {
 // Say prints lines to stderr, led by the program's name. Control characters are
 // shown escaped: a server's error text must not drive the terminal.
 func (e *Env) Say(format string, a ...any) {
-	for _, line := range Wrap(Printable(fmt.Sprintf(format, a...)), 80-len(e.Program)-2) {
+	for _, line := range text.Wrap(text.Printable(fmt.Sprintf(format, a...)), 80-len(e.Program)-2) {
 		_, _ = fmt.Fprintf(e.Stderr, "%s: %s\n", e.Program, line)
 	}
-}
-
-// Wrap breaks text into lines of at most width columns at spaces. A word longer
-// than that, such as a URL, keeps a line of its own. Continued lines are indented.
-func Wrap(text string, width int) []string {
-	var out []string
-	for _, para := range strings.Split(text, "\n") {
-		if strings.HasPrefix(para, "  ") {
-			out = append(out, para)
-			continue
-		}
-		line := ""
-		for _, word := range strings.Fields(para) {
-			switch {
-			case line == "":
-				line = word
-			case len([]rune(line))+1+len([]rune(word)) > width:
-				out = append(out, line)
-				line = "  " + word
-			default:
-				line += " " + word
-			}
-		}
-		out = append(out, line)
-	}
-	return out
-}
-
-// OneLine keeps what others wrote from making lines of its own.
-func OneLine(s string) string { return strings.ReplaceAll(s, "\n", `\u000a`) }
-
-// Printable escapes what a terminal would obey rather than show: control
-// characters, bidirectional overrides and invalid UTF-8. Newlines are kept.
-func Printable(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == '\n':
-			b.WriteRune(r)
-		case r < 0x20, r >= 0x7f && r < 0xa0, r == 0x200e, r == 0x200f, r == 0x061c,
-			r >= 0x202a && r <= 0x202e, r >= 0x2066 && r <= 0x2069, r == 0x2028, r == 0x2029, r == 0xfeff:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }
 
 // Version is set by the release build; a build by go install knows its own.

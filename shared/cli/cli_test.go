@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 )
@@ -26,22 +25,6 @@ func TestReport(t *testing.T) {
 		env := &Env{Program: "prog", Stdout: &stdout, Stderr: &stderr}
 		if code := env.Report(tt.err); code != tt.code || stderr.String() != tt.want || stdout.Len() > 0 {
 			t.Errorf("%v: %d %q", tt.err, code, stderr.String())
-		}
-	}
-}
-
-func TestWrap(t *testing.T) {
-	long := "https://" + strings.Repeat("x", 90)
-	tests := []struct{ in, want string }{
-		{"", ""},
-		{"one two three four", "one two|  three|  four"},
-		{"see " + long + " now", "see|  " + long + "|  now"},
-		{"hint:\n  keep  this   line whole", "hint:|  keep  this   line whole"},
-		{"éé éé éé", "éé éé éé"},
-	}
-	for _, tt := range tests {
-		if got := strings.Join(Wrap(tt.in, 8), "|"); got != tt.want {
-			t.Errorf("%q: %q", tt.in, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -14,7 +15,7 @@ func NewCE(ce string, write bool) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{Name: "HTCondor at " + aud, ask: "condor-token-helper --ce " + shellWord(aud), Audiences: []string{aud}, Access: "read"}
+	s := &Service{Name: "HTCondor at " + aud, ask: "condor-token-helper --ce " + text.ShellWord(aud), Audiences: []string{aud}, Access: "read"}
 	if write {
 		s.Access = "write"
 	}

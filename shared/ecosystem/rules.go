@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -73,7 +74,7 @@ func (s *Service) Judge(p Presented) []Finding {
 func (s *Service) Accept(audiences []string) {
 	if len(audiences) > 0 && (len(s.Audiences) == 0 || !slices.Contains(audiences, s.Audiences[0])) {
 		program, _, _ := strings.Cut(s.ask, " ")
-		s.ask = program + " --aud " + shellWord(audiences[0])
+		s.ask = program + " --aud " + text.ShellWord(audiences[0])
 	}
 	s.Audiences = audiences
 }
@@ -102,7 +103,7 @@ func (s *Service) command(p Presented) string {
 		c += " --write"
 	}
 	if place := s.scopePath(p); place != "/" {
-		c += " --path " + shellWord(place)
+		c += " --path " + text.ShellWord(place)
 	}
 	return c
 }
@@ -121,17 +122,6 @@ func (s *Service) scopePath(p Presented) string {
 		place = path.Dir(place)
 	}
 	return place
-}
-
-// shellWord quotes what a shell would not take as one word.
-func shellWord(w string) string {
-	plain := func(r rune) bool {
-		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/.:_@+=-", r)
-	}
-	if w != "" && !strings.ContainsFunc(w, func(r rune) bool { return !plain(r) }) {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }
 
 // Purpose is what is to be done at the service, in words.
@@ -310,7 +300,7 @@ func missingClaim(j *token.JWT, claim, hint, source string) Finding {
 	return Finding{Code: "claim-missing", Message: msg, Missing: []string{claim}, Hint: hint, Source: source}
 }
 
-func brief(s string) string { return token.Brief(s, 60) }
+func brief(s string) string { return text.Brief(s, 60) }
 
 // times: exp and iat are demanded, whole seconds, and no skew is allowed; a token
 // from the future is told as "token expired".
@@ -338,10 +328,10 @@ func times(p Presented, _ *Service) []Finding {
 			out = append(out, Finding{Code: "time-range", Remark: !ended && !early, Message: fmt.Sprintf("%s is %d seconds, which servers misread as %s", claim, seconds, at.Format(time.RFC3339)),
 				Hint: "the issuer has to write seconds since 1970: are these milliseconds?", Source: "RFC 7519 section 2, NumericDate; " + srcMeasured})
 		case ended:
-			out = append(out, Finding{Code: "expired", Message: fmt.Sprintf("the token ended at %s, %s ago", at.Format(time.RFC3339), token.Span(p.Now.Sub(at))),
+			out = append(out, Finding{Code: "expired", Message: fmt.Sprintf("the token ended at %s, %s ago", at.Format(time.RFC3339), text.Duration(p.Now.Sub(at))),
 				Hint: "get a new token; if it is new, check the clock", Source: srcMeasured + ": \"token expired\", no leeway"})
 		case early:
-			out = append(out, Finding{Code: "not-yet-valid", Message: fmt.Sprintf("the token is not valid before %s, in %s (%s)", at.Format(time.RFC3339), token.Span(at.Sub(p.Now)), claim),
+			out = append(out, Finding{Code: "not-yet-valid", Message: fmt.Sprintf("the token is not valid before %s, in %s (%s)", at.Format(time.RFC3339), text.Duration(at.Sub(p.Now)), claim),
 				Hint: "check this machine's clock against the issuer's; the server words it \"token expired\"", Source: srcMeasured})
 		}
 	}
@@ -472,7 +462,7 @@ func briefAudiences(list []string) string {
 		if a == "" || strings.ContainsFunc(a, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
 			a = strconv.Quote(a)
 		}
-		out = append(out, token.Brief(a, 200))
+		out = append(out, text.Brief(a, 200))
 	}
 	if len(list) > 5 {
 		out = append(out, "…")
@@ -595,7 +585,7 @@ func profileRange(p Presented, _ *Service) []Finding {
 	exp, ok1 := p.JWT.Time("exp")
 	iat, ok2 := p.JWT.Time("iat")
 	if life := exp.Sub(iat); ok1 && ok2 && (life < 15*time.Minute || life > 6*time.Hour) {
-		f := Finding{Code: "lifetime-range", Remark: true, Message: "the token's lifetime is " + token.Span(life) + ", outside the 15 minutes to 6 hours of the profile",
+		f := Finding{Code: "lifetime-range", Remark: true, Message: "the token's lifetime is " + text.Duration(life) + ", outside the 15 minutes to 6 hours of the profile",
 			Source: srcWLCG + ", \"Token lifetime guidance\""}
 		if life < 0 {
 			f.Message = "the token ends before it was issued"

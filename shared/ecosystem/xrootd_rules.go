@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.org/token-helpers/shared/token"
+	"example.org/token-helpers/shared/text"
 )
 
 // NewXRootD is a storage server, reached by the URL's scheme: root:// logs in with
@@ -42,7 +42,7 @@ func NewXRootD(server, access, where string) (*Service, error) {
 	if where, err = url.PathUnescape(where); err != nil {
 		return nil, &UsageError{"--path", strconv.Quote(where) + " is not a path", "--path /store/user/me"}
 	}
-	s := &Service{Name: "XRootD at " + host, ask: "xrd-token-helper --server " + shellWord(host), pathNamed: named, Audiences: []string{aud}, Access: access, Path: where}
+	s := &Service{Name: "XRootD at " + host, ask: "xrd-token-helper --server " + text.ShellWord(host), pathNamed: named, Audiences: []string{aud}, Access: access, Path: where}
 	s.web = strings.HasPrefix(host, "https:") || strings.HasPrefix(host, "davs:")
 	if !s.web {
 		s.rules = append(s.rules, tooLong(4095, srcXRootD+": the ztn login says \"message too long\""))
@@ -178,7 +178,7 @@ func storageRights(p Presented, s *Service) []Finding {
 func scopeList(list []string) string {
 	var out []string
 	for _, sc := range list[:min(len(list), 5)] {
-		out = append(out, token.Brief(sc, 200))
+		out = append(out, text.Brief(sc, 200))
 	}
 	return joinFew(append(out, list[len(out):]...), " ")
 }

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -67,8 +69,8 @@ func loadConfig(env *cli.Env) (*config, error) {
 
 // parse reads the text of the file at c.path. Its errors name the file and, where
 // that is known, the line and the key.
-func (c *config) parse(text string) error {
-	md, err := toml.Decode(text, c)
+func (c *config) parse(content string) error {
+	md, err := toml.Decode(content, c)
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
 		return cli.Errorf(cli.Usage, "%s:%d: %s", c.path, pe.Position.Line, pe.Message)
@@ -87,11 +89,11 @@ func (c *config) parse(text string) error {
 		if len(keys[0]) == 1 {
 			known = []string{"defaults", "issuer"}
 		}
-		return c.unknown(text, keys[0].String(), known)
+		return c.unknown(content, keys[0].String(), known)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
 		if !slices.Contains(defaultable, name) {
-			return c.unknown(text, "defaults."+name, defaultable)
+			return c.unknown(content, "defaults."+name, defaultable)
 		}
 	}
 	for name, i := range c.Issuers {
@@ -121,10 +123,10 @@ func (c *config) blame(err error) error {
 
 // unknown tells of a key that means nothing, where it stands, and which one may
 // have been meant.
-func (c *config) unknown(text, key string, known []string) error {
+func (c *config) unknown(content, key string, known []string) error {
 	last := key[strings.LastIndexByte(key, '.')+1:]
 	at := c.path
-	for i, line := range strings.Split(text, "\n") {
+	for i, line := range strings.Split(content, "\n") {
 		name, _, _ := strings.Cut(line, "=")
 		if strings.Trim(name, " \t\"'[]") == last {
 			at = fmt.Sprintf("%s:%d", c.path, i+1)
@@ -132,41 +134,10 @@ func (c *config) unknown(text, key string, known []string) error {
 		}
 	}
 	e := cli.Errorf(cli.Usage, "%s: unknown key %s", at, key)
-	if near := nearest(last, known); near != "" {
+	if near := text.Nearest(last, known); near != "" {
 		return e.Hint("did you mean %s?", near)
 	}
 	return e.Hint("known here are %s", strings.Join(known, ", "))
-}
-
-// nearest is the known word that is at most two changes away.
-func nearest(word string, known []string) string {
-	best, least := "", 3
-	for _, k := range known {
-		if d := distance(word, k); d < least {
-			best, least = k, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }
 
 // issuer resolves --issuer: a URL, with the settings of the issuer configured for
@@ -186,16 +157,9 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	}
 	e := cli.Errorf(cli.Usage, "--issuer: %q is neither a URL nor the name of a configured issuer", urlOrName)
 	if c.path != "" {
-		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", pick(urlOrName), c.path)
+		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", cmp.Or(urlOrName, "NAME"), c.path)
 	}
 	return issuerConfig{}, e
-}
-
-func pick(name string) string {
-	if name == "" {
-		return "NAME"
-	}
-	return name
 }
 
 // resolver fills flags that are not on the command line: from TOKEN_HELPER_<FLAG>,
@@ -289,10 +253,10 @@ func loginCommand(program string, kctx *kong.Context) string {
 			argv = append(argv, "--"+f.Name)
 		case []string:
 			for _, s := range v {
-				argv = append(argv, "--"+f.Name, quote(s))
+				argv = append(argv, "--"+f.Name, text.ShellWord(s))
 			}
 		case string:
-			argv = append(argv, "--"+f.Name, quote(v))
+			argv = append(argv, "--"+f.Name, text.ShellWord(v))
 		case cli.Duration:
 			argv = append(argv, "--"+f.Name, v.String())
 		}

@@ -37,14 +37,6 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 	}
 }
 
-func TestNearest(t *testing.T) {
-	for word, want := range map[string]string{"issure": "issuer", "isuer": "issuer", "time-out": "timeout", "colour": "", "": "", "min-lifetme": "min-lifetime"} {
-		if got := nearest(word, defaultable); got != want {
-			t.Errorf("%q: %q, want %q", word, got, want)
-		}
-	}
-}
-
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{"", "[defaults]\nissuer = \"a\"\n[issuer.a]\nurl = \"https://a/\"\n", "[issuer]\n", "[issuer.a]\nurl = 7", "\xff", "a = [[[["} {
 		f.Add(s)

@@ -20,6 +20,7 @@ import (
 	"example.org/token-helpers/shared/prompt"
 	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -358,8 +359,8 @@ func (s *session) foresee(t token.Token) {
 	for _, svc := range s.services {
 		for _, f := range svc.Judge(ecosystem.Presented{JWT: j, Size: len(t.Raw()), Now: s.env.Now()}) {
 			if !f.Remark {
-				s.deps.Note("note: %s will refuse this token: %s", svc.Name, cli.OneLine(f.Message))
-				s.deps.Note("hint: %s", cli.OneLine(f.Hint))
+				s.deps.Note("note: %s will refuse this token: %s", svc.Name, text.OneLine(f.Message))
+				s.deps.Note("hint: %s", text.OneLine(f.Hint))
 			}
 		}
 	}
@@ -438,7 +439,7 @@ func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Tok
 			if off < 0 {
 				side = "ahead of"
 			}
-			_ = e.Hint("this machine's clock is %s %s the issuer's: set it", token.Span(off.Abs()), side)
+			_ = e.Hint("this machine's clock is %s %s the issuer's: set it", text.Duration(off.Abs()), side)
 			continue
 		}
 		if f.Hint != "" {

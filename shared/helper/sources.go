@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/source"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -42,7 +42,7 @@ func (s *session) sources(ctx context.Context, f sourceFlags, req token.Request,
 		return s.json(struct {
 			APIVersion string         `json:"apiVersion"`
 			Sources    []sourceStatus `json:"sources"`
-		}{output.APIVersion, list})
+		}{text.APIVersion, list})
 	}
 	var b strings.Builder
 	for _, st := range list {
@@ -50,9 +50,9 @@ func (s *session) sources(ctx context.Context, f sourceFlags, req token.Request,
 		if st.Has {
 			mark = "+"
 		}
-		b.WriteString(labelled(18, mark+" "+st.Source, st.What))
+		b.WriteString(text.Labelled(18, mark+" "+st.Source, st.What))
 	}
-	_, err = fmt.Fprint(s.env.Stdout, cli.Printable(b.String()))
+	_, err = fmt.Fprint(s.env.Stdout, text.Printable(b.String()))
 	return err
 }
 
@@ -71,16 +71,16 @@ func (s *session) checkPlugin(ctx context.Context, name string, req token.Reques
 			bad++
 			mark = "FAIL"
 		}
-		b.WriteString(labelled(18, mark, f.What))
+		b.WriteString(text.Labelled(18, mark, f.What))
 	}
 	if format == "json" {
 		err = s.json(struct {
 			APIVersion string           `json:"apiVersion"`
 			Plugin     string           `json:"plugin"`
 			Findings   []source.Finding `json:"findings"`
-		}{output.APIVersion, name, findings})
+		}{text.APIVersion, name, findings})
 	} else {
-		_, err = fmt.Fprint(s.env.Stdout, cli.Printable(b.String()))
+		_, err = fmt.Fprint(s.env.Stdout, text.Printable(b.String()))
 	}
 	if err == nil && bad > 0 {
 		err = cli.Errorf(cli.Failed, "the plugin %s does not keep its contract", name).Hint("docs/plugins.md has the contract, and examples to copy")
@@ -95,15 +95,4 @@ func (s *session) json(v any) error {
 	}
 	_, err = s.env.Stdout.Write(append(b, '\n'))
 	return err
-}
-
-// labelled is a label, padded to width, with text beside it that wraps below
-// itself.
-func labelled(width int, label, text string) string {
-	var b strings.Builder
-	for _, line := range cli.Wrap(text, 78-width) {
-		fmt.Fprintf(&b, "%-*s %s\n", width, label, strings.TrimSpace(line))
-		label = ""
-	}
-	return b.String()
 }

@@ -5,10 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/store"
-	"example.org/token-helpers/shared/token"
+	"example.org/token-helpers/shared/text"
 )
 
 // endsSoon is how long before its end a refresh token is warned of.
@@ -49,7 +47,7 @@ func (s *session) status(format string) error {
 	if format == "json" {
 		return s.json(r)
 	}
-	_, err = fmt.Fprint(s.env.Stdout, cli.Printable(r.text(s.env.Now())))
+	_, err = fmt.Fprint(s.env.Stdout, text.Printable(r.text(s.env.Now())))
 	return err
 }
 
@@ -62,16 +60,16 @@ func (s *session) statusReport() (*statusReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &statusReport{APIVersion: output.APIVersion, Logins: []loginStatus{}, Tokens: []tokenStatus{}}
+	r := &statusReport{APIVersion: text.APIVersion, Logins: []loginStatus{}, Tokens: []tokenStatus{}}
 	for _, l := range logins {
 		r.Logins = append(r.Logins, loginStatus{
-			Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: l.Backend, Scopes: some(l.Scopes),
+			Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: l.Backend, Scopes: text.NonNil(l.Scopes),
 			CreatedAt: known(l.Created), RefreshedAt: known(l.Refreshed), RefreshExpiresAt: known(l.RefreshExpires),
 			Warnings: s.warnings(l),
 		})
 	}
 	for _, t := range tokens {
-		r.Tokens = append(r.Tokens, tokenStatus{t.Issuer, some(t.Audiences), some(t.Scopes), t.Expires.UTC(), t.Source})
+		r.Tokens = append(r.Tokens, tokenStatus{t.Issuer, text.NonNil(t.Audiences), text.NonNil(t.Scopes), t.Expires.UTC(), t.Source})
 	}
 	return r, nil
 }
@@ -86,12 +84,10 @@ func (s *session) warnings(l store.IndexEntry) []string {
 	case left <= 0:
 		out = append(out, "the login has ended: log in again")
 	case left < endsSoon:
-		out = append(out, "the login ends in "+token.Span(left)+": log in again before")
+		out = append(out, "the login ends in "+text.Duration(left)+": log in again before")
 	}
 	return out
 }
-
-func some(l []string) []string { return append([]string{}, l...) }
 
 func known(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -148,29 +144,19 @@ func (r *statusReport) text(now time.Time) string {
 
 // row writes a labelled line of a login or a token.
 func row(b *strings.Builder, label string, values ...string) {
-	b.WriteString(labelled(12, "  "+label, strings.Join(values, " ")))
+	b.WriteString(text.Labelled(12, "  "+label, strings.Join(values, " ")))
 }
 
 func ago(now, t time.Time) string {
 	if now.Sub(t) < time.Minute {
 		return "just now"
 	}
-	return token.Span(now.Sub(t)) + " ago"
+	return text.Duration(now.Sub(t)) + " ago"
 }
 
 func until(now, t time.Time) string {
 	if !t.After(now) {
 		return "ended " + ago(now, t)
 	}
-	return "in " + token.Span(t.Sub(now))
-}
-
-// quote leaves a word that the shell leaves alone as it is.
-func quote(s string) string {
-	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("-_./:@%+,=[]", r)
-	}) {
-		return s
-	}
-	return output.ShellQuote(s)
+	return "in " + text.Duration(t.Sub(now))
 }

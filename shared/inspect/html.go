@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -62,7 +62,7 @@ func page(views []*view) ([]byte, error) {
 	}
 	// html/template keeps a token's strings from becoming markup; this keeps them from
 	// turning the text around. On the whole document, so that none is forgotten.
-	return []byte(cli.Printable(b.String())), nil
+	return []byte(text.Printable(b.String())), nil
 }
 
 // table is a list of claims with what makes its ids unique in the document.

@@ -13,6 +13,7 @@ import (
 
 	"example.org/token-helpers/shared/check"
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -99,7 +100,7 @@ func (in *inspector) unreadable(label string, err error) {
 		in.write(append(result(input{label: label, line: 1}, &view{Kind: "unreadable"}, []check.Finding{{Code: "not-a-token", Message: err.Error()}}), '\n'))
 		return
 	}
-	in.env.Say("error: %s", cli.OneLine(err.Error()))
+	in.env.Say("error: %s", text.OneLine(err.Error()))
 }
 
 // inputs calls each for every line that holds something, keeping no more than one

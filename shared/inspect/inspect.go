@@ -20,6 +20,7 @@ import (
 	"example.org/token-helpers/shared/bearer"
 	"example.org/token-helpers/shared/check"
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -119,9 +120,9 @@ func run(env *cli.Env) (int, error) {
 		return 0, err
 	}
 	if g.Explain != "" {
-		text, err := explain(g.Explain)
+		meaning, err := explain(g.Explain)
 		if err == nil {
-			_, err = io.WriteString(env.Stdout, cli.Printable(text))
+			_, err = io.WriteString(env.Stdout, text.Printable(meaning))
 		}
 		return cli.OK, err
 	}
@@ -253,7 +254,7 @@ func (in *inspector) bad(i input) {
 		in.write(append(result(i, &view{Kind: i.kind}, []check.Finding{{Code: "not-a-token", Message: i.err.Error()}}), '\n'))
 		return
 	}
-	in.env.Say("error: %s: %s", in.place(i), cli.OneLine(i.err.Error()))
+	in.env.Say("error: %s: %s", in.place(i), text.OneLine(i.err.Error()))
 	if in.format == "html" {
 		in.show(&view{Label: i.label, Line: i.line, Kind: i.kind, Headline: i.err.Error(), Now: in.now, Signature: notChecked}, 0)
 	}
@@ -325,18 +326,18 @@ func (in *inspector) one(i input) {
 		if in.g.ShowSignature {
 			show = j.Signature
 		}
-		text := report(v, show, in.width(), in.colours())
+		out := report(v, show, in.width(), in.colours())
 		if len(in.g.Files) > 1 || !i.only {
-			text = "== " + cli.Printable(in.place(i)) + "\n\n" + text
+			out = "== " + text.Printable(in.place(i)) + "\n\n" + out
 		}
 		if in.shown++; in.shown > 1 {
-			text = "\n" + text
+			out = "\n" + out
 		}
-		if _, height := in.size(); in.tty && strings.Count(text, "\n") > height {
+		if _, height := in.size(); in.tty && strings.Count(out, "\n") > height {
 			// The verdict has left the screen by now.
-			text += "\n" + strings.Join(fold(cli.Printable(cli.OneLine("verdict: "+v.Headline)), in.width(), 2), "\n  ") + "\n"
+			out += "\n" + strings.Join(fold(text.Printable(text.OneLine("verdict: "+v.Headline)), in.width(), 2), "\n  ") + "\n"
 		}
-		in.write([]byte(text))
+		in.write([]byte(out))
 	case "html":
 		in.show(v, len(i.raw))
 	case "ndjson":
@@ -358,18 +359,18 @@ func (in *inspector) tell(i input, findings []check.Finding) {
 	}
 	for _, f := range findings {
 		if refuses(f) {
-			in.env.Say("error: %s%s", where, cli.OneLine(f.Message))
+			in.env.Say("error: %s%s", where, text.OneLine(f.Message))
 			if f.Hint != "" {
-				in.env.Say("hint: %s", cli.OneLine(f.Hint))
+				in.env.Say("hint: %s", text.OneLine(f.Hint))
 			}
 			if f.Command != "" {
-				in.env.Say("  %s", cli.OneLine(f.Command))
+				in.env.Say("  %s", text.OneLine(f.Command))
 			}
 		}
 	}
 	for _, f := range findings {
 		if f.Code == "claim-duplicate" || f.Code == "kind" && !slices.ContainsFunc(findings, refuses) {
-			in.env.Say("note: %s%s", where, cli.OneLine(f.Message))
+			in.env.Say("note: %s%s", where, text.OneLine(f.Message))
 		}
 	}
 }
@@ -377,9 +378,9 @@ func (in *inspector) tell(i input, findings []check.Finding) {
 // place names an input: its file, and the line in it.
 func (in *inspector) place(i input) string {
 	if i.line > 1 {
-		return fmt.Sprintf("%s line %d", cli.OneLine(i.label), i.line)
+		return fmt.Sprintf("%s line %d", text.OneLine(i.label), i.line)
 	}
-	return cli.OneLine(i.label)
+	return text.OneLine(i.label)
 }
 
 // show keeps what a page shows, of a token with this many bytes.
@@ -397,7 +398,7 @@ func (in *inspector) write(out []byte) {
 	if in.tty && in.format != "text" {
 		// JSON allows DEL, C1 and bidirectional controls raw; a terminal obeys them. Tabs
 		// and the like stand between its parts alone.
-		out = []byte(cli.Printable(strings.NewReplacer("\t", " ", "\r", " ").Replace(string(out))))
+		out = []byte(text.Printable(strings.NewReplacer("\t", " ", "\r", " ").Replace(string(out))))
 	}
 	if _, err := in.env.Stdout.Write(out); err != nil {
 		in.worse(cli.Failed)

@@ -15,6 +15,7 @@ import (
 	"example.org/token-helpers/shared/ecosystem"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/jwks"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -95,7 +96,7 @@ func newJudge(env *cli.Env, g *grammar) (judge, error) {
 			err = parse(b)
 		}
 		if err != nil {
-			err = cli.Errorf(cli.Usage, "%s %s: %w", flag, cli.OneLine(name), err)
+			err = cli.Errorf(cli.Usage, "%s %s: %w", flag, text.OneLine(name), err)
 		}
 	}
 	read("--scitokens-cfg", g.SciTokensCfg, func(b []byte) (err error) {
@@ -178,7 +179,7 @@ func duplicates(j *token.JWT) (out []check.Finding) {
 		for _, m := range members {
 			if seen[m.Name]++; seen[m.Name] == 2 && len(out) < 5 {
 				out = append(out, check.Finding{Code: "claim-duplicate", Remark: true,
-					Message: fmt.Sprintf("the %s %q stands more than once: here, and at the servers that were measured, the last one counts", what, token.Brief(m.Name, 60)),
+					Message: fmt.Sprintf("the %s %q stands more than once: here, and at the servers that were measured, the last one counts", what, text.Brief(m.Name, 60)),
 					Hint:    "the issuer has to write it once, for others may take the first", Source: "RFC 7519 section 4, RFC 7515 section 4"})
 			}
 		}

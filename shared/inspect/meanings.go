@@ -10,6 +10,7 @@ import (
 	"example.org/token-helpers/docs"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -204,7 +205,7 @@ func span(from, to time.Time) string {
 	if years := (to.Unix() - from.Unix()) / 31556952; years > 10 {
 		return fmt.Sprintf("%d years", years)
 	}
-	return token.Span(to.Sub(from))
+	return text.Duration(to.Sub(from))
 }
 
 // newView puts together what a report says.

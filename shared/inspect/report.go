@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"example.org/token-helpers/shared/check"
-	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -25,7 +25,7 @@ func report(v *view, signature string, width int, colours bool) string {
 	// para is a paragraph, all its lines but the first hang columns further in. All of it
 	// is made printable, and one line, before a colour is put around it.
 	para := func(colour string, indent, hang int, format string, a ...any) {
-		for i, l := range fold(cli.Printable(cli.OneLine(fmt.Sprintf(format, a...))), width-indent, hang) {
+		for i, l := range fold(text.Printable(text.OneLine(fmt.Sprintf(format, a...))), width-indent, hang) {
 			if i > 0 {
 				l = strings.Repeat(" ", hang) + l
 			}
@@ -48,7 +48,7 @@ func report(v *view, signature string, width int, colours bool) string {
 			para("", indent, 0, "hint: %s", f.Hint)
 		}
 		if f.Command != "" { // whole, to be pasted
-			b.WriteString(strings.Repeat(" ", indent+2) + cli.Printable(cli.OneLine(f.Command)) + "\n")
+			b.WriteString(strings.Repeat(" ", indent+2) + text.Printable(text.OneLine(f.Command)) + "\n")
 		}
 		if f.Source != "" {
 			para(c.dim, indent, 1, "[%s]", f.Source)
@@ -157,7 +157,7 @@ func lifetime(v *view, width int) string {
 func difference(labels []string, tokens []*token.JWT, now time.Time) string {
 	var b strings.Builder
 	line := func(format string, a ...any) {
-		b.WriteString(cli.Printable(cli.OneLine(fmt.Sprintf(format, a...))) + "\n")
+		b.WriteString(text.Printable(text.OneLine(fmt.Sprintf(format, a...))) + "\n")
 	}
 	line("A: %s", labels[0])
 	line("B: %s", labels[1])

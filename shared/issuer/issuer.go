@@ -18,6 +18,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -209,7 +210,7 @@ func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes
 	if md.RegistrationEndpoint == "" {
 		return nil, &UnsupportedError{"the issuer registers no clients by itself"}
 	}
-	scopes = slices.Compact(slices.Sorted(slices.Values(md.registrable(scopes))))
+	scopes = text.Set(md.registrable(scopes))
 	meta := map[string]any{
 		"client_name": name,
 		"grant_types": []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"},
@@ -582,8 +583,5 @@ func redact(s string, secrets ...string) string {
 		}
 	}
 	s = tokenLike.ReplaceAllString(s, "[redacted]")
-	if r := []rune(s); len(r) > 300 {
-		s = string(r[:300]) + "…"
-	}
-	return s
+	return text.Brief(s, 300)
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -414,4 +415,4 @@ func (s *Set) ids() string {
 func quoted(s string) string { return fmt.Sprintf("%q", brief(s)) }
 
 // brief keeps text from the wire to a length that a person reads.
-func brief(s string) string { return token.Brief(s, 60) }
+func brief(s string) string { return text.Brief(s, 60) }

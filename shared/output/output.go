@@ -12,14 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
 // Formats are the names that --output takes.
 var Formats = []string{"token", "json", "header", "env"}
-
-// APIVersion marks the JSON that scripts read.
-const APIVersion = "token-helpers/v1"
 
 // Format renders a token, with the newline that ends it.
 func Format(format string, t token.Token) ([]byte, error) {
@@ -33,7 +31,7 @@ func Format(format string, t token.Token) ([]byte, error) {
 	case "header":
 		return []byte("Authorization: Bearer " + raw + "\n"), nil
 	case "env":
-		return []byte("export BEARER_TOKEN=" + ShellQuote(raw) + "\n"), nil
+		return []byte("export BEARER_TOKEN=" + text.ShellQuote(raw) + "\n"), nil
 	case "json":
 		doc := struct {
 			APIVersion string   `json:"apiVersion"`
@@ -43,7 +41,7 @@ func Format(format string, t token.Token) ([]byte, error) {
 			Scopes     []string `json:"scopes"`
 			ExpiresAt  string   `json:"expiresAt,omitempty"`
 			Source     string   `json:"source"`
-		}{APIVersion, raw, t.Issuer, nonNil(t.Audiences), nonNil(t.Scopes), "", t.Source}
+		}{text.APIVersion, raw, t.Issuer, text.NonNil(t.Audiences), text.NonNil(t.Scopes), "", t.Source}
 		if !t.Expires.IsZero() {
 			doc.ExpiresAt = t.Expires.UTC().Format(time.RFC3339)
 		}
@@ -51,18 +49,6 @@ func Format(format string, t token.Token) ([]byte, error) {
 		return append(b, '\n'), err
 	}
 	return nil, fmt.Errorf("unknown output format %q", format)
-}
-
-func nonNil(l []string) []string {
-	if l == nil {
-		return []string{}
-	}
-	return l
-}
-
-// ShellQuote quotes for a POSIX shell.
-func ShellQuote(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 // WriteFile writes data to a file that only its owner can read, atomically: the

@@ -3,7 +3,6 @@ package output
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,19 +42,6 @@ func TestFormats(t *testing.T) {
 	for _, raw := range []string{"a b", "a\nb", "a\x00"} {
 		if _, err := Format("header", token.New(raw)); err == nil {
 			t.Errorf("%q passes, which would put a line of its own into a header", raw)
-		}
-	}
-}
-
-func TestShellQuote(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Skip(err)
-	}
-	for _, s := range []string{"", "plain", "it's", "$HOME `id` \\ \"", "'", "a\nb", "-n"} {
-		out, err := exec.Command(sh, "-c", "printf %s "+ShellQuote(s)).Output()
-		if err != nil || string(out) != s {
-			t.Errorf("%q: %q %v", s, out, err)
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/mdp/qrterminal/v3"
 	"golang.org/x/term"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // ErrNoTerminal says that there is nobody to ask.
@@ -135,18 +137,8 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 
 func writeCode(w io.Writer, c Code) {
 	_, _ = fmt.Fprintf(w, "to log in at %s open\n\n    %s\n\nin any browser and enter the code\n\n    %s\n\n",
-		safe(c.Issuer), safe(c.VerificationURI), safe(c.UserCode))
+		text.Printable(c.Issuer), text.Printable(c.VerificationURI), text.Printable(c.UserCode))
 	if c.Complete != "" {
-		_, _ = fmt.Fprintf(w, "or open the address that has the code in it\n\n    %s\n\n", safe(c.Complete))
+		_, _ = fmt.Fprintf(w, "or open the address that has the code in it\n\n    %s\n\n", text.Printable(c.Complete))
 	}
-}
-
-// safe keeps what an issuer sent from driving the terminal.
-func safe(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return '?'
-		}
-		return r
-	}, s)
 }

@@ -20,7 +20,7 @@ func TestWithoutATerminal(t *testing.T) {
 		Issuer: "https://i/", UserCode: "ABCD-EFGH\x1b[31m", VerificationURI: "https://i/device", Complete: "https://i/device?user_code=ABCD-EFGH",
 	}, time.Now)
 	done()
-	for _, want := range []string{"to log in at https://i/ open", "\n    https://i/device\n", "\n    ABCD-EFGH?[31m\n", "\n    https://i/device?user_code=ABCD-EFGH\n"} {
+	for _, want := range []string{"to log in at https://i/ open", "\n    https://i/device\n", "\n    ABCD-EFGH\\u001b[31m\n", "\n    https://i/device?user_code=ABCD-EFGH\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in %q", want, b.String())
 		}

@@ -9,6 +9,7 @@ import (
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/prompt"
 	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -66,7 +67,7 @@ func (d *Deps) Login(ctx context.Context, req token.Request) (*store.Login, *iss
 	}
 	// offline_access is what makes a refresh token come (OpenID Connect Core
 	// section 11).
-	scopes := union(lg.Scopes, req.Scopes, d.LoginScopes, []string{"offline_access"})
+	scopes := text.Set(lg.Scopes, req.Scopes, d.LoginScopes, []string{"offline_access"})
 	dev, err := d.Issuer.StartDevice(ctx, md, credentials(lg), scopes, d.audience(req))
 	var re *issuer.ResponseError
 	if errors.As(err, &re) && lg.Registered && (re.ClientGone() || re.StatusCode == http.StatusNotFound) {
@@ -177,7 +178,7 @@ func (d *Deps) save(ctx context.Context, lg *store.Login) error {
 }
 
 func (d *Deps) registerClient(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
-	reg, err := d.Issuer.Register(ctx, md, "token-helpers", union(d.RegistrationScopes, d.LoginScopes, req.Scopes))
+	reg, err := d.Issuer.Register(ctx, md, "token-helpers", text.Set(d.RegistrationScopes, d.LoginScopes, req.Scopes))
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"slices"
 	"strings"
 
 	"example.org/token-helpers/shared/issuer"
@@ -125,10 +124,4 @@ func (d *Deps) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login
 
 func credentials(lg *store.Login) issuer.Credentials {
 	return issuer.Credentials{ClientID: lg.ClientID, ClientSecret: lg.ClientSecret, AuthMethod: lg.AuthMethod}
-}
-
-func union(lists ...[]string) []string {
-	all := slices.Concat(lists...)
-	slices.Sort(all)
-	return slices.Compact(all)
 }

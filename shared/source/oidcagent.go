@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,7 +89,7 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 	}
 	ans, err := a.ask(ctx, network, address, q)
 	if err == nil && (ans.Status != "success" || ans.AccessToken == "") {
-		err = &AgentError{Message: first(ans.Error, "it has no token"), Info: ans.Info}
+		err = &AgentError{Message: cmp.Or(ans.Error, "it has no token"), Info: ans.Info}
 	}
 	if err != nil {
 		if !a.d.Explicit {
@@ -104,16 +105,9 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 		t.Expires = time.Unix(ans.ExpiresAt, 0)
 	}
 	if t.Issuer == "" {
-		t.Issuer = first(ans.Issuer, req.Issuer)
+		t.Issuer = cmp.Or(ans.Issuer, req.Issuer)
 	}
 	return t, nil
-}
-
-func first(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // address is where the agent is: OIDC_SOCK, OIDC_REMOTE_SOCK, or, where the agent
@@ -219,7 +213,7 @@ func (a oidcAgent) Report(ctx context.Context, _ token.Request) (bool, string) {
 	}
 	var accounts []string
 	if json.Unmarshal(b, &ans) != nil || ans.Status != "success" {
-		return false, (&AgentError{Message: first(ans.Error, "it does not tell its accounts")}).Error()
+		return false, (&AgentError{Message: cmp.Or(ans.Error, "it does not tell its accounts")}).Error()
 	}
 	// An agent without any says so in words, not with an empty list.
 	if json.Unmarshal(ans.Info, &accounts) != nil || len(accounts) == 0 {

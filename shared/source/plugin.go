@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"regexp"
 	"time"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -23,9 +25,6 @@ func init() {
 		return plugin{d, arg}, nil
 	})
 }
-
-// PluginAPI is the version of the contract in docs/plugins.md.
-const PluginAPI = "token-helpers/v1"
 
 // pluginPrefix leads the names of executables that are sources, as kubectl-NAME
 // does for kubectl.
@@ -78,7 +77,7 @@ type PluginError struct {
 	Plugin string `json:"-"`
 }
 
-func (e *PluginError) Error() string { return e.Plugin + " says: " + first(e.Message, e.Code) }
+func (e *PluginError) Error() string { return e.Plugin + " says: " + cmp.Or(e.Message, e.Code) }
 
 // PluginFault is a plugin that does not keep its contract: the words are ours, where
 // those of a [PluginError] are the plugin's.
@@ -111,7 +110,7 @@ func (p plugin) Token(ctx context.Context, req token.Request) (token.Token, erro
 
 func (p plugin) run(ctx context.Context, path string, req token.Request) (*PluginAnswer, error) {
 	q, err := json.Marshal(PluginRequest{
-		APIVersion: PluginAPI, Issuer: req.Issuer, Audiences: append([]string{}, req.Audiences...), Scopes: append([]string{}, req.Scopes...),
+		APIVersion: text.APIVersion, Issuer: req.Issuer, Audiences: append([]string{}, req.Audiences...), Scopes: append([]string{}, req.Scopes...),
 		MinLifetimeSeconds: int64(req.MinLifetime / time.Second), Interactive: p.d.Prompt.Available(),
 	})
 	if err != nil {
@@ -143,14 +142,14 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	}
 	switch {
 	case ans.Error != nil && ans.Error.Code == "none":
-		return nil, none("%s", first(ans.Error.Message, p.executable()+" has nothing to offer"))
+		return nil, none("%s", cmp.Or(ans.Error.Message, p.executable()+" has nothing to offer"))
 	case ans.Error != nil:
 		ans.Error.Plugin = p.executable()
 		return nil, ans.Error
 	case runErr != nil:
 		return fault(runErr.Error())
-	case ans.APIVersion != PluginAPI:
-		return fault(fmt.Sprintf("apiVersion %q, not %s", ans.APIVersion, PluginAPI))
+	case ans.APIVersion != text.APIVersion:
+		return fault(fmt.Sprintf("apiVersion %q, not %s", ans.APIVersion, text.APIVersion))
 	case ans.Token == "":
 		return fault("neither a token nor an error")
 	}

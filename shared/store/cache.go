@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -51,11 +52,7 @@ type cacheEntry struct {
 }
 
 func (k CacheKey) file() string {
-	set := func(in []string) []string {
-		out := append([]string{}, in...)
-		slices.Sort(out)
-		return slices.Compact(out)
-	}
+	set := func(list []string) []string { return text.NonNil(text.Set(list)) }
 	// JSON delimits what it lists, so that no two requests share a form.
 	b, _ := json.Marshal([]any{"v1", sameIssuer(k.Issuer), k.ClientID, k.Account, set(k.Audiences), set(k.Scopes)})
 	sum := sha256.Sum256(b)

@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // Request says which access token is wanted. It is built once, from flags,
@@ -32,15 +33,9 @@ type Request struct {
 // Normalized returns the request with sorted scopes and audiences, each named
 // once: two requests for the same token compare equal.
 func (r Request) Normalized() Request {
-	r.Audiences = sortedSet(r.Audiences)
-	r.Scopes = sortedSet(r.Scopes)
+	r.Audiences = text.Set(r.Audiences)
+	r.Scopes = text.Set(r.Scopes)
 	return r
-}
-
-func sortedSet(in []string) []string {
-	out := slices.Clone(in)
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 // Token is an access token together with what is known about it from the answer
@@ -120,27 +115,3 @@ func (t Token) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"
 
 // SplitScopes splits a scope string at spaces (RFC 6749 section 3.3).
 func SplitScopes(s string) []string { return strings.Fields(s) }
-
-// Span words a duration by its two largest units: 45s, 12m30s, 5h03m, 3 days.
-func Span(d time.Duration) string {
-	switch d = d.Round(time.Second); {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
-	}
-	return fmt.Sprintf("%d days", int(d.Hours())/24)
-}
-
-// Brief keeps what others wrote from filling a message: its first characters.
-func Brief(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
-}

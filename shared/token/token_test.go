@@ -208,17 +208,6 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
-func TestSpan(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", 1400 * time.Millisecond: "1s", 59*time.Second + 600*time.Millisecond: "1m00s", 754 * time.Second: "12m34s",
-		5*time.Hour + 3*time.Minute: "5h03m", 47*time.Hour + 59*time.Minute: "47h59m", 49 * time.Hour: "2 days",
-	} {
-		if got := Span(d); got != want {
-			t.Errorf("%v: %q, want %q", d, got, want)
-		}
-	}
-}
-
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{
 		"", "a.b.c", "e30.e30.", jwtOf(`{"alg":"ES256"}`, `{"exp":1e10,"aud":["a"],"scope":"x y","a":1,"a":2}`),
