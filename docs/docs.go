@@ -1,9 +1,4 @@
-// Package docs holds those pages that programs show too.
+// Package docs holds the documentation, and generates the pages that are made from code.
 package docs
 
-import _ "embed"
-
-// Causes is causes.md, what jwt-inspect finds: tables whose first cell has the codes.
-//
-//go:embed causes.md
-var Causes string
+//go:generate go run ./causes

@@ -22,20 +22,21 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/condor"
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
 	"example.org/token-helpers/shared/issuertest"
 	"example.org/token-helpers/shared/token"
+	"example.org/token-helpers/shared/xrootd"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"condor-token-helper": func() {
-			os.Exit(helper.Main(cli.System("condor-token-helper"), new(ecosystem.Condor)))
+			os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags)))
 		},
 		"xrd-token-helper": func() {
-			os.Exit(helper.Main(cli.System("xrd-token-helper"), new(ecosystem.XRootD)))
+			os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags)))
 		},
 		"jwt-inspect": func() { os.Exit(inspect.Main(cli.System("jwt-inspect"))) },
 	})

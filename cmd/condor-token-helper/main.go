@@ -5,8 +5,8 @@ import (
 	"os"
 
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/condor"
 	"example.org/token-helpers/shared/helper"
 )
 
-func main() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(ecosystem.Condor))) }
+func main() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags))) }

@@ -5,8 +5,8 @@ import (
 	"os"
 
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/ecosystem"
 	"example.org/token-helpers/shared/helper"
+	"example.org/token-helpers/shared/xrootd"
 )
 
-func main() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(ecosystem.XRootD))) }
+func main() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags))) }

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -94,7 +94,7 @@ func lead(line string) [2]string {
 }
 
 // unsaid is what is missing and not named by the message or the hint.
-func unsaid(f ecosystem.Finding) []string {
+func unsaid(f finding.Finding) []string {
 	var said []string
 	for _, w := range strings.Fields(f.Message + " " + f.Hint) {
 		said = append(said, strings.Trim(w, `,;.()"`))

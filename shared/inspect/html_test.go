@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/finding"
 )
 
 const hostile = "</code></style><script>alert(1)</script>]]>--><img src=https://evil.example/x onerror=alert(1)>\" onclick='x' {{.}} \u202egnp.exe\u2066\x1b[2J\t\u2028"
@@ -23,7 +23,7 @@ const hostile = "</code></style><script>alert(1)</script>]]>--><img src=https://
 func hostileViews() []*view {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) *time.Time { t := now.Add(d); return &t }
-	bad := ecosystem.Finding{Code: "audience", Message: "it is for another service: " + hostile, Missing: []string{"ce.example.org:9619", hostile},
+	bad := finding.Finding{Code: "audience", Message: "it is for another service: " + hostile, Missing: []string{"ce.example.org:9619", hostile},
 		Hint: "ask for one with --ce other.example.org", Source: "RFC 7519 section 4.1.3 " + hostile}
 	claims := []claimView{
 		{Name: "iss", Value: "https://issuer.example.org/" + strings.Repeat("long/", 60), Meaning: "issuer, who signed it", Source: "RFC 7519 section 4.1.1"},
@@ -36,8 +36,8 @@ func hostileViews() []*view {
 	return []*view{
 		{
 			Label: "token " + hostile, Kind: "access token", Note: "a Bearer prefix was taken off", Target: "the compute element ce.example.org:9619",
-			Headline: "ce.example.org:9619 would refuse this token", Causes: []ecosystem.Finding{bad, {Code: "expired", Message: "it has ended 13m00s ago", Hint: "get a new one"}},
-			Remarks: []ecosystem.Finding{{Code: "jti", Message: "it has no id", Remark: true}}, Claims: claims,
+			Headline: "ce.example.org:9619 would refuse this token", Causes: []finding.Finding{bad, {Code: "expired", Message: "it has ended 13m00s ago", Hint: "get a new one"}},
+			Remarks: []finding.Finding{{Code: "jti", Message: "it has no id", Remark: true}}, Claims: claims,
 			Header:    []claimView{{Name: "alg", Value: "RS256", Meaning: "how it is signed", Source: "RFC 7515 section 4.1.1"}, {Name: "kid", Value: hostile}},
 			Signature: "not checked", SignatureNote: "its keys are at the issuer, and nobody asked for them",
 			Issued: at(-73 * time.Minute), NotBefore: at(-73*time.Minute - time.Second), Expires: at(-13 * time.Minute), Now: now,
@@ -84,7 +84,7 @@ func TestPageOfNothing(t *testing.T) {
 
 // TestPageMissing: what the message says is not said again, and nothing else is lost.
 func TestPageMissing(t *testing.T) {
-	f := ecosystem.Finding{Message: "it lacks read:/a, write:/b.", Hint: "ask for (stage:/c)", Missing: []string{"read:/a", "write:/b", "stage:/c", "read:/", "other"}}
+	f := finding.Finding{Message: "it lacks read:/a, write:/b.", Hint: "ask for (stage:/c)", Missing: []string{"read:/a", "write:/b", "stage:/c", "read:/", "other"}}
 	if got := strings.Join(unsaid(f), " "); got != "read:/ other" {
 		t.Errorf("%q", got)
 	}

@@ -11,8 +11,8 @@ import (
 	"runtime"
 	"strings"
 
-	"example.org/token-helpers/shared/check"
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -97,7 +97,7 @@ func (in *inspector) file(name string) error {
 func (in *inspector) unreadable(label string, err error) {
 	in.worse(cli.Usage)
 	if in.format == "ndjson" {
-		in.write(append(result(input{label: label, line: 1}, &view{Kind: "unreadable"}, []check.Finding{{Code: "not-a-token", Message: err.Error()}}), '\n'))
+		in.write(append(result(input{label: label, line: 1}, &view{Kind: "unreadable"}, []finding.Finding{{Code: finding.NotAToken, Message: err.Error()}}), '\n'))
 		return
 	}
 	in.env.Say("error: %s", text.OneLine(err.Error()))

@@ -18,8 +18,9 @@ import (
 	"golang.org/x/term"
 
 	"example.org/token-helpers/shared/bearer"
-	"example.org/token-helpers/shared/check"
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/ecosystems"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -32,15 +33,10 @@ type grammar struct {
 	Explain       string `placeholder:"WORD" help:"Say what a claim, a scope or a cause means, and stop."`
 	Diff          bool   `help:"Show in what two tokens differ, such as one that works and one that is refused."`
 
-	CE            string `name:"ce" placeholder:"HOST[:PORT]" help:"Say whether this compute element takes it, and why not." group:"Services"`
-	Xrd           string `placeholder:"URL" help:"Say whether this XRootD server takes it: root:// logs in first, https:// does not." group:"Services"`
+	kong.Plugins
 	Read          bool   `help:"To look at jobs, or to read files (the default of --xrd)." group:"Services"`
 	Write         bool   `help:"To submit jobs (the default of --ce), or to write files and overwrite them." group:"Services"`
-	Create        bool   `help:"To make new files (--xrd)." group:"Services"`
-	Path          string `placeholder:"/P" help:"Where on the storage server; the URL's path unless given." group:"Services"`
 	ServerVersion string `placeholder:"V" help:"The server's version, where its faults matter; today's unless given." group:"Services"`
-	SciTokensCfg  string `name:"scitokens-cfg" placeholder:"FILE" help:"Judge by this scitokens.cfg of an XRootD server." group:"Services"`
-	Mapfile       string `placeholder:"FILE" help:"Say to which local user this HTCondor map file maps it." group:"Services"`
 
 	Aud         []string     `name:"aud" aliases:"audience" sep:"none" placeholder:"AUD" help:"Check that the token is for this audience; with --ce or --xrd, the service's audience. Repeatable." group:"Checks"`
 	Scope       []string     `short:"s" sep:"none" placeholder:"SCOPE" help:"Check that the token grants this scope. Repeatable." group:"Checks"`
@@ -112,6 +108,9 @@ func run(env *cli.Env) (int, error) {
 		return 0, tokenArgument()
 	}
 	var g grammar
+	for _, e := range ecosystems.All() {
+		g.Plugins = append(g.Plugins, e.Target())
+	}
 	ctx, done, err := cli.Parse(env, &g, kong.Description(description))
 	if err != nil || done {
 		return cli.OK, err
@@ -251,7 +250,7 @@ func (in *inspector) worse(code int) { in.code = max(in.code, code) }
 func (in *inspector) bad(i input) {
 	in.worse(cli.NeedLogin)
 	if in.format == "ndjson" {
-		in.write(append(result(i, &view{Kind: i.kind}, []check.Finding{{Code: "not-a-token", Message: i.err.Error()}}), '\n'))
+		in.write(append(result(i, &view{Kind: i.kind}, []finding.Finding{{Code: finding.NotAToken, Message: i.err.Error()}}), '\n'))
 		return
 	}
 	in.env.Say("error: %s: %s", in.place(i), text.OneLine(i.err.Error()))
@@ -302,7 +301,7 @@ func (in *inspector) one(i input) {
 		in.bad(i)
 		return
 	}
-	var findings []check.Finding
+	var findings []finding.Finding
 	signature := notChecked
 	if in.checks || in.format != "claims" {
 		var code int
@@ -352,7 +351,7 @@ func (in *inspector) one(i input) {
 
 // tell says what was found where stdout has the claims alone: the causes, and of the
 // remarks those that are about the claims themselves.
-func (in *inspector) tell(i input, findings []check.Finding) {
+func (in *inspector) tell(i input, findings []finding.Finding) {
 	where := ""
 	if len(in.g.Files) > 1 || !i.only {
 		where = in.place(i) + ": "
@@ -369,7 +368,7 @@ func (in *inspector) tell(i input, findings []check.Finding) {
 		}
 	}
 	for _, f := range findings {
-		if f.Code == "claim-duplicate" || f.Code == "kind" && !slices.ContainsFunc(findings, refuses) {
+		if f.Code == finding.ClaimDuplicate || f.Code == finding.Kind && !slices.ContainsFunc(findings, refuses) {
 			in.env.Say("note: %s%s", where, text.OneLine(f.Message))
 		}
 	}
@@ -391,7 +390,7 @@ func (in *inspector) show(v *view, size int) {
 	}
 }
 
-func refuses(f check.Finding) bool { return !f.Remark }
+func refuses(f finding.Finding) bool { return !f.Remark }
 
 // write puts the product on stdout; on a terminal nothing goes there raw.
 func (in *inspector) write(out []byte) {
@@ -457,10 +456,10 @@ type resultJSON struct {
 	Signature  string      `json:"signatureState,omitempty"`
 }
 
-func result(i input, v *view, findings []check.Finding) []byte {
+func result(i input, v *view, findings []finding.Finding) []byte {
 	r := resultJSON{APIVersion: "token-helpers/v1", File: i.label, Line: i.line, Kind: v.Kind, Note: i.note, Issuer: v.claim("iss"), Subject: v.claim("sub"), ID: v.claim("jti"), Service: v.Target, Verdict: "ok", Causes: []causeJSON{}, Signature: v.Signature}
 	for _, f := range findings {
-		c := causeJSON{f.Code, f.Message, f.Hint, f.Command, f.Source}
+		c := causeJSON{string(f.Code), f.Message, f.Hint, f.Command, f.Source}
 		if f.Remark {
 			r.Remarks = append(r.Remarks, c)
 			continue
@@ -475,7 +474,7 @@ func result(i input, v *view, findings []check.Finding) []byte {
 
 // document is put together by hand: encoding/json would re-indent and re-escape
 // the claims.
-func document(i input, v *view, j *token.JWT, findings []check.Finding, signature bool) []byte {
+func document(i input, v *view, j *token.JWT, findings []finding.Finding, signature bool) []byte {
 	var b bytes.Buffer
 	b.Write(bytes.TrimSuffix(result(i, v, findings), []byte("}")))
 	fmt.Fprintf(&b, `,"header":%s,"claims":%s`, j.Header, j.Claims)

@@ -10,11 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"example.org/token-helpers/shared/check"
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/ecosystems"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/jwks"
+	"example.org/token-helpers/shared/scitokens"
+	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -22,12 +24,13 @@ import (
 // judge is what tokens are held against, built once from the flags.
 type judge struct {
 	// checks says that something is checked: the exit code tells of it.
-	checks  bool
-	want    check.Want
-	service *ecosystem.Service
+	checks bool
+	want   service.Required
+	// service is what the flags name; judges are what judges the token by it.
+	service service.Service
+	judges  []func(service.Presented) []finding.Finding
+	version service.Version
 	profile string
-	config  *ecosystem.SciTokensConfig
-	mapping *ecosystem.MapFile
 	keys    *jwks.Set
 	// fetch gets an issuer's keys; nil unless told to. fetched keeps them.
 	fetch   func(issuer string) (*jwks.Set, error)
@@ -35,10 +38,19 @@ type judge struct {
 }
 
 func newJudge(env *cli.Env, g *grammar) (judge, error) {
+	var flags []string
+	var given []service.Target
+	for i, t := range g.Plugins {
+		flags = append(flags, ecosystems.All()[i].Flag)
+		if t := t.(service.Target); t.Given() != "" {
+			given = append(given, t)
+		}
+	}
+
 	usage := func(format string, a ...any) (judge, error) {
 		return judge{}, cli.Errorf(cli.Usage, format, a...).Hint("run 'jwt-inspect --help' to see the flags")
 	}
-	jd := judge{profile: g.Profile, want: check.Want{
+	jd := judge{profile: g.Profile, want: service.Required{
 		Issuer: g.Issuer, Audiences: g.Aud, Scopes: g.Scope, MinLifetime: time.Duration(g.MinLifetime), Skew: time.Duration(g.Skew),
 	}}
 	for _, a := range slices.Concat(g.Aud, g.Scope) {
@@ -49,79 +61,62 @@ func newJudge(env *cli.Env, g *grammar) (judge, error) {
 	// As a token has them, and as --explain and the helpers take them.
 	jd.want.Scopes = token.SplitScopes(strings.Join(g.Scope, " "))
 	switch {
-	case g.CE != "" && g.Xrd != "":
-		return usage("--ce and --xrd: give one of them")
-	case g.Xrd == "" && (g.Create || g.Path != "" || g.SciTokensCfg != ""):
-		return usage("--create, --path and --scitokens-cfg go with --xrd")
-	case g.Mapfile != "" && g.Xrd != "":
-		return usage("--mapfile is HTCondor's: it goes with --ce")
-	case g.CE == "" && g.Xrd == "" && (g.Read || g.Write || g.ServerVersion != ""):
-		return usage("--read, --write and --server-version go with --ce or --xrd")
-	case g.Read && g.Write || g.Create && (g.Read || g.Write):
-		return usage("--read, --write and --create: give one of them, for each has a verdict of its own")
-	case g.Diff && (g.Output != "" && g.Output != "text" || g.CE != "" || g.Xrd != "" || g.JWKS != "" || g.FetchKeys || g.Mapfile != "" || g.Issuer != "" ||
+	case g.Diff && (g.Output != "" && g.Output != "text" || len(given) > 0 || g.JWKS != "" || g.FetchKeys || g.Issuer != "" ||
 		g.Profile != "" || g.MinLifetime > 0 || len(g.Aud)+len(g.Scope) > 0):
 		return usage("--diff compares and checks nothing: it goes without checks and formats")
 	case g.JWKS != "" && g.FetchKeys:
 		return usage("--jwks and --fetch-keys: give one of them")
 	}
+	read := func(flag, name string, parse func([]byte) error) error {
+		b, err := readFile(name)
+		if err == nil {
+			err = parse(b)
+		}
+		if err != nil {
+			return cli.Errorf(cli.Usage, "%s %s: %w", flag, text.OneLine(name), err)
+		}
+		return nil
+	}
 	var err error
 	switch {
-	case g.CE != "":
-		jd.service, err = ecosystem.NewCE(g.CE, !g.Read)
-	case g.Xrd != "":
-		access := "read"
-		if g.Write {
-			access = "write"
-		} else if g.Create {
-			access = "create"
+	case len(given) > 1:
+		return usage("%s and %s: give one of them", given[0].Given(), given[1].Given())
+	case len(given) == 0 && (g.Read || g.Write || g.ServerVersion != ""):
+		return usage("--read, --write and --server-version go with %s", strings.Join(flags, " or "))
+	case len(given) == 1:
+		asked := service.Asked{Read: g.Read, Write: g.Write, Audiences: g.Aud, ReadFile: read}
+		if g.ServerVersion != "" {
+			asked.Version, err = service.ParseVersion("--server-version", g.ServerVersion)
 		}
-		jd.service, err = ecosystem.NewXRootD(g.Xrd, access, g.Path)
+		if err == nil {
+			jd.version = asked.Version
+			jd.service, err = given[0].Service(asked)
+		}
 	}
-	if err == nil && g.ServerVersion != "" {
-		jd.service.Version, err = ecosystem.ParseVersion(g.ServerVersion)
-	}
-	var ue *ecosystem.UsageError
+	var ue *service.UsageError
 	if errors.As(err, &ue) {
 		return jd, cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
 	} else if err != nil {
 		return jd, err
 	}
-	read := func(flag, name string, parse func([]byte) error) {
-		if err != nil || name == "" {
-			return
-		}
-		var b []byte
-		if b, err = readFile(name); err == nil {
-			err = parse(b)
-		}
-		if err != nil {
-			err = cli.Errorf(cli.Usage, "%s %s: %w", flag, text.OneLine(name), err)
+	if jd.service != nil {
+		jd.judges = append(jd.judges, jd.service.Judge)
+		if jd.service.Name() == "" {
+			jd.service = nil
+		} else {
+			jd.want.Audiences = nil
 		}
 	}
-	read("--scitokens-cfg", g.SciTokensCfg, func(b []byte) (err error) {
-		if jd.config, err = ecosystem.ParseSciTokensConfig(b); err == nil {
-			jd.config.Apply(jd.service)
-		}
-		return err
-	})
-	read("--mapfile", g.Mapfile, func(b []byte) (err error) {
-		// HTCondor-CE sets CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS.
-		jd.mapping, err = ecosystem.ParseMapFile(b, true)
-		return err
-	})
-	read("--jwks", g.JWKS, func(b []byte) (err error) {
-		if jd.keys, err = jwks.Parse(b); err == nil && jd.keys.HoldsSecret() {
-			env.Say("note: %s holds a secret key: keep it to yourself", g.JWKS)
-		}
-		return err
-	})
+	if g.JWKS != "" {
+		err = read("--jwks", g.JWKS, func(b []byte) (err error) {
+			if jd.keys, err = jwks.Parse(b); err == nil && jd.keys.HoldsSecret() {
+				env.Say("note: %s holds a secret key: keep it to yourself", g.JWKS)
+			}
+			return err
+		})
+	}
 	if err != nil {
 		return jd, err
-	}
-	if jd.service != nil && len(g.Aud) > 0 {
-		jd.service.Accept(g.Aud)
-		jd.want.Audiences = nil
 	}
 	if g.FetchKeys {
 		if g.CAFile == "" && g.CAPath == "" {
@@ -146,7 +141,7 @@ func newJudge(env *cli.Env, g *grammar) (judge, error) {
 		}
 	}
 	jd.checks = len(g.Aud) > 0 || len(g.Scope) > 0 || g.Issuer != "" || g.MinLifetime > 0 || g.Now != "" || g.Skew > 0 ||
-		jd.service != nil || jd.mapping != nil || jd.keys != nil || jd.fetch != nil || g.Profile != ""
+		len(jd.judges) > 0 || jd.keys != nil || jd.fetch != nil || g.Profile != ""
 	return jd, nil
 }
 
@@ -173,12 +168,12 @@ const (
 )
 
 // duplicates are the names that stand more than once, the first of them.
-func duplicates(j *token.JWT) (out []check.Finding) {
+func duplicates(j *token.JWT) (out []finding.Finding) {
 	look := func(what string, members []token.Member) {
 		seen := map[string]int{}
 		for _, m := range members {
 			if seen[m.Name]++; seen[m.Name] == 2 && len(out) < 5 {
-				out = append(out, check.Finding{Code: "claim-duplicate", Remark: true,
+				out = append(out, finding.Finding{Code: finding.ClaimDuplicate, Remark: true,
 					Message: fmt.Sprintf("the %s %q stands more than once: here, and at the servers that were measured, the last one counts", what, text.Brief(m.Name, 60)),
 					Hint:    "the issuer has to write it once, for others may take the first", Source: "RFC 7519 section 4, RFC 7515 section 4"})
 			}
@@ -190,18 +185,18 @@ func duplicates(j *token.JWT) (out []check.Finding) {
 }
 
 // hints are in the place of those that the token helpers give for what they asked for.
-var hints = map[string]string{
-	"aud-mismatch":   "ask for one with this audience: condor-token-helper and xrd-token-helper take --aud",
-	"aud-missing":    "ask for one with this audience: condor-token-helper and xrd-token-helper take --aud",
-	"scope-missing":  "ask for it, or ask the issuer who may have it",
-	"lifetime-short": "get a new token; how long it lives is the issuer's to say",
-	"iss-mismatch":   "ask the other issuer, or leave --issuer out",
+var hints = map[finding.Code]string{
+	finding.AudMismatch:   "ask for one with this audience: condor-token-helper and xrd-token-helper take --aud",
+	finding.AudMissing:    "ask for one with this audience: condor-token-helper and xrd-token-helper take --aud",
+	finding.ScopeMissing:  "ask for it, or ask the issuer who may have it",
+	finding.LifetimeShort: "get a new token; how long it lives is the issuer's to say",
+	finding.IssMismatch:   "ask the other issuer, or leave --issuer out",
 }
 
 // signature checks it, where there are keys or they can be had: what was found, the
 // state of the signature, and whether keys were there. code is not [cli.OK] where the
 // issuer's could not be had.
-func (jd *judge) signature(j *token.JWT, raw string) (list []check.Finding, state string, had bool, code int) {
+func (jd *judge) signature(j *token.JWT, raw string) (list []finding.Finding, state string, had bool, code int) {
 	if j.Unsigned() {
 		return nil, sigNone, jd.keys != nil, cli.OK
 	}
@@ -215,7 +210,7 @@ func (jd *judge) signature(j *token.JWT, raw string) (list []check.Finding, stat
 			if issuer.IsNetwork(err) {
 				code = cli.Network
 			}
-			return []check.Finding{{Code: "keys-unavailable", Message: "the issuer's keys could not be had: " + issuer.Short(err).Error(),
+			return []finding.Finding{{Code: finding.KeysUnavailable, Message: "the issuer's keys could not be had: " + issuer.Short(err).Error(),
 				Hint: "servers fetch them the same way: check the issuer's name, name its CA with --cafile, or give the keys with --jwks FILE", Source: "OpenID Connect Discovery section 3, RFC 8414 section 2"}}, notChecked, false, code
 		}
 	}
@@ -226,10 +221,10 @@ func (jd *judge) signature(j *token.JWT, raw string) (list []check.Finding, stat
 	list = keys.Verify(raw, j)
 	for k := range list {
 		switch f := &list[k]; f.Code {
-		case "crit-unknown":
+		case finding.CritUnknown:
 			// No server looks at it: measured on HTCondor 23.9.6, XRootD 5.5.3 and 5.8.1.
 			f.Remark = jd.service != nil
-		case "signature-invalid", "alg-refused":
+		case finding.SignatureInvalid, finding.AlgRefused:
 			state = sigInvalid
 		default: // there is no key to check it with
 			state = notChecked
@@ -240,89 +235,51 @@ func (jd *judge) signature(j *token.JWT, raw string) (list []check.Finding, stat
 
 // findings holds a token against everything, and says what became of its signature.
 // code is not [cli.OK] where the issuer's keys could not be had.
-func (jd *judge) findings(j *token.JWT, i input, now time.Time) (all []check.Finding, signature string, code int) {
+func (jd *judge) findings(j *token.JWT, i input, now time.Time) (all []finding.Finding, signature string, code int) {
 	raw := string(i.raw)
-	add := func(list ...check.Finding) { all = append(all, list...) }
-	addNew := func(list []check.Finding) {
-		for _, f := range list {
-			// The checks look at times and claims that a service looks at too.
-			if !slices.ContainsFunc(all, func(g check.Finding) bool { return g.Code == f.Code && slices.Equal(g.Missing, f.Missing) }) {
-				all = append(all, f)
-			}
-		}
+	list, signature, keys, code := jd.signature(j, raw)
+	shown := service.Presented{JWT: j, Size: len(raw), Now: now, Skew: jd.want.Skew, Mode: i.mode, Wrapped: i.wrapped, Link: i.link, KeyChecked: keys}
+	var judged, kind []finding.Finding
+	for _, judge := range jd.judges {
+		judged = append(judged, judge(shown)...)
 	}
-	all, signature, keys, code := jd.signature(j, raw)
-	shown := ecosystem.Presented{JWT: j, Size: len(raw), Now: now, Skew: jd.want.Skew, Mode: i.mode, Wrapped: i.wrapped, Link: i.link, KeyChecked: keys}
-	var service []check.Finding
-	if jd.service != nil {
-		service = jd.service.Judge(shown)
-		add(service...)
+	if _, aside := kindOf(j); aside != "" {
+		f := finding.Finding{Code: finding.Kind, Remark: true, Message: aside, Hint: "ask for an access token", Source: "RFC 6749 section 1.4"}
+		f, judged = finding.OfKind(f, judged)
+		kind = append(kind, f)
 	}
-	if jd.config != nil {
-		said := jd.config.Explain(shown, jd.service)
-		if slices.ContainsFunc(said, func(f check.Finding) bool {
-			return refuses(f) && slices.Contains([]string{"path-base", "path-outside-base", "path-restricted"}, f.Code)
-		}) {
-			// It says better why no scope covers the path.
-			all = slices.DeleteFunc(all, func(f check.Finding) bool { return f.Code == "path-mismatch" })
-		}
-		add(said...)
-	}
-	if jd.mapping != nil {
-		iss, _ := j.String("iss")
-		sub, ok := j.String("sub")
-		if ok && iss != "" {
-			add(jd.mapping.Judge(iss, sub)...)
-		} else {
-			addNew([]check.Finding{{Code: "claim-missing", Missing: []string{"sub"}, Message: "the token has no issuer and subject to map",
-				Hint: "the issuer has to name both, as strings", Source: "RFC 7519 section 4.1"}})
-		}
-	}
-	if jd.config != nil || jd.mapping != nil {
-		// It asks for what has been looked at.
-		all = slices.DeleteFunc(all, func(f check.Finding) bool { return f.Code == "iss-slash" })
-	}
-	_, aside := kindOf(j)
-	if aside != "" {
-		f := check.Finding{Code: "kind", Remark: true, Message: aside, Hint: "ask for an access token", Source: "RFC 6749 section 1.4"}
-		if slices.ContainsFunc(service, refuses) {
-			// Why each thing about it is not as in an access token helps nobody.
-			all = slices.DeleteFunc(all, func(g check.Finding) bool {
-				return refuses(g) && slices.ContainsFunc(service, func(s check.Finding) bool { return s.Code == g.Code && s.Message == g.Message })
-			})
-			f.Remark = false
-		}
-		all = append([]check.Finding{f}, all...)
-	}
-	if jd.config != nil && jd.config.LetsAllIn(jd.service) {
+	all = finding.Merge(kind, list, judged)
+	if jd.letsAllIn() != "" {
 		for i := range all {
 			all[i].Remark = true
 		}
 	}
-	for _, f := range check.Token(token.Decoded(raw, j), jd.want, now) {
-		if hint, ok := hints[f.Code]; ok {
-			f.Hint = hint
-		}
+	var own []finding.Finding
+	for _, f := range service.Check(token.Decoded(raw, j), jd.want, now) {
 		// A service has a way of its own to look at times.
-		if jd.service == nil || f.Code != "expired" && f.Code != "not-yet-valid" {
-			addNew([]check.Finding{f})
+		if jd.service == nil || f.Code != finding.Expired && f.Code != finding.NotYetValid {
+			if hint, ok := hints[f.Code]; ok {
+				f.Hint = hint
+			}
+			own = append(own, f)
 		}
 	}
 	if _, ok := j.Time("exp"); !ok && jd.want.MinLifetime > 0 {
-		addNew([]check.Finding{{Code: "claim-missing", Missing: []string{"exp"}, Message: "the token does not say when it ends",
-			Hint: "the issuer has to set exp, in seconds since 1970", Source: "RFC 7519 section 4.1.4"}})
+		own = append(own, finding.Finding{Code: finding.ClaimMissing, Missing: []string{"exp"}, Message: "the token does not say when it ends",
+			Hint: "the issuer has to set exp, in seconds since 1970", Source: "RFC 7519 section 4.1.4"})
 	}
 	if jd.profile != "" {
-		addNew(ecosystem.Profile(j, jd.profile))
+		own = append(own, scitokens.CheckProfile(j, jd.profile)...)
 	}
-	add(duplicates(j)...)
-	// One command mends several causes, and is said with the first of them.
-	for i := range all {
-		if slices.ContainsFunc(all[:i], func(f check.Finding) bool { return f.Command == all[i].Command }) {
-			all[i].Command = ""
-		}
+	return finding.Merge(all, own, duplicates(j)), signature, code
+}
+
+// letsAllIn is the setting because of which the service lets everybody in, or "".
+func (jd *judge) letsAllIn() string {
+	if open, ok := jd.service.(service.Open); ok {
+		return open.LetsAllIn()
 	}
-	return all, signature, code
+	return ""
 }
 
 // fetchedKeys is what came of asking an issuer.
@@ -374,8 +331,8 @@ func (in *inspector) conclude(v *view, signature string) {
 		v.SignatureNote = "NONE: this token is not signed, and no service takes it"
 	}
 	if s := in.service; s != nil {
-		v.Target = s.Name + ", " + s.Purpose()
-		if version := s.Version.String(); version != "" {
+		v.Target = s.Name() + ", " + s.Purpose()
+		if version := in.version.String(); version != "" {
 			v.Target += " (version " + version + ")"
 		}
 	}
@@ -386,8 +343,8 @@ func (in *inspector) conclude(v *view, signature string) {
 		v.Headline = v.Causes[0].Message
 	case !v.OK:
 		v.Headline = fmt.Sprintf("%d things speak against it", len(v.Causes))
-	case in.service != nil && in.config != nil && in.config.LetsAllIn(in.service):
-		v.Headline = "let in by " + v.Target + ", with any token or none: onmissing = allow"
+	case in.service != nil && in.letsAllIn() != "":
+		v.Headline = "let in by " + v.Target + ", with any token or none: " + in.letsAllIn()
 	case in.service != nil:
 		v.Headline = "accepted by " + v.Target
 	case v.KindNote != "":

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"example.org/token-helpers/docs"
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -106,30 +105,11 @@ func explain(word string) (string, error) {
 	if w := words(word); w != "" {
 		return word + ": " + w + "\n", nil
 	}
-	if text := cause(word); text != "" {
-		return text, nil
+	if c, ok := finding.Lookup(finding.Code(word)); ok {
+		return c.Explain(), nil
 	}
 	return "", cli.Errorf(cli.Usage, "%q is not a claim, a scope or a cause that is known here", word).
 		Hint("an issuer may add claims of its own: its documentation says what they mean")
-}
-
-// cause is the row that docs/causes.md has for a code.
-func cause(code string) string {
-	for line := range strings.Lines(docs.Causes) {
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
-		if len(cells) < 3 || code == "" || !strings.Contains(cells[0], "`"+code+"`") {
-			continue
-		}
-		last := len(cells) - 1
-		out := code + ":"
-		for i, cell := range cells[1:] {
-			if cell = strings.Trim(strings.ReplaceAll(cell, "`", ""), " |"); cell != "" && i+1 < last {
-				out += []string{" ", "\n  "}[min(i, 1)] + cell
-			}
-		}
-		return out + " (" + strings.Trim(cells[last], " |") + ")\n"
-	}
-	return ""
 }
 
 // scopesInWords words what scopes allow together, those that belong to each other
@@ -209,7 +189,7 @@ func span(from, to time.Time) string {
 }
 
 // newView puts together what a report says.
-func newView(i input, j *token.JWT, causes []ecosystem.Finding, now time.Time) *view {
+func newView(i input, j *token.JWT, causes []finding.Finding, now time.Time) *view {
 	v := &view{Label: i.label, Line: i.line, Note: i.note, Now: now, OK: true}
 	v.Kind, v.KindNote = kindOf(j)
 	for _, c := range causes {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"example.org/token-helpers/shared/check"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -41,7 +41,7 @@ func report(v *view, signature string, width int, colours bool) string {
 		colour = c.bad
 	}
 	para(colour, 0, 2, "verdict: %s", v.Headline)
-	finding := func(colour, lead string, f check.Finding) {
+	finding := func(colour, lead string, f finding.Finding) {
 		indent := 2 + len(lead)
 		para(colour, 2, len(lead), "%s%s (%s)", lead, f.Message, f.Code)
 		if f.Hint != "" {

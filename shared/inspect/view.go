@@ -3,7 +3,7 @@ package inspect
 import (
 	"time"
 
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/finding"
 )
 
 // view is all that a report says of one token, in the order in which it says it.
@@ -23,7 +23,7 @@ type view struct {
 	OK       bool
 	Headline string
 	// Causes are why it is refused, Remarks what is worth knowing and refuses nothing.
-	Causes, Remarks []ecosystem.Finding
+	Causes, Remarks []finding.Finding
 	Claims, Header  []claimView
 	// Signature is the state of the signature: "not checked", "valid", "invalid" or
 	// "none"; SignatureNote the sentence for it.

@@ -24,7 +24,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -293,7 +293,7 @@ func parseHeader(raw json.RawMessage) header {
 // extensions that have to be understood (crit). The key is
 // picked as scitokens-cpp does, which HTCondor and XRootD use: by kid, or without
 // it the only one. Where several have the same kid, one that verifies is enough.
-func (s *Set) Verify(raw string, j *token.JWT) []ecosystem.Finding {
+func (s *Set) Verify(raw string, j *token.JWT) []finding.Finding {
 	i := strings.LastIndexByte(raw, '.')
 	if i < 0 {
 		i = len(raw)
@@ -303,7 +303,7 @@ func (s *Set) Verify(raw string, j *token.JWT) []ecosystem.Finding {
 	h := parseHeader(j.Header)
 	out := s.verify(h, raw[:i], sig)
 	if h.crit != "" {
-		out = append(out, ecosystem.Finding{Code: "crit-unknown", Message: "the header demands extensions that are not known here: crit is " + brief(h.crit),
+		out = append(out, finding.Finding{Code: finding.CritUnknown, Message: "the header demands extensions that are not known here: crit is " + brief(h.crit),
 			Hint: "the issuer has to leave crit out: who does not know an extension must refuse the token", Source: "RFC 7515 section 4.1.11"})
 	}
 	return out
@@ -311,17 +311,17 @@ func (s *Set) Verify(raw string, j *token.JWT) []ecosystem.Finding {
 
 // verify checks a signature over input, the first two parts of a token with their
 // dot (RFC 7515 section 5.2).
-func (s *Set) verify(h header, input string, sig []byte) []ecosystem.Finding {
-	one := func(f ecosystem.Finding) []ecosystem.Finding { return []ecosystem.Finding{f} }
+func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
+	one := func(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 	alg, known := algorithms[h.alg]
 	switch {
 	case strings.EqualFold(h.alg, "none"):
-		return one(ecosystem.Unsigned)
+		return one(finding.NoSignature)
 	case strings.HasPrefix(h.alg, "HS"):
-		return one(ecosystem.Finding{Code: "alg-refused", Message: fmt.Sprintf("the token is signed with %s, a shared secret that no published key can stand for", brief(h.alg)),
+		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, a shared secret that no published key can stand for", brief(h.alg)),
 			Hint: "the issuer has to sign with ES256 or RS256", Source: "RFC 8725 section 3.1"})
 	case !known:
-		return one(ecosystem.Finding{Code: "alg-refused", Message: fmt.Sprintf("the token's algorithm is %s, with which no signature can be checked", quoted(h.alg)),
+		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token's algorithm is %s, with which no signature can be checked", quoted(h.alg)),
 			Hint: "the issuer has to sign with ES256 or RS256", Source: "RFC 7518 section 3.1"})
 	}
 	keys, called := s.keys, "the only key of the set"
@@ -336,14 +336,14 @@ func (s *Set) verify(h header, input string, sig []byte) []ecosystem.Finding {
 	}
 	switch {
 	case len(keys) == 0:
-		return one(ecosystem.Finding{Code: "kid-unknown", Message: fmt.Sprintf("the issuer's key set has no key %s: it has %s", quoted(h.kid), s.ids()),
+		return one(finding.Finding{Code: finding.KidUnknown, Message: fmt.Sprintf("the issuer's key set has no key %s: it has %s", quoted(h.kid), s.ids()),
 			Hint:   "is the set the token's issuer's, and of today? issuers change their keys, and servers keep them for up to 10 minutes",
 			Source: findKey + `: "Key ID is not published by the issuer."`})
 	case h.kid == "" && len(keys) > 1:
-		return one(ecosystem.Finding{Code: "kid-missing", Message: fmt.Sprintf("the header names no key, and the issuer's key set has %d: %s", len(keys), s.ids()),
+		return one(finding.Finding{Code: finding.KidMissing, Message: fmt.Sprintf("the header names no key, and the issuer's key set has %d: %s", len(keys), s.ids()),
 			Hint: "the issuer has to write kid into the header", Source: findKey + `: "Key ID empty but multiple keys published."`})
 	}
-	var out []ecosystem.Finding
+	var out []finding.Finding
 	for _, k := range keys[:min(len(keys), maxTries)] {
 		f := k.unfit(h.alg, alg.kind, called)
 		if f == nil {
@@ -354,12 +354,12 @@ func (s *Set) verify(h header, input string, sig []byte) []ecosystem.Finding {
 			if _, size := k.kind(); len(sig) != size {
 				msg += fmt.Sprintf(": it is of %d bytes, and the key's are of %d", len(sig), size)
 			}
-			f = &ecosystem.Finding{Code: "signature-invalid", Message: msg,
+			f = &finding.Finding{Code: finding.SignatureInvalid, Message: msg,
 				Hint:   "the token was cut or changed, or another key has the same id: is the set the token's issuer's, and of today?",
 				Source: "RFC 7515 section 5.2"}
 		}
 		// What failed says more than what did not fit.
-		if out == nil || f.Code == "signature-invalid" {
+		if out == nil || f.Code == finding.SignatureInvalid {
 			out = one(*f)
 		}
 	}
@@ -368,9 +368,9 @@ func (s *Set) verify(h header, input string, sig []byte) []ecosystem.Finding {
 
 // unfit says why a key cannot have made a signature of that algorithm, nil where it
 // can.
-func (k *key) unfit(alg, kind, called string) *ecosystem.Finding {
-	mismatch := func(source, format string, a ...any) *ecosystem.Finding {
-		return &ecosystem.Finding{Code: "alg-mismatch", Message: called + fmt.Sprintf(format, a...),
+func (k *key) unfit(alg, kind, called string) *finding.Finding {
+	mismatch := func(source, format string, a ...any) *finding.Finding {
+		return &finding.Finding{Code: finding.AlgMismatch, Message: called + fmt.Sprintf(format, a...),
 			Hint: "is the set the token's issuer's? an issuer's keys and algorithms go together, and servers go by the key's", Source: source}
 	}
 	own, _ := k.kind()
@@ -382,7 +382,7 @@ func (k *key) unfit(alg, kind, called string) *ecosystem.Finding {
 	case k.kty == "oct":
 		return mismatch("RFC 8725 section 3.1", " is a shared secret, and the token is signed with %s", alg)
 	case k.public == nil:
-		return &ecosystem.Finding{Code: "key-unusable", Message: called + " is of no use: " + k.flaw,
+		return &finding.Finding{Code: finding.KeyUnusable, Message: called + " is of no use: " + k.flaw,
 			Hint: "the issuer has to publish it anew", Source: "RFC 7518 section 6"}
 	case own != kind:
 		return mismatch("RFC 7518 section 3.1", " is of the kind %s, and %s takes %s", own, alg, kind)

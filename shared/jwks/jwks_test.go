@@ -22,7 +22,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -47,7 +47,7 @@ func parse(t testing.TB, set string) *Set {
 }
 
 // verify checks any JWS, of whatever payload.
-func verify(t testing.TB, s *Set, raw string) []ecosystem.Finding {
+func verify(t testing.TB, s *Set, raw string) []finding.Finding {
 	t.Helper()
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
@@ -65,7 +65,7 @@ func verify(t testing.TB, s *Set, raw string) []ecosystem.Finding {
 }
 
 // code is what was found, "" for nothing.
-func code(t testing.TB, list []ecosystem.Finding) string {
+func code(t testing.TB, list []finding.Finding) string {
 	t.Helper()
 	if len(list) == 0 {
 		return ""
@@ -74,7 +74,7 @@ func code(t testing.TB, list []ecosystem.Finding) string {
 	if len(list) > 1 || f.Message == "" || f.Source == "" || f.Remark {
 		t.Errorf("%+v", list)
 	}
-	return f.Code
+	return string(f.Code)
 }
 
 // What others have signed: the standards' own examples, and tokens and keys that

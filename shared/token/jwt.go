@@ -154,6 +154,10 @@ func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
 	return time.Unix(int64(f), 0).UTC(), true
 }
 
+// AnyAudience is the audience that stands for any service, in tokens of the WLCG profile
+// (Common JWT Profile, "aud").
+const AnyAudience = "https://wlcg.cern.ch/jwt/v1/any"
+
 // Audiences returns the aud claim as a list, a single string being a list of one
 // (RFC 7519 section 4.1.3).
 func (j *JWT) Audiences() ([]string, bool) {

@@ -6,8 +6,9 @@ import (
 	"os"
 
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/ecosystem"
 	"example.org/token-helpers/shared/helper"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/xrootd"
 )
 
 // gfal wants the WLCG profile's storage scopes, as gfal2 asks for when it gets
@@ -21,8 +22,8 @@ func (*gfal) Describe() (string, []string) {
 	return "Get a token for gfal2, on stdout.", []string{"gfal-token-helper --url davs://se.example.org --write > token"}
 }
 
-func (g *gfal) Want(given ecosystem.Given) (ecosystem.Want, error) {
-	x := ecosystem.XRootD{Read: !given.Scope || g.Write, Write: g.Write, Profile: "wlcg", Server: g.URL}
+func (g *gfal) Want(given service.Given) (service.Want, error) {
+	x := xrootd.Flags{Read: !given.Scope || g.Write, Write: g.Write, Profile: "wlcg", Server: g.URL}
 	return x.Want(given)
 }
 

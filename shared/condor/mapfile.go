@@ -1,4 +1,4 @@
-package ecosystem
+package condor
 
 import (
 	"bytes"
@@ -8,6 +8,9 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/service"
 )
 
 // srcMapFile is where HTCondor reads and searches the file, and what of it was measured.
@@ -19,11 +22,14 @@ const srcMapFile = "HTCondor src/condor_utils/MapFile.cpp; " + srcCondor
 type MapFile struct {
 	hashKeys bool
 	entries  []mapEntry
-	faults   []Finding
+	faults   []finding.Finding
 	more     int
 	// expressions counts them.
 	expressions int
 }
+
+// maxFaults is how many faults of a file are told.
+const maxFaults = 20
 
 // maxExpressions bounds what a hostile file costs: each can be half a millisecond and
 // a hundred kB.
@@ -47,7 +53,7 @@ type mapEntry struct {
 // ParseMapFile reads a map file. assumeHashKeys is the server's
 // CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, which HTCondor-CE sets: then only what stands
 // in slashes is a regular expression, and all else a name as it stands. A line that
-// HTCondor skips is found by [MapFile.Judge]; an error says that it is no such file.
+// HTCondor skips is found by [MapFile.User]; an error says that it is no such file.
 func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
 	if bytes.IndexByte(b, 0) >= 0 {
 		return nil, errors.New("not a map file: binary data")
@@ -64,12 +70,12 @@ func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
 	return m, nil
 }
 
-func (m *MapFile) note(line int, code, message, hint string) {
+func (m *MapFile) note(line int, code finding.Code, message, hint string) {
 	if len(m.faults) >= maxFaults {
 		m.more++
 		return
 	}
-	m.faults = append(m.faults, Finding{Code: code, Remark: true, Message: fmt.Sprintf("map file line %d: %s", line, message), Hint: hint, Source: srcMapFile})
+	m.faults = append(m.faults, finding.Finding{Code: code, Remark: true, Message: fmt.Sprintf("map file line %d: %s", line, message), Hint: hint, Source: srcMapFile})
 }
 
 func (m *MapFile) parseLine(n int, line string) {
@@ -81,7 +87,7 @@ func (m *MapFile) parseLine(n int, line string) {
 		if name, _ := mapField(rest); name != "" {
 			m.entries = append(m.entries, mapEntry{line: n, include: name})
 		} else {
-			m.note(n, "map-line", "@include names no file, and is skipped", "")
+			m.note(n, finding.MapLine, "@include names no file, and is skipped", "")
 		}
 		return
 	}
@@ -100,13 +106,13 @@ func (m *MapFile) parseLine(n int, line string) {
 	e.user, _ = mapField(rest)
 	switch {
 	case !closed:
-		m.note(n, "map-line", "the expression has no / at its end, and the line is skipped", "a / inside is written \\/")
+		m.note(n, finding.MapLine, "the expression has no / at its end, and the line is skipped", "a / inside is written \\/")
 		return
 	case e.principal == "" || e.user == "":
-		m.note(n, "map-line", "a field is missing, and the line is skipped", "METHOD PRINCIPAL USER; what has blanks stands in double quotes")
+		m.note(n, finding.MapLine, "a field is missing, and the line is skipped", "METHOD PRINCIPAL USER; what has blanks stands in double quotes")
 		return
 	case glued:
-		m.note(n, "map-line", fmt.Sprintf("what follows the closing / is taken for the user: %s", brief(e.user)), "the options are i and U; a / inside the expression is written \\/")
+		m.note(n, finding.MapLine, fmt.Sprintf("what follows the closing / is taken for the user: %s", finding.Brief(e.user)), "the options are i and U; a / inside the expression is written \\/")
 	}
 	if e.regex {
 		m.expressions++
@@ -116,7 +122,7 @@ func (m *MapFile) parseLine(n int, line string) {
 	} else if e.regex {
 		var bad bool
 		if e.re, e.unknown, bad = compile(e.principal, options); bad {
-			m.note(n, "map-line", "the expression does not compile ("+brief(e.unknown)+"), and the line is skipped", "")
+			m.note(n, finding.MapLine, "the expression does not compile ("+finding.Brief(e.unknown)+"), and the line is skipped", "")
 			return
 		}
 	}
@@ -188,10 +194,10 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrTrailingBackslash:
 			return nil, string(se.Code), true
 		}
-		return nil, fmt.Sprintf("%s: %s", se.Code, brief(se.Expr)), false
+		return nil, fmt.Sprintf("%s: %s", se.Code, finding.Brief(se.Expr)), false
 	}
 	if err != nil {
-		return nil, brief(err.Error()), false
+		return nil, finding.Brief(err.Error()), false
 	}
 	return re, "", false
 }
@@ -243,29 +249,40 @@ func (e *mapEntry) canonical(groups []string) string {
 
 func (e *mapEntry) forTokens() bool { return strings.EqualFold(e.method, "SCITOKENS") }
 
-// Judge says which user the file makes of a token's issuer and subject, and by which
+// Judge finds the user of a token, see [MapFile.User].
+func (m *MapFile) Judge(p service.Presented) []finding.Finding {
+	iss, _ := p.JWT.String("iss")
+	sub, ok := p.JWT.String("sub")
+	if !ok || iss == "" {
+		return one(finding.Finding{Code: finding.ClaimMissing, Missing: []string{"sub"}, Message: "the token has no issuer and subject to map",
+			Hint: "the issuer has to name both, as strings", Source: "RFC 7519 section 4.1"})
+	}
+	return m.User(iss, sub)
+}
+
+// User says which user the file makes of a token's issuer and subject, and by which
 // line: the first that matches, in the order of the file. A line that cannot be told
 // is named, and nothing is refused for it.
-func (m *MapFile) Judge(iss, sub string) []Finding {
+func (m *MapFile) User(iss, sub string) []finding.Finding {
 	out := slices.Clone(m.faults)
 	if m.more > 0 {
-		out = append(out, Finding{Code: "map-line", Remark: true, Message: fmt.Sprintf("the map file has %d more such lines", m.more), Source: srcMapFile})
+		out = append(out, finding.Finding{Code: finding.MapLine, Remark: true, Message: fmt.Sprintf("the map file has %d more such lines", m.more), Source: srcMapFile})
 	}
 	identity := iss + "," + sub
-	var unknown []Finding
+	var unknown []finding.Finding
 	for i := range m.entries {
 		e := &m.entries[i]
 		switch {
 		case e.include != "":
-			unknown = append(unknown, Finding{Code: "map-include", Remark: true,
-				Message: fmt.Sprintf("map file line %d includes %s, which was not read and counts here", e.line, brief(e.include)),
+			unknown = append(unknown, finding.Finding{Code: finding.MapInclude, Remark: true,
+				Message: fmt.Sprintf("map file line %d includes %s, which was not read and counts here", e.line, finding.Brief(e.include)),
 				Hint:    "give what it includes as well: --mapfile <(cat FILES), a folder's in the order of their names", Source: srcMapFile})
 			continue
 		case !e.forTokens():
 			continue
 		case e.unknown != "":
-			unknown = append(unknown, Finding{Code: "map-unknown", Remark: true,
-				Message: fmt.Sprintf("map file line %d cannot be evaluated here (%s): if it matches, the user is %s", e.line, e.unknown, brief(e.user)),
+			unknown = append(unknown, finding.Finding{Code: finding.MapUnknown, Remark: true,
+				Message: fmt.Sprintf("map file line %d cannot be evaluated here (%s): if it matches, the user is %s", e.line, e.unknown, finding.Brief(e.user)),
 				Hint:    "ask the server: condor_ping -verbose -type COLLECTOR WRITE shows the user", Source: srcMapFile})
 			continue
 		}
@@ -285,14 +302,14 @@ func (m *MapFile) Judge(iss, sub string) []Finding {
 }
 
 // few keeps the first of what may be as long as the file.
-func few(list []Finding) []Finding { return list[:min(len(list), 5)] }
+func few(list []finding.Finding) []finding.Finding { return list[:min(len(list), 5)] }
 
-func (e *mapEntry) mapped(groups []string, unless bool) Finding {
+func (e *mapEntry) mapped(groups []string, unless bool) finding.Finding {
 	user := e.canonical(groups)
-	f := Finding{Code: "mapped", Remark: true, Source: srcMapFile, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, brief(user))}
+	f := finding.Finding{Code: finding.Mapped, Remark: true, Source: srcMapFile, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, finding.Brief(user))}
 	switch name, plugin := strings.CutPrefix(user, "PLUGIN:"); {
 	case plugin:
-		f.Message = fmt.Sprintf("map file line %d leaves the user to the plugin %s", e.line, brief(name))
+		f.Message = fmt.Sprintf("map file line %d leaves the user to the plugin %s", e.line, finding.Brief(name))
 		f.Source = "HTCondor src/condor_io/condor_auth_ssl.cpp"
 	case user == "":
 		f.Message = fmt.Sprintf("map file line %d maps the token to no name at all", e.line)
@@ -305,11 +322,11 @@ func (e *mapEntry) mapped(groups []string, unless bool) Finding {
 }
 
 // loose warns of an expression that lets in more than it looks like.
-func (m *MapFile) loose(e *mapEntry, iss, sub string) []Finding {
+func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
 	if e.re == nil {
 		return nil
 	}
-	f := Finding{Code: "map-loose", Remark: true, Source: srcMapFile + "; " + srcSearch}
+	f := finding.Finding{Code: finding.MapLoose, Remark: true, Source: srcMapFile + "; " + srcSearch}
 	hits := func(identity string) bool { _, ok := e.matches(identity); return ok }
 	// Whoever runs an issuer chooses its name and its subjects.
 	before, behind := "https://issuer.invalid,"+iss+","+sub, iss+".invalid,"+sub
@@ -322,7 +339,7 @@ func (m *MapFile) loose(e *mapEntry, iss, sub string) []Finding {
 		f.Message = fmt.Sprintf("map file line %d is not held to the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(behind))
 		f.Hint = "put the comma behind the issuer into the expression"
 	case others != nil:
-		f.Message = fmt.Sprintf("map file line %d maps other subjects of this issuer too: another-subject becomes %s", e.line, brief(e.canonical(others)))
+		f.Message = fmt.Sprintf("map file line %d maps other subjects of this issuer too: another-subject becomes %s", e.line, finding.Brief(e.canonical(others)))
 		f.Hint, f.Command = "leave it where the issuer is trusted with that; or "+m.add(iss, sub), m.line(iss, sub)
 	case hits(iss + "," + sub + "0"):
 		f.Message = fmt.Sprintf("map file line %d also matches longer subjects, such as %s", e.line, ending(sub+"0"))
@@ -343,105 +360,3 @@ func ending(s string) string {
 
 // srcSearch is why an expression has to be anchored.
 const srcSearch = "pcre2_match looks for it anywhere in the identity"
-
-// missing finds no line, and the one that comes nearest.
-func (m *MapFile) missing(iss, sub string) Finding {
-	f := Finding{Code: "map-missing", Source: srcMapFile + ": \"Failed to map SCITOKENS authenticated identity\"",
-		Message: "no line of the map file maps the identity " + ending(iss+","+sub), Hint: m.add(iss, sub), Command: m.line(iss, sub)}
-	if near := m.near(iss, sub); near != "" {
-		f.Hint = near + "; or " + f.Hint
-	}
-	return f
-}
-
-// add words the line to add.
-func (m *MapFile) add(iss, sub string) string {
-	if m.line(iss, sub) != "" {
-		return "add a line for this identity alone, the user being yours to choose"
-	}
-	return "no line can be written for an identity that is as long as this, or has control characters"
-}
-
-// line is the one that maps the identity and no other; empty where none can.
-func (m *MapFile) line(iss, sub string) string {
-	identity := iss + "," + sub
-	if len(identity) > 1000 || strings.ContainsFunc(identity, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
-		return ""
-	}
-	re := "^" + regexp.QuoteMeta(identity) + "$"
-	// A lone backslash before another character stays as it is; two are one.
-	re = strings.ReplaceAll(re, `\\`, `\\\\`)
-	if m.hashKeys {
-		return "SCITOKENS /" + strings.ReplaceAll(re, "/", `\/`) + "/ USER"
-	}
-	return `SCITOKENS "` + strings.ReplaceAll(re, `"`, `\"`) + `" USER`
-}
-
-// near says in what the nearest line differs.
-func (m *MapFile) near(iss, sub string) string {
-	identity := iss + "," + sub
-	other := strings.TrimSuffix(iss, "/")
-	slash := "without the slash at the issuer's end, which the token has"
-	if other == iss {
-		other, slash = iss+"/", "with a slash at the issuer's end, which the token lacks"
-	}
-	said := func(e *mapEntry, what string) string { return fmt.Sprintf("line %d is near: %s", e.line, what) }
-	for _, differs := range []func(e *mapEntry) string{
-		func(e *mapEntry) string {
-			if _, ok := e.matches(identity); ok && !e.forTokens() {
-				return "its method is " + brief(e.method) + ", and a token's is SCITOKENS"
-			}
-			return ""
-		},
-		func(e *mapEntry) string {
-			if _, ok := e.matches(other + "," + sub); ok && e.forTokens() {
-				return "it is for the issuer " + slash
-			}
-			return ""
-		},
-		func(e *mapEntry) string {
-			// HTCondor-CE before 5 had such lines.
-			if _, ok := e.matches(iss); ok && e.forTokens() && !e.regex {
-				return "it names the issuer alone, and the identity is ISSUER,SUBJECT"
-			}
-			return ""
-		},
-		func(e *mapEntry) string {
-			if !e.forTokens() {
-				return ""
-			}
-			switch plain := strings.Trim(e.principal, "/"); {
-			case e.regex && !m.hashKeys && plain != e.principal && expression(plain, identity):
-				return "without CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS the slashes around it are part of the expression"
-			case !e.regex && strings.ReplaceAll(e.principal, `\`, "") == identity:
-				return "outside of slashes a backslash is part of the name"
-			case !e.regex && strings.ContainsAny(e.principal, `^$*+[(\`) && expression(e.principal, identity):
-				return "it is an expression, and counts as one in slashes alone"
-			case strings.EqualFold(e.principal, identity) || e.re != nil && expression("(?i)"+e.principal, identity):
-				return "only upper and lower case differ"
-			}
-			return ""
-		},
-		func(e *mapEntry) string {
-			plain := strings.ReplaceAll(strings.TrimPrefix(e.principal, "^"), `\`, "")
-			if e.forTokens() && e.unknown == "" && strings.HasPrefix(plain, iss+",") {
-				return "it is for another subject of this issuer"
-			}
-			return ""
-		},
-	} {
-		for i := range m.entries {
-			if e := &m.entries[i]; e.include == "" {
-				if what := differs(e); what != "" {
-					return said(e, what)
-				}
-			}
-		}
-	}
-	return ""
-}
-
-func expression(pattern, identity string) bool {
-	re, _, _ := compile(pattern, "")
-	return re != nil && re.MatchString(latin1(identity))
-}

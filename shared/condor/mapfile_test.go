@@ -1,9 +1,15 @@
-package ecosystem
+package condor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"example.org/token-helpers/shared/service/servicetest"
+
+	"example.org/token-helpers/shared/finding"
 )
 
 // measuredMap is a map file that HTCondor 23.9.6 was started with, but for the host.
@@ -57,7 +63,7 @@ SCITOKENS /^https:\/\/i.example.org,end\z/ u-endz
 ` + "SCITOKENS /^https:\\/\\/i.example.org,crlf$/ u-crlf\r\nSCITOKENS /^https:\\/\\/i.example.org,nonl$/ u-nonl"
 
 // userOf is whom a finding maps to.
-func userOf(list []Finding) (user string, ok bool) {
+func userOf(list []finding.Finding) (user string, ok bool) {
 	for _, f := range list {
 		if f.Code == "mapped" {
 			if _, user, ok = strings.Cut(f.Message, " maps the token to "); ok {
@@ -93,17 +99,17 @@ func TestMapFileMeasured(t *testing.T) {
 		"qmethod": "u-qmethod", "posix-12": "u-posix", "contin": "no name at all", "midbs": `u\mid`, "INLINE": "u-inline", "end": "u-endz",
 		"crlf": "u-crlf", "nonl": "u-nonl", "nobody": "", "evil,https://i.example.org,anchored": "",
 	} {
-		list := m.Judge("https://i.example.org", sub)
+		list := m.User("https://i.example.org", sub)
 		got, ok := userOf(list)
 		if ok != (want != "") || want != "no name at all" && got != want || want == "no name at all" && !strings.Contains(got, want) {
 			t.Errorf("%s: got %q, want %q", sub, got, want)
 		}
-		if refused := slices.ContainsFunc(list, func(f Finding) bool { return !f.Remark }); refused == ok {
+		if refused := slices.ContainsFunc(list, func(f finding.Finding) bool { return !f.Remark }); refused == ok {
 			t.Errorf("%s: refused %v, mapped %v", sub, refused, ok)
 		}
 	}
 	for iss, want := range map[string]string{"https://i.example.org/": "u-sl", "https://i.example.org": ""} {
-		if got, _ := userOf(m.Judge(iss, "sl")); got != want {
+		if got, _ := userOf(m.User(iss, "sl")); got != want {
 			t.Errorf("%s: got %q, want %q", iss, got, want)
 		}
 	}
@@ -123,7 +129,7 @@ SCITOKENS ^https://i.example.org,first.* u-2
 	for sub, want := range map[string]string{
 		"bare": "u-bare", "bareX": "u-bare", "quo ted": "u-quoted", "slashed": "", "anch": "u-anch", "esc": "u-esc", "pre": "", "first": "u-1", "firstx": "u-1",
 	} {
-		if got, _ := userOf(m.Judge("https://i.example.org", sub)); got != want {
+		if got, _ := userOf(m.User("https://i.example.org", sub)); got != want {
 			t.Errorf("%s: got %q, want %q", sub, got, want)
 		}
 	}
@@ -170,8 +176,8 @@ func TestMapFileFindings(t *testing.T) {
 		{"plugin", `SCITOKENS /^https:\/\/i\.example\.org,me$/ PLUGIN:x`, false, "(mapped)", "leaves the user to the plugin x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			list := parseMap(t, tt.text, !tt.noHash).Judge(iss, "me")
-			mustFind(t, list, tt.codes, tt.says)
+			list := parseMap(t, tt.text, !tt.noHash).User(iss, "me")
+			servicetest.Find(t, list, tt.codes, tt.says)
 		})
 	}
 }
@@ -186,7 +192,7 @@ func TestMapFileLineToAdd(t *testing.T) {
 			if line == "" {
 				t.Fatalf("%q: no line", sub)
 			}
-			if got := codes(parseMap(t, line, hash).Judge("https://i.example.org/a_b", sub)); got != "(mapped)" {
+			if got := servicetest.Codes(t, parseMap(t, line, hash).User("https://i.example.org/a_b", sub)); got != "(mapped)" {
 				t.Errorf("%q, %v: %s: %s", sub, hash, line, got)
 			}
 		}
@@ -206,8 +212,8 @@ func TestNotMapFile(t *testing.T) {
 			t.Errorf("%q: got %+v", text, m)
 		}
 	}
-	if m := parseMap(t, strings.Repeat("x\n", 500)+"FS a b", true); len(m.Judge("a", "b")) != maxFaults+2 {
-		t.Errorf("%d findings", len(m.Judge("a", "b")))
+	if m := parseMap(t, strings.Repeat("x\n", 500)+"FS a b", true); len(m.User("a", "b")) != maxFaults+2 {
+		t.Errorf("%d findings", len(m.User("a", "b")))
 	}
 }
 
@@ -220,12 +226,25 @@ func FuzzParseMapFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		bounded(t, m.Judge(iss, sub), maxFaults+8)
+		bounded(t, m.User(iss, sub), maxFaults+8)
 		// What it tells to add works.
 		if line := m.line(iss, sub); line != "" {
-			if got := codes(parseMap(t, line, hash).Judge(iss, sub)); got != "(mapped)" {
+			if got := servicetest.Codes(t, parseMap(t, line, hash).User(iss, sub)); got != "(mapped)" {
 				t.Errorf("%q: %s: %s", iss+","+sub, line, got)
 			}
 		}
 	})
+}
+
+// bounded fails where what is found is more than a reader can take.
+func bounded(t *testing.T, list []finding.Finding, most int) {
+	t.Helper()
+	if len(list) > most {
+		t.Errorf("%d findings", len(list))
+	}
+	for _, f := range list {
+		if n := utf8.RuneCountInString(fmt.Sprintf("%s%s%s", f.Message, f.Hint, f.Source)); n > 3000 {
+			t.Errorf("a finding of %d characters: %.200q", n, f.Message)
+		}
+	}
 }

@@ -1,4 +1,4 @@
-package ecosystem
+package xrootd
 
 import (
 	"encoding/json"
@@ -7,6 +7,11 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"example.org/token-helpers/shared/service/servicetest"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/service"
 )
 
 const cfgIssuer = "https://i.example.org"
@@ -16,24 +21,22 @@ func cfg(lines ...string) string {
 	return "[Global]\naudience = " + xrdAud + "\nonmissing = deny\n[Issuer local]\nissuer = " + cfgIssuer + "\n" + strings.Join(lines, "\n") + "\n"
 }
 
-func parseConfig(t *testing.T, text string) *SciTokensConfig {
+func parseConfig(t *testing.T, text string, v service.Version) *SciTokensConfig {
 	t.Helper()
-	c, err := ParseSciTokensConfig([]byte(text))
+	c, err := ParseSciTokensConfig([]byte(text), v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return c
 }
 
-// xrootd is the service with the configuration applied, for reading place.
-func xrootd(t *testing.T, c *SciTokensConfig, access, place string, v Version) *Service {
+// configured is the server with the configuration, for one access to a place.
+func configured(t *testing.T, text, access, place string, v service.Version) *Server {
 	t.Helper()
-	s, err := NewXRootD(xrdAud, access, place)
+	s, err := New(xrdAud, Options{Access: access, Path: place, Version: v, Config: parseConfig(t, text, v)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Version = v
-	c.Apply(s)
 	return s
 }
 
@@ -96,14 +99,13 @@ func TestSciTokensConfigDecides(t *testing.T) {
 		{"a comment of 1024 bytes", cfg("base_path = /", ";"+strings.Repeat("x", 1023)), "read:/", "/f", false, false},
 		{"a long comment with a key in it", cfg("base_path = /", "; "+strings.Repeat("x", 360)+"unknown = 1"), "read:/", "/f", true, true},
 	} {
-		for v, want := range map[Version]bool{{5, 5, 3}: tt.old, {5, 8, 1}: tt.today, {}: tt.today} {
+		for v, want := range map[service.Version]bool{{Major: 5, Minor: 5, Patch: 3}: tt.old, {Major: 5, Minor: 8, Patch: 1}: tt.today, {}: tt.today} {
 			t.Run(tt.name+" "+v.String(), func(t *testing.T) {
-				c := parseConfig(t, tt.cfg)
-				s := xrootd(t, c, "read", tt.place, v)
-				p := Presented{JWT: decode(t, es256, good("scitokens", xrdAud, tt.scope)), Size: 500, Now: ruleNow}
-				list := append(s.Judge(p), c.Explain(p, s)...)
-				if granted := !slices.ContainsFunc(list, func(f Finding) bool { return !f.Remark }); granted != want {
-					t.Errorf("granted %v, found %s", granted, codes(list))
+				s := configured(t, tt.cfg, "read", tt.place, v)
+				p := service.Presented{JWT: servicetest.JWT(t, servicetest.ES256, servicetest.Claims("scitokens", xrdAud, tt.scope)), Size: 500, Now: servicetest.Now}
+				list := s.Judge(p)
+				if granted := !slices.ContainsFunc(list, func(f finding.Finding) bool { return !f.Remark }); granted != want {
+					t.Errorf("granted %v, found %s", granted, servicetest.Codes(t, list))
 					for _, f := range list {
 						t.Logf("%+v", f)
 					}
@@ -116,59 +118,58 @@ func TestSciTokensConfigDecides(t *testing.T) {
 func TestSciTokensConfigExplains(t *testing.T) {
 	for _, tt := range []struct {
 		name, cfg, claims, place string
-		version                  Version
+		version                  service.Version
 		codes, says              string
 	}{
-		{"all is well", cfg("base_path = /store", "default_user = tester"), good("scitokens", xrdAud, "read:/user"), "/store/user/f", Version{},
+		{"all is well", cfg("base_path = /store", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/user"), "/store/user/f", service.Version{},
 			"(cfg-match) (cfg-user)", "[Issuer local] in line 4 is for this issuer: read:/user covers /store/user|the user is tester (default_user)"},
-		{"WLCG", cfg("base_path = /store,/other", "map_subject = TRUE"), good("wlcg", xrdAud, "storage.read:/user"), "/other/user", Version{},
+		{"WLCG", cfg("base_path = /store,/other", "map_subject = TRUE"), servicetest.Claims("wlcg", xrdAud, "storage.read:/user"), "/other/user", service.Version{},
 			"(cfg-match) (cfg-user)", "storage.read:/user covers /store/user and /other/user|the user is u, the token's subject"},
-		{"the subject before the default", cfg("base_path = /", "map_subject = 1", "default_user = tester"), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+		{"the subject before the default", cfg("base_path = /", "map_subject = 1", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"(cfg-match) (cfg-user)", "the user is u, the token's subject"},
-		{"neither true nor false", cfg("base_path = /", "map_subject = y", "default_user = tester"), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+		{"neither true nor false", cfg("base_path = /", "map_subject = y", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"(cfg-value) (cfg-match) (cfg-user)", "line 7: map_subject = y|the user is tester"},
-		{"a name map", cfg("base_path = /", "name_mapfile = /etc/x.json"), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+		{"a name map", cfg("base_path = /", "name_mapfile = /etc/x.json"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"(cfg-match) (cfg-user)", "/etc/x.json was not read"},
-		{"a claim", cfg("base_path = /", "username_claim = jti"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) (cfg-user)", "the user is j, the token's jti"},
-		{"a claim, unknown then", cfg("base_path = /", "username_claim = uid", "default_user = tester"), good("scitokens", xrdAud, "read:/"), "/f", Version{5, 5, 3},
+		{"a claim", cfg("base_path = /", "username_claim = jti"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-match) (cfg-user)", "the user is j, the token's jti"},
+		{"a claim, unknown then", cfg("base_path = /", "username_claim = uid", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{Major: 5, Minor: 5, Patch: 3},
 			"(cfg-match) (cfg-user)", "the user is tester"},
-		{"a claim that is not there", cfg("base_path = /", "username_claim = uid"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) claim-missing", "no uid claim"},
-		{"outside", cfg("base_path = /store"), good("scitokens", xrdAud, "read:/"), "/other", Version{}, "(cfg-match) (cfg-user) path-outside-base", "/other is outside base_path /store"},
-		{"doubled", cfg("base_path = /store"), good("scitokens", xrdAud, "read:/store"), "/store/user", Version{}, "(cfg-match) (cfg-user) path-base",
+		{"a claim that is not there", cfg("base_path = /", "username_claim = uid"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-match) claim-missing", "no uid claim"},
+		{"outside", cfg("base_path = /store"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/other", service.Version{}, "(cfg-match) (cfg-user) path-outside-base", "/other is outside base_path /store"},
+		{"doubled", cfg("base_path = /store"), servicetest.Claims("scitokens", xrdAud, "read:/store"), "/store/user", service.Version{}, "(cfg-match) (cfg-user) path-base",
 			"read:/store covers /store/store|read:/store means /store/store here|ask for read:/user"},
-		{"restricted", cfg("base_path = /store", "restricted_path = /user"), good("scitokens", xrdAud, "read:/"), "/store/other", Version{}, "(cfg-match) (cfg-user) path-restricted",
+		{"restricted", cfg("base_path = /store", "restricted_path = /user"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/store/other", service.Version{}, "(cfg-match) (cfg-user) path-restricted",
 			"read:/ covers /store/user|leaves nothing of /store/other"},
-		{"restricted, broader, old", cfg("base_path = /store", "restricted_path = /user"), good("scitokens", xrdAud, "read:/"), "/store/user/f", Version{5, 5, 3}, "(cfg-match) (cfg-user) path-restricted",
+		{"restricted, broader, old", cfg("base_path = /store", "restricted_path = /user"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/store/user/f", service.Version{Major: 5, Minor: 5, Patch: 3}, "(cfg-match) (cfg-user) path-restricted",
 			"restricted_path leaves nothing of it|ask for read:/user/f"},
-		{"not restricted", cfg("base_path = /store", "restricted_path = user"), good("scitokens", xrdAud, "read:/"), "/store/f", Version{}, "(cfg-value) (cfg-restriction) (cfg-match) (cfg-user)", "not restricted at all"},
-		{"another issuer", cfg("base_path = /"), good("scitokens", xrdAud, "read:/", "i.example.org", "j.example.org"), "/f", Version{}, "iss-not-configured", "no section for the issuer https://j.example.org|[Issuer NAME]"},
-		{"slash", cfg("base_path = /"), good("scitokens", xrdAud, "read:/", "i.example.org", "i.example.org/"), "/f", Version{}, "iss-not-configured", "[Issuer local] in line 4|only the slash at the end differs"},
-		{"case", cfg("base_path = /"), good("scitokens", xrdAud, "read:/", "i.example.org", "I.example.org"), "/f", Version{}, "iss-not-configured", "only upper and lower case differ"},
-		{"quotes", strings.Replace(cfg("base_path = /"), cfgIssuer, `"`+cfgIssuer+`"`, 1), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-value) iss-not-configured", "quotes are part of the value"},
-		{"comment", strings.Replace(cfg("base_path = /"), cfgIssuer, cfgIssuer+" # ours", 1), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-value) iss-not-configured", "what follows the issuer"},
-		{"dropped", cfg("base_path = /") + "[Issuer b]\nissuer = https://j.example.org\n", good("scitokens", xrdAud, "read:/", "i.example.org", "j.example.org"), "/f", Version{},
+		{"not restricted", cfg("base_path = /store", "restricted_path = user"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/store/f", service.Version{}, "(cfg-value) (cfg-restriction) (cfg-match) (cfg-user)", "not restricted at all"},
+		{"another issuer", cfg("base_path = /"), servicetest.Claims("scitokens", xrdAud, "read:/", "i.example.org", "j.example.org"), "/f", service.Version{}, "iss-not-configured", "no section for the issuer https://j.example.org|[Issuer NAME]"},
+		{"slash", cfg("base_path = /"), servicetest.Claims("scitokens", xrdAud, "read:/", "i.example.org", "i.example.org/"), "/f", service.Version{}, "iss-not-configured", "[Issuer local] in line 4|only the slash at the end differs"},
+		{"case", cfg("base_path = /"), servicetest.Claims("scitokens", xrdAud, "read:/", "i.example.org", "I.example.org"), "/f", service.Version{}, "iss-not-configured", "only upper and lower case differ"},
+		{"quotes", strings.Replace(cfg("base_path = /"), cfgIssuer, `"`+cfgIssuer+`"`, 1), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-value) iss-not-configured", "quotes are part of the value"},
+		{"comment", strings.Replace(cfg("base_path = /"), cfgIssuer, cfgIssuer+" # ours", 1), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-value) iss-not-configured", "what follows the issuer"},
+		{"dropped", cfg("base_path = /") + "[Issuer b]\nissuer = https://j.example.org\n", servicetest.Claims("scitokens", xrdAud, "read:/", "i.example.org", "j.example.org"), "/f", service.Version{},
 			"(cfg-ignored) iss-not-configured", "section [Issuer b] is ignored: it has no base_path|line 8 names it"},
-		{"no issuer", "[Global]\naudience = a\n", good("scitokens", xrdAud, "read:/"), "/f", Version{}, "cfg-empty", "knows no issuer"},
-		{"sections that do not count", "[Issuer]\nissuer = x\n[Issuer ]\nissuer = " + cfgIssuer + "\nbase_path = /\n[Issuer c]\nbase_path = /\n[Foo]\na = b\n", good("scitokens", xrdAud, "read:/"), "/f", Version{},
+		{"no issuer", "[Global]\naudience = a\n", servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "cfg-empty", "knows no issuer"},
+		{"sections that do not count", "[Issuer]\nissuer = x\n[Issuer ]\nissuer = " + cfgIssuer + "\nbase_path = /\n[Issuer c]\nbase_path = /\n[Foo]\na = b\n", servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"cfg-empty (cfg-ignored) (cfg-ignored) (cfg-ignored) (cfg-ignored)", "line 1: section [Issuer]|it has no name|it has no issuer|section [Foo]"},
-		{"broken", cfg("base_path = /", "hello", "[x"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "cfg-broken", "line 7: neither a section nor key = value: no server starts with it"},
-		{"indented", "[Global]\n  audience = " + xrdAud + "\n  onmissing = deny\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", good("scitokens", xrdAud, "read:/"), "/f", Version{},
+		{"broken", cfg("base_path = /", "hello", "[x"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "cfg-broken", "line 7: neither a section nor key = value: no server starts with it"},
+		{"indented", "[Global]\n  audience = " + xrdAud + "\n  onmissing = deny\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"(cfg-line) (cfg-match) (cfg-user)", "line 3: the indented line is a new value of audience: it replaces " + xrdAud},
-		{"unknown keys", cfg("base_path = /", "basepath = /x", "required_authorization = all"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-ignored) (cfg-ignored) (cfg-match) (cfg-user)", "line 7: basepath is no key|builds for Pelican"},
-		{"no audience", "[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", good("scitokens", "ANY", "read:/"), "/f", Version{}, "(cfg-audience) (cfg-match) (cfg-user)", "names no audience"},
-		{"allow", strings.Replace(cfg("base_path = /"), "deny", "allow", 1), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) (cfg-user) (onmissing-allow)", "lets in whom it does not authorise"},
-		{"passthrough", strings.Replace(cfg("base_path = /"), "deny", "passthrough", 1), good("scitokens", xrdAud, "openid"), "/f", Version{}, "(cfg-match) (cfg-user) (onmissing-next)", "no scope for storage|next plugin"},
-		{"strategy, next", strings.Replace(cfg("base_path = /", "authorization_strategy = Group"), "deny", "passthrough", 1), good("scitokens", xrdAud, "read:/"), "/f", Version{},
+		{"unknown keys", cfg("base_path = /", "basepath = /x", "required_authorization = all"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-ignored) (cfg-ignored) (cfg-match) (cfg-user)", "line 7: basepath is no key|builds for Pelican"},
+		{"no audience", "[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", servicetest.Claims("scitokens", "ANY", "read:/"), "/f", service.Version{}, "(cfg-audience) (cfg-match) (cfg-user)", "names no audience"},
+		{"allow", strings.Replace(cfg("base_path = /"), "deny", "allow", 1), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-match) (cfg-user) (onmissing-allow)", "lets in whom it does not authorise"},
+		{"passthrough", strings.Replace(cfg("base_path = /"), "deny", "passthrough", 1), servicetest.Claims("scitokens", xrdAud, "openid"), "/f", service.Version{}, "(cfg-match) (cfg-user) (onmissing-next)", "no scope for storage|next plugin"},
+		{"strategy, next", strings.Replace(cfg("base_path = /", "authorization_strategy = Group"), "deny", "passthrough", 1), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"(cfg-match) (cfg-user) (strategy-no-capability) (onmissing-next)", `is "group": scopes count for nothing`},
-		{"strategy, deny", cfg("base_path = /", "authorization_strategy = group"), good("scitokens", xrdAud, "read:/"), "/f", Version{}, "(cfg-match) (cfg-user) strategy-no-capability", ""},
-		{"one issuer twice", cfg("base_path = /") + "[Issuer zz]\nissuer = " + cfgIssuer + "\nbase_path = /other\n", good("scitokens", xrdAud, "read:/"), "/f", Version{},
+		{"strategy, deny", cfg("base_path = /", "authorization_strategy = group"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-match) (cfg-user) strategy-no-capability", ""},
+		{"one issuer twice", cfg("base_path = /") + "[Issuer zz]\nissuer = " + cfgIssuer + "\nbase_path = /other\n", servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"(cfg-duplicate) (cfg-match) (cfg-user)", "line 8: [Issuer local] in line 4 has the same issuer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := parseConfig(t, tt.cfg)
-			s := xrootd(t, c, "read", tt.place, tt.version)
-			list := c.Explain(Presented{JWT: decode(t, es256, tt.claims)}, s)
-			mustFind(t, list, tt.codes, tt.says)
+			s := configured(t, tt.cfg, "read", tt.place, tt.version)
+			list := s.explain(service.Presented{JWT: servicetest.JWT(t, servicetest.ES256, tt.claims)})
+			servicetest.Find(t, list, tt.codes, tt.says)
 			for _, f := range list {
 				if f.Source == "" {
 					t.Errorf("%s has no source", f.Code)
@@ -179,7 +180,7 @@ func TestSciTokensConfigExplains(t *testing.T) {
 }
 
 func TestScopePaths(t *testing.T) {
-	c := parseConfig(t, cfg("base_path = /store /store/user /"))
+	c := parseConfig(t, cfg("base_path = /store /store/user /"), service.Version{})
 	for place, want := range map[string][]string{
 		"/store/user/f": {"/user/f", "/f", "/store/user/f"},
 		"/store":        {"/", "/store"},
@@ -196,23 +197,22 @@ func TestScopePaths(t *testing.T) {
 
 func TestNotSciTokensConfig(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "issuer = x\n", "a\x00b"} {
-		if c, err := ParseSciTokensConfig([]byte(text)); err == nil {
+		if c, err := ParseSciTokensConfig([]byte(text), service.Version{}); err == nil {
 			t.Errorf("%q: got %+v", text, c)
 		}
 	}
 }
 
 func TestManyFaults(t *testing.T) {
-	c := parseConfig(t, cfg("base_path = /")+strings.Repeat("x = 1\n", 500)+"broken\n")
-	s := xrootd(t, c, "read", "/", Version{})
-	list := c.Explain(Presented{JWT: decode(t, es256, good("scitokens", xrdAud, "read:/"))}, s)
+	s := configured(t, cfg("base_path = /")+strings.Repeat("x = 1\n", 500)+"broken\n", "read", "/", service.Version{})
+	list := s.explain(service.Presented{JWT: servicetest.JWT(t, servicetest.ES256, servicetest.Claims("scitokens", xrdAud, "read:/"))})
 	if len(list) > maxFaults+2 || list[0].Code != "cfg-broken" {
 		t.Errorf("%d findings, the first %s", len(list), list[0].Code)
 	}
 }
 
 // bounded fails where what is found is more than a reader can take.
-func bounded(t *testing.T, list []Finding, most int) {
+func bounded(t *testing.T, list []finding.Finding, most int) {
 	t.Helper()
 	if len(list) > most {
 		t.Errorf("%d findings", len(list))
@@ -229,16 +229,15 @@ func FuzzParseSciTokensConfig(f *testing.F) {
 	f.Add("[Global]\naudience_json = [\"a\"]\n[Issuer \x1b]\n a:b ; c\n[", "x", "storage.read:/a/../b", "/")
 	f.Add("\ufeff[Issuer "+strings.Repeat("s", 60)+"]\nissuer="+strings.Repeat("i", 300)+"\nbase_path=,/ \n", "x", "write:", "/a")
 	f.Fuzz(func(t *testing.T, text, iss, scope, place string) {
-		c, err := ParseSciTokensConfig([]byte(text))
-		if err != nil {
-			return
-		}
-		for _, v := range []Version{{}, {5, 5, 3}} {
-			s := &Service{Access: "read", Path: "/" + place, Version: v}
-			c.Apply(s)
+		for _, v := range []service.Version{{}, {Major: 5, Minor: 5, Patch: 3}} {
+			c, err := ParseSciTokensConfig([]byte(text), v)
+			if err != nil {
+				return
+			}
+			s := &Server{access: "read", path: "/" + place, version: v, config: c}
 			claims := fmt.Sprintf(`{"iss":%s,"scope":%s,"ver":"scitoken:2.0"}`, quoteJSON(t, iss), quoteJSON(t, scope))
-			bounded(t, c.Explain(Presented{JWT: decode(t, es256, claims)}, s), maxFaults+10)
-			c.ScopePaths(iss, s.Path)
+			bounded(t, s.explain(service.Presented{JWT: servicetest.JWT(t, servicetest.ES256, claims)}), maxFaults+10)
+			c.ScopePaths(iss, s.path)
 		}
 	})
 }

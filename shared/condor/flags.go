@@ -1,0 +1,119 @@
+// Package condor is the ecosystem of HTCondor: what condor-token-helper requests, and how
+// an HTCondor-CE judges a token.
+package condor
+
+import (
+	"slices"
+	"strconv"
+
+	"example.org/token-helpers/shared/service"
+)
+
+// The WLCG profile's compute capabilities (Common JWT Profile, "Capability based
+// authorization: scope"), which HTCondor maps to its authorization levels
+// (src/condor_io/condor_auth_ssl.cpp and the manual's section "SciTokens"). Measured on
+// 23.9.6: WRITE needs modify, cancel and create together.
+var (
+	computeRead  = []string{"compute.read"}
+	computeWrite = []string{"compute.modify", "compute.cancel", "compute.create"}
+	computeAll   = slices.Concat(computeRead, computeWrite)
+)
+
+// HTCondor's scopes in tokens of the SciTokens profile.
+const (
+	condorRead  = "condor:/READ"
+	condorWrite = "condor:/WRITE"
+	condorAllow = "condor:/ALLOW"
+)
+
+// defaultPort is the port of an HTCondor-CE's collector.
+const defaultPort = 9619
+
+// Flags are the flags of condor-token-helper.
+type Flags struct {
+	CE      []string `name:"ce" sep:"none" placeholder:"HOST[:PORT]" help:"The compute element that the token is for; port 9619 unless given. Repeatable."`
+	Read    bool     `help:"Request read access only (compute.read)."`
+	Write   bool     `help:"Request write access only (compute.modify, compute.cancel, compute.create)."`
+	Profile string   `enum:"wlcg,scitokens" default:"wlcg" placeholder:"wlcg|scitokens" help:"Spelling of the scopes: wlcg (compute.*) or scitokens (condor:/READ, condor:/WRITE). Default: wlcg."`
+	Legacy  bool     `help:"Add condor:/ALLOW, which HTCondor before 8.9.7 needs. Newer servers reject a token that has no other scope."`
+}
+
+// Describe implements [service.Ecosystem].
+func (*Flags) Describe() (string, []string) {
+	return "Get a token that HTCondor and HTCondor-CE accept, on stdout.", []string{
+		"condor-token-helper --ce ce.example.org:9619 > token",
+		"condor-token-helper --ce ce.example.org --read --file token",
+	}
+}
+
+// Want implements [service.Ecosystem].
+func (f *Flags) Want(given service.Given) (service.Want, error) {
+	if len(f.CE) == 0 && len(given.Audiences) == 0 && !given.Login {
+		return service.Want{}, &service.UsageError{Flag: "--ce", Problem: "no compute element is given", Form: ceForm}
+	}
+	read, write := f.Read, f.Write
+	if !read && !write && !given.Scope {
+		read, write = true, true
+	}
+	w := service.Want{Scopes: f.scopes(read, write)}
+	for _, host := range f.CE {
+		a, err := Audience(host)
+		if err != nil {
+			return service.Want{}, err
+		}
+		ce, err := New(host, Options{Write: write, Audiences: given.Audiences})
+		if err != nil {
+			return service.Want{}, err
+		}
+		w.Audiences = append(w.Audiences, a)
+		w.Services = append(w.Services, ce)
+	}
+	return w, nil
+}
+
+func (f *Flags) scopes(read, write bool) []string {
+	readScopes, writeScopes := computeRead, computeWrite
+	if f.Profile == "scitokens" {
+		readScopes, writeScopes = []string{condorRead}, []string{condorWrite}
+	}
+	var out []string
+	if read {
+		out = append(out, readScopes...)
+	}
+	if write {
+		out = append(out, writeScopes...)
+	}
+	if f.Legacy {
+		out = append(out, condorAllow)
+	}
+	return out
+}
+
+// Alternative implements [service.Ecosystem].
+func (f *Flags) Alternative(supported []string) string {
+	has := func(s string) bool { return slices.Contains(supported, s) }
+	switch {
+	case f.Profile != "scitokens" && has(condorRead) && !has("compute.read"):
+		return "--profile scitokens"
+	case f.Profile == "scitokens" && has("compute.read") && !has(condorRead):
+		return "--profile wlcg"
+	}
+	return ""
+}
+
+const ceForm = "--ce HOST[:PORT], such as --ce ce.example.org:9619"
+
+// Audience returns the audience of a compute element named HOST, HOST:PORT, [V6] or
+// [V6]:PORT. HTCondor-CE accepts exactly host:port (SCITOKENS_SERVER_AUDIENCE =
+// $(COLLECTOR_HOST) in its config/05-ce-auth-defaults.conf) and compares it byte for
+// byte, so the host is lower-cased and a trailing dot dropped.
+func Audience(ce string) (string, error) {
+	host, port, problem := service.HostPort(ce)
+	if problem != "" {
+		return "", &service.UsageError{Flag: "--ce", Problem: problem, Form: ceForm}
+	}
+	if port == 0 {
+		port = defaultPort
+	}
+	return host + ":" + strconv.Itoa(port), nil
+}

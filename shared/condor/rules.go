@@ -1,0 +1,192 @@
+package condor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/scitokens"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// srcCondor is the source of what was measured.
+const srcCondor = "measured on HTCondor 23.9.6"
+
+// maxToken is the longest token that HTCondor reads, in bytes.
+const maxToken = 16 << 10
+
+// CE judges tokens as a compute element does.
+type CE struct {
+	name    string
+	write   bool
+	version service.Version
+	library scitokens.Library
+	mapfile *MapFile
+	// ask is the command that requests a token for its audience.
+	ask string
+}
+
+// Options are what is known about a compute element and the operation intended there.
+type Options struct {
+	// Write is for submitting jobs, else for looking at them.
+	Write bool
+	// Version is HTCondor's.
+	Version service.Version
+	// Audiences replace the audience that is derived from the host.
+	Audiences []string
+	// MapFile, if set, maps the token to a user.
+	MapFile *MapFile
+}
+
+// New returns the compute element named HOST[:PORT].
+func New(host string, o Options) (*CE, error) {
+	aud, err := Audience(host)
+	if err != nil {
+		return nil, err
+	}
+	c := &CE{name: "HTCondor at " + aud, write: o.Write, version: o.Version, mapfile: o.MapFile, ask: "condor-token-helper --ce " + text.ShellWord(aud)}
+	audiences := []string{aud}
+	if len(o.Audiences) > 0 {
+		audiences = o.Audiences
+	}
+	if !slices.Contains(audiences, aud) {
+		c.ask = "condor-token-helper --aud " + text.ShellWord(audiences[0])
+	}
+	c.library = scitokens.Library{Audiences: audiences, IssuersKnown: o.MapFile != nil, Remedy: c.command}
+	return c, nil
+}
+
+// Name implements [service.Service].
+func (c *CE) Name() string { return c.name }
+
+// Purpose implements [service.Service].
+func (c *CE) Purpose() string {
+	if c.write {
+		return "to submit jobs"
+	}
+	return "to look at jobs"
+}
+
+// Judge implements [service.Service].
+func (c *CE) Judge(p service.Presented) []finding.Finding {
+	list := [][]finding.Finding{
+		scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p), scitokens.Recommended(p),
+	}
+	if c.mapfile != nil {
+		list = append(list, c.mapfile.Judge(p))
+	}
+	return finding.Merge(list...)
+}
+
+// command gets a token for the operation, of the same profile as the one presented.
+func (c *CE) command(p service.Presented) string {
+	out := c.ask
+	if kind, _ := scitokens.ProfileOf(p.JWT); kind != scitokens.WLCG && kind != scitokens.Unknown {
+		out += " --profile scitokens"
+	}
+	if !c.write {
+		out += " --read"
+	}
+	return out
+}
+
+func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
+
+// access is the operation in one word.
+func (c *CE) access() string {
+	if c.write {
+		return "write"
+	}
+	return "read"
+}
+
+// fileLink: HTCondor's client opens no token file that is a symbolic link.
+func fileLink(p service.Presented) []finding.Finding {
+	if !p.Link {
+		return nil
+	}
+	return one(finding.Finding{Code: finding.FileLink, Message: "the token's file is a symbolic link, which HTCondor's client does not open (File exists, errno=17)",
+		Hint: "give it the file itself", Source: srcCondor})
+}
+
+// rights checks the authorization level that the scopes map to
+// (src/condor_io/condor_auth_ssl.cpp, measured on 23.9.6).
+func (c *CE) rights(p service.Presented) []finding.Finding {
+	scopes, ok := p.JWT.Scopes()
+	kind, _ := scitokens.ProfileOf(p.JWT)
+	if !ok || kind == scitokens.Unknown || c.allows(scopes, kind == scitokens.WLCG) {
+		return nil
+	}
+	missing := computeRead
+	if c.write {
+		missing = token.MissingScopes(scopes, computeWrite)
+	}
+	compute := slices.ContainsFunc(scopes, func(sc string) bool { return strings.HasPrefix(sc, "compute.") })
+	f := finding.Finding{Code: finding.ScopeMissing, Source: srcCondor + ": DENIED"}
+	switch {
+	case compute && kind != scitokens.WLCG:
+		f.Code = finding.ComputeWithoutWLCG
+		f.Message = "the token's compute.* scopes do not count, for it has no wlcg.ver \"1.0\""
+		f.Hint = "ask the issuer for the WLCG profile (at INDIGO IAM: register the client with the scope wlcg), or another one for condor:/READ condor:/WRITE"
+		f.Command = c.ask + " --profile scitokens"
+	case slices.Contains(scopes, condorAllow):
+		f.Code = finding.CondorAllow
+		f.Message = "condor:/ALLOW says nothing to HTCondor since 8.9.7"
+		f.Hint, f.Command = "ask for compute.*, or for condor:/READ condor:/WRITE", c.command(p)
+		f.Missing = missing
+	case c.write && kind == scitokens.WLCG && len(missing) < len(computeWrite):
+		f.Code = finding.WriteIncomplete
+		f.Message = fmt.Sprintf("to submit takes compute.modify, compute.cancel and compute.create together; the token lacks %s", strings.Join(missing, " and "))
+		f.Hint, f.Command = "ask for all of them", c.command(p)
+		f.Missing = missing
+	default:
+		f.Missing = missing
+		if kind != scitokens.WLCG {
+			f.Missing = []string{map[bool]string{false: condorRead, true: condorWrite}[c.write]}
+		}
+		f.Message = fmt.Sprintf("the token has no scope that lets it %s: it lacks %s", c.access(), strings.Join(f.Missing, " "))
+		f.Hint, f.Command = "ask for it, or ask the issuer who may have it", c.command(p)
+		if p.JWT.Has("wlcg.groups") {
+			f.Hint = "HTCondor does not look at wlcg.groups: " + f.Hint
+		}
+	}
+	return one(f)
+}
+
+// condorLevels are the authorization levels that a scope condor:/LEVEL can name, in
+// any case, with those of READ and WRITE that each brings (src/condor_utils/
+// condor_perms.cpp; measured on 23.9.6).
+var condorLevels = map[string]struct{ read, write bool }{
+	"READ": {true, false}, "WRITE": {true, true}, "DAEMON": {true, true}, "ADMINISTRATOR": {true, true},
+	"ADVERTISE_STARTD": {true, false}, "ADVERTISE_SCHEDD": {true, false}, "ADVERTISE_MASTER": {true, false},
+	"NEGOTIATOR": {true, false}, "CONFIG": {true, false},
+}
+
+// allows reports whether the scopes give the access. A path behind compute.*
+// says nothing.
+func (c *CE) allows(scopes []string, wlcg bool) bool {
+	var compute []string
+	read, write := false, false
+	for _, sc := range scopes {
+		authz, path, _ := strings.Cut(sc, ":")
+		if wlcg {
+			compute = append(compute, authz)
+		}
+		if authz != "condor" {
+			continue
+		}
+		name := strings.ToUpper(strings.Trim(path, "/"))
+		level := condorLevels[name]
+		old := name == "ALLOW" && c.version.Before(service.Version{Major: 8, Minor: 9, Patch: 7})
+		read, write = read || level.read || old, write || level.write || old
+	}
+	write = write || len(token.MissingScopes(compute, computeWrite)) == 0
+	read = read || write || slices.Contains(compute, "compute.read")
+	if c.write {
+		return write
+	}
+	return read
+}

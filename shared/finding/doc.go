@@ -1,0 +1,65 @@
+package finding
+
+import (
+	"fmt"
+	"strings"
+)
+
+const pageIntro = `# Causes
+
+<!-- Generated from shared/finding/causes.go by go generate ./docs. Do not edit. -->
+
+Every finding of ` + "`jwt-inspect`" + ` has a code that does not change, for scripts:
+
+    jwt-inspect -o ndjson --ce ce.example.org tokens | jq -r '.file, .causes[].code'
+
+A *cause* refuses the token and makes the exit code 1. A *remark* refuses nothing. The
+last column says which of them a code is. ` + "`jwt-inspect --explain CODE`" + ` shows a row of these
+tables. Each finding in a report carries its source: a document, a file of a server's
+source code, or a measurement. Servers were measured with HTCondor 23.9.6, XRootD 5.5.3
+and XRootD 5.8.1; ` + "`make e2e`" + ` compares again, with some 230 tokens and 2,400 requests.
+` + "`--server-version`" + ` selects the bugs of older servers.
+`
+
+const pageEnd = `
+## What cannot be checked offline
+
+Whether the token was revoked or its subject banned, the clocks of the servers, and what
+a site has configured, as far as ` + "`--scitokens-cfg`, `--mapfile` and `--aud`" + ` do not say it.
+`
+
+// Page returns docs/causes.md.
+func Page() string {
+	var b strings.Builder
+	b.WriteString(pageIntro)
+	for _, s := range sections {
+		fmt.Fprintf(&b, "\n## %s\n\n", s.Title)
+		if s.Intro != "" {
+			b.WriteString(s.Intro + "\n\n")
+		}
+		b.WriteString("| code | what is wrong | what to do | |\n|---|---|---|---|\n")
+		for _, c := range s.Causes {
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", c.Code, c.What, c.Do, c.Effects())
+		}
+	}
+	b.WriteString(pageEnd)
+	return b.String()
+}
+
+// Effects says in words whether the cause refuses the token.
+func (c Cause) Effects() string {
+	word := map[Effect]string{Always: "cause", Never: "remark", Sometimes: "cause or remark"}[c.Effect]
+	if c.When != "" {
+		return word + ": " + c.When
+	}
+	return word
+}
+
+// Explain returns the cause as plain text, for --explain.
+func (c Cause) Explain() string {
+	out := fmt.Sprintf("%s: %s\n", c.Code, c.What)
+	if c.Do != "" {
+		out += "  " + c.Do + "\n"
+	}
+	return strings.ReplaceAll(out, "`", "") + "  (" + c.Effects() + ")\n"
+}

@@ -1,0 +1,156 @@
+package scitokens
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// anySciTokens is the audience that stands for any service in tokens of SciTokens 2.0, as
+// [token.AnyAudience] does in those of the WLCG profile: each counts in its own profile
+// only (scitokens-cpp, Validator::verify; measured on both servers).
+const anySciTokens = "ANY"
+
+// audience: one of aud's strings must be one of the server's, byte for byte.
+func audience(l Library, p service.Presented) []finding.Finding {
+	kind, _ := ProfileOf(p.JWT)
+	got, ok := p.JWT.Audiences()
+	if !p.JWT.Has("aud") {
+		if len(l.Audiences) == 0 && kind != WLCG && kind != SciTokens2 {
+			return nil
+		}
+		return one(finding.Finding{Code: finding.AudMissing, Message: "the token has no aud claim, and names no service",
+			Hint: audienceHint(l, ""), Command: l.command(p), Missing: l.Audiences, Source: srcMeasured})
+	}
+	if !ok {
+		return one(service.MissingClaim(p.JWT, "aud", "it has to be a string or a list of strings", "RFC 7519 section 4.1.3"))
+	}
+	if slices.ContainsFunc(got, func(a string) bool { return slices.Contains(l.Audiences, a) }) {
+		return nil
+	}
+	for _, a := range got {
+		if a == token.AnyAudience && kind == WLCG || a == anySciTokens && kind == SciTokens2 {
+			return one(finding.Finding{Code: finding.AudAny, Remark: true, Message: "the token is good for any service, so that each one it is shown to can use it at all others",
+				Hint: "ask for one for this service alone", Command: l.command(p), Source: WLCGSource + ", \"aud\"; " + srcMeasured})
+		}
+	}
+	near := ""
+	for _, a := range got {
+		for _, w := range l.Audiences {
+			if near == "" {
+				near = nearMiss(a, w)
+			}
+		}
+	}
+	shown := "an empty list"
+	if len(got) > 0 {
+		shown = briefAudiences(got)
+	}
+	return one(finding.Finding{Code: finding.AudMismatch, Message: fmt.Sprintf("the token's audience is %s, not %s", shown, orNone(l.Audiences)), Missing: l.Audiences,
+		Hint: audienceHint(l, near), Command: l.command(p), Source: "RFC 7519 section 4.1.3, compared byte for byte: " + srcMeasured})
+}
+
+// briefAudiences words the token's: in quotes where one is not a plain word.
+func briefAudiences(list []string) string {
+	var out []string
+	for _, a := range list[:min(len(list), 5)] {
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' }) {
+			a = strconv.Quote(a)
+		}
+		out = append(out, text.Brief(a, 200))
+	}
+	if len(list) > 5 {
+		out = append(out, "…")
+	}
+	return strings.Join(out, " ")
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "one that the server has"
+	}
+	return strings.Join(list, " or ")
+}
+
+func audienceHint(l Library, near string) string {
+	if len(l.Audiences) == 0 {
+		return "the server has no audience of its own: only tokens for any service pass"
+	}
+	if near != "" {
+		return near
+	}
+	return "ask for a token for it"
+}
+
+// nearMiss says in what an audience differs from the one that was meant.
+func nearMiss(got, want string) string {
+	g, w := takeApart(got), takeApart(want)
+	shorter := func(long, short string) bool {
+		return short != "" && net.ParseIP(long) == nil && strings.HasPrefix(long, short+".")
+	}
+	var differ []string
+	add := func(is bool, what string) {
+		if is {
+			differ = append(differ, what)
+		}
+	}
+	switch {
+	case got == token.AnyAudience:
+		return "the any-value of WLCG counts with wlcg.ver 1.0 alone"
+	case strings.EqualFold(got, anySciTokens):
+		return "ANY counts with ver scitoken:2.0 alone, in capitals"
+	case got != want && strings.TrimSpace(got) == want:
+		return "only white space around it differs"
+	case slices.Contains(strings.Fields(got), want):
+		return "several audiences stand in one string: they have to be a list"
+	case !strings.EqualFold(strings.TrimSuffix(g.host, "."), strings.TrimSuffix(w.host, ".")):
+		switch {
+		case shorter(g.host, w.host):
+			return "the token is for the host's full name: was " + g.host + " meant?"
+		case shorter(w.host, g.host):
+			return "the host's short name is not its full name"
+		}
+		return ""
+	}
+	add(g.scheme != w.scheme, fmt.Sprintf("the scheme (the token has %s, the service %s)", word(g.scheme), word(w.scheme)))
+	add(g.port != w.port, fmt.Sprintf("the port (the token has %s, the service %s)", word(g.port), word(w.port)))
+	add(!strings.EqualFold(g.host, w.host), "a dot at the host's end")
+	add(g.host != w.host && strings.EqualFold(g.host, w.host), "upper and lower case")
+	add(g.rest != w.rest, "what follows the host")
+	if len(differ) == 0 {
+		return ""
+	}
+	return "the host is right, and only this differs: " + strings.Join(differ, ", ")
+}
+
+// place is an audience that names a host: [scheme://]host[:port][rest].
+type place struct{ scheme, host, port, rest string }
+
+func takeApart(a string) (p place) {
+	if scheme, rest, ok := strings.Cut(a, "://"); ok {
+		p.scheme, a = scheme+"://", rest
+	}
+	if i := strings.IndexByte(a, '/'); i >= 0 {
+		a, p.rest = a[:i], a[i:]
+	}
+	p.host = a
+	if h, port, err := net.SplitHostPort(a); err == nil {
+		p.host, p.port = h, port
+	}
+	p.host = strings.Trim(p.host, "[]")
+	return p
+}
+
+func word(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}

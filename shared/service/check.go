@@ -1,0 +1,118 @@
+package service
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// Required is what a token must have. A zero field requires nothing.
+type Required struct {
+	Issuer    string
+	Audiences []string
+	Scopes    []string
+	// MinLifetime is how long the token must still be valid.
+	MinLifetime time.Duration
+	// Skew is how far the clocks may differ. Servers allow none.
+	Skew time.Duration
+}
+
+// Check compares t with what is required of it at now. The findings are in the order in
+// which a service checks: signature, issuer, audience, scopes, times. Their hints name no flags.
+func Check(t token.Token, r Required, now time.Time) []finding.Finding {
+	j := t.JWT()
+	var out []finding.Finding
+	if j != nil && j.Unsigned() {
+		out = append(out, finding.NoSignature)
+	}
+	if r.Issuer != "" && (j != nil || t.Issuer != "") && !token.SameIssuer(t.Issuer, r.Issuer) {
+		out = append(out, finding.Finding{Code: finding.IssMismatch, Message: fmt.Sprintf("the token is from %q, not from %s", t.Issuer, r.Issuer)})
+	}
+	if j != nil { // an opaque token shows no audience
+		out = append(out, checkAudience(t.Audiences, r.Audiences)...)
+	}
+	if missing := token.MissingScopes(t.Scopes, Demandable(r.Scopes)); len(missing) > 0 {
+		out = append(out, finding.Finding{Code: finding.ScopeMissing, Missing: missing,
+			Message: "the token lacks the scope " + strings.Join(missing, " "),
+			Hint:    "ask for it, or ask the issuer who may have it"})
+	}
+	return append(out, checkTimes(t, r, now)...)
+}
+
+// checkAudience compares audiences byte for byte, as the WLCG profile and servers do
+// (RFC 7519 section 4.1.3; StringOrURI in section 2).
+func checkAudience(got, want []string) []finding.Finding {
+	var missing []string
+	for _, w := range want {
+		if !slices.Contains(got, w) {
+			missing = append(missing, w)
+		}
+	}
+	switch {
+	case len(missing) == 0:
+		return nil
+	case len(got) == 0:
+		return []finding.Finding{{Code: finding.AudMissing, Missing: missing,
+			Message: "the token has no audience, not " + strings.Join(missing, " "),
+			Hint:    "ask for one with this audience"}}
+	}
+	f := finding.Finding{Code: finding.AudMismatch, Missing: missing,
+		Message: fmt.Sprintf("the token's audience is %s, not %s", strings.Join(got, " "), strings.Join(missing, " ")),
+		Hint:    "ask for one with this audience"}
+	if slices.Contains(got, token.AnyAudience) {
+		f.Hint = "it is good for any service, which is more than was asked for: " + f.Hint
+	}
+	return []finding.Finding{f}
+}
+
+func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
+	var out []finding.Finding
+	if left, known := t.Lifetime(now.Add(-r.Skew)); known {
+		switch {
+		case left <= 0:
+			out = append(out, finding.Finding{Code: finding.Expired,
+				Message: fmt.Sprintf("the token ended at %s, %s ago", t.Expires.UTC().Format(time.RFC3339), text.Duration(-left)),
+				Hint:    "get a new token; if it is new, check the clock"})
+		case left < r.MinLifetime:
+			out = append(out, finding.Finding{Code: finding.LifetimeShort,
+				Message: fmt.Sprintf("the token lives for %s more, less than the %s asked for", text.Duration(left), text.Duration(r.MinLifetime)),
+				Hint:    "get a new token; how long it lives is the issuer's to say"})
+		}
+	}
+	if t.JWT() == nil {
+		return out
+	}
+	for _, claim := range []string{"nbf", "iat"} {
+		// HTCondor and XRootD refuse both in the future (measured on 23.9.6, 5.5.3).
+		if at, ok := t.JWT().Time(claim); ok && at.After(now.Add(r.Skew)) {
+			return append(out, finding.Finding{Code: finding.NotYetValid,
+				Message: fmt.Sprintf("the token is not valid before %s, in %s (%s)", at.Format(time.RFC3339), text.Duration(at.Sub(now)), claim),
+				Hint:    "check this machine's clock against the issuer's"})
+		}
+	}
+	return out
+}
+
+// Demandable are those of the scopes that a token can be expected to carry. The
+// others steer the issuer (which profile, whether a refresh token, what goes into
+// an ID token), and issuers differ in whether they repeat them; wlcg.groups and
+// wlcg.capabilityset turn into claims of their own (Common JWT Profile, "Group
+// based authorization").
+func Demandable(scopes []string) []string {
+	var out []string
+	for _, s := range scopes {
+		name, _, _ := strings.Cut(s, ":")
+		switch name {
+		case "openid", "profile", "email", "address", "phone", "offline_access",
+			"wlcg", "iam", "aarc", "kc", "wlcg.groups", "wlcg.capabilityset", "eduperson_entitlement":
+		default:
+			out = append(out, s)
+		}
+	}
+	return out
+}

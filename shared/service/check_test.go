@@ -1,0 +1,79 @@
+package service
+
+import (
+	"encoding/base64"
+	"reflect"
+	"testing"
+	"time"
+
+	"example.org/token-helpers/shared/token"
+)
+
+var now = time.Unix(1_767_225_600, 0)
+
+func jwtOf(claims string) token.Token {
+	b64 := base64.RawURLEncoding.EncodeToString
+	return token.New(b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte(claims)) + ".c2ln")
+}
+
+func TestCheck(t *testing.T) {
+	const good = `{"iss":"https://i/","aud":"ce:9619","scope":"compute.read read:/a","iat":1767225500,"nbf":1767225500,"exp":1767226600}`
+	tests := []struct {
+		name   string
+		claims string
+		want   Required
+		codes  []string
+	}{
+		{"nothing is wanted", `{}`, Required{}, nil},
+		{"all holds", good, Required{Issuer: "https://i", Audiences: []string{"ce:9619"}, Scopes: []string{"compute.read", "read:/a/b", "openid", "wlcg", "offline_access", "wlcg.groups:/x"}, MinLifetime: 1000 * time.Second}, nil},
+		{"another issuer", good, Required{Issuer: "https://j/"}, []string{"iss-mismatch"}},
+		{"no issuer", `{}`, Required{Issuer: "https://j/"}, []string{"iss-mismatch"}},
+		{"another audience", good, Required{Audiences: []string{"CE:9619"}}, []string{"aud-mismatch"}},
+		{"one of two audiences", good, Required{Audiences: []string{"ce:9619", "x"}}, []string{"aud-mismatch"}},
+		{"no audience", `{}`, Required{Audiences: []string{"x"}}, []string{"aud-missing"}},
+		{"the any-value is not what was asked for", `{"aud":"https://wlcg.cern.ch/jwt/v1/any"}`, Required{Audiences: []string{"x"}}, []string{"aud-mismatch"}},
+		{"a scope lacks", good, Required{Scopes: []string{"compute.create", "read:/ab"}}, []string{"scope-missing"}},
+		{"ended", `{"exp":1767225600}`, Required{}, []string{"expired"}},
+		{"ended within the skew", `{"exp":1767225600}`, Required{Skew: time.Second}, nil},
+		{"too short", good, Required{MinLifetime: 1001 * time.Second}, []string{"lifetime-short"}},
+		{"nbf ahead", `{"nbf":1767225601}`, Required{}, []string{"not-yet-valid"}},
+		{"nbf ahead within the skew", `{"nbf":1767225601}`, Required{Skew: time.Second}, nil},
+		{"iat ahead", `{"iat":1767225601}`, Required{}, []string{"not-yet-valid"}},
+		{"in the order of a service", `{"exp":1,"nbf":1767225700}`, Required{Issuer: "https://i", Audiences: []string{"x"}, Scopes: []string{"s"}},
+			[]string{"iss-mismatch", "aud-missing", "scope-missing", "expired", "not-yet-valid"}},
+	}
+	for _, tt := range tests {
+		var codes []string
+		for _, f := range Check(jwtOf(tt.claims), tt.want, now) {
+			codes = append(codes, string(f.Code))
+			if f.Message == "" {
+				t.Errorf("%s: %s says nothing", tt.name, f.Code)
+			}
+		}
+		if !reflect.DeepEqual(codes, tt.codes) {
+			t.Errorf("%s: %q, want %q", tt.name, codes, tt.codes)
+		}
+	}
+}
+
+func TestUnsigned(t *testing.T) {
+	b64 := base64.RawURLEncoding.EncodeToString
+	for _, raw := range []string{b64([]byte(`{"alg":"none"}`)) + ".e30.", b64([]byte(`{"alg":"None"}`)) + ".e30.c2ln", b64([]byte(`{"alg":"ES256"}`)) + ".e30."} {
+		if f := Check(token.New(raw), Required{}, now); len(f) != 1 || f[0].Code != "unsigned" {
+			t.Errorf("%s: %v", raw, f)
+		}
+	}
+}
+
+// Of an opaque token nothing is known but what the issuer's answer said.
+func TestOpaqueToken(t *testing.T) {
+	tok := token.New("opaque")
+	tok.Scopes, tok.Expires = []string{"compute.read"}, now.Add(time.Hour)
+	if f := Check(tok, Required{Issuer: "https://i", Audiences: []string{"x"}, Scopes: []string{"compute.read"}}, now); len(f) > 0 {
+		t.Errorf("%v", f)
+	}
+	f := Check(tok, Required{Scopes: []string{"compute.create"}, MinLifetime: 2 * time.Hour}, now)
+	if len(f) != 2 || f[0].Code != "scope-missing" || !reflect.DeepEqual(f[0].Missing, []string{"compute.create"}) || f[1].Code != "lifetime-short" {
+		t.Errorf("%v", f)
+	}
+}

@@ -1,0 +1,85 @@
+package service
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// HostPort splits HOST[:PORT], in which HOST is a name, an IPv4 address or an IPv6
+// address in brackets. Names are lower-cased and lose a trailing dot; an IPv6 address
+// keeps its brackets; port is 0 if none is given. problem says what is wrong, or is "".
+func HostPort(s string) (host string, port int, problem string) {
+	switch {
+	case s == "":
+		return "", 0, "is empty"
+	case strings.ContainsAny(s, " \t\r\n"):
+		return "", 0, "has a space in it"
+	case strings.Contains(s, "://"):
+		return "", 0, strconv.Quote(s) + " is a URL, not a host"
+	case strings.ContainsAny(s, "/\\"):
+		return "", 0, strconv.Quote(s) + " has a path"
+	case strings.ContainsAny(s, "?#@"):
+		return "", 0, strconv.Quote(s) + " is not a host"
+	}
+	host, rest, problem := splitHost(s)
+	if problem != "" || rest == "" {
+		return host, 0, problem
+	}
+	p, err := strconv.ParseUint(rest[1:], 10, 16)
+	if err != nil || p == 0 || rest[1] == '0' {
+		return "", 0, strconv.Quote(rest[1:]) + " is not a port (1 to 65535)"
+	}
+	return host, int(p), ""
+}
+
+// splitHost splits s into the host and what follows it, which is empty or begins with a
+// colon.
+func splitHost(s string) (host, rest, problem string) {
+	if strings.HasPrefix(s, "[") {
+		end := strings.IndexByte(s, ']')
+		if end < 0 {
+			return "", "", strconv.Quote(s) + " lacks the closing bracket"
+		}
+		ip, err := netip.ParseAddr(s[1:end])
+		if err != nil || !ip.Is6() || ip.Zone() != "" {
+			return "", "", strconv.Quote(s[1:end]) + " is not an IPv6 address"
+		}
+		rest = s[end+1:]
+		if rest != "" && rest[0] != ':' {
+			return "", "", strconv.Quote(s) + " is not a host"
+		}
+		return "[" + ip.String() + "]", rest, ""
+	}
+	if strings.Count(s, ":") > 1 {
+		return "", "", strconv.Quote(s) + " has several colons: an IPv6 address stands in brackets, [2001:db8::1]:9619"
+	}
+	host = s
+	if i := strings.IndexByte(s, ':'); i >= 0 {
+		host, rest = s[:i], s[i:]
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if !validHost(host) {
+		return "", "", strconv.Quote(s) + " is not a host name"
+	}
+	return host, rest, ""
+}
+
+// validHost follows RFC 1123 section 2.1, and allows the underscore, which real names
+// have.
+func validHost(h string) bool {
+	if h == "" || len(h) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(h, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range label {
+			if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -1,0 +1,141 @@
+package xrootd
+
+import (
+	"slices"
+
+	"example.org/token-helpers/shared/service"
+)
+
+// storageAll are the storage capabilities in both spellings, for the root path.
+var storageAll = []string{
+	"read:/", "write:/",
+	"storage.read:/", "storage.modify:/", "storage.create:/", "storage.stage:/",
+}
+
+// Flags are the flags of xrd-token-helper.
+type Flags struct {
+	Read      bool     `help:"Request read access: read:/ (the default)."`
+	Write     bool     `help:"Request what xrdcp needs to write, which calls stat first: read:/ and write:/."`
+	WriteOnly bool     `help:"Request write access only: write:/."`
+	Create    bool     `help:"Request access to create files, but not to overwrite them: storage.create:/ (--profile wlcg)."`
+	Stage     bool     `help:"Request access to stage files from tape: storage.stage:/ (--profile wlcg)."`
+	Path      []string `sep:"none" placeholder:"/PATH" help:"Limit each scope to this absolute path. Repeatable."`
+	Profile   string   `enum:"scitokens,wlcg" default:"scitokens" placeholder:"scitokens|wlcg" help:"Spelling of the scopes: scitokens (read:/, write:/) or wlcg (storage.*:/). Default: scitokens."`
+	Server    string   `placeholder:"URL|HOST[:PORT]" help:"The server that the token is for; its audience is derived from it."`
+}
+
+// Describe implements [service.Ecosystem].
+func (*Flags) Describe() (string, []string) {
+	return "Get a token that XRootD accepts, on stdout.", []string{
+		"xrd-token-helper --write > token",
+		"xrd-token-helper --server root://x.example.org --write --path /store/user",
+	}
+}
+
+// Want implements [service.Ecosystem].
+func (f *Flags) Want(given service.Given) (service.Want, error) {
+	var w service.Want
+	if f.Server != "" {
+		a, err := Audience("--server", f.Server)
+		if err != nil {
+			return service.Want{}, err
+		}
+		w.Audiences = []string{a}
+	}
+	if err := f.conflict(); err != nil {
+		return service.Want{}, err
+	}
+	paths := []string{"/"}
+	if len(f.Path) > 0 {
+		paths = nil
+		for _, p := range f.Path {
+			n, err := ScopePath("--path", p)
+			if err != nil {
+				return service.Want{}, err
+			}
+			paths = append(paths, n)
+		}
+	}
+	capabilities := f.capabilities(given)
+	if len(capabilities) == 0 && len(f.Path) > 0 {
+		return service.Want{}, &service.UsageError{Flag: "--path", Problem: "does not apply to --scope, which is requested as it is",
+			Form: "--scope read:/store/user, or --read --path /store/user"}
+	}
+	for _, c := range capabilities {
+		for _, p := range paths {
+			w.Scopes = append(w.Scopes, c+":"+p)
+		}
+	}
+	var err error
+	w.Services, err = f.services(paths, given.Audiences)
+	return w, err
+}
+
+// conflict returns an error if flags do not go together.
+func (f *Flags) conflict() error {
+	switch {
+	case f.Profile != "wlcg" && f.Create:
+		return &service.UsageError{Flag: "--create", Problem: "the scitokens profile has no such scope", Form: "--create --profile wlcg"}
+	case f.Profile != "wlcg" && f.Stage:
+		return &service.UsageError{Flag: "--stage", Problem: "the scitokens profile has no such scope", Form: "--stage --profile wlcg"}
+	case f.WriteOnly && (f.Read || f.Write):
+		return &service.UsageError{Flag: "--write-only", Problem: "cannot be combined with --read or --write", Form: "--write-only alone, or --write"}
+	}
+	return nil
+}
+
+// capabilities are the scopes to request, without their paths.
+func (f *Flags) capabilities(given service.Given) []string {
+	read, write := "read", "write"
+	if f.Profile == "wlcg" {
+		read, write = "storage.read", "storage.modify"
+	}
+	var out []string
+	add := func(is bool, capability string) {
+		if is {
+			out = append(out, capability)
+		}
+	}
+	add(f.Read || f.Write, read)
+	add(f.Write || f.WriteOnly, write)
+	add(f.Create, "storage.create")
+	add(f.Stage, "storage.stage")
+	add(len(out) == 0 && !given.Scope, read)
+	return out
+}
+
+// services are what the token is for, one for each path.
+func (f *Flags) services(paths, audiences []string) ([]service.Service, error) {
+	access := "read"
+	switch {
+	case f.Server == "":
+		return nil, nil
+	case f.Write || f.WriteOnly:
+		access = "write"
+	case f.Create && !f.Read:
+		access = "create"
+	case f.Stage && !f.Read:
+		return nil, nil // what a server does with it is not known
+	}
+	var out []service.Service
+	for _, p := range paths {
+		s, err := New(f.Server, Options{Access: access, Path: p, Audiences: audiences})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// Alternative implements [service.Ecosystem].
+func (f *Flags) Alternative(supported []string) string {
+	has := func(s string) bool { return slices.Contains(supported, s) }
+	switch {
+	case f.Profile != "wlcg" && has("storage.read:/") && !has("read:/"):
+		return "--profile wlcg"
+	case f.Profile == "wlcg" && has("read:/") && !has("storage.read:/"):
+		return "--profile scitokens"
+	}
+	return ""
+}

@@ -1,0 +1,373 @@
+package xrootd
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/scitokens"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
+)
+
+// srcXRootD is the source of what was measured.
+const srcXRootD = "measured on XRootD 5.5.3 and 5.8.1"
+
+// maxZTN is the longest token that the root:// login reads, in bytes.
+const maxZTN = 4095
+
+// Server judges tokens as an XRootD server does.
+type Server struct {
+	name string
+	// access is read, write or create, and path where.
+	access, path string
+	// pathNamed says that the path was given.
+	pathNamed bool
+	// web says that there is no login before the authorization.
+	web     bool
+	version service.Version
+	library scitokens.Library
+	config  *SciTokensConfig
+	// ask is the command that requests a token for its audience.
+	ask string
+}
+
+// Options are what is known about a server and the operation intended there.
+type Options struct {
+	// Flag is the flag that errors about the URL name; --server unless given.
+	Flag string
+	// Access is read, write (which may overwrite) or create.
+	Access string
+	// Path is where; the URL's path unless given, or /.
+	Path string
+	// Version is XRootD's.
+	Version service.Version
+	// Audiences replace the derived and the configured ones.
+	Audiences []string
+	// Config, if set, is the server's scitokens.cfg, parsed for the same version.
+	Config *SciTokensConfig
+}
+
+// nbfOptional is the first version of XRootD that is known to come with a scitokens-cpp
+// which does not require nbf. The library is a package of its own, so this is only likely.
+var nbfOptional = service.Version{Major: 5, Minor: 6}
+
+// New returns the server at a URL: root:// logs in with ztn before it authorizes, https://
+// does not log in.
+func New(server string, o Options) (*Server, error) {
+	aud, err := Audience(cmp.Or(o.Flag, "--server"), server)
+	if err != nil {
+		return nil, err
+	}
+	host, below := splitURL(server)
+	where := o.Path
+	if where == "" {
+		where = below
+	}
+	s := &Server{name: "XRootD at " + host, ask: "xrd-token-helper --server " + text.ShellWord(host),
+		pathNamed: where != "", access: o.Access, version: o.Version, config: o.Config,
+		web: strings.HasPrefix(host, "https:") || strings.HasPrefix(host, "davs:")}
+	if s.path, err = place(where); err != nil {
+		return nil, err
+	}
+	audiences := []string{aud}
+	if o.Config != nil {
+		audiences = o.Config.Audiences()
+	}
+	if len(o.Audiences) > 0 {
+		audiences = o.Audiences
+	}
+	if len(audiences) > 0 && !slices.Contains(audiences, aud) {
+		s.ask = "xrd-token-helper --aud " + text.ShellWord(audiences[0])
+	}
+	s.library = scitokens.Library{Audiences: audiences, IssuersKnown: o.Config != nil, Remedy: s.command}
+	if o.Version.Before(nbfOptional) {
+		s.library.Version = service.Version{Minor: 7, Patch: 3} // Debian 12's
+	}
+	return s, nil
+}
+
+// splitURL splits a server's URL into scheme and host, in lower case, and the path.
+func splitURL(server string) (host, below string) {
+	scheme, rest, ok := strings.Cut(server, "://")
+	if !ok {
+		return strings.ToLower(server), ""
+	}
+	rest, _, _ = strings.Cut(rest, "?") // an authz could stand there
+	rest, below, _ = strings.Cut(rest, "/")
+	if below = strings.TrimLeft(below, "/"); below != "" {
+		below = "/" + below
+	}
+	return strings.ToLower(scheme + "://" + rest), below
+}
+
+// place returns the path on the server that a --path means.
+func place(p string) (string, error) {
+	if p == "" {
+		return "/", nil
+	}
+	encoded, err := ScopePath("--path", p)
+	if err != nil {
+		return "", err
+	}
+	decoded, err := url.PathUnescape(encoded)
+	if err != nil {
+		return "", &service.UsageError{Flag: "--path", Problem: strconv.Quote(p) + " is not a path", Form: "--path /store/user/me"}
+	}
+	return decoded, nil
+}
+
+// Name implements [service.Service].
+func (s *Server) Name() string { return s.name }
+
+// Purpose implements [service.Service].
+func (s *Server) Purpose() string {
+	if s.access == "create" {
+		return "to make " + s.path
+	}
+	return "to " + s.access + " " + s.path
+}
+
+// Judge implements [service.Service].
+func (s *Server) Judge(p service.Presented) []finding.Finding {
+	var list [][]finding.Finding
+	add := func(found ...[]finding.Finding) { list = append(list, found...) }
+	if !s.web {
+		add(scitokens.TooLong(p, maxZTN, srcXRootD+": the ztn login says \"message too long\""))
+	}
+	add(s.library.Judge(p), s.rights(p), pathForm(p))
+	if !s.web {
+		add(s.looksFirst(p), fileMode(p), scitokens.FileForm(p))
+	}
+	add(scitokens.Recommended(p))
+	if s.config != nil {
+		add(s.explain(p))
+	}
+	return finding.Merge(list...)
+}
+
+// LetsAllIn implements [service.Open]. A root:// login comes before the authorization.
+func (s *Server) LetsAllIn() string {
+	if s.config != nil && s.config.onMissing == "allow" && s.web && !s.config.broken {
+		return "onmissing = allow"
+	}
+	return ""
+}
+
+// command gets a token for the operation, of the same profile as the one presented.
+func (s *Server) command(p service.Presented) string {
+	kind, _ := scitokens.ProfileOf(p.JWT)
+	c := s.ask
+	if kind == scitokens.WLCG {
+		c += " --profile wlcg"
+	}
+	switch {
+	case s.access == "create" && kind == scitokens.WLCG:
+		c += " --read --create"
+	case s.access != "read":
+		c += " --write"
+	}
+	if place := s.scopePath(p); place != "/" {
+		c += " --path " + text.ShellWord(place)
+	}
+	return c
+}
+
+// scopePath is the path that a scope has to carry: as narrow as one can name it, for a
+// blank would end the scope, and what is encoded is never decoded.
+func (s *Server) scopePath(p service.Presented) string {
+	place := s.path
+	if s.config != nil {
+		iss, _ := p.JWT.String("iss")
+		if list := s.config.ScopePaths(iss, s.path); len(list) > 0 {
+			place = list[0]
+		}
+	}
+	for place != "/" && (&url.URL{Path: place}).EscapedPath() != place {
+		place = path.Dir(place)
+	}
+	return place
+}
+
+func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
+
+// fileMode: the ztn client refuses a file that others may touch.
+func fileMode(p service.Presented) []finding.Finding {
+	if p.Mode&0o077 == 0 {
+		return nil
+	}
+	return one(finding.Finding{Code: finding.FileMode, Message: fmt.Sprintf("the token's file has mode %04o, and XRootD's client takes none that others may touch", p.Mode.Perm()),
+		Hint: "chmod 600 it", Source: srcXRootD + "; xrootd issue 2125"})
+}
+
+// right is one scope as XRootD reads it.
+type right struct {
+	op, path string // read, write (overwrites too), create, stage
+	scope    string
+}
+
+// rightsOf are the token's scopes as scitokens-cpp's Enforcer reads them.
+func rightsOf(scopes []string, kind scitokens.Profile) []right {
+	words := map[string]string{"read": "read", "write": "write"}
+	if kind == scitokens.WLCG {
+		words["storage.read"], words["storage.modify"], words["storage.create"], words["storage.stage"] = "read", "write", "create", "stage"
+	}
+	var out []right
+	for _, sc := range scopes {
+		authz, p, _ := strings.Cut(sc, ":")
+		if op, ok := words[authz]; ok {
+			out = append(out, right{op, path.Clean("/" + p), sc})
+		}
+	}
+	return out
+}
+
+func (r right) allows(access string) bool {
+	return r.op == access || r.op == "write" && access == "create"
+}
+
+// within reports whether place lies in or below base, on a component boundary.
+func within(base, place string) bool {
+	return base == "/" || place == base || strings.HasPrefix(place, base+"/")
+}
+
+// covers reports whether a scope covers the path, and whether it does so only because
+// of the bug of older servers.
+func (s *Server) covers(p service.Presented, r right) (on, byBug bool) {
+	for _, b := range s.places(p, r.path) {
+		on = on || within(b, s.path)
+		byBug = byBug || strings.HasPrefix(s.path, b)
+	}
+	return on, byBug && !on
+}
+
+// places are the places on the server that a scope's path names: itself, or what the
+// configuration makes of it. The paths of an issuer that is not configured stay as they
+// are, because that is a finding of its own.
+func (s *Server) places(p service.Presented, scopePath string) []string {
+	if s.config == nil {
+		return []string{scopePath}
+	}
+	iss, _ := p.JWT.String("iss")
+	if sec := s.config.section(iss); sec != nil {
+		return sec.paths(path.Clean("/"+scopePath), s.version)
+	}
+	return []string{scopePath}
+}
+
+// reaches reports whether a scope covers the path, by the words of the profile or by a
+// fault of the service's version.
+func (s *Server) reaches(p service.Presented, r right) bool {
+	on, byBug := s.covers(p, r)
+	return on || byBug && s.version.Before(prefixFixed)
+}
+
+// prefixFixed is the first XRootD that compares paths by components.
+var prefixFixed = service.Version{Major: 5, Minor: 6, Patch: 9}
+
+// rights: a scope must allow the operation at or above the path.
+func (s *Server) rights(p service.Presented) []finding.Finding {
+	scopes, ok := p.JWT.Scopes()
+	kind, _ := scitokens.ProfileOf(p.JWT)
+	if !ok || kind == scitokens.Unknown {
+		return nil
+	}
+	rights := rightsOf(scopes, kind)
+	var elsewhere, other []string
+	for _, r := range rights {
+		on, _ := s.covers(p, r)
+		switch {
+		case r.allows(s.access) && s.reaches(p, r):
+			if !on {
+				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only by a fault of servers before %s", r.scope, s.path, prefixFixed),
+					Hint: "ask for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
+			}
+			return nil
+		case r.allows(s.access):
+			elsewhere = append(elsewhere, r.scope)
+		case on:
+			other = append(other, r.scope)
+		}
+	}
+	names := map[string]string{"read": "read:", "write": "write:", "create": "write:"}
+	if kind == scitokens.WLCG {
+		names = map[string]string{"read": "storage.read:", "write": "storage.modify:", "create": "storage.create:"}
+	}
+	want := names[s.access] + s.scopePath(p)
+	f := finding.Finding{Code: finding.ScopeMissing, Missing: []string{want}, Source: srcXRootD,
+		Message: fmt.Sprintf("the token has no scope that lets it %s %s: it lacks %s", s.access, s.path, want),
+		Hint:    "ask for it, or ask the issuer who may have it", Command: s.command(p)}
+	storage := slices.ContainsFunc(scopes, func(sc string) bool { return strings.HasPrefix(sc, "storage.") })
+	switch {
+	case len(elsewhere) > 0:
+		f.Code = finding.PathMismatch
+		f.Message = fmt.Sprintf("%s does not cover %s", scopeList(elsewhere), s.path)
+		f.Hint = "a scope covers its path and what is below it: ask for " + want
+		if !s.pathNamed {
+			f.Hint, f.Command = "no path was named, and / was judged: name it with --path", ""
+		}
+		f.Source = scitokens.WLCGSource + ", \"Capability based authorization: scope\"; " + srcXRootD
+	case storage && kind != scitokens.WLCG:
+		f.Code = finding.StorageWithoutWLCG
+		f.Message = "the token's storage.* scopes do not count, for it has no wlcg.ver \"1.0\""
+		f.Hint, f.Command = "ask the issuer for the WLCG profile, or for read: and write: scopes", s.command(p)
+	case s.access == "write" && slices.ContainsFunc(rights, func(r right) bool { return r.op == "create" }):
+		f.Code = finding.CreateNotOverwrite
+		f.Message = "storage.create makes new files, but overwrites and deletes none"
+		f.Hint = "ask for storage.modify, or check with --create"
+	case len(other) > 0:
+		f.Message = fmt.Sprintf("%s does not let it %s %s: the token lacks %s", scopeList(other), s.access, s.path, want)
+	}
+	return one(f)
+}
+
+// scopeList names a few scopes.
+func scopeList(list []string) string {
+	var out []string
+	for _, sc := range list[:min(len(list), 5)] {
+		out = append(out, text.Brief(sc, 200))
+	}
+	return joinFew(append(out, list[len(out):]...), " ")
+}
+
+// pathForm: what a scope's path says that the profile forbids, or that a server
+// reads differently than was meant.
+func pathForm(p service.Presented) []finding.Finding {
+	scopes, _ := p.JWT.Scopes()
+	kind, _ := scitokens.ProfileOf(p.JWT)
+	for _, r := range rightsOf(scopes, kind) {
+		_, written, _ := strings.Cut(r.scope, ":")
+		switch {
+		case !strings.HasPrefix(written, "/"):
+			return one(finding.Finding{Code: finding.PathMissing, Remark: true, Message: fmt.Sprintf("%s names no absolute path: the profile demands one, and XRootD takes it for %s", r.scope, r.path),
+				Hint: "ask for it with the path that is meant", Source: scitokens.WLCGSource + ", \"Capability based authorization: scope\"; measured on XRootD 5.5.3 and 5.8.1"})
+		case strings.Contains(written, "%"):
+			return one(finding.Finding{Code: finding.PathEncoded, Remark: true, Message: fmt.Sprintf("%s has an encoded character, which XRootD compares as it stands and never decodes", r.scope),
+				Hint: "name a folder above it that needs no encoding", Source: "measured on XRootD 5.5.3 and 5.8.1"})
+		}
+	}
+	return nil
+}
+
+// looksFirst: xrdcp looks before it writes, which takes the right to read before
+// 5.6.9.
+func (s *Server) looksFirst(p service.Presented) []finding.Finding {
+	scopes, _ := p.JWT.Scopes()
+	kind, _ := scitokens.ProfileOf(p.JWT)
+	if s.access == "read" || kind == scitokens.Unknown {
+		return nil
+	}
+	rights := rightsOf(scopes, kind)
+	if slices.ContainsFunc(rights, func(r right) bool { return r.op == "read" && s.reaches(p, r) }) ||
+		!slices.ContainsFunc(rights, func(r right) bool { return r.allows(s.access) && s.reaches(p, r) }) {
+		return nil
+	}
+	return one(finding.Finding{Code: finding.WriteWithoutRead, Remark: !s.version.Before(prefixFixed),
+		Message: "the token may write but not read, and xrdcp looks before it writes",
+		Hint:    "ask for both, or use https", Command: s.command(p), Source: srcXRootD + "; fixed in 5.6.9"})
+}
