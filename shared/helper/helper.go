@@ -12,12 +12,13 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"example.org/token-helpers/shared/check"
 	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/ecosystem"
+	"example.org/token-helpers/shared/ecosystems"
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/prompt"
+	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
@@ -111,11 +112,11 @@ type grammar struct {
 }
 
 // Main runs a token helper and returns its exit code.
-func Main(env *cli.Env, eco ecosystem.Ecosystem) int {
+func Main(env *cli.Env, eco service.Ecosystem) int {
 	return env.Report(run(env, eco))
 }
 
-func run(env *cli.Env, eco ecosystem.Ecosystem) error {
+func run(env *cli.Env, eco service.Ecosystem) error {
 	conf, err := loadConfig(env)
 	if err != nil {
 		return err
@@ -189,7 +190,7 @@ func run(env *cli.Env, eco ecosystem.Ecosystem) error {
 	}
 }
 
-func description(eco ecosystem.Ecosystem) string {
+func description(eco service.Ecosystem) string {
 	summary, examples := eco.Describe()
 	var b strings.Builder
 	b.WriteString(summary + "\n\nExamples:\n")
@@ -207,7 +208,7 @@ func description(eco ecosystem.Ecosystem) string {
 // session is one run: the parts put together for its flags.
 type session struct {
 	// services are what the token is for, as far as it is known.
-	services []*ecosystem.Service
+	services []service.Service
 	env      *cli.Env
 	deps     *source.Deps
 	store    *store.Store
@@ -275,14 +276,14 @@ func newSession(env *cli.Env, conf *config, common commonFlags, lf loginFlags, t
 			return readSecret(context.Background(), lf.ClientSecretFile, lf.ClientSecretCmd)
 		},
 		AudienceParameter: issuer.AudienceParameter(lf.AudienceParam),
-		LoginScopes:       named.Scopes, RegistrationScopes: ecosystem.RegistrationScopes(),
+		LoginScopes:       named.Scopes, RegistrationScopes: ecosystems.RegistrationScopes(),
 		Browser: lf.Browser, Note: note, Verbose: verbose, Keep: s.keep,
 	}
 	return s, nil
 }
 
 // request builds what is asked for from the flags.
-func (s *session) request(eco ecosystem.Ecosystem, f requestFlags, login bool) (token.Request, error) {
+func (s *session) request(eco service.Ecosystem, f requestFlags, login bool) (token.Request, error) {
 	for _, a := range f.Aud {
 		if strings.TrimSpace(a) == "" || strings.ContainsAny(a, " \t\r\n") {
 			return token.Request{}, cli.Errorf(cli.Usage, "--aud: %q is not one audience", a).
@@ -304,10 +305,10 @@ func (s *session) request(eco ecosystem.Ecosystem, f requestFlags, login bool) (
 		}
 		scopes = append(scopes, fields...)
 	}
-	want, err := eco.Want(ecosystem.Given{Audience: len(f.Aud) > 0, Scope: len(scopes) > 0, Login: login})
+	want, err := eco.Want(service.Given{Audiences: f.Aud, Scope: len(scopes) > 0, Login: login})
 	if err != nil {
 		e := cli.Errorf(cli.Usage, "%w", err)
-		var ue *ecosystem.UsageError
+		var ue *service.UsageError
 		if errors.As(err, &ue) {
 			_ = e.Hint("write it as %s", ue.Form)
 		}
@@ -319,11 +320,6 @@ func (s *session) request(eco ecosystem.Ecosystem, f requestFlags, login bool) (
 	}
 	if len(scopes) == 0 { // else the user knows better
 		s.services = want.Services
-		if len(f.Aud) > 0 {
-			for _, svc := range s.services {
-				svc.Accept(f.Aud)
-			}
-		}
 	}
 	return token.Request{
 		Issuer: s.issuerURL, Audiences: audiences, Scopes: slices.Concat(want.Scopes, scopes),
@@ -357,9 +353,9 @@ func (s *session) foresee(t token.Token) {
 		return // an opaque token tells nothing
 	}
 	for _, svc := range s.services {
-		for _, f := range svc.Judge(ecosystem.Presented{JWT: j, Size: len(t.Raw()), Now: s.env.Now()}) {
+		for _, f := range svc.Judge(service.Presented{JWT: j, Size: len(t.Raw()), Now: s.env.Now()}) {
 			if !f.Remark {
-				s.deps.Note("note: %s will refuse this token: %s", svc.Name, text.OneLine(f.Message))
+				s.deps.Note("note: %s will refuse this token: %s", svc.Name(), text.OneLine(f.Message))
 				s.deps.Note("hint: %s", text.OneLine(f.Hint))
 			}
 		}
@@ -419,7 +415,7 @@ func (s *session) write(t token.Token, g getCmd) error {
 // checkGrant holds what was granted against what was asked for. Nothing but a token
 // that passes is printed or cached.
 func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Token) error {
-	findings := check.Token(t, check.Want{
+	findings := service.Check(t, service.Required{
 		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
 	}, s.env.Now())
 	if len(findings) == 0 {
@@ -429,12 +425,12 @@ func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Tok
 	var missing []string
 	e := &cli.Error{Code: cli.GrantDiffer}
 	for _, f := range findings {
-		if f.Code == "scope-missing" {
+		if f.Code == finding.ScopeMissing {
 			missing = append(missing, f.Missing...)
 			continue
 		}
 		problems = append(problems, f.Message)
-		if off := s.deps.Issuer.ClockOffset(); (f.Code == "expired" || f.Code == "not-yet-valid") && off.Abs() > time.Minute {
+		if off := s.deps.Issuer.ClockOffset(); (f.Code == finding.Expired || f.Code == finding.NotYetValid) && off.Abs() > time.Minute {
 			side := "behind"
 			if off < 0 {
 				side = "ahead of"
@@ -442,8 +438,8 @@ func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Tok
 			_ = e.Hint("this machine's clock is %s %s the issuer's: set it", text.Duration(off.Abs()), side)
 			continue
 		}
-		if f.Hint != "" {
-			_ = e.Hint("%s", f.Hint)
+		if hint := flagHint(f); hint != "" {
+			_ = e.Hint("%s", hint)
 		}
 	}
 	if len(missing) > 0 {
@@ -453,9 +449,22 @@ func (s *session) checkGrant(ctx context.Context, req token.Request, t token.Tok
 	return e
 }
 
+// flagHint is the hint of a finding in terms of the helpers' own flags.
+func flagHint(f finding.Finding) string {
+	switch f.Code {
+	case finding.AudMismatch:
+		return "the issuer may want the audience in another parameter: try --audience-parameter resource"
+	case finding.AudMissing:
+		return ""
+	case finding.LifetimeShort:
+		return "ask for less with --min-lifetime, or for a longer one at the issuer"
+	}
+	return f.Hint
+}
+
 // shortGrant words a grant that lacks scopes, with hints to what helps.
 func (s *session) shortGrant(ctx context.Context, e *cli.Error, granted, missing []string) string {
-	got := strings.Join(check.Demandable(granted), " ")
+	got := strings.Join(service.Demandable(granted), " ")
 	if got == "" {
 		got = "nothing"
 	}
@@ -499,7 +508,7 @@ func (s *session) login(ctx context.Context, req token.Request) error {
 	if err != nil {
 		return s.explain(ctx, req, err)
 	}
-	if missing := token.MissingScopes(lg.Scopes, check.Demandable(req.Scopes)); len(missing) > 0 {
+	if missing := token.MissingScopes(lg.Scopes, service.Demandable(req.Scopes)); len(missing) > 0 {
 		e := &cli.Error{Code: cli.GrantDiffer}
 		e.Err = errors.New(s.shortGrant(ctx, e, lg.Scopes, missing))
 		return e

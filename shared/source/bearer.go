@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"example.org/token-helpers/shared/bearer"
-	"example.org/token-helpers/shared/check"
+	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -30,7 +30,7 @@ func (s bearerToken) Token(_ context.Context, req token.Request) (token.Token, e
 	if t.Expires.IsZero() {
 		return token.Token{}, none("the token in %s does not say when it ends", place)
 	}
-	findings := check.Token(t, check.Want{
+	findings := service.Check(t, service.Required{
 		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
 	}, s.d.Now())
 	if len(findings) > 0 {
