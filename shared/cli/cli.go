@@ -1,9 +1,9 @@
-// Package cli is what all the binaries share on the command line: streams, clock,
-// environment, exit codes, and how errors are said.
+// Package cli holds what all binaries share on the command line: streams, clock,
+// environment, signals, exit codes, and the form of error messages.
 //
-// How the programs talk, stated once: stdout carries the product and nothing
-// else, and only on success. Everything else goes to stderr, each line led by
-// the program's name, in lower case, with no period at the end:
+// The rules of how the programs print: stdout carries the product and nothing else,
+// and only on success. Everything else goes to stderr. Each line begins with the
+// program's name, is in lower case, and has no period at the end:
 //
 //	condor-token-helper: error: what happened, and why
 //	condor-token-helper: hint: the next command to type
@@ -15,14 +15,16 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
+	"sync"
 	"time"
 
 	"example.org/token-helpers/shared/text"
 )
 
-// Env is all that a command sees of the world around it.
+// Env is everything that a command knows of the world: tests replace it whole.
 type Env struct {
-	// Program is the name that messages are led by.
+	// Program is the name that messages begin with.
 	Program string
 	// Args are the arguments after the program's name.
 	Args   []string
@@ -32,15 +34,19 @@ type Env struct {
 	// LookupEnv reads an environment variable, as os.LookupEnv.
 	LookupEnv func(string) (string, bool)
 	Now       func() time.Time
+
+	mu    sync.Mutex // guards what follows
+	held  bool
+	lines []string
 }
 
-// Getenv is LookupEnv where unset and empty are the same.
+// Getenv returns the variable, or "" if it is not set.
 func (e *Env) Getenv(key string) string {
 	v, _ := e.LookupEnv(key)
 	return v
 }
 
-// System is the real world.
+// System returns the Env of a real process.
 func System(program string) *Env {
 	return &Env{
 		Program: program, Args: os.Args[1:],
@@ -49,62 +55,114 @@ func System(program string) *Env {
 	}
 }
 
-// The exit codes of every binary. jwt-inspect uses 3 for input that is no token.
+// The exit codes of every binary. jwt-inspect uses 3 for input that is not a token.
 const (
 	OK          = 0 // done
 	Failed      = 1 // any other error; jwt-inspect: a check fails
-	Usage       = 2 // wrong use
-	NeedLogin   = 3 // login needed and nobody to ask; jwt-inspect: not a token
+	Usage       = 2 // usage error
+	NeedLogin   = 3 // login required, but there is no terminal; jwt-inspect: not a token
 	Refused     = 4 // the issuer refused
 	Network     = 5 // network or TLS
 	GrantDiffer = 6 // the grant differs from the request
-	TimedOut    = 7 // waited too long, for the lock or for the user
+	TimedOut    = 7 // timed out waiting for the lock or for the user
 	StoreFailed = 8 // the store failed
 )
 
-// Error is an error with its exit code and the next thing to do.
+// Explained is an error that knows its exit code and the next thing to do. Packages
+// give it to their own errors, so that no table elsewhere needs to know them.
+type Explained interface {
+	error
+	ExitCode() int
+	// Hints begin with a verb. A line that begins with two spaces is a command.
+	Hints() []string
+}
+
+// Error is an error with an exit code and hints.
 type Error struct {
 	Code  int
 	Err   error
-	Hints []string
+	hints []string
 }
 
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Errorf makes an Error. Its hints are added with [Error.Hint].
+// ExitCode implements [Explained].
+func (e *Error) ExitCode() int { return e.Code }
+
+// Hints implements [Explained].
+func (e *Error) Hints() []string { return e.hints }
+
+// Errorf makes an Error. [Error.Hint] adds hints to it.
 func Errorf(code int, format string, a ...any) *Error {
 	return &Error{Code: code, Err: fmt.Errorf(format, a...)}
 }
 
 // Hint adds a hint and returns the error.
 func (e *Error) Hint(format string, a ...any) *Error {
-	e.Hints = append(e.Hints, fmt.Sprintf(format, a...))
+	e.hints = append(e.hints, fmt.Sprintf(format, a...))
 	return e
 }
 
-// Report prints err in the form that all the binaries share and returns the exit
-// code that belongs to it: 0 for nil, 1 for an error that is no [Error].
+// Explain returns err as an [Error] with the exit code and the hints that err has, to
+// which more hints can be added. The exit code is 1 if err has none.
+func Explain(err error) *Error {
+	e := &Error{Code: Failed, Err: err}
+	var known Explained
+	if errors.As(err, &known) {
+		e.Code, e.hints = known.ExitCode(), slices.Clone(known.Hints())
+	}
+	return e
+}
+
+// Report prints err in the form that all the binaries share and returns its exit code:
+// 0 for nil, 1 for an error that is not [Explained].
 func (e *Env) Report(err error) int {
 	if err == nil {
 		return OK
 	}
 	e.Say("error: %s", err)
-	var ce *Error
-	if !errors.As(err, &ce) {
-		return Failed
-	}
-	for _, h := range ce.Hints {
+	known := Explain(err)
+	for _, h := range known.hints {
 		e.Say("hint: %s", h)
 	}
-	return ce.Code
+	return known.Code
 }
 
-// Say prints lines to stderr, led by the program's name. Control characters are
-// shown escaped: a server's error text must not drive the terminal.
+// Say prints lines to stderr, each after the program's name. Control characters are
+// escaped, so that a server's error text cannot control the terminal.
 func (e *Env) Say(format string, a ...any) {
-	for _, line := range text.Wrap(text.Printable(fmt.Sprintf(format, a...)), 80-len(e.Program)-2) {
-		_, _ = fmt.Fprintf(e.Stderr, "%s: %s\n", e.Program, line)
+	lines := text.Wrap(text.Printable(fmt.Sprintf(format, a...)), 80-len(e.Program)-2)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, line := range lines {
+		line = e.Program + ": " + line + "\n"
+		if e.held {
+			e.lines = append(e.lines, line)
+		} else {
+			_, _ = io.WriteString(e.Stderr, line)
+		}
+	}
+}
+
+// Hold keeps back what [Env.Say] would print until the returned function is called.
+// While a login is being changed nothing may write to stderr: a closed pipe would end
+// the process with SIGPIPE, and a full one would stop it.
+func (e *Env) Hold() (release func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.held {
+		return func() {}
+	}
+	e.held = true
+	return func() {
+		e.mu.Lock()
+		lines := e.lines
+		e.held, e.lines = false, nil
+		e.mu.Unlock()
+		for _, line := range lines {
+			_, _ = io.WriteString(e.Stderr, line)
+		}
 	}
 }
 

@@ -1,0 +1,128 @@
+//go:build !windows
+
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Deferred are the signals that arrived while they were deferred.
+type Deferred struct {
+	c, pipe     chan os.Signal
+	done, ended chan struct{}
+	first       chan struct{} // closed by the first signal
+	pending     os.Signal     // written by the goroutine until ended is closed
+}
+
+// DeferSignals defers SIGINT, SIGTERM and SIGHUP until [Deferred.Restore] is called, so
+// that none of them ends the process in the middle of a change. A second signal ends
+// it at once. A signal that was ignored when the process started stays ignored.
+// SIGPIPE is ignored meanwhile, in this process but not in its children.
+func DeferSignals() *Deferred {
+	d := &Deferred{c: make(chan os.Signal, 2), pipe: make(chan os.Signal, 1), done: make(chan struct{}), ended: make(chan struct{}), first: make(chan struct{})}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(d.c, s)
+		}
+	}
+	if !signal.Ignored(syscall.SIGPIPE) {
+		// With a receiver a write to a closed pipe returns EPIPE. Unlike an ignored
+		// signal, this is not inherited by children.
+		signal.Notify(d.pipe, syscall.SIGPIPE)
+	}
+	go func() {
+		defer close(d.ended)
+		for {
+			select {
+			case s := <-d.c:
+				if d.pending != nil {
+					Raise(s)
+				}
+				d.pending = s
+				close(d.first)
+			case <-d.done:
+				return
+			}
+		}
+	}()
+	return d
+}
+
+// Restore ends the deferral and returns the signal that arrived meanwhile, or nil. The
+// caller passes it to [Raise] once its own work is safe.
+func (d *Deferred) Restore() os.Signal {
+	signal.Stop(d.c)
+	signal.Stop(d.pipe)
+	close(d.done)
+	<-d.ended
+	select {
+	case s := <-d.c: // delivered, but not yet seen by the goroutine
+		d.pending = s
+	default:
+	}
+	return d.pending
+}
+
+// CancelOnSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels; a
+// second one ends the process at once. stop must be called; it returns the signal that
+// arrived, or nil, for the caller to pass to [Raise] after its cleaning up.
+func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Signal) {
+	ctx, cancel := context.WithCancel(ctx)
+	d := DeferSignals()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-d.first:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() os.Signal {
+		s := d.Restore()
+		cancel()
+		<-watched
+		return s
+	}
+}
+
+// OnSignal calls clean and then ends the process as SIGINT, SIGTERM or SIGHUP would
+// have, if one of them arrives before stop is called. It is for state outside of the
+// process, such as a terminal without echo or a file that holds a token.
+func OnSignal(clean func()) (stop func()) {
+	c, done := make(chan os.Signal, 1), make(chan struct{})
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(c, s)
+		}
+	}
+	var once sync.Once
+	go func() {
+		select {
+		case s := <-c:
+			clean()
+			Raise(s)
+		case <-done:
+		}
+	}()
+	return func() { once.Do(func() { signal.Stop(c); close(done) }) }
+}
+
+// Raise ends the process with the signal's default action, so that its parent sees by
+// which signal it ended. It does nothing for nil.
+func Raise(s os.Signal) {
+	n, ok := s.(syscall.Signal)
+	if !ok {
+		return
+	}
+	signal.Reset(n)
+	_ = syscall.Kill(os.Getpid(), n)
+	// Delivery is asynchronous.
+	time.Sleep(time.Second)
+	os.Exit(128 + int(n))
+}

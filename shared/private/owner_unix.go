@@ -1,0 +1,104 @@
+//go:build !windows
+
+package private
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// NoFollow are the flags to open a file with that another user may have planted: a
+// symbolic link is not followed, and a named pipe is not waited for.
+const NoFollow = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
+
+const nonBlock = unix.O_NONBLOCK | unix.O_CLOEXEC
+
+// checkOwner rejects a file that belongs to another user or has one of the forbidden
+// mode bits.
+func checkOwner(path string, fi fs.FileInfo, forbidden fs.FileMode) error {
+	if uid := Owner(fi); uid != os.Geteuid() {
+		return foreign(path, uid)
+	}
+	if p := fi.Mode().Perm(); p&forbidden != 0 {
+		mode := fs.FileMode(0o600)
+		if fi.IsDir() {
+			mode = 0o700
+		}
+		return &Error{Path: path, Reason: fmt.Sprintf("can be used by other users (mode %04o)", p), Owner: -1, Mode: mode}
+	}
+	return nil
+}
+
+// CheckWriters rejects a file that anybody but root and the current user owns or can
+// write.
+func CheckWriters(path string, fi fs.FileInfo) error {
+	if uid := Owner(fi); uid != os.Geteuid() && uid != 0 {
+		return foreign(path, uid)
+	}
+	if p := fi.Mode().Perm(); p&0o022 != 0 {
+		return &Error{Path: path, Reason: fmt.Sprintf("can be written by other users (mode %04o)", p), Owner: -1, Mode: p &^ 0o022}
+	}
+	return nil
+}
+
+func checkSecret(path string, fi fs.FileInfo) error {
+	uid, p := Owner(fi), fi.Mode().Perm()
+	switch {
+	case !fi.Mode().IsRegular() && p&0o007 == 0:
+		return nil // a descriptor such as /dev/fd/3: whoever opened it has the right to it
+	case uid == 0 && p&0o027 == 0 && os.Geteuid() != 0:
+		return nil
+	case uid == os.Geteuid() && p == 0o440:
+		return nil // mounted read-only for root and a group
+	}
+	return checkOwner(path, fi, 0o077)
+}
+
+// Owner is the user ID of the file's owner.
+func Owner(fi fs.FileInfo) int {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return os.Geteuid()
+}
+
+func foreign(path string, uid int) error {
+	reason := "belongs to user " + userName(uid)
+	if os.Geteuid() == 0 {
+		reason += ", but you are running as root"
+	}
+	return &Error{Path: path, Reason: reason, Owner: uid}
+}
+
+func userName(uid int) string {
+	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(uid)
+}
+
+// checkParent keeps root from leaving files in another user's home directory, where
+// that user could not use or remove them.
+func checkParent(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for d := filepath.Dir(dir); ; d = filepath.Dir(d) {
+		fi, err := os.Stat(d)
+		if errors.Is(err, fs.ErrNotExist) && d != filepath.Dir(d) {
+			continue
+		}
+		if err != nil || Owner(fi) == 0 {
+			return nil
+		}
+		return foreign(d, Owner(fi))
+	}
+}
