@@ -88,7 +88,8 @@ func run(t *testing.T, dir string) {
 			"requests": requestsCmd,
 			"down":     downCmd,
 			"form":     formCmd,
-			"status":   statusCmd,
+			"exits":    exitsCmd,
+			"status":   exitsCmd,
 			"claim":    claimCmd,
 			"noleak":   noleakCmd,
 			"mode":     modeCmd,
@@ -319,12 +320,12 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// statusCmd: status CODE COMMAND... runs a command that must exit with CODE; its
-// streams are left in the files out and err, whatever the code, and the sentences
-// of stderr, unwrapped, in said.
-func statusCmd(ts *testscript.TestScript, neg bool, args []string) {
+// exitsCmd: exits CODE COMMAND... runs a command that must exit with CODE. Its streams
+// are left in the files out and err, whatever the code, and the sentences of stderr,
+// unwrapped, in said. A usage error must leave stdout empty.
+func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: status CODE COMMAND [ARG...]")
+		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
 	}
 	err := ts.Exec(args[1], args[2:]...)
 	code := "0"
@@ -336,6 +337,9 @@ func statusCmd(ts *testscript.TestScript, neg bool, args []string) {
 	// said is stderr with wrapped lines put together again, to look for sentences.
 	said := strings.ReplaceAll(ts.ReadFile("stderr"), "\n"+args[1]+":   ", " ")
 	ts.Check(os.WriteFile(ts.MkAbs("said"), []byte(said), 0o600))
+	if code == "2" && ts.ReadFile("stdout") != "" {
+		ts.Fatalf("a usage error printed to stdout: %s", ts.ReadFile("stdout"))
+	}
 	if code != args[0] {
 		ts.Fatalf("exit %s, not %s\nstdout: %sstderr: %s", code, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	}

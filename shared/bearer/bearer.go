@@ -1,36 +1,35 @@
-// Package bearer follows WLCG Bearer Token Discovery: where a token is found.
+// Package bearer implements WLCG Bearer Token Discovery: where a token is found.
 package bearer
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"example.org/token-helpers/shared/private"
 )
 
-// Found is the token that discovery comes upon first.
+// Found is the first token that discovery finds.
 type Found struct {
-	// Token is empty where there is none.
+	// Token is empty if there is none.
 	Token string
 	// Place names the variable or file that it was in.
 	Place string
-	// File is the file's name, where it is one.
+	// File is the name of the file, if it was in one.
 	File string
-	// Hidden are the later places that hold one too.
+	// Hidden are the later places that also have a token.
 	Hidden []string
 }
 
-// maxSize bounds what is read of a token file, in bytes.
-const maxSize = 1 << 20
-
 // Discover looks in BEARER_TOKEN, in the file that BEARER_TOKEN_FILE names, in
-// $XDG_RUNTIME_DIR/bt_u$EUID and in /tmp/bt_u$EUID. An empty place is passed over; a
-// file that cannot be read, but for one of the last two that is not there, is an
-// error, for a later place must not stand in for it.
+// $XDG_RUNTIME_DIR/bt_u$EUID and in /tmp/bt_u$EUID. An empty place is passed over. A
+// file that cannot be read is an error, since a later place must not replace it, except
+// if one of the last two does not exist. In those two places, where other users may be
+// able to create files, only a regular file of the current user is accepted.
 func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	var found Found
 	add := func(place, file, content string) {
@@ -62,7 +61,7 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	p := filepath.Join("/tmp", file)
 	places = append(places, place{p, p, false})
 	for _, p := range places {
-		content, err := read(p.path)
+		content, err := read(p.path, p.must)
 		if err != nil {
 			if found.Token != "" || !p.must && errors.Is(err, fs.ErrNotExist) {
 				continue
@@ -74,12 +73,17 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	return found, nil
 }
 
-func read(path string) (string, error) {
-	f, err := os.Open(path)
+// read reads a token file. named means that the user chose it.
+func read(path string, named bool) (string, error) {
+	open := private.OpenFile
+	if !named {
+		open = func(path string) (*os.File, error) { return private.OpenOwn(path, 0) }
+	}
+	f, err := open(path)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, maxSize))
+	b, err := private.ReadAll(f)
 	return string(b), err
 }

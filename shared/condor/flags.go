@@ -46,6 +46,9 @@ func (*Flags) Describe() (string, []string) {
 	}
 }
 
+// Endpoint sets the compute element from an argument without a flag.
+func (f *Flags) Endpoint(host string) { f.CE = append(f.CE, host) }
+
 // Want implements [service.Ecosystem].
 func (f *Flags) Want(given service.Given) (service.Want, error) {
 	if len(f.CE) == 0 && len(given.Audiences) == 0 && !given.Login {

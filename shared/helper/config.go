@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +16,8 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/output"
+	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
@@ -38,14 +39,15 @@ type issuerConfig struct {
 	AudienceParameter string   `toml:"audience-parameter"`
 	Scopes            []string `toml:"scopes"`
 	CAFile            string   `toml:"cafile"`
+	PKCE              bool     `toml:"pkce"`
 }
 
-// defaultable are the flags that a configuration may set: those that hold for any
-// helper and any request.
+// defaultable are the flags that a configuration may set: those that apply to any helper
+// and any request.
 var defaultable = []string{"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "account", "output", "unlock-for", "no-prompt", "verbose", "quiet"}
 
 // issuerKeys are the members of an [issuer.NAME] table.
-var issuerKeys = []string{"url", "client-id", "audience-parameter", "scopes", "cafile"}
+var issuerKeys = []string{"url", "client-id", "audience-parameter", "scopes", "cafile", "pkce"}
 
 func loadConfig(env *cli.Env) (*config, error) {
 	dir := env.Getenv("XDG_CONFIG_HOME")
@@ -57,18 +59,41 @@ func loadConfig(env *cli.Env) (*config, error) {
 		dir = filepath.Join(home, ".config")
 	}
 	c := &config{path: filepath.Join(dir, "token-helpers", "config.toml")}
-	text, err := os.ReadFile(c.path)
+	content, err := readConfig(c.path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return c, nil
 	}
 	if err != nil {
-		return nil, cli.Errorf(cli.Usage, "read the configuration: %w", err)
+		e := cli.Errorf(cli.Usage, "read the configuration: %w", err)
+		var pe *private.Error
+		if errors.As(err, &pe) {
+			_ = e.Hint("%s", pe.Hint())
+		}
+		return nil, e
 	}
-	return c, c.parse(string(text))
+	return c, c.parse(string(content))
 }
 
-// parse reads the text of the file at c.path. Its errors name the file and, where
-// that is known, the line and the key.
+// readConfig rejects a configuration that another user could have written: it chooses
+// the issuer that gets to see secrets.
+func readConfig(path string) ([]byte, error) {
+	f, err := private.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	fi, err := f.Stat()
+	if err == nil {
+		err = private.CheckWriters(path, fi)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return private.ReadAll(f)
+}
+
+// parse reads the contents of the file at c.path. Its errors name the file and, if known,
+// the line and the key.
 func (c *config) parse(content string) error {
 	md, err := toml.Decode(content, c)
 	var pe toml.ParseError
@@ -79,9 +104,9 @@ func (c *config) parse(content string) error {
 		return cli.Errorf(cli.Usage, "%s: %w", c.path, err)
 	}
 	for _, table := range []string{"defaults", "issuer"} {
-		// The library takes a plain value in a table's place for an empty table.
+		// The library reads a plain value in the place of a table as an empty table.
 		if typ := md.Type(table); typ != "" && typ != "Hash" {
-			return cli.Errorf(cli.Usage, "%s: %s is no table", c.path, table).Hint("it begins with [defaults], or with [issuer.NAME]")
+			return cli.Errorf(cli.Usage, "%s: %s is not a table", c.path, table).Hint("begin it with [defaults] or [issuer.NAME]")
 		}
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {
@@ -107,7 +132,7 @@ func (c *config) parse(content string) error {
 	return nil
 }
 
-// blame names the place of a default in an error about its flag.
+// blame adds to an error about a flag that its value is a configured default.
 func (c *config) blame(err error) error {
 	var e *cli.Error
 	if !errors.As(err, &e) {
@@ -121,8 +146,8 @@ func (c *config) blame(err error) error {
 	return err
 }
 
-// unknown tells of a key that means nothing, where it stands, and which one may
-// have been meant.
+// unknown is the error for an unknown key, with its line and the key that may have been
+// meant.
 func (c *config) unknown(content, key string, known []string) error {
 	last := key[strings.LastIndexByte(key, '.')+1:]
 	at := c.path
@@ -137,34 +162,48 @@ func (c *config) unknown(content, key string, known []string) error {
 	if near := text.Nearest(last, known); near != "" {
 		return e.Hint("did you mean %s?", near)
 	}
-	return e.Hint("known here are %s", strings.Join(known, ", "))
+	return e.Hint("the known keys are %s", strings.Join(known, ", "))
 }
 
-// issuer resolves --issuer: a URL, with the settings of the issuer configured for
-// it, or a configured name.
+// issuer resolves --issuer: a configured name, or a URL with the settings of the issuer
+// that is configured for it. The URL may lack https:// or may be that of the discovery
+// document.
 func (c *config) issuer(urlOrName string) (issuerConfig, error) {
-	if strings.Contains(urlOrName, "://") {
+	given := strings.TrimSpace(urlOrName)
+	if i, ok := c.Issuers[given]; ok {
+		return i, nil
+	}
+	if base, _, found := strings.Cut(given, "/.well-known/"); found {
+		given = base + "/"
+	}
+	if !strings.Contains(given, "://") && strings.Contains(given, ".") && !strings.ContainsAny(given, " \t@") {
+		given = "https://" + given
+		if !strings.Contains(strings.TrimPrefix(given, "https://"), "/") {
+			given += "/"
+		}
+	}
+	if strings.Contains(given, "://") {
 		for _, i := range c.Issuers {
-			if token.SameIssuer(i.URL, urlOrName) {
-				i.URL = urlOrName
+			if token.SameIssuer(i.URL, given) {
+				i.URL = given
 				return i, nil
 			}
 		}
-		return issuerConfig{URL: urlOrName}, nil
-	}
-	if i, ok := c.Issuers[urlOrName]; ok {
-		return i, nil
+		return issuerConfig{URL: given}, nil
 	}
 	e := cli.Errorf(cli.Usage, "--issuer: %q is neither a URL nor the name of a configured issuer", urlOrName)
+	if near := text.Nearest(given, slices.Sorted(maps.Keys(c.Issuers))); near != "" {
+		return issuerConfig{}, e.Hint("did you mean %s?", near)
+	}
 	if c.path != "" {
-		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", cmp.Or(urlOrName, "NAME"), c.path)
+		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", cmp.Or(given, "NAME"), c.path)
 	}
 	return issuerConfig{}, e
 }
 
-// resolver fills flags that are not on the command line: from TOKEN_HELPER_<FLAG>,
-// else from the configuration. kong's own variables would lose to a resolver, and
-// the environment must win over the configuration.
+// resolver fills flags that are not on the command line: from TOKEN_HELPER_<FLAG>, else
+// from the configuration. kong's own variables would lose to a resolver, and the
+// environment must win over the configuration.
 type resolver struct {
 	env  *cli.Env
 	conf *config
@@ -177,7 +216,7 @@ func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 		return nil, nil
 	}
 	name := "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-	if v := r.env.Getenv(name); v != "" {
+	if v := r.env.Getenv(name); v != "" && fits(flag, v) {
 		if flag.IsSlice() {
 			// One variable for a flag that repeats: a list separated by spaces.
 			var list []any
@@ -189,6 +228,11 @@ func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 		return v, nil
 	}
 	switch v := r.conf.Defaults[flag.Name].(type) {
+	case string:
+		if !fits(flag, v) {
+			return nil, nil
+		}
+		return v, nil
 	case int64, float64:
 		// A flag's text: min-lifetime = 90.
 		return fmt.Sprint(v), nil
@@ -197,69 +241,46 @@ func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, 
 	}
 }
 
-// readSecret reads a client's secret from a file that others must not be able to
-// read, or takes what a command prints.
-func readSecret(ctx context.Context, file, command string) (string, error) {
+// fits reports whether a default is meant for the flag: --output has different values for
+// different commands, and one that no command has is an error.
+func fits(flag *kong.Flag, value string) bool {
+	return flag.Name != "output" || slices.Contains(flag.EnumSlice(), value) ||
+		value != "text" && !slices.Contains(output.Formats, value)
+}
+
+// secret reads the client's secret from a file that only its owner can read, or from the
+// output of a command.
+func (c clientFlags) secret() (string, error) {
+	file, command := c.ClientSecretFile, c.ClientSecretCmd
 	switch {
 	case file == "" && command == "":
 		return "", nil
 	case file != "" && command != "":
-		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command: give one of them")
+		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command cannot be used together")
 	case command != "":
-		return store.SecretFromCommand(ctx, "--client-secret-command", command)
+		return store.SecretFromCommand(context.Background(), "--client-secret-command", command)
 	}
-	fi, err := os.Stat(file)
-	if err != nil {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
-	}
-	if fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 && os.PathSeparator == '/' {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s can be read by others", file).
-			Hint("chmod 600 %s", file)
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %w", err)
-	}
-	secret := strings.TrimSpace(string(b))
-	if secret == "" {
-		return "", cli.Errorf(cli.Usage, "--client-secret-file: %s is empty", file)
-	}
-	return secret, nil
+	s, err := private.ReadSecret(file)
+	return strings.TrimSpace(s), secretFileError("--client-secret-file", err, "or give the secret with --client-secret-command")
 }
 
-// loginCommand is the command line that makes the login which a get lacked: the
-// same flags, but for those that only get has.
-func loginCommand(program string, kctx *kong.Context) string {
-	known := map[string]bool{}
-	for _, n := range kctx.Model.Children {
-		if n.Name == "login" {
-			for _, group := range n.AllFlags(true) {
-				for _, f := range group {
-					known[f.Name] = true
-				}
-			}
-		}
+// registrationToken reads the initial access token for client registration.
+func (c clientFlags) registrationToken() (string, error) {
+	if c.RegistrationFile == "" {
+		return "", nil
 	}
-	argv := []string{program, "login"}
-	seen := map[string]bool{}
-	for _, p := range kctx.Path {
-		f := p.Flag
-		if f == nil || p.Resolved || !known[f.Name] || seen[f.Name] || f.Name == "verbose" || f.Name == "quiet" || f.Name == "min-lifetime" {
-			continue
-		}
-		seen[f.Name] = true
-		switch v := f.Target.Interface().(type) {
-		case bool:
-			argv = append(argv, "--"+f.Name)
-		case []string:
-			for _, s := range v {
-				argv = append(argv, "--"+f.Name, text.ShellWord(s))
-			}
-		case string:
-			argv = append(argv, "--"+f.Name, text.ShellWord(v))
-		case cli.Duration:
-			argv = append(argv, "--"+f.Name, v.String())
-		}
+	s, err := private.ReadSecret(c.RegistrationFile)
+	return strings.TrimSpace(s), secretFileError("--registration-token-file", err, "")
+}
+
+func secretFileError(flag string, err error, or string) error {
+	if err == nil {
+		return nil
 	}
-	return strings.Join(argv, " ")
+	e := cli.Errorf(cli.Usage, "%s: %w", flag, err)
+	var pe *private.Error
+	if errors.As(err, &pe) {
+		_ = e.Hint("%s", strings.TrimSpace(pe.Hint()+"\n"+or))
+	}
+	return e
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// help shows the flags of get, the default command, where no command is named:
-// they are what most people look for. kong alone shows those of all commands only.
+// help shows the flags of get, the default command, if no command is named: they are
+// what most people look for. kong would show only those of all commands.
 func help(options kong.HelpOptions, ctx *kong.Context) error {
 	if ctx.Selected() != nil {
 		return kong.DefaultHelpPrinter(options, ctx)

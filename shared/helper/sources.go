@@ -3,45 +3,55 @@ package helper
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"io"
 	"strings"
+
+	"github.com/alecthomas/kong"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/text"
-	"example.org/token-helpers/shared/token"
 )
 
-type sourceStatus struct {
-	Source string `json:"source"`
-	// Has says that the source has something for the request.
-	Has  bool   `json:"has"`
-	What string `json:"what"`
+// sourcesCmd has the flags of get, as it shows what get would do.
+type sourcesCmd struct {
+	kong.Plugins
+	Request requestFlags `embed:""`
+	Client  clientFlags  `embed:""`
+	Source  sourceFlags  `embed:""`
+	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+	Check   string       `placeholder:"NAME" help:"Test the plugin token-source-NAME against its contract."`
+
+	Endpoint string `arg:"" optional:"" help:"The service that the token is for, instead of the flag."`
 }
 
-// sources shows which sources would be asked, in order, and what each has, without
-// asking the issuer.
-func (s *session) sources(ctx context.Context, f sourceFlags, req token.Request, format string) error {
-	specs, err := s.specs(f)
+// Run shows which sources would be asked, in order, and what each has, without asking
+// the issuer.
+func (s *sourcesCmd) Run(ctx context.Context, a *app) error {
+	if err := a.endpoint(s.Endpoint); err != nil {
+		return err
+	}
+	f := asked{request: s.Request, client: s.Client, source: s.Source}
+	w, err := a.world(f)
 	if err != nil {
 		return err
 	}
-	list := []sourceStatus{}
-	for _, spec := range specs {
-		src, err := source.Open(s.deps, spec)
-		if err != nil {
-			return err
-		}
-		st := sourceStatus{Source: spec, What: "would be asked"}
-		if r, ok := src.(source.Reporter); ok {
-			st.Has, st.What = r.Report(ctx, req)
-		}
-		list = append(list, st)
+	p, err := a.plan(w, f)
+	if err != nil {
+		return err
 	}
-	if format == "json" {
-		return s.json(struct {
-			APIVersion string         `json:"apiVersion"`
-			Sources    []sourceStatus `json:"sources"`
+	if s.Check != "" {
+		return a.checkPlugin(ctx, w, p, s.Check, s.Output)
+	}
+	chain, err := source.NewChain(w.sources, p.specs)
+	if err != nil {
+		return cli.Errorf(cli.Usage, "--from: %w", err)
+	}
+	list := chain.Report(ctx, p.request)
+	if s.Output == "json" {
+		return a.json(struct {
+			APIVersion string          `json:"apiVersion"`
+			Sources    []source.Status `json:"sources"`
 		}{text.APIVersion, list})
 	}
 	var b strings.Builder
@@ -52,14 +62,12 @@ func (s *session) sources(ctx context.Context, f sourceFlags, req token.Request,
 		}
 		b.WriteString(text.Labelled(18, mark+" "+st.Source, st.What))
 	}
-	_, err = fmt.Fprint(s.env.Stdout, text.Printable(b.String()))
-	return err
+	return a.print(b.String())
 }
 
-// checkPlugin runs a plugin through its contract. A finding that is not as it
-// should be makes exit code 1.
-func (s *session) checkPlugin(ctx context.Context, name string, req token.Request, format string) error {
-	findings, err := source.CheckPlugin(ctx, s.deps, name, req)
+// checkPlugin tests a plugin against its contract. The exit code is 1 if it breaks it.
+func (a *app) checkPlugin(ctx context.Context, w *world, p *plan, name, format string) error {
+	findings, err := source.CheckPlugin(ctx, w.sources, name, p.request)
 	if err != nil {
 		return cli.Errorf(cli.Usage, "--check: %w", err)
 	}
@@ -74,25 +82,31 @@ func (s *session) checkPlugin(ctx context.Context, name string, req token.Reques
 		b.WriteString(text.Labelled(18, mark, f.What))
 	}
 	if format == "json" {
-		err = s.json(struct {
+		err = a.json(struct {
 			APIVersion string           `json:"apiVersion"`
 			Plugin     string           `json:"plugin"`
 			Findings   []source.Finding `json:"findings"`
 		}{text.APIVersion, name, findings})
 	} else {
-		_, err = fmt.Fprint(s.env.Stdout, text.Printable(b.String()))
+		err = a.print(b.String())
 	}
 	if err == nil && bad > 0 {
-		err = cli.Errorf(cli.Failed, "the plugin %s does not keep its contract", name).Hint("docs/plugins.md has the contract, and examples to copy")
+		err = cli.Errorf(cli.Failed, "the plugin %s breaks its contract", name).Hint("see docs/plugins.md for the contract and examples")
 	}
 	return err
 }
 
-func (s *session) json(v any) error {
+func (a *app) json(v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = s.env.Stdout.Write(append(b, '\n'))
+	_, err = a.env.Stdout.Write(append(b, '\n'))
+	return err
+}
+
+// print prints a page of text, with the control characters in it escaped.
+func (a *app) print(page string) error {
+	_, err := io.WriteString(a.env.Stdout, text.Printable(page))
 	return err
 }

@@ -9,8 +9,9 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// endsSoon is how long before its end a refresh token is warned of.
-const endsSoon = 3 * 24 * time.Hour
+type statusCmd struct {
+	Output string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+}
 
 type loginStatus struct {
 	Issuer           string     `json:"issuer"`
@@ -38,25 +39,28 @@ type statusReport struct {
 	Tokens     []tokenStatus `json:"tokens"`
 }
 
-// status shows what is kept, without opening the keyring.
-func (s *session) status(format string) error {
-	r, err := s.statusReport()
+// Run shows logins and cached tokens, without opening the keyring.
+func (s *statusCmd) Run(a *app) error {
+	w, err := a.world(asked{source: sourceFlags{NoPrompt: true}})
 	if err != nil {
-		return classify(err)
+		return err
 	}
-	if format == "json" {
-		return s.json(r)
+	r, err := newStatusReport(w.store, a.env.Now())
+	if err != nil {
+		return err
 	}
-	_, err = fmt.Fprint(s.env.Stdout, text.Printable(r.text(s.env.Now())))
-	return err
+	if s.Output == "json" {
+		return a.json(r)
+	}
+	return a.print(r.text(a.env.Now()))
 }
 
-func (s *session) statusReport() (*statusReport, error) {
-	logins, err := s.store.Index()
+func newStatusReport(st *store.Store, now time.Time) (*statusReport, error) {
+	logins, err := st.Index()
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := s.store.Tokens()
+	tokens, err := st.Tokens()
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +69,7 @@ func (s *session) statusReport() (*statusReport, error) {
 		r.Logins = append(r.Logins, loginStatus{
 			Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: l.Backend, Scopes: text.NonNil(l.Scopes),
 			CreatedAt: known(l.Created), RefreshedAt: known(l.Refreshed), RefreshExpiresAt: known(l.RefreshExpires),
-			Warnings: s.warnings(l),
+			Warnings: warnings(l, now),
 		})
 	}
 	for _, t := range tokens {
@@ -74,17 +78,18 @@ func (s *session) statusReport() (*statusReport, error) {
 	return r, nil
 }
 
-func (s *session) warnings(l store.IndexEntry) []string {
+func warnings(l store.IndexEntry, now time.Time) []string {
 	out := []string{}
-	now := s.env.Now()
 	switch left := l.RefreshExpires.Sub(now); {
 	case len(l.Scopes) == 0:
-		out = append(out, "not logged in: the login was broken off")
+		out = append(out, "not logged in: the login was not completed")
+	case l.Ended != "":
+		out = append(out, "the issuer did not accept the login when it was last used ("+text.Foreign(l.Ended, 200)+"): log in again")
 	case l.RefreshExpires.IsZero():
 	case left <= 0:
-		out = append(out, "the login has ended: log in again")
-	case left < endsSoon:
-		out = append(out, "the login ends in "+text.Duration(left)+": log in again before")
+		out = append(out, "the login has expired: log in again")
+	case left < expiresSoon:
+		out = append(out, "the login expires in "+text.Duration(left)+": log in again before")
 	}
 	return out
 }
@@ -109,7 +114,7 @@ func (r *statusReport) text(now time.Time) string {
 			client += " (registered by these tools)"
 		}
 		row(&b, "client", client)
-		row(&b, "kept in", l.Backend)
+		row(&b, "saved in", l.Backend)
 		if l.CreatedAt != nil {
 			row(&b, "logged in", ago(now, *l.CreatedAt))
 		}
@@ -117,7 +122,7 @@ func (r *statusReport) text(now time.Time) string {
 			row(&b, "refreshed", ago(now, *l.RefreshedAt))
 		}
 		if l.RefreshExpiresAt != nil {
-			row(&b, "ends", until(now, *l.RefreshExpiresAt))
+			row(&b, "expires", until(now, *l.RefreshExpiresAt))
 		}
 		for _, w := range l.Warnings {
 			row(&b, "warning", w)
@@ -136,7 +141,7 @@ func (r *statusReport) text(now time.Time) string {
 			aud = []string{"none"}
 		}
 		row(&b, "audience", aud...)
-		row(&b, "ends", until(now, t.ExpiresAt))
+		row(&b, "expires", until(now, t.ExpiresAt))
 		row(&b, "scopes", t.Scopes...)
 	}
 	return b.String()
@@ -156,7 +161,7 @@ func ago(now, t time.Time) string {
 
 func until(now, t time.Time) string {
 	if !t.After(now) {
-		return "ended " + ago(now, t)
+		return "expired " + ago(now, t)
 	}
 	return "in " + text.Duration(t.Sub(now))
 }

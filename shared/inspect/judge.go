@@ -210,7 +210,7 @@ func (jd *judge) signature(j *token.JWT, raw string) (list []finding.Finding, st
 			if issuer.IsNetwork(err) {
 				code = cli.Network
 			}
-			return []finding.Finding{{Code: finding.KeysUnavailable, Message: "the issuer's keys could not be had: " + issuer.Short(err).Error(),
+			return []finding.Finding{{Code: finding.KeysUnavailable, Message: "the issuer's keys could not be had: " + err.Error(),
 				Hint: "servers fetch them the same way: check the issuer's name, name its CA with --cafile, or give the keys with --jwks FILE", Source: "OpenID Connect Discovery section 3, RFC 8414 section 2"}}, notChecked, false, code
 		}
 	}

@@ -1,10 +1,9 @@
-// Package issuer speaks with an OpenID issuer: discovery document, dynamic client
-// registration, device authorization, token requests and revocation.
+// Package issuer implements the wire protocol with an OpenID issuer: discovery, dynamic
+// client registration, device authorization, token requests and revocation.
 //
-// No secret leaves through it but to the endpoints that the issuer's discovery
-// document names, over https (plain http on loopback alone), and none through
-// errors or the trace: both carry addresses without queries, status codes, and
-// the issuer's own words with the secrets cut out.
+// Secrets are sent only to the endpoints that the issuer's discovery document names,
+// over https (plain http on loopback only). Errors and the trace contain URLs without
+// queries, status codes, and the issuer's own words with the secrets removed.
 package issuer
 
 import (
@@ -15,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"mime"
 	"net"
@@ -22,11 +22,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.org/token-helpers/shared/private"
 )
 
 // maxBody is the most that is read of an answer, in bytes. Discovery documents
@@ -47,7 +50,7 @@ type HTTPOptions struct {
 	LookupEnv func(string) (string, bool)
 	// UserAgent names the program.
 	UserAgent string
-	// Trace, if set, is told of each exchange; it gets no secret.
+	// Trace, if set, gets a line for each exchange, without secrets.
 	Trace func(format string, a ...any)
 }
 
@@ -58,6 +61,7 @@ type Client struct {
 	http   *http.Client
 	err    error
 	offset atomic.Int64
+	redactor
 }
 
 // NewClient makes a Client and opens nothing.
@@ -73,6 +77,9 @@ func (c *Client) Ready() error {
 func (c *Client) client() (*http.Client, error) {
 	c.once.Do(func() {
 		var roots *x509.CertPool
+		if c.err = c.checkProxy(); c.err != nil {
+			return
+		}
 		if roots, c.err = c.roots(); c.err != nil {
 			return
 		}
@@ -93,19 +100,39 @@ func (c *Client) client() (*http.Client, error) {
 	return c.http, c.err
 }
 
-// checkRedirect follows a redirect only where no secret can go astray: a GET, to
-// the same host, over https.
+// checkProxy rejects a proxy that net/http would silently leave out.
+func (c *Client) checkProxy() error {
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
+		v, _ := c.opts.LookupEnv(name)
+		if v == "" {
+			continue
+		}
+		u, err := url.Parse(v)
+		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+			// HOST:PORT stands for http://HOST:PORT.
+			u, err = url.Parse("http://" + v)
+		}
+		if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, " \t") {
+			return &LocalError{fmt.Errorf("%s is not the URL of a proxy: write it as http://proxy.example.org:3128", name)}
+		}
+	}
+	return nil
+}
+
+// checkRedirect follows a redirect only if no secret can go astray: a GET, to the same
+// host, over https.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
+	no := func(why string) error { return &RedirectError{bare(first.URL), bare(req.URL), why} }
 	switch {
 	case first.Method != http.MethodGet:
-		return fmt.Errorf("the issuer redirects this request to %s, which would carry secrets elsewhere", bare(req.URL))
+		return no("the request carries secrets")
 	case req.URL.Host != first.URL.Host:
-		return fmt.Errorf("the issuer redirects to another host, %s", bare(req.URL))
+		return no("it is another host")
 	case req.URL.Scheme != first.URL.Scheme:
-		return fmt.Errorf("the issuer redirects to %s", bare(req.URL))
+		return no("it is not https")
 	case len(via) > 5:
-		return errors.New("the issuer redirects in a circle")
+		return no("there are too many redirects")
 	}
 	return nil
 }
@@ -114,7 +141,7 @@ func (c *Client) roots() (*x509.CertPool, error) {
 	if c.opts.CAFile != "" || c.opts.CAPath != "" {
 		pool := x509.NewCertPool()
 		if f := c.opts.CAFile; f != "" {
-			pem, err := os.ReadFile(f)
+			pem, err := readCA(f)
 			if err != nil {
 				return nil, &LocalError{fmt.Errorf("read the CA file: %w", err)}
 			}
@@ -125,10 +152,10 @@ func (c *Client) roots() (*x509.CertPool, error) {
 		if d := c.opts.CAPath; d != "" {
 			n, err := appendDir(pool, d)
 			if err != nil {
-				return nil, &LocalError{fmt.Errorf("read the CA folder: %w", err)}
+				return nil, &LocalError{fmt.Errorf("read the CA directory: %w", err)}
 			}
 			if n == 0 {
-				return nil, &LocalError{fmt.Errorf("no certificate in the CA folder %s", d)}
+				return nil, &LocalError{fmt.Errorf("no certificate in the CA directory %s", d)}
 			}
 		}
 		return pool, nil
@@ -141,12 +168,26 @@ func (c *Client) roots() (*x509.CertPool, error) {
 	if d, _ := c.opts.LookupEnv("X509_CERT_DIR"); d != "" {
 		dir = d
 	}
-	// What is not there or not readable is not trusted: the handshake says so.
+	// A directory that does not exist or cannot be read adds nothing: the handshake
+	// reports an authority that is missing.
 	_, _ = appendDir(pool, dir)
 	return pool, nil
 }
 
-// appendDir adds the CA certificates of a folder as OpenSSL and IGTF lay it out:
+// readCA reads a certificate file, which is never as long as the limit.
+func readCA(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if fi, err := f.Stat(); err != nil || fi.IsDir() || fi.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
+		return nil, fmt.Errorf("%s is not a file", name)
+	}
+	return private.ReadAll(f)
+}
+
+// appendDir adds the CA certificates of a directory as OpenSSL and IGTF lay it out:
 // HASH.0 files (and .pem, .crt), beside policies and revocation lists.
 func appendDir(pool *x509.CertPool, dir string) (int, error) {
 	entries, err := os.ReadDir(dir)
@@ -159,21 +200,15 @@ func appendDir(pool *x509.CertPool, dir string) (int, error) {
 		if ext != ".pem" && ext != ".crt" && (len(ext) != 2 || ext[1] < '0' || ext[1] > '9') {
 			continue
 		}
-		if pem, err := os.ReadFile(filepath.Join(dir, e.Name())); err == nil && pool.AppendCertsFromPEM(pem) {
+		if pem, err := readCA(filepath.Join(dir, e.Name())); err == nil && pool.AppendCertsFromPEM(pem) {
 			n++
 		}
 	}
 	return n, nil
 }
 
-// LocalError is a fault on this side, before anything was sent.
-type LocalError struct{ Err error }
-
-func (e *LocalError) Error() string { return e.Err.Error() }
-func (e *LocalError) Unwrap() error { return e.Err }
-
-// ClockOffset is how far the issuer's clock is ahead of this machine's, by the
-// Date of its last answer (RFC 9110 section 6.6.1), to the second or so.
+// ClockOffset is how far the issuer's clock is ahead of this machine's, according to the
+// Date of its last answer (RFC 9110 section 6.6.1), to about a second.
 func (c *Client) ClockOffset() time.Duration { return time.Duration(c.offset.Load()) }
 
 type transport struct {
@@ -181,21 +216,20 @@ type transport struct {
 	c    *Client
 }
 
-// The waits between tries, before jitter. INDIGO IAM behind its proxies recovers
-// from a restart within seconds; who waits longer is better told.
+// The waits between tries, before jitter. INDIGO IAM behind its proxies recovers from a
+// restart within seconds; beyond that an error helps more than waiting.
 var waits = []time.Duration{200 * time.Millisecond, 800 * time.Millisecond}
 
 type onceKey struct{}
 
-// once marks a request that must not be made twice: it is repeated only where the
-// issuer said that it did nothing.
+// once marks a request that must not be made twice: it is repeated only if the issuer
+// said that it did nothing.
 func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
 
-// RoundTrip makes an exchange, whole: the answer's body is read here, so that a
-// connection that breaks in its middle counts as broken. What fails for the moment
-// (5xx, 429, a broken connection) is tried again while the exchange's time limit
-// allows: a GET twice more, others once, for a rotated refresh token may be spent
-// already.
+// RoundTrip makes a whole exchange: the answer's body is read here, so that a connection
+// that breaks in the middle of it counts as broken. A failure that may pass (5xx, 429, a
+// broken connection) is tried again while the exchange's time limit allows: a GET twice
+// more, others once, because a rotated refresh token may be spent already.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	req.Header.Set("User-Agent", t.c.opts.UserAgent)
@@ -231,7 +265,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// again reports whether the same request may fare better.
+// again reports whether the same request may succeed later.
 func again(req *http.Request, resp *http.Response, err error) bool {
 	if resp != nil {
 		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
@@ -277,24 +311,26 @@ func (t *transport) try(req *http.Request) (*http.Response, error) {
 		if at, derr := http.ParseTime(resp.Header.Get("Date")); derr == nil {
 			t.c.offset.Store(int64(at.Sub(time.Now().Truncate(time.Second))))
 		}
-		err = whole(resp, bare(req.URL))
+		err = whole(resp, req)
 	}
 	took := time.Since(start).Round(time.Millisecond)
 	if err != nil {
-		t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), err, took)
+		t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), t.c.redact(err.Error()), took)
 		return nil, err
 	}
 	t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), resp.Status, took)
 	return resp, nil
 }
 
-// whole reads the answer's body, up to its limit. A web page in place of JSON is a
-// proxy's or a portal's: said as such, rather than as a parse error
-// (oidc-agent#518).
-func whole(resp *http.Response, from string) error {
+// whole reads the answer's body, up to its limit, and normalises it if the request asks
+// for that. A web page instead of JSON comes from a proxy or a portal, and is reported as
+// such rather than as a parse error (oidc-agent#518).
+func whole(resp *http.Response, req *http.Request) error {
 	defer func() { _ = resp.Body.Close() }()
-	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); resp.StatusCode < 300 && ct == "text/html" {
-		return &NotJSONError{URL: from, Got: "a web page"}
+	from := bare(req.URL)
+	if resp.StatusCode < 200 {
+		// 101 hands over a connection, on which nothing would ever end.
+		return &NotJSONError{URL: from, Got: "the status " + strconv.Itoa(resp.StatusCode)}
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
@@ -303,59 +339,32 @@ func whole(resp *http.Response, from string) error {
 	if len(b) > maxBody {
 		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
 	}
+	ok := false
+	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil {
+		b, ok = e.normalise(resp, b)
+	}
+	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); !ok && resp.StatusCode < 300 && ct == "text/html" {
+		return &NotJSONError{URL: from, Got: "a web page"}
+	}
 	resp.Body = io.NopCloser(bytes.NewReader(b))
+	resp.ContentLength = int64(len(b))
 	return nil
 }
 
-// NotJSONError is an answer that is not what an issuer answers.
-type NotJSONError struct{ URL, Got string }
-
-func (e *NotJSONError) Error() string {
-	return fmt.Sprintf("%s answered with %s where JSON was expected", e.URL, e.Got)
-}
-
-// Short drops the method that url.Error leads with.
-func Short(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
-		return errors.New("cannot talk to " + ue.URL + ": " + ue.Err.Error())
-	}
-	return err
-}
-
-// IsNetwork reports whether err is the network's, or that of something between here
-// and the issuer, or passes with time; and not a fault on this side or a refusal.
-func IsNetwork(err error) bool {
-	var (
-		local   *LocalError
-		refused *ResponseError
-		notJSON *NotJSONError
-		urlErr  *url.Error
-		netErr  net.Error
-	)
-	switch {
-	case errors.As(err, &local):
-		return false
-	case errors.As(err, &refused):
-		return refused.Temporary()
-	}
-	return errors.As(err, &notJSON) || errors.As(err, &urlErr) || errors.As(err, &netErr)
-}
-
-// bare is a URL without user, query and fragment, where secrets could stand.
+// bare is a URL without user, query and fragment, any of which may hold a secret.
 func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// CheckURL refuses a URL over which no secret may go: anything but https, and http
-// on loopback alone.
+// CheckURL rejects a URL to which no secret may be sent: anything except https, and http
+// on loopback.
 func CheckURL(what, raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" {
 		return fmt.Errorf("%s %q is not a URL", what, raw)
 	}
 	if u.User != nil {
-		return fmt.Errorf("%s has a user name or a password in it", what)
+		return fmt.Errorf("%s contains a user name or a password", what)
 	}
 	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
 		return nil

@@ -20,7 +20,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// What an issuer publishes checks what it signs.
+// The keys that an issuer publishes verify the tokens that it signs.
 func TestKeys(t *testing.T) {
 	srv, c := start(t, issuertest.Options{})
 	for _, spelling := range []string{srv.URL(), strings.TrimSuffix(srv.URL(), "/")} {
@@ -55,7 +55,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	if n := srv.Requests()["jwks"]; n != 2 {
-		t.Errorf("an issuer that is not the one was asked for keys: %d", n)
+		t.Errorf("another issuer was asked for keys: %d", n)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestKeysUnreachable(t *testing.T) {
 	// A time limit below the first wait, so that nothing is tried again.
 	c := NewClient(HTTPOptions{CAFile: cafile, Timeout: 90 * time.Millisecond, LookupEnv: os.LookupEnv})
 	var ue *url.Error
-	if _, err := c.Keys(context.Background(), srv.URL()); !errors.As(err, &ue) || !strings.Contains(err.Error(), "ask the issuer") {
+	if _, err := c.Keys(context.Background(), srv.URL()); !errors.As(err, &ue) || !strings.Contains(err.Error(), "could not reach "+strings.TrimSuffix(srv.URL(), "/")) {
 		t.Errorf("%T %v", err, err)
 	}
 }
@@ -95,7 +95,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 		mismatch    *MismatchError
 		unsupported *UnsupportedError
 		answer      *AnswerError
-		ue          *url.Error
+		redirect    *RedirectError
 	)
 	doc := func(uri string) string { return `{"issuer":"ISSUER","jwks_uri":"` + uri + `"}` }
 	good := doc("https://HOST/keys")
@@ -107,26 +107,27 @@ func TestKeysOfOddIssuers(t *testing.T) {
 		says    string
 		asked   string
 	}{
-		// scitokens.org/osg-connect's document has no more in it than this.
+		// The document of scitokens.org/osg-connect contains no more than this.
 		{"no endpoints", map[string]string{openID: good, "/keys": set}, nil, set, openID + " /keys"},
 		{"RFC 8414", map[string]string{oauth: good, "/keys": set}, nil, set, openID + " " + oauth + " /keys"},
 		{"RFC 8414, behind an object store", map[string]string{openID: "403", oauth: good, "/keys": set}, nil, set, openID + " " + oauth + " /keys"},
-		{"nowhere", nil, &refused, "/vo/.well-known/openid-configuration: the issuer answered 404", openID + " " + oauth},
+		{"nowhere", nil, &refused, "fetch the discovery document: the issuer answered 404", openID + " " + oauth},
 		{"an issuer that is down", map[string]string{openID: "503", oauth: good, "/keys": set}, &refused, "503", openID},
-		{"a list", map[string]string{openID: "[]"}, &notJSON, "no JSON object", openID},
-		{"no JSON", map[string]string{openID: "it works"}, &notJSON, "no JSON object", openID},
+		{"a list", map[string]string{openID: "[]"}, &notJSON, "not a JSON object", openID},
+		{"not JSON", map[string]string{openID: "it works"}, &notJSON, "not a JSON object", openID},
 		{"a web page", map[string]string{openID: "<!doctype html>"}, &notJSON, "a web page", openID},
 		{"another issuer", map[string]string{openID: `{"issuer":"https://other.example.org","jwks_uri":"https://HOST/keys"}`}, &mismatch, "other.example.org", openID},
-		{"nothing", map[string]string{openID: "null"}, &mismatch, `""`, openID},
+		{"null", map[string]string{openID: "null"}, &notJSON, "not a JSON object", openID},
+		{"an empty object", map[string]string{openID: "{}"}, &mismatch, `""`, openID},
 		{"no jwks_uri", map[string]string{openID: `{"issuer":"ISSUER"}`}, &unsupported, "names no keys", openID},
 		{"http", map[string]string{openID: doc("http://iam.example.org/keys")}, &answer, "not https", openID},
 		{"http on loopback", map[string]string{openID: doc("http://HOST/keys?secret")}, &answer, "/keys is not https", openID},
 		{"a password", map[string]string{openID: doc("https://user:secret@HOST/keys")}, &answer, "a password", openID},
-		{"no URL", map[string]string{openID: doc("/keys")}, &answer, "not a URL", openID},
+		{"not a URL", map[string]string{openID: doc("/keys")}, &answer, "not a URL", openID},
 		{"keys that are a web page", map[string]string{openID: good, "/keys": "<!doctype html>"}, &notJSON, "/keys answered with a web page", openID + " /keys"},
 		{"keys that are not there", map[string]string{openID: good}, &refused, "/keys: the issuer answered 404", openID + " /keys"},
-		{"keys elsewhere", map[string]string{openID: good, "/keys": "302"}, &ue, "redirects to another host", openID + " /keys"},
-		{"keys without end", map[string]string{openID: good, "/keys": strings.Repeat(" ", maxBody+1)}, &notJSON, "more than 1024 kB", openID + " /keys"},
+		{"keys elsewhere", map[string]string{openID: good, "/keys": "302"}, &redirect, "redirects to https://other.example.org/keys, which is not followed: it is another host", openID + " /keys"},
+		{"keys that never end", map[string]string{openID: good, "/keys": strings.Repeat(" ", maxBody+1)}, &notJSON, "more than 1024 kB", openID + " /keys"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var asked []string
@@ -139,7 +140,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 				case "403":
 					w.WriteHeader(http.StatusForbidden)
 				case "503":
-					// Longer than the client has: it does not wait.
+					// Longer than the client's time limit, so it does not wait.
 					w.Header().Set("Retry-After", "3600")
 					w.WriteHeader(http.StatusServiceUnavailable)
 				case "302":
@@ -170,7 +171,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 			case !errors.As(err, tt.as) || !strings.Contains(err.Error(), tt.says) || got != nil:
 				t.Errorf("%T %v", err, err)
 			case strings.Contains(err.Error(), "secret"):
-				t.Errorf("told too much: %v", err)
+				t.Errorf("the password is shown: %v", err)
 			}
 			if s := strings.Join(asked, " "); s != tt.asked {
 				t.Errorf("asked for %s", s)
@@ -186,7 +187,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 	}
 }
 
-// RFC 8414 section 3.1 has the well-known part between host and path.
+// RFC 8414 section 3.1: the well-known part is between host and path.
 func TestOAuthMetadata(t *testing.T) {
 	for issuer, want := range map[string]string{
 		"https://example.com":              "https://example.com/.well-known/oauth-authorization-server",

@@ -1,5 +1,4 @@
-// Package output writes a token the way its reader wants it: to stdout in one of
-// several formats, or to a private file.
+// Package output formats a token for its reader, and writes it to a private file.
 package output
 
 import (
@@ -8,22 +7,22 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
-// Formats are the names that --output takes.
+// Formats are the values of --output.
 var Formats = []string{"token", "json", "header", "env"}
 
-// Format renders a token, with the newline that ends it.
+// Format formats a token, with a newline at the end.
 func Format(format string, t token.Token) ([]byte, error) {
 	raw := t.Raw()
 	if strings.ContainsAny(raw, " \t\r\n\x00") {
-		return nil, errors.New("the token has white space in it")
+		return nil, errors.New("the token contains white space")
 	}
 	switch format {
 	case "token", "":
@@ -51,49 +50,45 @@ func Format(format string, t token.Token) ([]byte, error) {
 	return nil, fmt.Errorf("unknown output format %q", format)
 }
 
-// WriteFile writes data to a file that only its owner can read, atomically: the
-// file is either as it was or whole and new. A symbolic link of that name is
-// replaced, not followed, for HTCondor's client takes no token from one. What is
-// neither (a folder, a device) is left alone.
-func WriteFile(name string, data []byte) (err error) {
-	defer func() {
-		if err != nil {
-			// The cause alone: the full error names a temporary file nobody knows.
-			var pe *fs.PathError
-			var le *os.LinkError
-			switch {
-			case errors.As(err, &pe):
-				err = pe.Err
-			case errors.As(err, &le):
-				err = le.Err
-			}
-			err = fmt.Errorf("write %s: %w", name, err)
+// WriteFile writes data to a file that only its owner can read, atomically: the file
+// either stays as it was or is complete and new. A symbolic link of that name is
+// replaced, not followed, since HTCondor's client reads no token through one. What is
+// open already (/dev/stdout, /dev/fd/N), a named pipe of the current user, and a device
+// are written to, never replaced.
+func WriteFile(name string, data []byte) error {
+	if fd, ok := private.Descriptor(name); ok {
+		f, err := openDescriptor(fd)
+		if err == nil {
+			_, err = f.Write(data)
+			err = errors.Join(err, f.Close())
 		}
-	}()
-	if fi, err := os.Stat(name); err == nil && !fi.Mode().IsRegular() {
-		return errors.New("not a regular file")
+		return failed(name, err)
 	}
-	// Beside the target, so that the rename stays on one file system; CreateTemp
-	// makes it with mode 0600.
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	fi, err := os.Lstat(name)
+	switch {
+	case err != nil, fi.Mode().IsRegular(), fi.Mode()&fs.ModeSymlink != 0:
+		return failed(name, private.Write(name, data))
+	case fi.Mode()&fs.ModeNamedPipe != 0 && private.Owner(fi) != os.Geteuid():
+		return failed(name, errors.New("a named pipe of another user"))
+	case fi.Mode()&(fs.ModeNamedPipe|fs.ModeDevice) != 0:
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.Write(data)
+			err = errors.Join(err, f.Close())
+		}
+		return failed(name, err)
+	}
+	return failed(name, errors.New("not a regular file"))
+}
+
+// failed names the file in err, once.
+func failed(name string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
 	if err != nil {
-		return err
+		err = fmt.Errorf("write %s: %w", name, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if _, err = f.Write(data); err != nil {
-		return err
-	}
-	// Without it a crash may leave the new name with nothing in it.
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
+	return err
 }

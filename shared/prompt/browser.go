@@ -1,27 +1,69 @@
 package prompt
 
 import (
+	"errors"
 	"os/exec"
 	"runtime"
 	"strings"
 )
 
-// OpenBrowser opens an address in the user's browser: $BROWSER, else the system's
-// way. It does not wait for it, and the browser says nothing on our streams.
+// OpenBrowser opens a URL in the user's browser: the first one of the list in $BROWSER
+// that starts, or the system's if BROWSER is empty. It does not wait for the browser, which writes nothing
+// to our streams.
+//
+// BROWSER is a list separated by colons. Each item is a program, or a command in which
+// %s stands for the URL (as for man(1) and xdg-open(1)); a path may contain spaces.
 func OpenBrowser(getenv func(string) string, address string) error {
-	argv := []string{"xdg-open"}
+	var commands [][]string
+	for item := range strings.SplitSeq(getenv("BROWSER"), ":") {
+		if argv := browserCommand(item, address); argv != nil {
+			commands = append(commands, argv)
+		}
+	}
+	if commands == nil {
+		commands = [][]string{systemBrowser(address)}
+	}
+	var errs []error
+	for _, argv := range commands {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		err := cmd.Start()
+		if err == nil {
+			return cmd.Process.Release()
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func systemBrowser(address string) []string {
 	switch runtime.GOOS {
 	case "darwin":
-		argv = []string{"open"}
+		return []string{"open", address}
 	case "windows":
-		argv = []string{"rundll32", "url.dll,FileProtocolHandler"}
+		return []string{"rundll32", "url.dll,FileProtocolHandler", address}
 	}
-	if b, _, _ := strings.Cut(getenv("BROWSER"), ":"); b != "" {
-		argv = strings.Fields(b)
+	return []string{"xdg-open", address}
+}
+
+// browserCommand is the command of one item of BROWSER, or nil if it is empty.
+func browserCommand(item, address string) []string {
+	item = strings.TrimSpace(item)
+	if item == "" {
+		return nil
 	}
-	cmd := exec.Command(argv[0], append(argv[1:], address)...)
-	if err := cmd.Start(); err != nil {
-		return err
+	argv := []string{item}
+	if _, err := exec.LookPath(item); err != nil {
+		argv = strings.Fields(item)
 	}
-	return cmd.Process.Release()
+	placed := false
+	for i := range argv[1:] {
+		if strings.Contains(argv[i+1], "%s") {
+			argv[i+1] = strings.ReplaceAll(argv[i+1], "%s", address)
+			placed = true
+		}
+	}
+	if !placed {
+		argv = append(argv, address)
+	}
+	return argv
 }

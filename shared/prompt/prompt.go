@@ -1,9 +1,11 @@
-// Package prompt talks with the person at the terminal: user code, address, QR
-// code, passphrase. It speaks to the terminal itself (/dev/tty), never to stdin or
-// stdout, which belong to the data.
+// Package prompt asks and tells the person at the terminal: user code, URL, QR code,
+// passphrase. It uses the terminal itself (/dev/tty), never stdin or stdout, which
+// belong to the data.
 package prompt
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,23 +13,27 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mdp/qrterminal/v3"
 	"golang.org/x/term"
 
+	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/text"
 )
 
-// ErrNoTerminal says that there is nobody to ask.
-var ErrNoTerminal = errors.New("no terminal to ask at")
+// ErrNoTerminal means that there is no terminal to ask on.
+var ErrNoTerminal = errors.New("there is no terminal to ask on")
 
-// Terminal is where the person is. Without one (nobody there, or told not to ask)
-// what must be shown goes to the fallback, and questions fail.
+// Terminal is where the person is. Without one, what must be shown goes to Fallback, and
+// questions fail with [ErrNoTerminal].
 type Terminal struct {
-	// Fallback takes what must be shown where there is no terminal: stderr.
+	// Fallback gets what must be shown if there is no terminal: stderr.
 	Fallback io.Writer
-	// Disabled keeps it from ever opening the terminal.
+	// Disabled keeps the terminal from ever being opened.
 	Disabled bool
+	// Getenv reads TERM and the locale.
+	Getenv func(string) string
 }
 
 func (t *Terminal) open() (*os.File, error) {
@@ -45,7 +51,7 @@ func (t *Terminal) open() (*os.File, error) {
 	return f, nil
 }
 
-// Available reports whether there is a person to ask.
+// Available reports whether there is a terminal to ask on.
 func (t *Terminal) Available() bool {
 	f, err := t.open()
 	if err != nil {
@@ -62,50 +68,52 @@ func (t *Terminal) Passphrase(question string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = f.Close() }()
-	// A process killed at the prompt must not leave the terminal without echo: the
-	// state is put back when an interrupt ends the wait.
+	// A process that ends at the prompt must not leave the terminal without echo.
 	state, err := term.GetState(int(f.Fd()))
 	if err != nil {
 		return "", err
 	}
-	restore := onInterrupt(func() { _ = term.Restore(int(f.Fd()), state) })
-	defer restore()
+	defer cli.OnSignal(func() {
+		_ = term.Restore(int(f.Fd()), state)
+		_, _ = fmt.Fprintln(f)
+	})()
 	_, _ = fmt.Fprintf(f, "%s: ", strings.TrimSuffix(strings.TrimSpace(question), ":"))
 	b, err := term.ReadPassword(int(f.Fd()))
 	_, _ = fmt.Fprintln(f)
 	return string(b), err
 }
 
-// Code is what a person needs in order to approve a login elsewhere.
+// Code is what a person needs to approve a login in a browser.
 type Code struct {
 	Issuer          string
 	UserCode        string
 	VerificationURI string
-	// Complete is the address with the code in it; empty where there is none.
+	// Complete is the URL that contains the code; empty if there is none.
 	Complete string
-	// Expires is when the code ends; zero where that is not known.
+	// Expires is when the code expires; zero if that is unknown.
 	Expires time.Time
 }
 
-// ShowCode shows how to approve, and on a terminal the QR code and, until ctx
-// ends, a line with the time left. The returned function ends that line; it must
-// be called.
+// ShowCode shows how to approve. On a terminal it also shows a QR code, if that fits,
+// and a line with the time left until ctx ends. The returned function ends that line; it
+// must be called.
 func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (done func()) {
 	f, err := t.open()
 	if err != nil {
-		writeCode(t.Fallback, c)
+		_, _ = io.WriteString(t.Fallback, page(c))
 		return func() {}
 	}
-	writeCode(f, c)
-	if c.Complete != "" {
-		_, _ = fmt.Fprintln(f, "or scan this, which carries the code:")
-		_, _ = fmt.Fprintln(f)
-		qrterminal.GenerateWithConfig(c.Complete, qrterminal.Config{
-			Level: qrterminal.L, Writer: f, HalfBlocks: true, QuietZone: 2,
-			BlackChar: qrterminal.BLACK_BLACK, WhiteChar: qrterminal.WHITE_WHITE,
-			BlackWhiteChar: qrterminal.BLACK_WHITE, WhiteBlackChar: qrterminal.WHITE_BLACK,
-		})
-		_, _ = fmt.Fprintln(f)
+	_, _ = io.WriteString(f, page(c))
+	width, height, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		width, height = 80, 24
+	}
+	if t.dumb() {
+		_, _ = io.WriteString(f, waiting+"\n")
+		return func() { _ = f.Close() }
+	}
+	if c.Complete != "" && t.utf8() {
+		_, _ = io.WriteString(f, qr(c.Complete, width, height-1-strings.Count(page(c), "\n")))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stopped := make(chan struct{})
@@ -114,15 +122,10 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {
-			line := "waiting for the approval"
-			if !c.Expires.IsZero() {
-				left := max(c.Expires.Sub(now()), 0).Round(time.Second)
-				line += fmt.Sprintf(", %d:%02d left", int(left.Minutes()), int(left.Seconds())%60)
-			}
-			_, _ = fmt.Fprintf(f, "\r\x1b[K%s", line)
+			_, _ = fmt.Fprintf(f, "\r\x1b[K%s", countdown(c, now(), width))
 			select {
 			case <-ctx.Done():
-				_, _ = fmt.Fprint(f, "\r\x1b[K")
+				_, _ = io.WriteString(f, "\r\x1b[K")
 				return
 			case <-tick.C:
 			}
@@ -135,10 +138,63 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 	}
 }
 
-func writeCode(w io.Writer, c Code) {
-	_, _ = fmt.Fprintf(w, "to log in at %s open\n\n    %s\n\nin any browser and enter the code\n\n    %s\n\n",
-		text.Printable(c.Issuer), text.Printable(c.VerificationURI), text.Printable(c.UserCode))
-	if c.Complete != "" {
-		_, _ = fmt.Fprintf(w, "or open the address that has the code in it\n\n    %s\n\n", text.Printable(c.Complete))
+// dumb reports whether the terminal has no control sequences.
+func (t *Terminal) dumb() bool {
+	name := t.getenv("TERM")
+	return name == "dumb" || name == ""
+}
+
+// utf8 reports whether the terminal shows the half blocks of the QR code.
+func (t *Terminal) utf8() bool {
+	locale := strings.ToLower(cmp.Or(t.getenv("LC_ALL"), t.getenv("LC_CTYPE"), t.getenv("LANG")))
+	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8") || locale == ""
+}
+
+func (t *Terminal) getenv(name string) string {
+	if t.Getenv == nil {
+		return ""
 	}
+	return t.Getenv(name)
+}
+
+// page is what a person reads. The most important line, the URL, comes first.
+func page(c Code) string {
+	issuer, uri, code, complete := text.Printable(c.Issuer), text.Printable(c.VerificationURI), text.Printable(c.UserCode), text.Printable(c.Complete)
+	if complete == "" {
+		return fmt.Sprintf("to log in at %s open\n\n    %s\n\nin any browser and enter the code\n\n    %s\n\n", issuer, uri, code)
+	}
+	return fmt.Sprintf("to log in at %s open\n\n    %s\n\nin any browser and check that it shows the code\n\n    %s\n\n(or open %s and enter the code)\n\n", issuer, complete, code, uri)
+}
+
+// waiting says what is going on. INDIGO IAM does not tell a program that the user denied
+// the login.
+const waiting = "waiting for the approval (press Ctrl-C if you denied it)"
+
+func countdown(c Code, now time.Time, width int) string {
+	line := waiting
+	if !c.Expires.IsZero() {
+		left := max(c.Expires.Sub(now), 0).Round(time.Second)
+		line = fmt.Sprintf("%d:%02d left, %s", int(left.Minutes()), int(left.Seconds())%60, waiting)
+	}
+	// A line that wraps could not be overwritten.
+	if len(line) >= width {
+		line = line[:max(width-1, 0)]
+	}
+	return line
+}
+
+// qr returns the QR code, or nothing if it does not fit: then the URL and the code would
+// leave the screen.
+func qr(address string, width, height int) string {
+	var b bytes.Buffer
+	qrterminal.GenerateWithConfig(address, qrterminal.Config{
+		Level: qrterminal.L, Writer: &b, HalfBlocks: true, QuietZone: 1,
+		BlackChar: qrterminal.BLACK_BLACK, WhiteChar: qrterminal.WHITE_WHITE,
+		BlackWhiteChar: qrterminal.BLACK_WHITE, WhiteBlackChar: qrterminal.WHITE_BLACK,
+	})
+	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
+	if len(lines)+1 > height || utf8.RuneCountInString(lines[0]) > width {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n\n"
 }

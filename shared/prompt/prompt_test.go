@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Where nobody is there, the code goes to the fallback, and a question fails.
+// Without a terminal the code goes to the fallback, and a question fails.
 func TestWithoutATerminal(t *testing.T) {
 	var b bytes.Buffer
 	term := &Terminal{Fallback: &b, Disabled: true}
@@ -20,13 +20,13 @@ func TestWithoutATerminal(t *testing.T) {
 		Issuer: "https://i/", UserCode: "ABCD-EFGH\x1b[31m", VerificationURI: "https://i/device", Complete: "https://i/device?user_code=ABCD-EFGH",
 	}, time.Now)
 	done()
-	for _, want := range []string{"to log in at https://i/ open", "\n    https://i/device\n", "\n    ABCD-EFGH\\u001b[31m\n", "\n    https://i/device?user_code=ABCD-EFGH\n"} {
+	for _, want := range []string{"to log in at https://i/ open\n", "\n    https://i/device?user_code=ABCD-EFGH\n", "\n    ABCD-EFGH\\u001b[31m\n", "(or open https://i/device and enter the code)\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in %q", want, b.String())
 		}
 	}
 	if strings.Contains(b.String(), "\x1b") {
-		t.Error("an escape of the issuer's gets through")
+		t.Error("a control sequence of the issuer is printed")
 	}
 	if _, err := term.Passphrase("x"); !errors.Is(err, ErrNoTerminal) {
 		t.Error(err)

@@ -2,22 +2,24 @@ package source
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
 	"example.org/token-helpers/shared/bearer"
+	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/token"
 )
 
-func init() {
-	registerWithArg("bearer", func(d *Deps, arg string) (Source, error) { return bearerToken{d, arg}, nil })
-}
+func newBearer(e *Env, arg string) (Source, error) { return bearerToken{e, arg}, nil }
 
-// bearerToken takes a token that is there already: where WLCG Bearer Token
-// Discovery looks, or in a file. It is taken only if it is what is asked for.
+// bearerToken returns an existing token: one that WLCG Bearer Token Discovery finds, or
+// that a file holds. It is returned only if it satisfies the request.
 type bearerToken struct {
-	d    *Deps
+	env  *Env
 	file string
 }
 
@@ -28,43 +30,50 @@ func (s bearerToken) Token(_ context.Context, req token.Request) (token.Token, e
 	}
 	t := token.New(raw)
 	if t.Expires.IsZero() {
-		return token.Token{}, none("the token in %s does not say when it ends", place)
+		return token.Token{}, none("the token in %s does not say when it expires", place)
 	}
 	findings := service.Check(t, service.Required{
 		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
-	}, s.d.Now())
+	}, s.env.Now())
 	if len(findings) > 0 {
-		return token.Token{}, none("the token in %s is not what is asked for: %s", place, findings[0].Message)
+		return token.Token{}, none("the token in %s does not satisfy the request: %s", place, findings[0].Message)
 	}
 	return t, nil
 }
 
 func (s bearerToken) find() (raw, place string, err error) {
 	if s.file != "" {
-		b, err := os.ReadFile(s.file)
+		f, err := private.OpenFile(s.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", "", none("there is no file %s", s.file)
+		}
 		if err != nil {
-			return "", "", err
+			return "", "", fmt.Errorf("read the token in %s: %w", s.file, err)
+		}
+		defer func() { _ = f.Close() }()
+		b, err := private.ReadAll(f)
+		if err != nil {
+			return "", "", fmt.Errorf("read the token in %s: %w", s.file, err)
 		}
 		if raw = strings.TrimSpace(string(b)); raw == "" {
-			return "", "", none("%s is empty", s.file)
+			return "", "", none("the file %s is empty", s.file)
 		}
 		return raw, s.file, nil
 	}
-	found, err := bearer.Discover(func(k string) (string, bool) { v := s.d.Getenv(k); return v, v != "" }, os.Geteuid())
+	found, err := bearer.Discover(func(k string) (string, bool) { v := s.env.Getenv(k); return v, v != "" }, os.Geteuid())
 	if err != nil {
 		return "", "", err
 	}
 	if found.Token == "" {
-		return "", "", none("no token is where bearer tokens are looked for")
+		return "", "", none("no bearer token was found in BEARER_TOKEN, BEARER_TOKEN_FILE, XDG_RUNTIME_DIR or /tmp")
 	}
 	return found.Token, found.Place, nil
 }
 
-// Report implements [Reporter].
-func (s bearerToken) Report(ctx context.Context, req token.Request) (bool, string) {
+func (s bearerToken) report(ctx context.Context, req token.Request) (bool, string) {
 	if _, err := s.Token(ctx, req); err != nil {
 		return false, err.Error()
 	}
 	_, place, _ := s.find()
-	return true, "the token in " + place + " is what is asked for"
+	return true, "the token in " + place + " satisfies the request"
 }

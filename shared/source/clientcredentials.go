@@ -4,45 +4,46 @@ import (
 	"context"
 
 	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/token"
 )
 
-func init() {
-	register("client-credentials", func(d *Deps, _ string) (Source, error) { return clientCredentials{d}, nil })
+func newClientCredentials(e *Env, _ string) (Source, error) { return clientCredentials{e}, nil }
+
+// clientCredentials is the login of robots: the token identifies the client itself
+// (RFC 6749 section 4.4). Only the access token is stored.
+type clientCredentials struct{ env *Env }
+
+func (s clientCredentials) subject() (string, error) {
+	return "client-credentials", nil // of the client that is in the key already
 }
 
-// clientCredentials is the login of robots: the client itself is whom the token
-// speaks for (RFC 6749 section 4.4). Nothing of it is stored but the access token.
-type clientCredentials struct{ d *Deps }
-
-func (s clientCredentials) Token(ctx context.Context, req token.Request) (token.Token, error) {
-	d := s.d
-	if d.ClientID == "" {
-		return token.Token{}, none("no client is named: give --client-id and its secret")
+func (s clientCredentials) Token(ctx context.Context, req token.Request) (t token.Token, err error) {
+	l := s.env.Logins
+	if l.ClientID == "" {
+		return t, none("no client was given: use --client-id and its secret")
 	}
-	secret, err := d.ClientSecret()
+	secret, err := l.ClientSecret()
 	if err != nil {
-		return token.Token{}, err
+		return t, err
 	}
 	if secret == "" {
-		return token.Token{}, none("the client %s comes without a secret: give --client-secret-file or --client-secret-command", d.ClientID)
+		return t, none("no secret was given for the client %s: use --client-secret-file or --client-secret-command", l.ClientID)
 	}
-	md, err := d.Metadata(ctx, req.Issuer)
-	if err != nil {
-		return token.Token{}, err
-	}
-	cr := issuer.Credentials{ClientID: d.ClientID, ClientSecret: secret, AuthMethod: issuer.AuthMethod(md)}
-	g, err := d.Issuer.ClientCredentials(ctx, md, cr, req.Scopes, d.audience(req), d.Now)
-	if err != nil {
-		return token.Token{}, err
-	}
-	return fromGrant(g, req, md), nil
+	err = l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) error {
+		cr := issuer.Credentials{ClientID: l.ClientID, ClientSecret: secret, AuthMethod: issuer.AuthMethod(md)}
+		g, err := l.Issuer.ClientCredentials(ctx, md, cr, req.Scopes, l.AudienceParameter.Params(req.Audiences), l.Now)
+		if err == nil {
+			t = login.FromGrant(g, req, md)
+		}
+		return err
+	})
+	return t, err
 }
 
-// Report implements [Reporter].
-func (s clientCredentials) Report(context.Context, token.Request) (bool, string) {
-	if s.d.ClientID == "" {
-		return false, "no client is named: give --client-id and its secret"
+func (s clientCredentials) report(context.Context, token.Request) (bool, string) {
+	if s.env.Logins.ClientID == "" {
+		return false, "no client was given: use --client-id and its secret"
 	}
-	return true, "the issuer would be asked as the client " + s.d.ClientID
+	return true, "the issuer would be asked as the client " + s.env.Logins.ClientID
 }

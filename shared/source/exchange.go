@@ -2,54 +2,53 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 
 	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/token"
 )
 
-func init() {
-	registerWithArg("exchange", func(d *Deps, arg string) (Source, error) { return exchange{d, arg}, nil })
+func newExchange(e *Env, arg string) (Source, error) { return exchange{bearerToken{e, arg}}, nil }
+
+// exchange exchanges an existing token for a narrower one (RFC 8693): what a job can do,
+// which has no refresh token.
+type exchange struct{ from bearerToken }
+
+// subject is the token that is exchanged, by its digest: another one may be another
+// user's.
+func (s exchange) subject() (string, error) {
+	raw, _, err := s.from.find()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(raw))
+	return "exchange:" + hex.EncodeToString(sum[:]), nil
 }
 
-// exchange trades the token at hand for a narrower one (RFC 8693): what a job can
-// do, which has no refresh token.
-type exchange struct {
-	d    *Deps
-	file string
-}
-
-func (s exchange) Token(ctx context.Context, req token.Request) (token.Token, error) {
-	d := s.d
-	raw, _, err := bearerToken(s).find()
+func (s exchange) Token(ctx context.Context, req token.Request) (t token.Token, err error) {
+	l := s.from.env.Logins
+	raw, _, err := s.from.find()
 	if err != nil {
-		return token.Token{}, err
+		return t, err
 	}
-	md, err := d.Metadata(ctx, req.Issuer)
-	if err != nil {
-		return token.Token{}, err
-	}
-	cr := issuer.Credentials{ClientID: d.ClientID}
-	if d.ClientID == "" {
-		lg, err := d.Store.Load(ctx, req.Issuer, "")
+	err = l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) error {
+		cr, err := l.Credentials(ctx, md, req.Issuer)
 		if err != nil {
-			return token.Token{}, none("no client is there for the exchange: give --client-id, or log in first")
+			return err
 		}
-		cr = credentials(lg)
-	} else if cr.ClientSecret, err = d.ClientSecret(); err != nil {
-		return token.Token{}, err
-	} else if cr.ClientSecret != "" {
-		cr.AuthMethod = issuer.AuthMethod(md)
-	}
-	g, err := d.Issuer.Exchange(ctx, md, cr, raw, req.Scopes, d.audience(req), d.Now)
-	if err != nil {
-		return token.Token{}, err
-	}
-	return fromGrant(g, req, md), nil
+		g, err := l.Issuer.Exchange(ctx, md, cr, raw, req.Scopes, l.AudienceParameter.Params(req.Audiences), l.Now)
+		if err == nil {
+			t = login.FromGrant(g, req, md)
+		}
+		return err
+	})
+	return t, err
 }
 
-// Report implements [Reporter].
-func (s exchange) Report(context.Context, token.Request) (bool, string) {
-	_, place, err := bearerToken(s).find()
+func (s exchange) report(context.Context, token.Request) (bool, string) {
+	_, place, err := s.from.find()
 	if err != nil {
 		return false, err.Error()
 	}

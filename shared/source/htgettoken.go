@@ -2,8 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,25 +9,25 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/token"
 )
 
-func init() {
-	registerWithArg("htgettoken", func(d *Deps, arg string) (Source, error) { return htgettoken{d, arg}, nil })
-}
+func newHTGetToken(e *Env, arg string) (Source, error) { return htgettoken{e, arg}, nil }
 
-// htgettoken runs Fermilab's htgettoken, which gets tokens from a Vault server. Its
-// own settings stay in HTGETTOKENOPTS; options given here come after them.
+// htgettoken runs Fermilab's htgettoken, which gets tokens from a Vault server. Its own
+// settings stay in HTGETTOKENOPTS; options given here come after them.
 type htgettoken struct {
-	d       *Deps
+	env     *Env
 	options string
 }
 
-// HTGetTokenError is a run of htgettoken that failed; what it said went to stderr.
-type HTGetTokenError struct{ Err error }
+func (s htgettoken) subject() (string, error) {
+	return "htgettoken:" + s.options + " " + s.env.Getenv("HTGETTOKENOPTS"), nil
+}
 
-func (e *HTGetTokenError) Error() string { return "htgettoken: " + e.Err.Error() }
-func (e *HTGetTokenError) Unwrap() error { return e.Err }
+const hintHTGetToken = "run htgettoken by itself to see what it needs"
 
 func (s htgettoken) Token(ctx context.Context, req token.Request) (t token.Token, err error) {
 	path, err := exec.LookPath("htgettoken")
@@ -40,20 +38,23 @@ func (s htgettoken) Token(ctx context.Context, req token.Request) (t token.Token
 	if err != nil {
 		return t, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	remove := func() { _ = os.RemoveAll(dir) }
+	defer remove()
+	// The token in the file must not outlive this process.
+	defer cli.OnSignal(remove)()
 	file := filepath.Join(dir, "token")
 	cmd := exec.CommandContext(ctx, path, s.args(req, file)...)
-	// Its questions go to the terminal; what it prints is no product of ours.
+	// Its questions go to the terminal. What it prints is not the product.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr
-	if !s.d.Prompt.Available() {
+	if !s.env.Prompt.Available() {
 		cmd.Stdin = nil
 	}
 	if err := cmd.Run(); err != nil {
-		return t, &HTGetTokenError{err}
+		return t, fail(cli.Refused, hintHTGetToken, "htgettoken: %w", err)
 	}
-	b, err := os.ReadFile(file)
+	b, err := private.Read(file)
 	if err != nil {
-		return t, &HTGetTokenError{fmt.Errorf("it wrote no token: %w", err)}
+		return t, fail(cli.Refused, hintHTGetToken, "htgettoken wrote no token: %w", err)
 	}
 	return token.New(strings.TrimSpace(string(b))), nil
 }
@@ -66,14 +67,13 @@ func (s htgettoken) args(req token.Request, file string) []string {
 	if len(req.Scopes) > 0 {
 		args = append(args, "--scopes="+strings.Join(req.Scopes, ","))
 	}
-	if !s.d.Prompt.Available() {
+	if !s.env.Prompt.Available() {
 		args = append(args, "--nooidc")
 	}
 	return append(args, "--minsecs="+strconv.FormatInt(int64(req.MinLifetime/time.Second), 10), "--outfile="+file)
 }
 
-// Report implements [Reporter].
-func (s htgettoken) Report(context.Context, token.Request) (bool, string) {
+func (s htgettoken) report(context.Context, token.Request) (bool, string) {
 	path, err := exec.LookPath("htgettoken")
 	if err != nil {
 		return false, "there is no htgettoken on PATH"

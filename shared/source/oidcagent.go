@@ -15,16 +15,18 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
-func init() {
-	register("oidc-agent", func(d *Deps, _ string) (Source, error) { return oidcAgent{d}, nil })
-}
+func newOIDCAgent(e *Env, _ string) (Source, error) { return oidcAgent{e}, nil }
 
-// oidcAgent asks a running oidc-agent over its socket, in the protocol of its
-// clients (oidc-agent, src/ipc and src/defines/ipc_values.h; 4.2.6 and 5.x).
-type oidcAgent struct{ d *Deps }
+// oidcAgent asks a running oidc-agent over its socket, in the protocol of its clients
+// (oidc-agent, src/ipc and src/defines/ipc_values.h; 4.2.6 and 5.x).
+type oidcAgent struct{ env *Env }
+
+func (a oidcAgent) subject() (string, error) { return "oidc-agent:" + a.env.Account, nil }
 
 const (
 	// agentRemotePort is where an agent listens for clients elsewhere.
@@ -33,24 +35,15 @@ const (
 	agentMaxAnswer = 1 << 20
 )
 
-// AgentError is what oidc-agent itself says.
-type AgentError struct {
-	// Message and Info are the agent's texts; Info, which may be empty, is its help.
-	Message, Info string
+// refused is the error for an answer of the agent in its own words. info, which may be
+// empty, is its help.
+func refused(message, info string) error {
+	hint := text.Printable(text.Brief(strings.TrimSpace(strings.ReplaceAll(info, "\t", "  ")), 500))
+	if hint == "" {
+		hint = "load the account with 'oidc-add NAME', unlock the agent with 'oidc-add -X', or choose another account with --account"
+	}
+	return fail(cli.Refused, text.OneLine(hint), "oidc-agent: %s", text.Foreign(message, 300))
 }
-
-func (e *AgentError) Error() string { return "oidc-agent says: " + e.Message }
-
-// AgentDownError is an agent that cannot be reached.
-type AgentDownError struct {
-	Address string
-	Err     error
-}
-
-func (e *AgentDownError) Error() string {
-	return fmt.Sprintf("cannot talk to oidc-agent at %s: %s", e.Address, e.Err)
-}
-func (e *AgentDownError) Unwrap() error { return e.Err }
 
 type agentRequest struct {
 	Request        string `json:"request"`
@@ -77,31 +70,31 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 		return token.Token{}, err
 	}
 	q := agentRequest{
-		Request: "access_token", Account: a.d.Account, MinValidPeriod: int64(req.MinLifetime / time.Second),
-		Scope: strings.Join(req.Scopes, " "), Audience: strings.Join(req.Audiences, " "), Hint: a.d.Program,
+		Request: "access_token", Account: a.env.Account, MinValidPeriod: int64(req.MinLifetime / time.Second),
+		Scope: strings.Join(req.Scopes, " "), Audience: strings.Join(req.Audiences, " "), Hint: a.env.Program,
 	}
 	if q.Account == "" {
 		q.Issuer = req.Issuer
 	}
-	if a.d.ForceNew {
-		// The agent's own word for: not from your cache.
+	if a.env.ForceNew {
+		// This is how the agent is told not to use its cache.
 		q.MinValidPeriod = -1
 	}
 	ans, err := a.ask(ctx, network, address, q)
 	if err == nil && (ans.Status != "success" || ans.AccessToken == "") {
-		err = &AgentError{Message: cmp.Or(ans.Error, "it has no token"), Info: ans.Info}
+		err = refused(cmp.Or(ans.Error, "it has no token"), ans.Info)
 	}
 	if err != nil {
-		if !a.d.Explicit {
-			// An agent that does not serve this issuer, is locked, or is gone, is no
-			// reason not to go on.
+		if !a.env.Explicit {
+			// An agent that does not serve this issuer, is locked, or is gone does not stop
+			// the default chain.
 			return token.Token{}, none("%s", err)
 		}
 		return token.Token{}, err
 	}
 	t := token.New(ans.AccessToken)
 	if t.Expires.IsZero() && ans.ExpiresAt > 0 {
-		// Right for tokens without scope and audience only; a JWT says itself.
+		// It is right only for tokens without scope and audience.
 		t.Expires = time.Unix(ans.ExpiresAt, 0)
 	}
 	if t.Issuer == "" {
@@ -110,27 +103,27 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 	return t, nil
 }
 
-// address is where the agent is: OIDC_SOCK, OIDC_REMOTE_SOCK, or, where the agent
-// is asked for by name, the place where a systemd user service listens (5.x).
+// address is where the agent listens: OIDC_SOCK, OIDC_REMOTE_SOCK, or, if the user chose
+// the agent, the place of a systemd user service (5.x).
 func (a oidcAgent) address() (network, address string, err error) {
-	if s := a.d.Getenv("OIDC_SOCK"); s != "" {
+	if s := a.env.Getenv("OIDC_SOCK"); s != "" {
 		return "unix", s, nil
 	}
-	if r := a.d.Getenv("OIDC_REMOTE_SOCK"); r != "" {
+	if r := a.env.Getenv("OIDC_REMOTE_SOCK"); r != "" {
 		if _, _, err := net.SplitHostPort(r); err != nil {
 			r = net.JoinHostPort(strings.Trim(r, "[]"), agentRemotePort)
 		}
 		return "tcp", r, nil
 	}
-	dir := a.d.Getenv("TMPDIR")
+	dir := a.env.Getenv("TMPDIR")
 	if dir == "" {
 		dir = "/tmp"
 	}
 	service := filepath.Join(dir, "oidc-agent-service-"+strconv.Itoa(os.Getuid()), "oidc-agent.sock")
-	if _, err := os.Stat(service); err == nil && a.d.Explicit {
+	if _, err := os.Stat(service); err == nil && a.env.Explicit {
 		return "unix", service, nil
 	}
-	return "", "", none("no oidc-agent runs: OIDC_SOCK is not set")
+	return "", "", none("no oidc-agent is running: OIDC_SOCK is not set")
 }
 
 // ask makes a request for a token.
@@ -141,22 +134,27 @@ func (a oidcAgent) ask(ctx context.Context, network, address string, q agentRequ
 	}
 	var ans agentAnswer
 	if err := json.Unmarshal(b, &ans); err != nil {
-		return nil, &AgentDownError{address, errors.New("its answer is no JSON")}
+		return nil, unreachable(address, errors.New("its answer is not JSON"))
 	}
 	return &ans, nil
 }
 
-// exchange is one with the agent: a connection, one message in one write, and the
-// answer to its end. Without a deadline a client that stops in between would block
-// the agent for everybody.
+// unreachable is the error for an agent that cannot be used.
+func unreachable(address string, err error) error {
+	return fail(cli.Network, "start an agent with 'eval \"$(oidc-agent)\"', or use other sources with --from", "could not talk to oidc-agent at %s: %w", address, err)
+}
+
+// exchange sends one message in one write on a connection of its own, and reads the
+// answer to its end. Without a deadline a client that stops halfway would block the
+// agent for everybody.
 func (a oidcAgent) exchange(ctx context.Context, network, address string, q any) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.d.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, a.env.Timeout)
 	defer cancel()
 	down := func(err error) error {
 		if errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
-			err = fmt.Errorf("no answer within %s", a.d.Timeout)
+			err = fmt.Errorf("no answer within %s", a.env.Timeout)
 		}
-		return &AgentDownError{address, err}
+		return unreachable(address, err)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
@@ -167,6 +165,9 @@ func (a oidcAgent) exchange(ctx context.Context, network, address string, q any)
 		return nil, down(err)
 	}
 	defer func() { _ = conn.Close() }()
+	if err := checkPeer(conn); err != nil {
+		return nil, down(err)
+	}
 	if end, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(end)
 	}
@@ -176,7 +177,7 @@ func (a oidcAgent) exchange(ctx context.Context, network, address string, q any)
 	}
 	open := func(b []byte) ([]byte, error) { return b, nil }
 	if network == "tcp" {
-		// Beyond this host the message is sealed; the local socket is private.
+		// Beyond this host the message is encrypted; the local socket is private.
 		if message, open, err = seal(conn, message); err != nil {
 			return nil, down(err)
 		}
@@ -196,9 +197,8 @@ func (a oidcAgent) exchange(ctx context.Context, network, address string, q any)
 	return b, nil
 }
 
-// Report implements [Reporter]: it asks the agent which accounts are loaded, and
-// for no token.
-func (a oidcAgent) Report(ctx context.Context, _ token.Request) (bool, string) {
+// report asks the agent which accounts are loaded, and for no token.
+func (a oidcAgent) report(ctx context.Context, _ token.Request) (bool, string) {
 	network, address, err := a.address()
 	if err != nil {
 		return false, err.Error()
@@ -213,14 +213,14 @@ func (a oidcAgent) Report(ctx context.Context, _ token.Request) (bool, string) {
 	}
 	var accounts []string
 	if json.Unmarshal(b, &ans) != nil || ans.Status != "success" {
-		return false, (&AgentError{Message: cmp.Or(ans.Error, "it does not tell its accounts")}).Error()
+		return false, refused(cmp.Or(ans.Error, "it does not list its accounts"), "").Error()
 	}
-	// An agent without any says so in words, not with an empty list.
+	// An agent without any answers in words, not with an empty list.
 	if json.Unmarshal(ans.Info, &accounts) != nil || len(accounts) == 0 {
 		return false, "the agent at " + address + " has no account loaded"
 	}
-	if a.d.Account != "" && !slices.Contains(accounts, a.d.Account) {
-		return false, "the agent at " + address + " has no account " + a.d.Account + " loaded, but " + strings.Join(accounts, " ")
+	if a.env.Account != "" && !slices.Contains(accounts, a.env.Account) {
+		return false, "the agent at " + address + " has no account " + a.env.Account + " loaded, but " + strings.Join(accounts, " ")
 	}
 	return true, "the agent at " + address + " has loaded " + strings.Join(accounts, " ")
 }

@@ -15,11 +15,12 @@ import (
 
 	"golang.org/x/crypto/nacl/box"
 
+	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/token"
 )
 
-// agent listens as oidc-agent does and has each connection handled.
-func agent(t *testing.T, network string, handle func(net.Conn)) *Deps {
+// agent listens as oidc-agent does, and calls handle for each connection.
+func agent(t *testing.T, network string, handle func(net.Conn)) *Env {
 	t.Helper()
 	address := "127.0.0.1:0"
 	if network == "unix" {
@@ -46,7 +47,7 @@ func agent(t *testing.T, network string, handle func(net.Conn)) *Deps {
 	if network == "tcp" {
 		variable = "OIDC_REMOTE_SOCK"
 	}
-	return &Deps{
+	return &Env{
 		Explicit: true, Timeout: 500 * time.Millisecond, Program: "test", Now: time.Now,
 		Getenv: func(k string) string {
 			if k == variable {
@@ -64,30 +65,29 @@ func saying(text string) func(net.Conn) {
 	}
 }
 
-// Whatever stands in the agent's place, it ends within the time limit, by name with
-// an error and in the default order with nothing to offer.
+// Whatever answers at the agent's socket, the source returns within the time limit: with
+// an error if the user chose it, and with a None in the default order.
 func TestAgentFaults(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
-	var down *AgentDownError
-	var says *AgentError
 	tests := []struct {
 		name   string
 		handle func(net.Conn)
-		as     any
+		code   int
 		text   string
 	}{
-		{"hangs", func(net.Conn) { <-hang }, &down, "no answer within 500ms"},
-		{"hangs up", func(net.Conn) {}, &down, ""},
-		{"talks something else", saying("HTTP/1.1 400 Bad Request\r\n\r\n"), &down, "no JSON"},
-		{"refuses", saying(`{"status":"failure","error":"Agent locked","info":"unlock it"}`), &says, "Agent locked"},
-		{"has nothing", saying(`{"status":"success"}`), &says, "no token"},
-		{"tells raw newlines", saying("{\"status\":\"failure\",\"error\":\"a\nb\"}"), &down, "no JSON"},
+		{"hangs", func(net.Conn) { <-hang }, cli.Network, "no answer within 500ms"},
+		{"hangs up", func(net.Conn) {}, cli.Network, "could not talk to oidc-agent at "},
+		{"another protocol", saying("HTTP/1.1 400 Bad Request\r\n\r\n"), cli.Network, "not JSON"},
+		{"refuses", saying(`{"status":"failure","error":"Agent locked","info":"unlock it"}`), cli.Refused, "Agent locked"},
+		{"has nothing", saying(`{"status":"success"}`), cli.Refused, "no token"},
+		{"raw newlines", saying("{\"status\":\"failure\",\"error\":\"a\nb\"}"), cli.Network, "not JSON"},
 	}
 	for _, tt := range tests {
 		d := agent(t, "unix", tt.handle)
 		_, err := oidcAgent{d}.Token(context.Background(), token.Request{Issuer: "https://i/"})
-		if !errors.As(err, tt.as) || !strings.Contains(err.Error(), tt.text) {
+		var known cli.Explained
+		if !errors.As(err, &known) || known.ExitCode() != tt.code || len(known.Hints()) != 1 || !strings.Contains(err.Error(), tt.text) {
 			t.Errorf("%s: %T %v", tt.name, err, err)
 		}
 		d.Explicit = false
@@ -112,18 +112,18 @@ func TestAgentRequest(t *testing.T) {
 		t.Errorf("%v %v", tok.Expires, err)
 	}
 	if want := `{"request":"access_token","issuer":"https://i/","min_valid_period":60,"scope":"x y","audience":"a:1 b:2","application_hint":"test"}`; <-got != want {
-		t.Errorf("asked otherwise than %s", want)
+		t.Errorf("sent something else than %s", want)
 	}
 	d.Account, d.ForceNew = "acc", true
 	if _, err := (oidcAgent{d}).Token(context.Background(), req); err != nil {
 		t.Fatal(err)
 	}
 	if q := <-got; !strings.Contains(q, `"account":"acc","min_valid_period":-1`) || strings.Contains(q, "issuer") {
-		t.Errorf("asked %s", q)
+		t.Errorf("sent %s", q)
 	}
 }
 
-// The sealed protocol, with the agent's side played after its source.
+// The encrypted protocol, with an agent written after the source of oidc-agent.
 func TestAgentSealed(t *testing.T) {
 	b64 := base64.StdEncoding
 	var saw string

@@ -13,21 +13,20 @@ import (
 	"regexp"
 	"time"
 
+	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
-func init() {
-	registerWithArg("plugin", func(d *Deps, arg string) (Source, error) {
-		if err := validPlugin(arg); err != nil {
-			return nil, err
-		}
-		return plugin{d, arg}, nil
-	})
+func newPlugin(e *Env, name string) (Source, error) {
+	if err := validPlugin(name); err != nil {
+		return nil, err
+	}
+	return plugin{e, name}, nil
 }
 
-// pluginPrefix leads the names of executables that are sources, as kubectl-NAME
-// does for kubectl.
+// pluginPrefix begins the names of executables that are sources, as kubectl- does for
+// kubectl.
 const pluginPrefix = "token-source-"
 
 // pluginMax bounds a plugin's answer, in bytes.
@@ -37,25 +36,27 @@ var pluginName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 func validPlugin(name string) error {
 	if !pluginName.MatchString(name) {
-		return fmt.Errorf("%q is not the name of a plugin: letters, digits, dots, dashes and underscores", name)
+		return fmt.Errorf("%q is not the name of a plugin: use letters, digits, dots, dashes and underscores", name)
 	}
 	return nil
 }
 
 // plugin is an executable token-source-NAME on PATH.
 type plugin struct {
-	d    *Deps
+	env  *Env
 	name string
 }
 
-// PluginRequest is what a plugin reads on stdin.
+func (p plugin) subject() (string, error) { return "plugin:" + p.name, nil }
+
+// PluginRequest is what a plugin reads on stdin. docs/plugins.md has the contract.
 type PluginRequest struct {
 	APIVersion         string   `json:"apiVersion"`
 	Issuer             string   `json:"issuer"`
 	Audiences          []string `json:"audiences"`
 	Scopes             []string `json:"scopes"`
 	MinLifetimeSeconds int64    `json:"minLifetimeSeconds"`
-	// Interactive says that a person is at the terminal, to be asked on /dev/tty.
+	// Interactive means that the plugin can ask the user on /dev/tty.
 	Interactive bool `json:"interactive"`
 }
 
@@ -67,8 +68,8 @@ type PluginAnswer struct {
 	Error      *PluginError `json:"error"`
 }
 
-// PluginError is a plugin's refusal. The code none says that it has nothing to
-// offer, and the next source is asked; any other ends the search.
+// PluginError is a plugin's refusal. The code none means that it has nothing to offer,
+// and the next source is asked; any other code stops the chain.
 type PluginError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -77,17 +78,25 @@ type PluginError struct {
 	Plugin string `json:"-"`
 }
 
-func (e *PluginError) Error() string { return e.Plugin + " says: " + cmp.Or(e.Message, e.Code) }
-
-// PluginFault is a plugin that does not keep its contract: the words are ours, where
-// those of a [PluginError] are the plugin's.
-type PluginFault struct {
-	Plugin, Problem string
-	// TimedOut says that it was killed when its time was over.
-	TimedOut bool
+func (e *PluginError) Error() string {
+	return e.Plugin + ": " + text.Foreign(cmp.Or(e.Message, e.Code), 300)
 }
 
-func (e *PluginFault) Error() string { return e.Plugin + ": " + e.Problem }
+// ExitCode implements cli.Explained.
+func (e *PluginError) ExitCode() int {
+	if e.Code == "login-required" {
+		return cli.NeedLogin
+	}
+	return cli.Refused
+}
+
+// Hints implements cli.Explained.
+func (e *PluginError) Hints() []string {
+	if e.Hint == "" {
+		return nil
+	}
+	return []string{text.Foreign(e.Hint, 300)}
+}
 
 func (p plugin) executable() string { return pluginPrefix + p.name }
 
@@ -111,12 +120,12 @@ func (p plugin) Token(ctx context.Context, req token.Request) (token.Token, erro
 func (p plugin) run(ctx context.Context, path string, req token.Request) (*PluginAnswer, error) {
 	q, err := json.Marshal(PluginRequest{
 		APIVersion: text.APIVersion, Issuer: req.Issuer, Audiences: append([]string{}, req.Audiences...), Scopes: append([]string{}, req.Scopes...),
-		MinLifetimeSeconds: int64(req.MinLifetime / time.Second), Interactive: p.d.Prompt.Available(),
+		MinLifetimeSeconds: int64(req.MinLifetime / time.Second), Interactive: p.env.Prompt.Available(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	limit := 2 * p.d.Timeout
+	limit := 2 * p.env.Timeout
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path)
@@ -124,39 +133,39 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	cmd.Stderr = os.Stderr
 	var out limitedBuffer
 	cmd.Stdout = &out
-	// What it started and left behind may hold the pipe open: not waited for.
+	// A process that it left behind may hold the pipe open, and is not waited for.
 	cmd.WaitDelay = time.Second
 	runErr := cmd.Run()
 	if ctx.Err() != nil {
-		return nil, &PluginFault{p.executable(), fmt.Sprintf("nothing within %s", limit), true}
+		return nil, fail(cli.TimedOut, "", "%s did not answer within %s", p.executable(), limit)
 	}
-	fault := func(problem string) (*PluginAnswer, error) {
-		return nil, &PluginFault{Plugin: p.executable(), Problem: problem}
+	broken := func(problem string) (*PluginAnswer, error) {
+		return nil, fail(cli.Failed, "", "%s %s", p.executable(), problem)
 	}
 	var ans PluginAnswer
 	if err := json.Unmarshal(out.Bytes(), &ans); err != nil {
 		if runErr != nil {
-			return fault(runErr.Error())
+			return broken("failed: " + runErr.Error())
 		}
-		return fault("something that is not a JSON object on stdout")
+		return broken("did not print a JSON object")
 	}
 	switch {
 	case ans.Error != nil && ans.Error.Code == "none":
-		return nil, none("%s", cmp.Or(ans.Error.Message, p.executable()+" has nothing to offer"))
+		return nil, none("%s", text.Foreign(cmp.Or(ans.Error.Message, p.executable()+" has nothing to offer"), 300))
 	case ans.Error != nil:
 		ans.Error.Plugin = p.executable()
 		return nil, ans.Error
 	case runErr != nil:
-		return fault(runErr.Error())
+		return broken("failed: " + runErr.Error())
 	case ans.APIVersion != text.APIVersion:
-		return fault(fmt.Sprintf("apiVersion %q, not %s", ans.APIVersion, text.APIVersion))
+		return broken(fmt.Sprintf("answered with apiVersion %q instead of %s", ans.APIVersion, text.APIVersion))
 	case ans.Token == "":
-		return fault("neither a token nor an error")
+		return broken("answered with neither a token nor an error")
 	}
 	return &ans, nil
 }
 
-// limitedBuffer ends a plugin that writes without end.
+// limitedBuffer stops a plugin that writes without end.
 type limitedBuffer struct{ bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
@@ -166,13 +175,12 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
-// ReadFrom hides the embedded one, which knows no limit.
+// ReadFrom hides the embedded method, which has no limit.
 func (b *limitedBuffer) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{b}, r)
 }
 
-// Report implements [Reporter].
-func (p plugin) Report(context.Context, token.Request) (bool, string) {
+func (p plugin) report(context.Context, token.Request) (bool, string) {
 	path, err := exec.LookPath(p.executable())
 	if err != nil {
 		return false, "there is no executable " + p.executable() + " on PATH"
@@ -180,19 +188,19 @@ func (p plugin) Report(context.Context, token.Request) (bool, string) {
 	return true, path + " would be run"
 }
 
-// Finding is one thing that a plugin does, or does not do, as its contract says.
+// Finding is one point of the contract that a plugin keeps or breaks.
 type Finding struct {
 	OK   bool   `json:"ok"`
 	What string `json:"what"`
 }
 
-// CheckPlugin runs a plugin through its contract (docs/plugins.md): a request as a
-// helper makes it, and one that no plugin can fulfil.
-func CheckPlugin(ctx context.Context, d *Deps, name string, req token.Request) ([]Finding, error) {
+// CheckPlugin tests a plugin against its contract (docs/plugins.md): with a request as a
+// helper makes it, and with one that no plugin can serve.
+func CheckPlugin(ctx context.Context, e *Env, name string, req token.Request) ([]Finding, error) {
 	if err := validPlugin(name); err != nil {
 		return nil, err
 	}
-	p := plugin{d, name}
+	p := plugin{e, name}
 	path, err := exec.LookPath(p.executable())
 	if err != nil {
 		return []Finding{{false, "there is no executable " + p.executable() + " on PATH"}}, nil
@@ -207,11 +215,11 @@ func CheckPlugin(ctx context.Context, d *Deps, name string, req token.Request) (
 		add(true, "it answers the request with a token")
 		t := token.New(ans.Token)
 		add(bytes.IndexFunc([]byte(ans.Token), func(r rune) bool { return r <= 0x20 || r > 0x7e }) < 0, "the token is printable ASCII without spaces")
-		add(!t.Expires.IsZero() || ans.ExpiresAt != nil, "the token's end is known, from the token or from expiresAt")
+		add(!t.Expires.IsZero() || ans.ExpiresAt != nil, "the token's expiry is known, from the token or from expiresAt")
 	case errors.As(err, &n):
 		add(true, "it answers the request with nothing to offer: %s", n.Reason)
 	case errors.As(err, &pe):
-		add(true, "it answers the request with an error object: %s", pe.Message)
+		add(true, "it answers the request with an error object: %s", text.Foreign(pe.Message, 300))
 		add(pe.Message != "", "the error has a message")
 	default:
 		add(false, "%s", err)
@@ -223,7 +231,7 @@ func CheckPlugin(ctx context.Context, d *Deps, name string, req token.Request) (
 	case errors.As(err, &n):
 		add(true, "for an issuer that it cannot know it has nothing to offer")
 	case errors.As(err, &pe):
-		add(true, "for an issuer that it cannot know it answers with an error object, which ends the search")
+		add(true, "for an issuer that it cannot know it answers with an error object, which stops the chain")
 	case err == nil:
 		add(false, "for an issuer that it cannot know it answers with a token")
 	default:

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -20,15 +21,18 @@ import (
 // 1,000,000 seconds (IGTF, Private Key Protection Guidelines).
 const maxLifetime = 1_000_000 * time.Second
 
-// CacheKey says for what an access token was asked. Order and repetition of
-// audiences and scopes make no difference.
+// CacheKey says for what an access token was requested, and from whom. The order and
+// the repetition of audiences and scopes make no difference.
 type CacheKey struct {
 	Issuer, ClientID, Account string
-	Audiences, Scopes         []string
+	// Subject says whose token it is if the login at the issuer does not: the source,
+	// and what it derives the token from.
+	Subject           string
+	Audiences, Scopes []string
 }
 
-// CachedInfo is what can be told about a cached access token without giving it
-// away. Audiences and Scopes are those granted.
+// CachedInfo describes a cached access token without revealing it. Audiences and Scopes
+// are those granted.
 type CachedInfo struct {
 	Issuer, ClientID, Account string
 	Audiences, Scopes         []string
@@ -53,17 +57,21 @@ type cacheEntry struct {
 
 func (k CacheKey) file() string {
 	set := func(list []string) []string { return text.NonNil(text.Set(list)) }
-	// JSON delimits what it lists, so that no two requests share a form.
-	b, _ := json.Marshal([]any{"v1", sameIssuer(k.Issuer), k.ClientID, k.Account, set(k.Audiences), set(k.Scopes)})
+	// JSON delimits its items, so that no two requests share a form.
+	form := []any{"v1", sameIssuer(k.Issuer), k.ClientID, k.Account, set(k.Audiences), set(k.Scopes)}
+	if k.Subject != "" {
+		form = append(form, k.Subject)
+	}
+	b, _ := json.Marshal(form)
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:]) + cacheSuffix
 }
 
 const cacheSuffix = ".token"
 
-// CachedToken returns the token kept for the request, if it has not ended. How
-// long it must still live is for the caller to check. A damaged entry is none; a
-// folder or file that is open to others is an error.
+// CachedToken returns the token cached for the request, if it has not expired. The
+// caller checks how long it must still live. A damaged entry counts as none; a
+// directory or file that other users can use is an error.
 func (s *Store) CachedToken(key CacheKey) (token.Token, bool, error) {
 	dir, err := s.tokenDir()
 	if err != nil {
@@ -79,20 +87,20 @@ func (s *Store) CachedToken(key CacheKey) (token.Token, bool, error) {
 }
 
 func (s *Store) readEntry(path string) (cacheEntry, bool, error) {
-	b, err := readPrivate(path)
-	var pe *PermissionError
+	b, err := private.Read(path)
+	var pe *private.Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return cacheEntry{}, false, nil
 	case errors.As(err, &pe), errors.Is(err, fs.ErrPermission):
 		return cacheEntry{}, false, err
 	case err != nil:
-		s.o.Verbose("the cached token is not used: %v", err)
+		s.o.Verbose("ignoring a cached token: %v", err)
 		return cacheEntry{}, false, nil
 	}
 	e, ok := decodeEntry(b)
 	if !ok {
-		s.o.Verbose("the cached token is not used: %s is damaged", path)
+		s.o.Verbose("ignoring a cached token: %s is damaged", path)
 	}
 	return e, ok, nil
 }
@@ -105,17 +113,16 @@ func decodeEntry(b []byte) (cacheEntry, bool) {
 	return e, true
 }
 
-// PutToken keeps the token for the request, and sweeps out tokens that have
-// ended. Not kept, without an error, are tokens whose end is unknown or past, and
-// those that live longer than 1,000,000 seconds, which must not be stored
-// unencrypted.
+// PutToken caches the token for the request, and removes expired tokens. A token whose
+// expiry is unknown or past is not cached, and neither is one that lives longer than
+// 1,000,000 seconds, which must not be stored unencrypted; that is not an error.
 func (s *Store) PutToken(key CacheKey, t token.Token) error {
 	const op = "write the token cache"
 	dir, err := s.tokenDir()
 	if err != nil {
 		return wrap(op, err)
 	}
-	if err := makePrivateDir(dir); err != nil {
+	if err := private.MakeDir(dir); err != nil {
 		return wrap(op, err)
 	}
 	s.sweep(dir)
@@ -131,11 +138,11 @@ func (s *Store) PutToken(key CacheKey, t token.Token) error {
 	if err != nil {
 		return wrap(op, err)
 	}
-	if len(b) > maxRead {
-		s.o.Verbose("the token is not cached: %v", errTooLong)
+	if len(b) > private.MaxRead {
+		s.o.Verbose("the token is not cached: %v", private.ErrTooLong)
 		return nil
 	}
-	return wrap(op, writePrivate(filepath.Join(dir, key.file()), b))
+	return wrap(op, private.WriteIn(filepath.Join(dir, key.file()), b))
 }
 
 func (s *Store) notKept(t token.Token) string {
@@ -144,7 +151,7 @@ func (s *Store) notKept(t token.Token) string {
 		return "its lifetime is unknown"
 	}
 	if left <= 0 {
-		return "it has ended"
+		return "it has expired"
 	}
 	whole := left
 	if j, err := token.Decode([]byte(t.Raw())); err == nil {
@@ -158,7 +165,7 @@ func (s *Store) notKept(t token.Token) string {
 	return ""
 }
 
-// sweep removes the tokens that have ended.
+// sweep removes expired tokens.
 func (s *Store) sweep(dir string) {
 	now := s.o.Now()
 	items, err := os.ReadDir(dir)
@@ -170,15 +177,15 @@ func (s *Store) sweep(dir string) {
 			continue
 		}
 		path := filepath.Join(dir, it.Name())
-		b, err := readPrivate(path)
-		if err != nil && !errors.Is(err, errTooLong) {
+		b, err := private.Read(path)
+		if err != nil && !errors.Is(err, private.ErrTooLong) {
 			continue
 		}
 		if e, ok := decodeEntry(b); !ok || !e.Expires.After(now) {
 			_ = os.Remove(path)
 		}
 	}
-	s.sweepTemps(dir)
+	private.Sweep(dir, s.o.Now())
 }
 
 // each calls f for every entry that can be read.
@@ -187,7 +194,7 @@ func (s *Store) each(f func(path string, e cacheEntry) error) error {
 	if err != nil {
 		return err
 	}
-	err = checkPrivateDir(dir)
+	err = private.CheckDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -216,7 +223,7 @@ func (s *Store) each(f func(path string, e cacheEntry) error) error {
 	return nil
 }
 
-// Tokens lists the cached tokens that have not ended, the first to end first.
+// Tokens lists the cached tokens that have not expired, the first to expire first.
 func (s *Store) Tokens() ([]CachedInfo, error) {
 	var out []CachedInfo
 	now := s.o.Now()

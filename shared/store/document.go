@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"example.org/token-helpers/shared/private"
 )
 
 type document struct {
@@ -26,17 +28,17 @@ func (s *Store) documentPath(issuer string) (string, error) {
 	return filepath.Join(dir, "discovery", hex.EncodeToString(sum[:])+".json"), nil
 }
 
-// Document returns the issuer's discovery document while it is fresh. Whatever
-// goes wrong, there is none: the issuer can be asked again.
+// Document returns the issuer's discovery document while it is fresh. On any problem it
+// returns none, as the issuer can be asked again.
 func (s *Store) Document(issuer string) ([]byte, bool) {
 	path, err := s.documentPath(issuer)
 	if err != nil {
 		return nil, false
 	}
-	b, err := readPrivate(path)
+	b, err := private.Read(path)
 	if err != nil {
 		if !errors.Is(err, os.ErrNotExist) {
-			s.o.Verbose("the kept discovery document is not used: %v", err)
+			s.o.Verbose("ignoring the cached discovery document: %v", err)
 		}
 		return nil, false
 	}
@@ -48,17 +50,17 @@ func decodeDocument(b []byte, issuer string, now time.Time) ([]byte, bool) {
 	if json.Unmarshal(b, &d) != nil || len(d.Body) == 0 || sameIssuer(d.Issuer) != sameIssuer(issuer) {
 		return nil, false
 	}
-	// A clock that was set back must not keep a document for ever.
+	// A clock that was set back must not keep a document forever.
 	if d.Stored.After(now) || !d.Expires.After(now) {
 		return nil, false
 	}
 	return d.Body, true
 }
 
-// PutDocument keeps the issuer's discovery document for maxAge; with a maxAge of
-// zero or less, or too long a document, it forgets the one it had.
+// PutDocument caches the issuer's discovery document for maxAge. With a maxAge of zero,
+// or a document that is too long, it removes the cached one.
 func (s *Store) PutDocument(issuer string, doc []byte, maxAge time.Duration) error {
-	const op = "keep the discovery document"
+	const op = "cache the discovery document"
 	path, err := s.documentPath(issuer)
 	if err != nil {
 		return wrap(op, err)
@@ -68,11 +70,11 @@ func (s *Store) PutDocument(issuer string, doc []byte, maxAge time.Duration) err
 	if err != nil {
 		return wrap(op, err)
 	}
-	if maxAge <= 0 || len(doc) == 0 || len(b) > maxRead {
+	if maxAge <= 0 || len(doc) == 0 || len(b) > private.MaxRead {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return wrap(op, err)
 		}
 		return nil
 	}
-	return wrap(op, writePrivate(path, b))
+	return wrap(op, private.WriteIn(path, b))
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -18,10 +19,13 @@ import (
 	"time"
 
 	"github.com/99designs/keyring"
+	jose "github.com/dvsekhvalnov/jose2go"
+
+	"example.org/token-helpers/shared/private"
 )
 
-// Where the passphrase comes from on machines where nobody types: a file's
-// content, or what a command prints.
+// Where the passphrase comes from if nobody types it: the contents of a file, or the
+// output of a command.
 const (
 	passphraseVariable = "TOKEN_HELPER_PASSPHRASE_FILE"
 	passphraseCommand  = "TOKEN_HELPER_PASSPHRASE_COMMAND"
@@ -29,11 +33,11 @@ const (
 
 var errDamaged = errors.New("damaged")
 
-// fileRing is the library's file backend made safe: it writes in place and knows
-// no wrong passphrase, so the library only encrypts, into a folder of its own,
-// and the result is renamed over the old file. A probe, encrypted with the same
-// passphrase, tells a wrong passphrase from a damaged file, and keeps items from
-// being written with different ones.
+// fileRing keeps each login in a file of its own, in the format of the library's file
+// backend (a keyring.Item in a JWE encrypted with a passphrase). The library writes
+// its files in place and does not recognise a wrong passphrase, so it is not used
+// here. A probe, encrypted with the same passphrase, tells a wrong passphrase from a
+// damaged file, and keeps items from being written with different passphrases.
 type fileRing struct {
 	s   *Store
 	dir string
@@ -42,37 +46,53 @@ type fileRing struct {
 func (r *fileRing) path(key string) string { return filepath.Join(r.dir, key) }
 
 func (r *fileRing) get(ctx context.Context, key string) ([]byte, error) {
-	if _, err := readPrivate(r.path(key)); err != nil {
+	if _, err := private.Read(r.path(key)); err != nil {
 		return nil, notFound(err)
 	}
-	pw, err := r.unlock(ctx)
-	if err != nil {
+	if err := r.unlock(ctx); err != nil {
 		return nil, err
 	}
-	data, err := r.decrypt(key, pw)
+	data, err := r.decrypt(key, r.s.passphrase)
 	if errors.Is(err, ErrWrongPassphrase) {
-		// The probe has opened with it.
+		// The probe opened with it, so the file is to blame.
 		err = fmt.Errorf("%s is %w", r.path(key), errDamaged)
 	}
 	return data, notFound(err)
 }
 
 func (r *fileRing) set(ctx context.Context, key, label string, data []byte) error {
-	pw, err := r.unlock(ctx)
+	if err := r.unlock(ctx); err != nil {
+		return err
+	}
+	b, err := r.encrypt(key, label, data)
 	if err != nil {
 		return err
 	}
-	return r.encrypt(key, label, data, pw)
+	return private.Write(r.path(key), b)
+}
+
+// reserve opens the file that will replace the login's, with space for it.
+func (r *fileRing) reserve(ctx context.Context, p *prepared, key string) (err error) {
+	if err := r.unlock(ctx); err != nil {
+		return err
+	}
+	private.Sweep(r.dir, r.s.o.Now())
+	// Earlier versions left theirs beside the directory.
+	private.Sweep(filepath.Dir(r.dir), r.s.o.Now())
+	if p.item == nil {
+		p.item, err = private.Create(r.path(key), room)
+	}
+	return err
 }
 
 func (r *fileRing) remove(_ context.Context, key string) error {
-	if err := checkPrivateDir(r.dir); err != nil {
+	if err := private.CheckDir(r.dir); err != nil {
 		return notFound(err)
 	}
 	if err := os.Remove(r.path(key)); err != nil {
 		return notFound(err)
 	}
-	syncDir(r.dir)
+	private.SyncDir(r.dir)
 	if !r.hasLogin() {
 		unhold(r.holdName()) // it opens nothing any more
 	}
@@ -86,59 +106,90 @@ func (r *fileRing) hasLogin() bool {
 	})
 }
 
-// unlock returns the passphrase, checked against the probe; where there is no
-// item at all it is set now.
-func (r *fileRing) unlock(ctx context.Context) (string, error) {
+// passphraseTries is how often a passphrase is asked for.
+const passphraseTries = 3
+
+// unlock finds the passphrase and checks it against the probe. If there is no item at
+// all, the passphrase is set now.
+func (r *fileRing) unlock(ctx context.Context) error {
 	if r.s.passphrase != "" {
-		return r.s.passphrase, nil
+		return nil
+	}
+	if err := private.MakeDir(r.dir); err != nil {
+		return err
 	}
 	witness, err := r.witness()
 	if err != nil {
-		return "", err
+		return err
 	}
 	if pw := string(held(r.holdName())); pw != "" && witness != "" && r.s.o.UnlockFor > 0 {
 		if _, err := r.decrypt(witness, pw); err == nil {
 			r.s.passphrase = pw
-			return pw, nil
+			return nil
 		}
 		unhold(r.holdName())
 	}
-	pw, err := r.ask(ctx, witness == "")
-	if err != nil {
-		return "", err
+	for n := 1; ; n++ {
+		pw, asked, err := r.ask(ctx, witness == "")
+		if err != nil {
+			return err
+		}
+		err = r.check(ctx, pw)
+		if err == nil {
+			r.s.passphrase = pw
+			break
+		}
+		if !asked || n == passphraseTries || !errors.Is(err, ErrWrongPassphrase) {
+			return r.explain(err)
+		}
+		r.s.o.Note("that is not the passphrase of the encrypted logins: try again")
 	}
-	// Another process may have set the passphrase while ours was being typed.
-	unlock, err := r.s.lock(ctx, "keyring.lock")
+	r.hold()
+	return nil
+}
+
+// check compares the passphrase against the probe, and makes the probe if there is
+// none.
+func (r *fileRing) check(ctx context.Context, pw string) error {
+	// Another process may have set the passphrase while the user typed.
+	l, err := r.s.lock(ctx, "keyring.lock")
 	if err != nil {
-		return "", err
+		return err
 	}
-	defer unlock()
-	if witness, err = r.witness(); err != nil {
-		return "", err
+	defer l.release()
+	witness, err := r.witness()
+	if err != nil {
+		return err
 	}
 	if witness != "" {
 		if _, err := r.decrypt(witness, pw); err != nil {
-			return "", r.explain(err)
+			return err
 		}
 	}
-	if witness != probeKey {
-		if err := r.encrypt(probeKey, "token-helpers: probe", []byte("probe"), pw); err != nil {
-			return "", err
-		}
+	if witness == probeKey {
+		return nil
 	}
-	r.s.passphrase = pw
-	if r.s.o.UnlockFor > 0 && r.s.getenv(passphraseVariable) == "" {
-		if err := hold(r.holdName(), []byte(pw), r.s.o.UnlockFor); err != nil {
-			r.s.o.Note("the passphrase will be asked for each time, as the kernel's key store does not hold it: %v", err)
-		} else {
-			r.s.o.Verbose("the kernel's key store holds the passphrase for %v", r.s.o.UnlockFor)
-		}
+	b, err := seal(probeKey, "token-helpers: probe", []byte("probe"), pw)
+	if err != nil {
+		return err
 	}
-	return pw, nil
+	return private.Write(r.path(probeKey), b)
+}
+
+// hold keeps the passphrase in the kernel's key store for later runs.
+func (r *fileRing) hold() {
+	if r.s.o.UnlockFor == 0 || r.s.getenv(passphraseVariable) != "" {
+		return
+	}
+	if err := hold(r.holdName(), []byte(r.s.passphrase), r.s.o.UnlockFor); err != nil {
+		r.s.o.Note("the kernel's key store cannot hold the passphrase, so you will be asked for it each time: %v", err)
+	} else {
+		r.s.o.Verbose("the kernel's key store holds the passphrase for %v", r.s.o.UnlockFor)
+	}
 }
 
 // holdName is the name of the passphrase in the kernel's key store: one for each
-// folder, as each has a passphrase of its own.
+// directory, as each has its own passphrase.
 func (r *fileRing) holdName() string {
 	sum := sha256.Sum256([]byte(r.dir))
 	return serviceName + ":passphrase:" + hex.EncodeToString(sum[:16])
@@ -148,25 +199,18 @@ func (r *fileRing) explain(err error) error {
 	switch {
 	case errors.Is(err, ErrWrongPassphrase):
 		return &Error{
-			Op: "open the encrypted keyring", Err: err,
-			Hint: "it is the one set at the first login with --keyring file; if it is lost, remove " + r.dir + " and log in again",
+			Op: "open the encrypted logins", Err: err,
+			Hint: "use the passphrase that was set at the first login; if it is lost, remove " + r.dir + " and log in again",
 		}
 	case errors.Is(err, errDamaged):
-		return &Error{Op: "open the encrypted keyring", Err: err, Hint: "remove that file and log in again"}
+		return &Error{Op: "open the encrypted logins", Err: err, Hint: "remove that file and log in again"}
 	}
 	return err
 }
 
-// witness is the item that a passphrase is checked against: the probe, else any
-// login; none where the keyring is new.
+// witness is the item that a passphrase is checked against: the probe, else any login;
+// "" if there is none.
 func (r *fileRing) witness() (string, error) {
-	err := checkPrivateDir(r.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
 	items, err := os.ReadDir(r.dir)
 	if err != nil {
 		return "", err
@@ -183,80 +227,69 @@ func (r *fileRing) witness() (string, error) {
 	return found, nil
 }
 
-func (r *fileRing) ask(ctx context.Context, first bool) (string, error) {
+// ask gets the passphrase from the file or the command that the environment names,
+// else from the user. asked reports whether the user typed it.
+func (r *fileRing) ask(ctx context.Context, first bool) (pw string, asked bool, err error) {
 	const op = "read the passphrase"
 	if path := r.s.getenv(passphraseVariable); path != "" {
-		pw, err := passphraseFromFile(path)
-		return pw, wrap(op, err)
+		pw, err := private.ReadSecret(path)
+		return pw, false, secretError(op, err)
 	}
 	if command := r.s.getenv(passphraseCommand); command != "" {
 		pw, err := SecretFromCommand(ctx, passphraseCommand, command)
-		return pw, wrap(op, err)
+		return pw, false, wrap(op, err)
 	}
 	if r.s.o.Passphrase == nil {
-		return "", &Error{
-			Op: "open the encrypted keyring", Err: ErrNobodyToAsk,
-			Hint: "run on a terminal, or set " + passphraseVariable + " to a file that only you can read or " + passphraseCommand + " to a command that prints it",
+		return "", false, &Error{
+			Op: "open the encrypted logins", Err: ErrNobodyToAsk,
+			Hint: "run on a terminal, or set " + passphraseVariable + " to a file that only you can read, or " + passphraseCommand + " to a command that prints the passphrase",
 		}
 	}
-	prompt := "Passphrase of the encrypted keyring: "
+	prompt := "Passphrase of your encrypted logins: "
 	if first {
-		prompt = "New passphrase to encrypt logins with: "
+		prompt = "New passphrase to encrypt your logins: "
 	}
-	pw, err := r.s.o.Passphrase(prompt)
-	if err != nil {
-		return "", wrap(op, err)
-	}
-	if pw == "" {
-		return "", wrap(op, errors.New("an empty passphrase protects nothing"))
-	}
-	if first {
-		again, err := r.s.o.Passphrase("Repeat the passphrase: ")
+	for n := 1; ; n++ {
+		pw, err := r.s.o.Passphrase(prompt)
 		if err != nil {
-			return "", wrap(op, err)
+			return "", true, wrap(op, err)
 		}
-		if again != pw {
-			return "", &Error{Op: op, Err: errors.New("the two passphrases differ"), Hint: "try again"}
+		problem := ""
+		switch {
+		case pw == "":
+			problem = "the passphrase is empty"
+		case first:
+			again, err := r.s.o.Passphrase("Repeat the passphrase: ")
+			if err != nil {
+				return "", true, wrap(op, err)
+			}
+			if again != pw {
+				problem = "the two passphrases differ"
+			}
 		}
+		if problem == "" {
+			return pw, true, nil
+		}
+		if n == passphraseTries {
+			return "", true, &Error{Op: op, Err: errors.New(problem), Hint: "run the command again"}
+		}
+		r.s.o.Note("%s: try again", problem)
 	}
-	return pw, nil
 }
 
-func passphraseFromFile(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
+// secretError adds to the error about a secret file how else the secret can be given.
+func secretError(op string, err error) error {
+	err = wrap(op, err)
+	var e *Error
+	if errors.As(err, &e) {
+		e.Hint = strings.TrimPrefix(e.Hint+"\nor set "+passphraseCommand+" to a command that prints the passphrase", "\n")
 	}
-	defer func() { _ = f.Close() }()
-	fi, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	if fi.IsDir() {
-		return "", fmt.Errorf("%s is a folder", path)
-	}
-	if err := checkOwner(path, fi, 0o077); err != nil {
-		return "", err
-	}
-	b, err := readBounded(f)
-	if err != nil {
-		return "", err
-	}
-	pw := oneLine(b)
-	if pw == "" {
-		return "", fmt.Errorf("%s is empty", path)
-	}
-	return pw, nil
+	return err
 }
 
-func oneLine(b []byte) string {
-	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
-}
-
-// SecretFromCommand returns what a command prints, but for the line's end. It is
-// run by the shell, as people write it with arguments and quotes, and may ask its
-// own questions on the terminal. Errors begin with name: where the command came
-// from.
+// SecretFromCommand returns what a command prints, without the line end. The shell runs
+// the command, which may ask questions on the terminal. Errors begin with name, which
+// says where the command comes from.
 func SecretFromCommand(ctx context.Context, name, command string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -267,78 +300,70 @@ func SecretFromCommand(ctx context.Context, name, command string) (string, error
 	cmd.Stderr = os.Stderr
 	// A child that keeps the pipe open after it was killed is not waited for.
 	cmd.WaitDelay = time.Second
-	out, err := cmd.Output()
+	pipe, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	out, rerr := private.ReadAll(pipe)
+	if rerr != nil {
+		cancel() // it may never end
+	}
+	err = cmp.Or(rerr, cmd.Wait())
 	switch {
-	case ctx.Err() != nil:
-		return "", fmt.Errorf("%s gave none within %v", name, patience)
+	case rerr == nil && ctx.Err() != nil:
+		return "", fmt.Errorf("%s did not finish within %v", name, patience)
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	pw := oneLine(out)
+	pw := private.FirstLine(out)
 	if pw == "" {
 		return "", fmt.Errorf("%s printed nothing", name)
 	}
 	return pw, nil
 }
 
-func (r *fileRing) library(dir, pw string) (keyring.Keyring, error) {
-	return keyring.Open(keyring.Config{
-		AllowedBackends: []keyring.BackendType{keyring.FileBackend},
-		// The library expands a leading ~; ours is absolute already.
-		FileDir: dir, FilePasswordFunc: keyring.FixedStringPrompt(pw),
-	})
+// seal encrypts an item as the library's file backend does.
+func seal(key, label string, data []byte, pw string) ([]byte, error) {
+	b, err := json.Marshal(keyring.Item{Key: key, Label: label, Data: data})
+	if err != nil {
+		return nil, err
+	}
+	jwe, err := jose.Encrypt(string(b), jose.PBES2_HS256_A128KW, jose.A256GCM, pw,
+		jose.Headers(map[string]any{"created": time.Now().String()}))
+	return []byte(jwe), err
 }
 
-// encrypt has the library encrypt the item in a folder of its own and puts the
-// resulting file in its place.
-func (r *fileRing) encrypt(key, label string, data []byte, pw string) error {
-	if err := makePrivateDir(r.dir); err != nil {
-		return err
-	}
-	r.s.sweepTemps(filepath.Dir(r.dir))
-	r.s.sweepTemps(r.dir)
-	temp, err := os.MkdirTemp(filepath.Dir(r.dir), tempKeyringPrefix)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(temp) }()
-	kr, err := r.library(temp, pw)
-	if err != nil {
-		return err
-	}
-	if err := kr.Set(keyring.Item{Key: key, Label: label, Data: data}); err != nil {
-		return err
-	}
-	b, err := os.ReadFile(filepath.Join(temp, key))
-	if err != nil {
-		return err
-	}
-	return writePrivate(r.path(key), b)
+// encrypt seals an item with the passphrase that unlock found. It makes no system call
+// that can fail.
+func (r *fileRing) encrypt(key, label string, data []byte) ([]byte, error) {
+	return seal(key, label, data, r.s.passphrase)
 }
 
 func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
-	b, err := readPrivate(r.path(key))
+	b, err := private.Read(r.path(key))
 	if err != nil {
 		return nil, err
 	}
+	damaged := fmt.Errorf("%s is %w", r.path(key), errDamaged)
 	if !sealed(b) {
-		return nil, fmt.Errorf("%s is %w", r.path(key), errDamaged)
+		return nil, damaged
 	}
-	kr, err := r.library(r.dir, pw)
+	payload, _, err := jose.Decode(string(b), pw)
+	if err != nil && strings.Contains(err.Error(), "message authentication failed") {
+		// The passphrase opened the key, and the key did not open the contents.
+		return nil, damaged
+	}
 	if err != nil {
-		return nil, err
+		return nil, ErrWrongPassphrase
 	}
-	it, err := kr.Get(key)
-	switch {
-	case err == nil:
-		return it.Data, nil
-	case errors.Is(err, keyring.ErrKeyNotFound):
-		return nil, err
-	case strings.Contains(err.Error(), "message authentication failed"):
-		// The passphrase opened the key, and the key did not open the content.
-		return nil, fmt.Errorf("%s is %w", r.path(key), errDamaged)
+	var it keyring.Item
+	if json.Unmarshal([]byte(payload), &it) != nil {
+		return nil, damaged
 	}
-	return nil, ErrWrongPassphrase
+	return it.Data, nil
 }
 
 // sealed reports whether b has the form that the library writes: a JWE in compact

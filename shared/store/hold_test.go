@@ -3,66 +3,63 @@
 package store
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"time"
 )
 
-// Typed once, the passphrase is held by the kernel for as long as was asked for.
+// The kernel holds a typed passphrase for as long as was requested.
 func TestPassphraseIsHeld(t *testing.T) {
 	w := newWorld(t)
 	w.o.UnlockFor = time.Minute
 	s := w.store(file, "pw", "pw")
 	name := (&fileRing{s: s, dir: w.path(".local/share/token-helpers/keyring")}).holdName()
 	if err := hold(name, []byte("probe"), time.Minute); err != nil {
-		t.Skipf("the kernel's key store is not to be had here: %v", err)
+		t.Skipf("the kernel's key store cannot be used here: %v", err)
 	}
 	unhold(name)
 	t.Cleanup(func() { unhold(name) })
-	ctx := context.Background()
-	must(t, s.Save(ctx, login()))
+	must(t, save(s, login()))
 	if got := string(held(name)); got != "pw" {
 		t.Fatalf("held: %q", got)
 	}
-	// The next run is asked nothing; "asked too often" would be the answer.
-	l, err := w.store(file).Load(ctx, login().Issuer, "")
+	// The next run has no terminal, and needs none.
+	l, err := load(w.store(file), login().Issuer, "")
 	must(t, err)
 	if l.RefreshToken != login().RefreshToken {
 		t.Error("another login came back")
 	}
-	// What is held and opens nothing is dropped, and the question asked.
+	// A held passphrase that opens nothing is dropped, and the user is asked.
 	must(t, hold(name, []byte("stale"), time.Minute))
-	_, err = w.store(file, "pw").Load(ctx, login().Issuer, "")
+	_, err = load(w.store(file, "pw"), login().Issuer, "")
 	must(t, err)
 	if got := string(held(name)); got != "pw" {
 		t.Errorf("held: %q", got)
 	}
-	// 0 takes nothing from there, and holds nothing.
+	// With 0 the key store is not used.
 	w.o.UnlockFor = 0
-	_, err = w.store(file).Load(ctx, login().Issuer, "")
+	_, err = load(w.store(file), login().Issuer, "")
 	wantErr(t, err, ErrNobodyToAsk)
-	// With the last login goes what opened it.
+	// The passphrase is dropped with the last login.
 	w.o.UnlockFor = time.Minute
-	must(t, w.store(file).Delete(ctx, login().Issuer, login().ClientID))
+	must(t, remove(w.store(file), login().Issuer, login().ClientID))
 	if got := held(name); got != nil {
 		t.Errorf("held: %q", got)
 	}
 }
 
-// Where the kernel does not hold it (here because it is longer than a key may be;
-// in containers always), the user is told, and is asked each time.
+// If the kernel cannot hold the passphrase (here because it is too long for a key, in
+// containers always), a note says so, and the user is asked each time.
 func TestPassphraseIsNotHeld(t *testing.T) {
 	w := newWorld(t)
 	w.o.UnlockFor = time.Minute
 	long := strings.Repeat("x", maxHeld+1)
-	ctx := context.Background()
-	must(t, w.store(file, long, long).Save(ctx, login()))
-	if len(w.notes) == 0 || !strings.Contains(w.notes[len(w.notes)-1], "asked for each time") {
+	must(t, save(w.store(file, long, long), login()))
+	if len(w.notes) == 0 || !strings.Contains(w.notes[len(w.notes)-1], "asked for it each time") {
 		t.Errorf("notes %q", w.notes)
 	}
-	_, err := w.store(file).Load(ctx, login().Issuer, "")
+	_, err := load(w.store(file), login().Issuer, "")
 	wantErr(t, err, ErrNobodyToAsk)
-	_, err = w.store(file, long).Load(ctx, login().Issuer, "")
+	_, err = load(w.store(file, long), login().Issuer, "")
 	must(t, err)
 }

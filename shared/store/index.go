@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"example.org/token-helpers/shared/private"
 )
 
 // IndexEntry is what can be told about a login without opening its keyring.
@@ -20,8 +21,13 @@ type IndexEntry struct {
 	Scopes     []string  `json:"scopes,omitempty"`
 	Created    time.Time `json:"created,omitzero"`
 	Refreshed  time.Time `json:"refreshed,omitzero"`
-	// RefreshExpires is zero where it is unknown.
+	// RefreshExpires is zero if it is unknown.
 	RefreshExpires time.Time `json:"refresh_expires,omitzero"`
+	// Ended is why the issuer no longer accepts the login, such as invalid_grant. It is
+	// empty for a login that worked when it was last used.
+	Ended string `json:"ended,omitempty"`
+	// ClientGone means that the issuer no longer knows the client.
+	ClientGone bool `json:"client_gone,omitempty"`
 }
 
 type index struct {
@@ -33,12 +39,11 @@ type index struct {
 // secrets. No file is no logins.
 func (s *Store) Index() ([]IndexEntry, error) {
 	const op = "read the list of logins"
-	dir, err := s.stateDir()
+	path, err := s.indexPath()
 	if err != nil {
 		return nil, wrap(op, err)
 	}
-	path := filepath.Join(dir, "logins.json")
-	b, err := readPrivate(path)
+	b, err := private.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -70,14 +75,18 @@ func sorted(in []IndexEntry) []IndexEntry {
 	return in
 }
 
-// updateIndex changes the list under a lock of its own, as two helpers may log in
-// at different issuers at once.
-func (s *Store) updateIndex(ctx context.Context, change func([]IndexEntry) []IndexEntry) error {
-	unlock, err := s.lock(ctx, "logins.lock")
+// updateIndex changes the index under a lock of its own, as two helpers may log in at
+// different issuers at once. w is the prepared replacement of the file, or nil.
+func (s *Store) updateIndex(ctx context.Context, w *private.File, change func([]IndexEntry) []IndexEntry) error {
+	path, err := s.indexPath()
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	l, err := s.lock(ctx, "logins.lock")
+	if err != nil {
+		return err
+	}
+	defer l.release()
 	in, err := s.Index()
 	if err != nil {
 		return err
@@ -86,12 +95,11 @@ func (s *Store) updateIndex(ctx context.Context, change func([]IndexEntry) []Ind
 	if err != nil {
 		return err
 	}
-	dir, err := s.stateDir()
-	if err != nil {
-		return err
+	b = append(b, '\n')
+	if w != nil && w.Commit(b) == nil {
+		return nil
 	}
-	s.sweepTemps(dir)
-	return writePrivate(filepath.Join(dir, "logins.json"), append(b, '\n'))
+	return private.Write(path, b)
 }
 
 func without(in []IndexEntry, issuer, clientID string) []IndexEntry {
@@ -100,7 +108,8 @@ func without(in []IndexEntry, issuer, clientID string) []IndexEntry {
 	})
 }
 
-func (s *Store) exactEntry(issuer, clientID string) (IndexEntry, bool, error) {
+// exact returns the entry of this client.
+func (s *Store) exact(issuer, clientID string) (IndexEntry, bool, error) {
 	in, err := s.Index()
 	if err != nil {
 		return IndexEntry{}, false, err
@@ -113,25 +122,39 @@ func (s *Store) exactEntry(issuer, clientID string) (IndexEntry, bool, error) {
 	return IndexEntry{}, false, nil
 }
 
-func (s *Store) entry(issuer, clientID string) (IndexEntry, bool, error) {
+// Find says which login at the issuer is meant. With a clientID it is the login of
+// that client. Without one it is the login of the client that these tools registered,
+// else the only login there is; a client that was registered but is not logged in
+// yields to a login. It reads the index only.
+func (s *Store) Find(issuer, clientID string) (IndexEntry, bool, error) {
 	if clientID != "" {
-		return s.exactEntry(issuer, clientID)
+		return s.exact(issuer, clientID)
 	}
 	in, err := s.Index()
 	if err != nil {
 		return IndexEntry{}, false, err
 	}
-	var best IndexEntry
-	found := false
+	var registered, given []IndexEntry
 	for _, e := range in {
-		if sameIssuer(e.Issuer) != sameIssuer(issuer) {
-			continue
-		}
-		better := e.Registered && !best.Registered ||
-			e.Registered == best.Registered && e.Refreshed.After(best.Refreshed)
-		if !found || better {
-			best, found = e, true
+		switch {
+		case sameIssuer(e.Issuer) != sameIssuer(issuer):
+		case e.Registered:
+			registered = append(registered, e)
+		default:
+			given = append(given, e)
 		}
 	}
-	return best, found, nil
+	slices.SortStableFunc(registered, func(a, b IndexEntry) int { return b.Refreshed.Compare(a.Refreshed) })
+	for _, e := range registered {
+		if len(e.Scopes) > 0 {
+			return e, true, nil
+		}
+	}
+	if len(given) == 1 {
+		return given[0], true, nil
+	}
+	if len(registered) > 0 {
+		return registered[0], true, nil
+	}
+	return IndexEntry{}, false, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/99designs/keyring"
 
+	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/store/dbusguard"
 )
 
@@ -49,16 +50,21 @@ type ring interface {
 	remove(ctx context.Context, key string) error // errNotFound
 }
 
+// reserver is a keyring that can make sure that a later set will find room.
+type reserver interface {
+	reserve(ctx context.Context, p *prepared, key string) error
+}
+
 const (
-	// patience is how long a keyring has for its answer: its user may have to
-	// type a passphrase first.
+	// patience is how long a keyring has for its answer: its user may have to type a
+	// passphrase first.
 	patience = 2 * time.Minute
 	// openPatience is for the secret service, which opens without asking.
 	openPatience = 10 * time.Second
 )
 
-// within runs f, which knows no context, for as long as limit and ctx allow.
-// Beyond that f is left to itself.
+// within runs f, which knows no context, for as long as limit and ctx allow. After
+// that f is left running.
 func within(ctx context.Context, limit time.Duration, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -75,7 +81,7 @@ func within(ctx context.Context, limit time.Duration, f func() error) error {
 	}
 }
 
-// libRing is a keyring as the library offers it.
+// libRing is a keyring of the library.
 type libRing struct {
 	kr keyring.Keyring
 }
@@ -124,7 +130,7 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 	const op = "open the keyring "
 	if !slices.Contains(Backends()[1:], backend) {
 		return nil, &Error{
-			Op: op + backend, Err: fmt.Errorf("%w: there is none of that name", ErrNoBackend),
+			Op: op + backend, Err: fmt.Errorf("%w: unknown name", ErrNoBackend),
 			Hint: "choose one of " + strings.Join(Backends(), ", "),
 		}
 	}
@@ -138,6 +144,9 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 	if err := available(backend); err != nil {
 		return nil, &Error{Op: op + backend, Err: err, Hint: hintFor(backend)}
 	}
+	if backend == pass {
+		return newPassRing(s.config(backend).PassDir)
+	}
 	limit := patience
 	if backend == secretService {
 		limit = openPatience
@@ -150,14 +159,53 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 		}
 		return nil, &Error{Op: op + backend, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
 	}
+	if backend == keyctl {
+		return keyctlRing{libRing{kr}}, nil
+	}
 	return libRing{kr}, nil
+}
+
+// keyctlRing is the kernel's key store, where each user has a small quota.
+type keyctlRing struct{ libRing }
+
+// reserve finds out whether the quota has room for a second key of the size of the
+// login, since replacing a key takes as much.
+func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error {
+	old, err := r.get(ctx, key)
+	if err != nil && !errors.Is(err, errNotFound) {
+		return err
+	}
+	if err := r.set(ctx, probeKey, "token-helpers: probe", make([]byte, len(old)+1024)); err != nil {
+		return &Error{Op: "prepare to save the login", Err: fmt.Errorf("the kernel's key store has no room: %w", err), Hint: "the issuer was not asked, and the login is unchanged: " + hintQuota}
+	}
+	return r.remove(ctx, probeKey)
+}
+
+const hintQuota = "remove keys that you do not need ('keyctl show @u' lists them, /proc/key-users shows the quota), or log in with --keyring file"
+
+// ringError adds what to do to an error of a keyring that was opened.
+func (s *Store) ringError(backend string, err error) error {
+	var own *Error
+	if errors.As(err, &own) || backend == file {
+		return err
+	}
+	hint := hintFor(backend)
+	switch backend {
+	case secretService, kwallet:
+		hint = "the desktop's keyring may be locked, or its session may have ended: unlock it, or log in with --keyring file"
+	case keyctl:
+		hint = hintQuota
+	case pass:
+		hint = "gpg may need a passphrase: run 'pass show " + serviceName + "/" + probeKey + "' on a terminal, with GPG_TTY set, to unlock the key, or log in with --keyring file"
+	}
+	return &Error{Op: "use the keyring " + backend, Err: err, Hint: hint}
 }
 
 func openLibrary(c keyring.Config) (keyring.Keyring, error) {
 	kr, err := keyring.Open(c)
 	if errors.Is(err, keyring.ErrNoAvailImpl) {
-		// The library tells the cause to its debug log only.
-		return nil, errors.New("it does not open")
+		// The library reports the cause to its debug log only.
+		return nil, errors.New("it could not be opened")
 	}
 	return kr, err
 }
@@ -166,8 +214,8 @@ func (s *Store) config(backend string) keyring.Config {
 	c := keyring.Config{
 		AllowedBackends: []keyring.BackendType{keyring.BackendType(backend)},
 		ServiceName:     serviceName,
-		// The collection that the desktop unlocks at login: one of our own would
-		// have a passphrase of its own.
+		// The collection that the desktop unlocks at login: a separate one would have
+		// a separate passphrase.
 		LibSecretCollectionName:        "login",
 		KWalletAppID:                   serviceName,
 		KWalletFolder:                  serviceName,
@@ -177,12 +225,12 @@ func (s *Store) config(backend string) keyring.Config {
 		PassPrefix:                     serviceName,
 		PassDir:                        s.getenv("PASSWORD_STORE_DIR"),
 		KeyCtlScope:                    "user",
-		// Possessor and user may do everything: a key that only its possessor
-		// may read is lost to the next session.
+		// Possessor and user may do everything: a key that only its possessor may read
+		// is lost to the next session.
 		KeyCtlPerm: 0x3f3f0000,
 	}
 	if backend == kwallet {
-		// For KWallet this is the wallet's name; ours is the folder in it.
+		// For KWallet this is the wallet's name; the items are in a folder of it.
 		c.ServiceName = "kdewallet"
 	}
 	if home := s.getenv("HOME"); c.PassDir == "" && home != "" {
@@ -200,7 +248,7 @@ func available(backend string) error {
 		if why := dbusguard.Hidden(); why != "" {
 			return fmt.Errorf("%w: %s", ErrNoBackend, why)
 		}
-		return fmt.Errorf("%w: the D-Bus session bus refused us", ErrNoBackend)
+		return fmt.Errorf("%w: the D-Bus session bus refused the connection", ErrNoBackend)
 	}
 	return fmt.Errorf("%w: not on %s", ErrNoBackend, runtime.GOOS)
 }
@@ -208,34 +256,35 @@ func available(backend string) error {
 func hintFor(backend string) string {
 	switch backend {
 	case keyctl:
-		return "a session that is not linked to the user's keyring cannot use it: run 'keyctl link @u @s' first, or log in with --keyring file"
+		return "a session that is not linked to the user's keyring cannot use it: run 'keyctl link @u @s', or log in with --keyring file"
 	case pass:
 		return "install pass and run 'pass init', or log in with --keyring file"
 	case secretService, kwallet:
-		return "run in a desktop session, giving --keyring " + backend + ", or log in with --keyring file"
+		return "run in a desktop session, or log in with --keyring file"
 	}
 	return "log in with --keyring file"
 }
 
-// choose says which backend a login is saved to: the one asked for, else the one
-// that the login is in, else the one remembered, else the first that works. A
-// choice is tried before it is remembered; afterwards there is no falling back.
+// choose returns the backend that a login is saved to: the one that the user asked for,
+// else the one that the login is in, else the one remembered, else the first that
+// works. A choice is tried before it is remembered; afterwards there is no fallback.
 // The caller holds s.mu.
 func (s *Store) choose(ctx context.Context, current string) (string, error) {
-	remembered, err := s.remembered()
-	if err != nil {
-		return "", err
+	asked := s.o.Backend != "" && s.o.Backend != auto
+	if !asked && current != "" {
+		return current, nil
 	}
-	switch b := s.o.Backend; {
-	case b != "" && b != auto && b == remembered:
-		return b, nil
-	case b != "" && b != auto:
-		if err := s.try(ctx, b); err != nil {
+	remembered, err := s.remembered()
+	switch {
+	case err != nil && !asked:
+		return "", err
+	case asked && err == nil && s.o.Backend == remembered:
+		return remembered, nil
+	case asked:
+		if err := s.try(ctx, s.o.Backend); err != nil {
 			return "", err
 		}
-		return b, s.remember(b)
-	case current != "":
-		return current, nil
+		return s.o.Backend, s.remember(s.o.Backend)
 	case remembered != "":
 		return remembered, nil
 	}
@@ -250,7 +299,7 @@ func (s *Store) chooseAuto(ctx context.Context) (string, error) {
 			err = s.try(ctx, c.backend)
 		}
 		if err == nil {
-			s.o.Note("logins are kept in %s (%s)%s", c.backend, c.what, because(passed))
+			s.o.Note("%syour login is saved in %s", because(passed), c.what)
 			return c.backend, s.remember(c.backend)
 		}
 		if ctx.Err() != nil || c.backend == file {
@@ -266,26 +315,26 @@ func because(passed []string) string {
 	if len(passed) == 0 {
 		return ""
 	}
-	return ", for there is no usable " + strings.Join(passed, " or ")
+	return "no desktop keyring found: "
 }
 
 type candidate struct{ backend, what string }
 
-// candidates are what auto tries, in order. keyctl is none, as it forgets at the
-// next start of the machine, and pass is none, as it needs a key set up first.
+// candidates are what auto tries, in order. keyctl is not among them, as the kernel
+// forgets its keys when the machine restarts, and neither is pass, as it needs a key.
 func candidates(goos string) []candidate {
-	last := candidate{file, "files encrypted with a passphrase"}
+	last := candidate{file, "passphrase-encrypted files"}
 	switch goos {
 	case "darwin":
-		return []candidate{{keychain, "the keychain"}, last}
+		return []candidate{{keychain, "the Keychain"}, last}
 	case "windows":
-		return []candidate{{wincred, "the credential manager"}, last}
+		return []candidate{{wincred, "the Credential Manager"}, last}
 	default:
 		return []candidate{{secretService, "the desktop's keyring"}, {kwallet, "KWallet"}, last}
 	}
 }
 
-// try stores a probe in the backend and looks whether it comes back.
+// try stores a probe in the backend and reads it back.
 func (s *Store) try(ctx context.Context, backend string) error {
 	r, err := s.open(ctx, backend)
 	if err != nil {
@@ -297,7 +346,7 @@ func (s *Store) try(ctx context.Context, backend string) error {
 	if err == nil {
 		var got []byte
 		if got, err = r.get(ctx, probeKey); err == nil && string(got) != want {
-			err = errors.New("it does not give back what was stored")
+			err = errors.New("it returns something else than was stored")
 		}
 	}
 	var own *Error
@@ -309,10 +358,10 @@ func (s *Store) try(ctx context.Context, backend string) error {
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
 	}
 	if _, encrypted := r.(*fileRing); encrypted {
-		return nil // there the probe stays: it tells a wrong passphrase
+		return nil // there the probe stays, to recognise a wrong passphrase
 	}
 	if err := r.remove(ctx, probeKey); err != nil && !errors.Is(err, errNotFound) {
-		s.o.Verbose("the probe stays in the keyring %s: %v", backend, err)
+		s.o.Verbose("could not remove the probe from the keyring %s: %v", backend, err)
 	}
 	return nil
 }
@@ -322,7 +371,7 @@ func (s *Store) remembered() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := readPrivate(filepath.Join(dir, "keyring"))
+	b, err := private.Read(filepath.Join(dir, "keyring"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
@@ -332,8 +381,8 @@ func (s *Store) remembered() (string, error) {
 	name := strings.TrimSpace(string(b))
 	if name != "" && !slices.Contains(Backends()[1:], name) {
 		return "", &Error{
-			Op: "read the remembered keyring", Err: fmt.Errorf("%q is none", name),
-			Hint: "remove " + filepath.Join(dir, "keyring") + ", or give --keyring",
+			Op: "read the remembered keyring", Err: fmt.Errorf("unknown keyring %q", name),
+			Hint: "remove " + filepath.Join(dir, "keyring") + ", or choose one with --keyring",
 		}
 	}
 	return name, nil
@@ -344,5 +393,5 @@ func (s *Store) remember(backend string) error {
 	if err != nil {
 		return err
 	}
-	return writePrivate(filepath.Join(dir, "keyring"), []byte(backend+"\n"))
+	return private.WriteIn(filepath.Join(dir, "keyring"), []byte(backend+"\n"))
 }

@@ -15,18 +15,19 @@ import (
 	"testing"
 	"time"
 
+	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/token"
 )
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// world is a home folder with a clock and a user at the terminal.
+// world is a home directory with a clock and a user at the terminal.
 type world struct {
 	t       *testing.T
 	home    string
 	env     map[string]string
 	now     time.Time
-	answers []string // what the user types, in turn; nil: nobody is there
+	answers []string // what the user types, in turn; nil if there is no terminal
 	prompts []string
 	notes   []string
 	o       Options
@@ -92,7 +93,48 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantErr also checks that the error is one of ours.
+// save keeps a login in the order that the helpers follow: the keyring is opened before
+// the lock is taken, and the save is prepared before the issuer would be asked.
+func save(s *Store, l *Login) error {
+	ctx := context.Background()
+	if err := s.Unlock(ctx, l.Issuer, l.ClientID); err != nil {
+		return err
+	}
+	tx, err := s.Begin(ctx, l.Issuer)
+	if err != nil {
+		return err
+	}
+	defer tx.End()
+	if err := tx.Prepare(ctx, l.ClientID); err != nil {
+		return err
+	}
+	return tx.Save(ctx, l)
+}
+
+func load(s *Store, issuer, clientID string) (*Login, error) {
+	ctx := context.Background()
+	if err := s.Unlock(ctx, issuer, clientID); err != nil {
+		return nil, err
+	}
+	tx, err := s.Begin(ctx, issuer)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.End()
+	return tx.Load(ctx, clientID)
+}
+
+func remove(s *Store, issuer, clientID string) error {
+	ctx := context.Background()
+	tx, err := s.Begin(ctx, issuer)
+	if err != nil {
+		return err
+	}
+	defer tx.End()
+	return tx.Delete(ctx, clientID)
+}
+
+// wantErr also checks that the error is an [Error].
 func wantErr(t *testing.T, err, want error) {
 	t.Helper()
 	var e *Error
@@ -101,7 +143,7 @@ func wantErr(t *testing.T, err, want error) {
 	}
 }
 
-func TestLoginNeverShowsItself(t *testing.T) {
+func TestLoginIsAlwaysRedacted(t *testing.T) {
 	l := login()
 	j, err := json.Marshal(struct{ L *Login }{l})
 	must(t, err)
@@ -133,15 +175,14 @@ func TestLoginRoundTrip(t *testing.T) {
 
 func TestSaveLoadDelete(t *testing.T) {
 	w := newWorld(t)
-	ctx := context.Background()
-	must(t, w.store("file", "pw", "pw").Save(ctx, login()))
+	must(t, save(w.store("file", "pw", "pw"), login()))
 	if len(w.prompts) != 2 || !strings.Contains(w.prompts[1], "Repeat") {
 		t.Errorf("prompts %q", w.prompts)
 	}
 	// Another helper, later, which is given no backend.
 	for _, issuer := range []string{"https://issuer.example/", "https://issuer.example"} {
 		for _, client := range []string{"client", ""} {
-			got, err := w.store("", "pw").Load(ctx, issuer, client)
+			got, err := load(w.store("", "pw"), issuer, client)
 			must(t, err)
 			if !reflect.DeepEqual(*got, *login()) {
 				t.Error("another login came back")
@@ -157,11 +198,11 @@ func TestSaveLoadDelete(t *testing.T) {
 	if len(idx) != 1 || !reflect.DeepEqual(idx[0], want) {
 		t.Errorf("index %+v", idx)
 	}
-	// The refresh token rotates; the issuer is spelt without its slash.
+	// The refresh token rotates; the issuer is written without its slash.
 	l := login()
 	l.Issuer, l.RefreshToken = "https://issuer.example", "SECRET-2"
-	must(t, w.store("auto", "pw").Save(ctx, l))
-	got, err := w.store("", "pw").Load(ctx, "https://issuer.example/", "")
+	must(t, save(w.store("auto", "pw"), l))
+	got, err := load(w.store("", "pw"), "https://issuer.example/", "")
 	must(t, err)
 	if got.RefreshToken != "SECRET-2" {
 		t.Error("the old refresh token came back")
@@ -171,9 +212,9 @@ func TestSaveLoadDelete(t *testing.T) {
 	}
 	noSecretsNorOpenFiles(t, w.home)
 
-	must(t, w.store("").Delete(ctx, "https://issuer.example/", "client"))
-	must(t, w.store("").Delete(ctx, "https://issuer.example/", "client"))
-	_, err = w.store("").Load(ctx, "https://issuer.example/", "client")
+	must(t, remove(w.store(""), "https://issuer.example/", "client"))
+	must(t, remove(w.store(""), "https://issuer.example/", "client"))
+	_, err = load(w.store("", "pw"), "https://issuer.example/", "client")
 	wantErr(t, err, ErrNoLogin)
 }
 
@@ -191,7 +232,7 @@ func noSecretsNorOpenFiles(t *testing.T, home string) {
 		if fi.Mode().Perm()&0o077 != 0 {
 			t.Errorf("%s has mode %v", p, fi.Mode())
 		}
-		if strings.HasPrefix(d.Name(), tempPrefix) || strings.HasPrefix(d.Name(), ".keyring-") {
+		if strings.HasPrefix(d.Name(), ".tmp-") || strings.HasPrefix(d.Name(), ".keyring-") {
 			t.Errorf("%s was left behind", p)
 		}
 		if !d.IsDir() {
@@ -209,60 +250,92 @@ func noSecretsNorOpenFiles(t *testing.T, home string) {
 
 func TestNoLoginOpensNothing(t *testing.T) {
 	w := newWorld(t)
-	_, err := w.store("file", []string{}...).Load(context.Background(), "https://issuer.example", "")
-	wantErr(t, err, ErrNoLogin)
+	s := w.store("file", []string{}...)
+	_, ok, err := s.Find("https://issuer.example", "")
+	must(t, err)
 	items, err := os.ReadDir(w.home)
 	must(t, err)
-	if len(items) != 0 || len(w.prompts) != 0 {
-		t.Errorf("made %v, asked %q", items, w.prompts)
+	if ok || len(items) != 0 {
+		t.Errorf("Find: %v, created %v", ok, items)
+	}
+	tx, err := s.Begin(context.Background(), "https://issuer.example")
+	must(t, err)
+	defer tx.End()
+	_, err = tx.Load(context.Background(), "")
+	wantErr(t, err, ErrNoLogin)
+	if _, err := os.Lstat(w.path(".local/share")); !errors.Is(err, fs.ErrNotExist) || len(w.prompts) != 0 {
+		t.Errorf("the keyring's directory: %v; prompts %q", err, w.prompts)
 	}
 }
 
-func TestWhichLogin(t *testing.T) {
-	entry := func(id string, own bool, age time.Duration) IndexEntry {
-		return IndexEntry{Issuer: "https://i/", ClientID: id, Registered: own, Backend: "file", Refreshed: epoch.Add(-age)}
+func TestFind(t *testing.T) {
+	entry := func(id string, registered bool, age time.Duration, scopes ...string) IndexEntry {
+		return IndexEntry{Issuer: "https://i/", ClientID: id, Registered: registered, Backend: "file", Scopes: scopes, Refreshed: epoch.Add(-age)}
 	}
+	foreign := IndexEntry{Issuer: "https://j/", ClientID: "j", Registered: true, Backend: "file", Scopes: []string{"s"}, Refreshed: epoch}
 	for _, c := range []struct {
 		name   string
 		in     []IndexEntry
 		client string
 		want   string
 	}{
-		{"own first", []IndexEntry{entry("a", false, 0), entry("b", true, time.Hour)}, "", "b"},
-		{"last used", []IndexEntry{entry("a", false, time.Hour), entry("b", false, 0)}, "", "b"},
-		{"by name", []IndexEntry{entry("a", false, time.Hour), entry("b", true, 0)}, "a", "a"},
-		{"not there", []IndexEntry{entry("a", true, 0)}, "c", ""},
+		{"no login", nil, "", ""},
+		{"a registered client before a given one", []IndexEntry{entry("a", false, 0, "s"), entry("b", true, time.Hour, "s")}, "", "b"},
+		{"the registered client refreshed last", []IndexEntry{entry("a", true, time.Hour, "s"), entry("b", true, 0, "s"), entry("c", true, time.Minute, "s")}, "", "b"},
+		{"the only login of a given client", []IndexEntry{entry("a", false, 0, "s")}, "", "a"},
+		{"two given clients are ambiguous", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", false, 0, "s")}, "", ""},
+		{"a client that waits for approval yields to a login", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", true, 0)}, "", "a"},
+		{"a client that waits yields to an older registered login", []IndexEntry{entry("a", true, time.Hour, "s"), entry("b", true, 0)}, "", "a"},
+		{"a client that waits is found if it is all there is", []IndexEntry{entry("b", true, 0)}, "", "b"},
+		{"a client that waits beside two given ones", []IndexEntry{entry("a", false, 0, "s"), entry("b", true, 0), entry("c", false, 0, "s")}, "", "b"},
+		{"the client that is named", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", true, 0, "s")}, "a", "a"},
+		{"a named client that is not logged in", []IndexEntry{entry("a", true, 0, "s")}, "c", ""},
+		{"the login of another issuer", []IndexEntry{foreign}, "", ""},
+		{"the named client of another issuer", []IndexEntry{foreign}, "j", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newWorld(t).store("")
-			must(t, s.updateIndex(context.Background(), func([]IndexEntry) []IndexEntry { return c.in }))
-			e, ok, err := s.entry("https://i", c.client)
-			must(t, err)
-			if e.ClientID != c.want || ok != (c.want != "") {
-				t.Errorf("got %q", e.ClientID)
+			must(t, s.updateIndex(context.Background(), nil, func([]IndexEntry) []IndexEntry { return c.in }))
+			for _, issuer := range []string{"https://i", "https://i/"} {
+				e, ok, err := s.Find(issuer, c.client)
+				must(t, err)
+				if e.ClientID != c.want || ok != (c.want != "") {
+					t.Errorf("%s: found %q", issuer, e.ClientID)
+				}
 			}
 		})
 	}
 }
 
 func TestPassphrase(t *testing.T) {
-	ctx := context.Background()
-	first := func(w *world) { must(w.t, w.store("file", "pw", "pw").Save(ctx, login())) }
+	first := func(w *world) { must(w.t, save(w.store("file", "pw", "pw"), login())) }
 	t.Run("wrong at load", func(t *testing.T) {
 		w := newWorld(t)
 		first(w)
-		_, err := w.store("", "other").Load(ctx, login().Issuer, "")
+		_, err := load(w.store("", "other", "another", "third", "pw"), login().Issuer, "")
 		wantErr(t, err, ErrWrongPassphrase)
+		if len(w.answers) != 1 {
+			t.Errorf("%d answers were not asked for, want 1", len(w.answers))
+		}
+	})
+	t.Run("mistyped twice", func(t *testing.T) {
+		w := newWorld(t)
+		first(w)
+		_, err := load(w.store("", "other", "another", "pw"), login().Issuer, "")
+		must(t, err)
+		if n := len(w.notes); n < 2 || !strings.Contains(w.notes[n-1], "try again") {
+			t.Errorf("notes %q", w.notes)
+		}
 	})
 	t.Run("wrong at save changes nothing", func(t *testing.T) {
 		w := newWorld(t)
 		first(w)
 		l := login()
 		l.RefreshToken = "SECRET-new"
-		wantErr(t, w.store("", "other").Save(ctx, l), ErrWrongPassphrase)
+		wantErr(t, save(w.store("", "other", "other", "other"), l), ErrWrongPassphrase)
 		l.ClientID = "another"
-		wantErr(t, w.store("file", "other").Save(ctx, l), ErrWrongPassphrase)
-		got, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+		wantErr(t, save(w.store("file", "other", "other", "other"), l), ErrWrongPassphrase)
+		got, err := load(w.store("", "pw"), login().Issuer, "")
 		must(t, err)
 		if got.RefreshToken != "SECRET-t" {
 			t.Error("changed")
@@ -274,13 +347,14 @@ func TestPassphrase(t *testing.T) {
 		must(t, os.Remove(w.path(".local/share/token-helpers/keyring/"+probeKey)))
 		l := login()
 		l.ClientID = "another"
-		wantErr(t, w.store("", "other").Save(ctx, l), ErrWrongPassphrase)
-		must(t, w.store("", "pw").Save(ctx, l))
+		wantErr(t, save(w.store("", "other", "other", "other"), l), ErrWrongPassphrase)
+		must(t, save(w.store("", "pw"), l))
 	})
 	t.Run("differs when repeated", func(t *testing.T) {
 		w := newWorld(t)
-		if err := w.store("file", "pw", "wp").Save(ctx, login()); err == nil {
-			t.Fatal("saved")
+		err := save(w.store("file", "pw", "wp", "pw", "wp", "pw", "wp"), login())
+		if err == nil || !strings.Contains(err.Error(), "the two passphrases differ") {
+			t.Fatal(err)
 		}
 		if idx, _ := w.store("").Index(); len(idx) != 0 {
 			t.Error("listed")
@@ -288,17 +362,19 @@ func TestPassphrase(t *testing.T) {
 		if _, err := os.Stat(w.path(".local/state/token-helpers/keyring")); err == nil {
 			t.Error("remembered")
 		}
+		must(t, save(w.store("file", "pw", "wp", "pw", "pw"), login()))
 	})
 	t.Run("nobody to ask", func(t *testing.T) {
 		w := newWorld(t)
-		wantErr(t, w.store("file").Save(ctx, login()), ErrNobodyToAsk)
+		wantErr(t, save(w.store("file"), login()), ErrNobodyToAsk)
 		first(w)
-		_, err := w.store("").Load(ctx, login().Issuer, "")
+		_, err := load(w.store(""), login().Issuer, "")
 		wantErr(t, err, ErrNobodyToAsk)
 	})
 	t.Run("empty", func(t *testing.T) {
-		if newWorld(t).store("file", "").Save(ctx, login()) == nil {
-			t.Error("saved")
+		err := save(newWorld(t).store("file", "", "", ""), login())
+		if err == nil || !strings.Contains(err.Error(), "the passphrase is empty") {
+			t.Error(err)
 		}
 	})
 	t.Run("damaged", func(t *testing.T) {
@@ -311,7 +387,7 @@ func TestPassphrase(t *testing.T) {
 		flipped[len(b)-30] ^= 1
 		for _, bad := range []string{"", "x", "a.b.c.d.e", string(b[:len(b)/2]), string(flipped)} {
 			must(t, os.WriteFile(p, []byte(bad), 0o600))
-			_, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+			_, err := load(w.store("", "pw"), login().Issuer, "")
 			if err == nil || errors.Is(err, ErrWrongPassphrase) || errors.Is(err, ErrNoLogin) {
 				t.Errorf("%.20q: %v", bad, err)
 			}
@@ -321,15 +397,15 @@ func TestPassphrase(t *testing.T) {
 		w := newWorld(t)
 		first(w)
 		must(t, os.Remove(w.path(".local/share/token-helpers/keyring/"+keyOf(login().Issuer, "client"))))
-		_, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+		_, err := load(w.store("", "pw"), login().Issuer, "")
 		wantErr(t, err, ErrNoLogin)
-		must(t, w.store("").Delete(ctx, login().Issuer, "client"))
+		must(t, remove(w.store(""), login().Issuer, "client"))
 	})
 	t.Run("open to others", func(t *testing.T) {
 		w := newWorld(t)
 		first(w)
 		must(t, os.Chmod(w.path(".local/share/token-helpers/keyring/"+keyOf(login().Issuer, "client")), 0o640))
-		_, err := w.store("", "pw").Load(ctx, login().Issuer, "")
+		_, err := load(w.store("", "pw"), login().Issuer, "")
 		wantPermission(t, err)
 	})
 }
@@ -351,13 +427,13 @@ func TestPassphraseFile(t *testing.T) {
 		t.Run(fmt.Sprintf("%q %o", c.content, c.mode), func(t *testing.T) {
 			w := newWorld(t)
 			w.passphraseFile(c.content, c.mode)
-			err := w.store("file", "never", "never").Save(context.Background(), login())
+			err := save(w.store("file", "never", "never"), login())
 			if (err == nil) != c.ok || len(w.prompts) != 0 {
 				t.Fatalf("error %v, prompts %q", err, w.prompts)
 			}
 			if c.ok {
 				delete(w.env, passphraseVariable)
-				_, err := w.store("", "pw").Load(context.Background(), login().Issuer, "")
+				_, err := load(w.store("", "pw"), login().Issuer, "")
 				must(t, err)
 			}
 		})
@@ -365,13 +441,13 @@ func TestPassphraseFile(t *testing.T) {
 	t.Run("missing", func(t *testing.T) {
 		w := newWorld(t)
 		w.env[passphraseVariable] = w.path("none")
-		wantErr(t, w.store("file").Save(context.Background(), login()), fs.ErrNotExist)
+		wantErr(t, save(w.store("file"), login()), fs.ErrNotExist)
 	})
 }
 
 func wantPermission(t *testing.T, err error) {
 	t.Helper()
-	var pe *PermissionError
+	var pe *private.Error
 	var e *Error
 	if !errors.As(err, &pe) || !errors.As(err, &e) || e.Hint == "" {
 		t.Fatalf("error %v (%T)", err, err)
@@ -398,41 +474,41 @@ func TestBackendChoice(t *testing.T) {
 			t.Errorf("%q, %v, notes %q", again, err, w.notes)
 		}
 	})
-	t.Run("no falling back", func(t *testing.T) {
+	t.Run("no fallback", func(t *testing.T) {
 		w := newWorld(t)
 		w.passphraseFile("pw", 0o600)
 		must(t, w.store("").remember("wincred"))
-		wantErr(t, w.store("auto").Save(ctx, login()), ErrNoBackend)
+		wantErr(t, save(w.store("auto"), login()), ErrNoBackend)
 	})
 	t.Run("unknown", func(t *testing.T) {
-		wantErr(t, newWorld(t).store("vault").Save(ctx, login()), ErrNoBackend)
+		wantErr(t, save(newWorld(t).store("vault"), login()), ErrNoBackend)
 	})
 	t.Run("nonsense remembered", func(t *testing.T) {
 		w := newWorld(t)
 		must(t, w.store("").remember("nonsense"))
 		var e *Error
-		if err := w.store("").Save(ctx, login()); !errors.As(err, &e) || e.Hint == "" {
+		if err := save(w.store(""), login()); !errors.As(err, &e) || e.Hint == "" {
 			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("pass not installed", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir()) // the library looks in the real one
-		wantErr(t, newWorld(t).store("pass").Save(ctx, login()), ErrNoBackend)
+		wantErr(t, save(newWorld(t).store("pass"), login()), ErrNoBackend)
 	})
 	t.Run("keyctl works or says so", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.store("keyctl")
 		l := login()
 		l.Issuer = "https://" + filepath.Base(w.home) + ".example/" + t.Name()
-		err := s.Save(ctx, l)
+		err := save(s, l)
 		if err != nil {
 			wantErr(t, err, ErrNoBackend)
 			t.Skip(err)
 		}
-		_, err = w.store("").Load(ctx, l.Issuer, "")
+		_, err = load(w.store(""), l.Issuer, "")
 		must(t, err)
-		must(t, s.Delete(ctx, l.Issuer, l.ClientID))
-		if _, err = s.Load(ctx, l.Issuer, ""); !errors.Is(err, ErrNoLogin) {
+		must(t, remove(s, l.Issuer, l.ClientID))
+		if _, err = load(s, l.Issuer, ""); !errors.Is(err, ErrNoLogin) {
 			t.Error(err)
 		}
 	})
@@ -460,25 +536,24 @@ func (m memory) remove(_ context.Context, k string) error {
 
 func TestLoginMoves(t *testing.T) {
 	w := newWorld(t)
-	ctx := context.Background()
 	from, to := memory{}, memory{}
 	s := w.store("pass")
 	s.rings = map[string]ring{"pass": from, "keyctl": to}
-	must(t, s.Save(ctx, login()))
+	must(t, save(s, login()))
 	if len(from) != 1 {
 		t.Errorf("the probe stayed: %v", len(from))
 	}
 	s.o.Backend = "keyctl"
-	must(t, s.Save(ctx, login()))
+	must(t, save(s, login()))
 	if len(from) != 0 || len(to) != 1 || len(w.notes) != 1 {
 		t.Errorf("%d left, %d moved, notes %q", len(from), len(to), w.notes)
 	}
-	// What stands under the name must be the login that was asked for.
+	// The item must be the login that was requested.
 	for k := range to {
 		to[k] = []byte(`{"issuer":"https://other/","client_id":"client"}`)
 	}
-	if _, err := s.Load(ctx, login().Issuer, ""); err == nil {
-		t.Error("another issuer's login was taken")
+	if _, err := load(s, login().Issuer, ""); err == nil {
+		t.Error("the login of another issuer was accepted")
 	}
 }
 
@@ -488,12 +563,14 @@ func TestNoHome(t *testing.T) {
 	s := w.store("file", "pw", "pw")
 	_, err := s.Index()
 	wantErr(t, err, ErrNoHome)
-	_, err = s.Load(context.Background(), "https://i", "")
+	_, err = load(s, "https://i", "")
 	wantErr(t, err, ErrNoHome)
-	wantErr(t, s.Save(context.Background(), login()), ErrNoHome)
+	wantErr(t, save(s, login()), ErrNoHome)
 	_, _, err = s.CachedToken(CacheKey{})
 	wantErr(t, err, ErrNoHome)
-	_, err = s.Lock(context.Background(), "https://i")
+	_, err = s.Begin(context.Background(), "https://i")
+	wantErr(t, err, ErrNoHome)
+	_, err = s.LockRequest(context.Background(), CacheKey{})
 	wantErr(t, err, ErrNoHome)
 	if _, ok := s.Document("https://i"); ok {
 		t.Error("a document from nowhere")
@@ -510,8 +587,8 @@ func TestIndexDamaged(t *testing.T) {
 	w := newWorld(t)
 	s := w.store("")
 	p := w.path(".local/state/token-helpers/logins.json")
-	for _, bad := range []string{"", "{", "[]", `{"version":2}`, strings.Repeat("x", maxRead+1)} {
-		must(t, writePrivate(p, []byte(bad)))
+	for _, bad := range []string{"", "{", "[]", `{"version":2}`, strings.Repeat("x", private.MaxRead+1)} {
+		must(t, private.WriteIn(p, []byte(bad)))
 		var e *Error
 		if _, err := s.Index(); !errors.As(err, &e) {
 			t.Errorf("%.10q: %v", bad, err)
@@ -527,21 +604,25 @@ func TestLock(t *testing.T) {
 	w := newWorld(t)
 	w.o.LockTimeout = 120 * time.Millisecond
 	s := w.store("")
-	unlock, err := s.Lock(context.Background(), "https://i/")
+	tx, err := s.Begin(context.Background(), "https://i/")
 	must(t, err)
-	_, err = w.store("").Lock(context.Background(), "https://i")
-	wantErr(t, err, ErrLockTimeout)
-	other, err := s.Lock(context.Background(), "https://j")
+	_, err = w.store("").Begin(context.Background(), "https://i")
+	wantErr(t, err, ErrLocked)
+	if !strings.Contains(err.Error(), fmt.Sprintf("(pid %d)", os.Getpid())) {
+		t.Errorf("the holder is not named: %v", err)
+	}
+	other, err := s.Begin(context.Background(), "https://j")
 	must(t, err)
-	other()
+	other.End()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err = s.Lock(ctx, "https://i")
+	_, err = s.Begin(ctx, "https://i")
 	wantErr(t, err, context.Canceled)
-	unlock()
-	again, err := s.Lock(context.Background(), "https://i")
+	tx.End()
+	again, err := s.Begin(context.Background(), "https://i")
 	must(t, err)
-	again()
+	again.End()
+	again.End() // does nothing
 }
 
 func TestParallelSaves(t *testing.T) {
@@ -552,7 +633,7 @@ func TestParallelSaves(t *testing.T) {
 		wg.Go(func() {
 			l := login()
 			l.ClientID = fmt.Sprint(i)
-			if err := s.Save(context.Background(), l); err != nil {
+			if err := save(s, l); err != nil {
 				t.Error(err)
 			}
 		})
@@ -600,7 +681,7 @@ func TestTokenCache(t *testing.T) {
 	}
 	w.now = epoch.Add(time.Hour)
 	if _, ok, _ := s.CachedToken(k); ok {
-		t.Error("ended, but given")
+		t.Error("expired, but returned")
 	}
 	must(t, s.PutToken(CacheKey{Issuer: "https://j"}, opaque(w.now.Add(time.Hour))))
 	if items, _ := os.ReadDir(w.path(".cache/token-helpers/tokens")); len(items) != 1 {
@@ -614,10 +695,10 @@ func TestTokenCache(t *testing.T) {
 
 func TestNotCached(t *testing.T) {
 	for name, tok := range map[string]token.Token{
-		"unknown end": opaque(time.Time{}),
-		"ended":       opaque(epoch),
-		"too long":    opaque(epoch.Add(maxLifetime + time.Second)),
-		"none":        {},
+		"unknown expiry": opaque(time.Time{}),
+		"expired":        opaque(epoch),
+		"too long":       opaque(epoch.Add(maxLifetime + time.Second)),
+		"none":           {},
 	} {
 		s := newWorld(t).store("")
 		must(t, s.PutToken(CacheKey{}, tok))
@@ -632,7 +713,7 @@ func TestNotCached(t *testing.T) {
 	}
 }
 
-func TestCacheFolder(t *testing.T) {
+func TestCacheDirectory(t *testing.T) {
 	w := newWorld(t)
 	run := t.TempDir()
 	must(t, os.Chmod(run, 0o700))
@@ -656,19 +737,19 @@ func TestCacheFolder(t *testing.T) {
 	}
 }
 
-func TestCacheRefusesWhatOthersReach(t *testing.T) {
+func TestCacheRejectsWhatOthersCanUse(t *testing.T) {
 	k := CacheKey{Issuer: "https://i"}
 	tok := opaque(epoch.Add(time.Hour))
 	for name, spoil := range map[string]func(dir, file string) error{
-		"folder open": func(dir, _ string) error { return os.Chmod(dir, 0o750) },
-		"file open":   func(_, file string) error { return os.Chmod(file, 0o644) },
-		"folder is a link": func(dir, _ string) error {
+		"open directory": func(dir, _ string) error { return os.Chmod(dir, 0o750) },
+		"open file":      func(_, file string) error { return os.Chmod(file, 0o644) },
+		"directory is a link": func(dir, _ string) error {
 			return errors.Join(os.Rename(dir, dir+"2"), os.Symlink(dir+"2", dir))
 		},
 		"file is a link": func(_, file string) error {
 			return errors.Join(os.Rename(file, file+"2"), os.Symlink(file+"2", file))
 		},
-		"file is a folder": func(_, file string) error {
+		"file is a directory": func(_, file string) error {
 			return errors.Join(os.Remove(file), os.Mkdir(file, 0o700))
 		},
 	} {
@@ -702,8 +783,8 @@ func TestCacheRefusesWhatOthersReach(t *testing.T) {
 		w := newWorld(t)
 		s := w.store("")
 		p := filepath.Join(w.path(".cache/token-helpers/tokens"), k.file())
-		for _, bad := range []string{"", "{", "null", `{"token":"x"}`, `{"expires":"2030-01-01T00:00:00Z"}`, strings.Repeat(" ", maxRead+1)} {
-			must(t, writePrivate(p, []byte(bad)))
+		for _, bad := range []string{"", "{", "null", `{"token":"x"}`, `{"expires":"2030-01-01T00:00:00Z"}`, strings.Repeat(" ", private.MaxRead+1)} {
+			must(t, private.WriteIn(p, []byte(bad)))
 			if _, ok, err := s.CachedToken(k); ok || err != nil {
 				t.Errorf("%.10q: %v, %v", bad, ok, err)
 			}
@@ -730,7 +811,7 @@ func TestDocument(t *testing.T) {
 	if _, ok := s.Document("https://i"); ok {
 		t.Error("not forgotten")
 	}
-	must(t, s.PutDocument("https://i", make([]byte, maxRead), time.Hour))
+	must(t, s.PutDocument("https://i", make([]byte, private.MaxRead), time.Hour))
 	if _, ok := s.Document("https://i"); ok {
 		t.Error("too long, but kept")
 	}
@@ -742,7 +823,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"issuer":"i","body":"e30=","expires":"2030-01-01T00:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
-			t.Error("an entry without token or end")
+			t.Error("an entry without token or expiry")
 		}
 		_, _ = decodeIndex(b)
 		_, _ = decodeLogin(b)
@@ -751,21 +832,21 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What a killed process left half written goes once it is old; what is young may
-// be another process's.
+// The temporary files of killed processes are removed once they are old; a young one may
+// be in use by another process. Earlier versions left directories beside the keyring's.
 func TestSweepTemps(t *testing.T) {
 	w := newWorld(t)
 	w.passphraseFile("pw", 0o600)
 	s := w.store(file)
-	must(t, s.Save(context.Background(), login()))
+	must(t, save(s, login()))
 	dir := w.path(".local/share/token-helpers")
-	old, young := filepath.Join(dir, tempKeyringPrefix+"old"), filepath.Join(dir, "keyring", tempPrefix+"young")
+	old, young := filepath.Join(dir, ".keyring-old"), filepath.Join(dir, "keyring", ".tmp-young")
 	must(t, os.Mkdir(old, 0o700))
 	must(t, os.WriteFile(filepath.Join(old, "x"), nil, 0o600))
 	must(t, os.WriteFile(young, nil, 0o600))
 	must(t, os.Chtimes(old, epoch.Add(-2*time.Hour), epoch.Add(-2*time.Hour)))
 	must(t, os.Chtimes(young, epoch, epoch))
-	must(t, s.Save(context.Background(), login()))
+	must(t, save(s, login()))
 	if _, err := os.Lstat(old); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s: %v", old, err)
 	}
@@ -774,13 +855,13 @@ func TestSweepTemps(t *testing.T) {
 	}
 }
 
-// The files are read back as they stand, whatever has become of them.
+// Whatever the files contain, reading them does not panic.
 func FuzzEntry(f *testing.F) {
 	f.Add([]byte(`{"token":"t","expires":"2026-01-02T03:04:05Z","for":{"issuer":"https://i/"}}`))
 	f.Add([]byte(`{"token":7}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
-			t.Fatal("an entry without a token or an end")
+			t.Fatal("an entry without token or expiry")
 		}
 	})
 }

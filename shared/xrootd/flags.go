@@ -32,6 +32,9 @@ func (*Flags) Describe() (string, []string) {
 	}
 }
 
+// Endpoint sets the server from an argument without a flag.
+func (f *Flags) Endpoint(server string) { f.Server = server }
+
 // Want implements [service.Ecosystem].
 func (f *Flags) Want(given service.Given) (service.Want, error) {
 	var w service.Want

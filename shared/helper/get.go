@@ -1,0 +1,158 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/login"
+	"example.org/token-helpers/shared/output"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/source"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+type getCmd struct {
+	kong.Plugins
+	Request requestFlags `embed:""`
+	Client  clientFlags  `embed:""`
+	Source  sourceFlags  `embed:""`
+
+	Output string `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
+	File   string `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, readable only by you, instead of stdout."`
+
+	Endpoint string `arg:"" optional:"" help:"The service that the token is for, instead of the flag."`
+}
+
+// Run gets a token and prints it.
+func (g *getCmd) Run(ctx context.Context, a *app) error {
+	if err := a.endpoint(g.Endpoint); err != nil {
+		return err
+	}
+	f := asked{request: g.Request, client: g.Client, source: g.Source}
+	w, err := a.world(f)
+	if err != nil {
+		return err
+	}
+	p, err := a.plan(w, f)
+	if err != nil {
+		return err
+	}
+	chain, err := source.NewChain(w.sources, p.specs)
+	if err != nil {
+		return cli.Errorf(cli.Usage, "--from: %w", err)
+	}
+	t, err := chain.Token(ctx, p.request)
+	var lost *login.LostError
+	if errors.As(err, &lost) && !lost.Token.IsZero() {
+		// The one exception to printing only on success: it is all that is left.
+		return errors.Join(a.write(lost.Token, g), err)
+	}
+	if err != nil {
+		return p.explain(w, err)
+	}
+	a.warnIfRefused(w, p, t)
+	a.warnIfExpiring(w, p, t)
+	return a.write(t, g)
+}
+
+func (a *app) write(t token.Token, g *getCmd) error {
+	data, err := output.Format(g.Output, t)
+	if err != nil {
+		return err
+	}
+	if g.File != "" && g.File != "-" {
+		return output.WriteFile(g.File, data)
+	}
+	if _, err := a.env.Stdout.Write(data); err != nil {
+		return fmt.Errorf("write the token to stdout: %w", err)
+	}
+	return nil
+}
+
+// clockLeeway is how far this machine's clock may differ from the service's before a
+// warning about the service is worth printing.
+const clockLeeway = time.Minute
+
+// warnIfRefused prints a warning if a service would refuse t although it satisfies the
+// request, most likely because the issuer writes tokens of another profile.
+func (a *app) warnIfRefused(w *world, p *plan, t token.Token) {
+	j := t.JWT()
+	if j == nil {
+		return // nothing is known of an opaque token
+	}
+	for _, svc := range p.services {
+		for _, f := range svc.Judge(service.Presented{JWT: j, Size: len(t.Raw()), Now: a.env.Now(), Skew: clockLeeway}) {
+			if f.Refuses() {
+				w.note("note: %s will refuse this token: %s", svc.Name(), text.OneLine(f.Message))
+				if f.Hint != "" {
+					w.note("hint: %s", text.OneLine(f.Hint))
+				}
+			}
+		}
+	}
+}
+
+// expiresSoon is how long before its expiry a login is announced.
+const expiresSoon = 3 * 24 * time.Hour
+
+// warnIfExpiring announces that the login behind a new token expires soon.
+func (a *app) warnIfExpiring(w *world, p *plan, t token.Token) {
+	if t.Source != "login" {
+		return
+	}
+	e, ok, err := w.store.Find(w.issuerURL, w.logins.ClientID)
+	if err != nil || !ok || e.RefreshExpires.IsZero() {
+		return
+	}
+	if left := e.RefreshExpires.Sub(a.env.Now()); left < expiresSoon {
+		w.note("note: your login at %s expires in %s: log in again before, with\n  %s", w.issuerURL, text.Duration(left), p.loginCommand)
+	}
+}
+
+// explain adds to an error what only the helper knows: its own flags.
+func (p *plan) explain(w *world, err error) error {
+	var (
+		none    *source.NoneError
+		noLogin *login.NoLoginError
+		grant   *source.GrantError
+	)
+	e := cli.Explain(err)
+	switch {
+	case errors.As(err, &none):
+		if none.LoginHelps() {
+			return e.Hint("log in with\n  %s", p.loginCommand)
+		}
+		return e.Hint("run '%s sources' with the same flags to see what each source has", p.program)
+	case errors.As(err, &noLogin):
+		e.Code = cli.NeedLogin
+		return e.Hint("log in with\n  %s", p.loginCommand)
+	case errors.As(err, &grant):
+		return p.explainGrant(w, e, grant)
+	}
+	return p.explainRefusal(w, e)
+}
+
+// alternativeFor returns flags that word the request in the issuer's scopes, according
+// to its cached discovery document. The network is not used to word an error.
+func (p *plan) alternativeFor(w *world) string {
+	md := w.logins.Known(w.issuerURL)
+	if md == nil {
+		return ""
+	}
+	return p.alternative(md.ScopesSupported)
+}
+
+// explainScopes adds how to get around scopes that the issuer does not grant.
+func (p *plan) explainScopes(w *world, e *cli.Error, missing []string) *cli.Error {
+	if alt := p.alternativeFor(w); alt != "" {
+		return e.Hint("this issuer spells these scopes differently: use %s", alt)
+	}
+	return e.Hint("ask the issuer's administrators for the group that may have %s, or request less", strings.Join(missing, " "))
+}

@@ -1,0 +1,49 @@
+package helper
+
+import (
+	"errors"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/login"
+	"example.org/token-helpers/shared/source"
+)
+
+// explainGrant adds the flags that may lead to another grant.
+func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *cli.Error {
+	switch {
+	case len(grant.Missing) == 0:
+	case grant.Hidden && grant.FromIssuer:
+		_ = e.Hint("the issuer writes no scopes into its tokens: use a client that is registered with the scope wlcg")
+	case grant.FromIssuer:
+		_ = p.explainScopes(w, e, grant.Missing)
+	default:
+		_ = e.Hint("get the token from another source with --from, or request less")
+	}
+	if grant.Has(finding.AudMismatch) || grant.Has(finding.AudMissing) {
+		switch w.logins.AudienceParameter {
+		case "", "audience":
+			_ = e.Hint("this issuer may expect the audience in another parameter: try --audience-parameter resource")
+		default:
+			_ = e.Hint("ask the issuer's administrators how a token for this audience is requested")
+		}
+	}
+	if grant.Has(finding.LifetimeShort) {
+		_ = e.Hint("request less with --min-lifetime, or ask the issuer's administrators for a longer lifetime")
+	}
+	return e
+}
+
+// explainRefusal adds to a refused scope which one it is, and what else can be asked.
+func (p *plan) explainRefusal(w *world, e *cli.Error) error {
+	var re *issuer.ResponseError
+	if !errors.As(e, &re) || re.Code != "invalid_scope" {
+		return e
+	}
+	rejected := login.Named(re.Description, p.request.Scopes)
+	if len(rejected) == 0 {
+		rejected = p.request.Scopes
+	}
+	return p.explainScopes(w, e, rejected)
+}

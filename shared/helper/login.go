@@ -1,0 +1,125 @@
+package helper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/login"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+type loginCmd struct {
+	kong.Plugins
+	Request requestFlags `embed:""`
+	Client  clientFlags  `embed:""`
+	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text, or json for programs: a line with the verification URL and the code, then one with the result. Default: text."`
+
+	Endpoint string `arg:"" optional:"" help:"The service that the login is for, instead of the flag."`
+}
+
+// Run makes a login, even if there is one.
+func (l *loginCmd) Run(ctx context.Context, a *app) error {
+	if err := a.endpoint(l.Endpoint); err != nil {
+		return err
+	}
+	f := asked{request: l.Request, client: l.Client, login: true}
+	w, err := a.world(f)
+	if err != nil {
+		return err
+	}
+	p, err := a.plan(w, f)
+	if err != nil {
+		return err
+	}
+	if l.Output == "json" {
+		w.logins.Events = a.loginEvents()
+	}
+	made, err := w.logins.Login(ctx, p.request, false)
+	if err != nil {
+		return p.explain(w, err)
+	}
+	if missing := token.MissingScopes(made.Login.Scopes, service.Demandable(p.request.Scopes)); len(missing) > 0 {
+		got := strings.Join(service.Demandable(made.Login.Scopes), " ")
+		if got == "" {
+			got = "none of the requested scopes"
+		}
+		return p.explainScopes(w, cli.Errorf(cli.GrantDiffer, "the issuer granted %s but not %s", got, strings.Join(missing, " ")), missing)
+	}
+	until := ""
+	if !made.Login.RefreshExpires.IsZero() {
+		until = ", until " + made.Login.RefreshExpires.Local().Format("2 January 2006 15:04")
+	}
+	w.note("logged in at %s%s", w.issuerURL, until)
+	return nil
+}
+
+// loginEvents prints the steps of a login as JSON lines. This is the one command whose
+// stdout begins before it has succeeded.
+func (a *app) loginEvents() func(login.Event) {
+	return func(e login.Event) {
+		doc := map[string]any{"apiVersion": text.APIVersion}
+		switch {
+		case e.Code != nil:
+			doc["event"] = "verification"
+			doc["issuer"] = e.Code.Issuer
+			doc["verificationUri"] = e.Code.VerificationURI
+			doc["userCode"] = e.Code.UserCode
+			if e.Code.Complete != "" {
+				doc["verificationUriComplete"] = e.Code.Complete
+			}
+			doc["expiresAt"] = e.Code.Expires.UTC().Format(time.RFC3339)
+		case e.Login != nil:
+			doc["event"] = "login"
+			doc["issuer"] = e.Login.Issuer
+			doc["clientId"] = e.Login.ClientID
+			doc["scopes"] = text.NonNil(e.Login.Scopes)
+			if !e.Login.RefreshExpires.IsZero() {
+				doc["refreshExpiresAt"] = e.Login.RefreshExpires.UTC().Format(time.RFC3339)
+			}
+		}
+		if b, err := json.Marshal(doc); err == nil {
+			_, _ = a.env.Stdout.Write(append(b, '\n'))
+		}
+	}
+}
+
+type logoutCmd struct {
+	ClientID string `name:"client-id" placeholder:"ID" help:"End the login of this client."`
+	Force    bool   `help:"Forget the login here even if the issuer cannot be told."`
+}
+
+// Run ends a login.
+func (l *logoutCmd) Run(ctx context.Context, a *app) error {
+	w, err := a.world(asked{client: clientFlags{ClientID: l.ClientID}})
+	if err != nil {
+		return err
+	}
+	found, err := w.logins.Logout(ctx, w.issuerURL, l.Force)
+	if err != nil {
+		e := cli.Explain(err)
+		if e.Code == cli.Network || e.Code == cli.Refused && !isLeft(err) {
+			_ = e.Hint("the login is kept here: try again later, or forget it with --force")
+		}
+		return e
+	}
+	if !found {
+		w.note("there is no login at %s", w.issuerURL)
+		return nil
+	}
+	w.note("logged out at %s", w.issuerURL)
+	return nil
+}
+
+// isLeft reports whether the login is gone, and only a part of it stays at the issuer.
+func isLeft(err error) bool {
+	var left *login.LeftError
+	return errors.As(err, &left)
+}

@@ -1,0 +1,252 @@
+package helper
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/ecosystems"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/login"
+	"example.org/token-helpers/shared/prompt"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/source"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// plan is what a run is going to do: what is requested, from which sources, and for
+// which services. It is built once from the flags, the environment, the configuration
+// and the ecosystem's defaults, and is only read afterwards.
+type plan struct {
+	program string
+	request token.Request
+	// services are those that the token is for, as far as they are known.
+	services []service.Service
+	// specs are the sources to ask, in the syntax of --from.
+	specs []string
+	// loginCommand is the command that makes the login which the request needs.
+	loginCommand string
+	// alternative words the request for an issuer with other scopes_supported.
+	alternative func(supported []string) string
+}
+
+// asked are the groups of flags that a command has.
+type asked struct {
+	request requestFlags
+	client  clientFlags
+	source  sourceFlags
+	// login means that the request is for a login, not for a token.
+	login bool
+}
+
+// world is what a run works with, made for its plan. Nothing in it is opened before it
+// is used.
+type world struct {
+	issuerURL string
+	store     *store.Store
+	logins    *login.Logins
+	sources   *source.Env
+	note      func(format string, a ...any)
+}
+
+// world makes the parts of a run.
+func (a *app) world(f asked) (*world, error) {
+	named, err := a.conf.issuer(a.common.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	if err := issuer.CheckURL("the issuer", named.URL); err != nil {
+		return nil, cli.Errorf(cli.Usage, "%w", err).Hint("give the issuer's https URL, as in --issuer %s", DefaultIssuer)
+	}
+	timeout := time.Duration(a.common.Timeout)
+	if timeout == 0 {
+		return nil, cli.Errorf(cli.Usage, "--timeout: must be more than 0")
+	}
+	env := a.env
+	note := func(format string, args ...any) {
+		if !a.common.Quiet {
+			env.Say(format, args...)
+		}
+	}
+	verbose := func(format string, args ...any) {
+		if a.common.Verbose {
+			env.Say(format, args...)
+		}
+	}
+	caFile := a.common.CAFile
+	if caFile == "" && a.common.CAPath == "" {
+		caFile = named.CAFile
+	}
+	c := f.client
+	if c.ClientID == "" {
+		c.ClientID = named.ClientID
+	}
+	if c.AudienceParam == "" {
+		c.AudienceParam = named.AudienceParameter
+	}
+	terminal := &prompt.Terminal{Fallback: env.Stderr, Disabled: f.source.NoPrompt, Getenv: env.Getenv}
+	opts := store.Options{
+		LookupEnv: env.LookupEnv, Now: env.Now, Backend: c.Keyring,
+		Note: note, Verbose: verbose, UnlockFor: time.Duration(c.UnlockFor),
+		// Whoever holds the lock makes an exchange or two, each with a time limit.
+		LockTimeout: 2 * timeout,
+	}
+	if terminal.Available() {
+		opts.Passphrase = terminal.Passphrase
+	}
+	st := store.New(opts)
+	logins := &login.Logins{
+		Store: st,
+		Issuer: issuer.NewClient(issuer.HTTPOptions{
+			CAFile: caFile, CAPath: a.common.CAPath, Timeout: timeout,
+			LookupEnv: env.LookupEnv, UserAgent: strings.ReplaceAll(cli.VersionString(env.Program), " ", "/"), Trace: verbose,
+		}),
+		Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Note: note, Verbose: verbose, Hold: env.Hold,
+		ClientID:           c.ClientID,
+		ClientSecret:       func() (string, error) { return c.secret() },
+		RegistrationToken:  func() (string, error) { return c.registrationToken() },
+		AudienceParameter:  issuer.AudienceParameter(c.AudienceParam),
+		PKCE:               named.PKCE,
+		LoginScopes:        named.Scopes,
+		RegistrationScopes: ecosystems.RegistrationScopes(),
+		Browser:            c.Browser,
+		Fresh:              f.login || f.source.ForceNew,
+	}
+	return &world{
+		issuerURL: named.URL, store: st, logins: logins, note: note,
+		sources: &source.Env{
+			Logins: logins, Store: st, Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Program: env.Program,
+			Account: f.source.Account, ForceNew: f.source.ForceNew, Explicit: len(f.source.From) > 0, Timeout: timeout,
+			Note: note, Verbose: verbose,
+		},
+	}, nil
+}
+
+// plan builds the plan from the flags.
+func (a *app) plan(w *world, f asked) (*plan, error) {
+	r := f.request
+	for _, aud := range r.Aud {
+		if strings.TrimSpace(aud) == "" || strings.ContainsAny(aud, " \t\r\n") {
+			return nil, cli.Errorf(cli.Usage, "--aud: %q is not one audience", aud).Hint("give one audience, and repeat --aud for more")
+		}
+	}
+	scopes, err := parseScopes(r.Scope)
+	if err != nil {
+		return nil, err
+	}
+	want, err := a.eco.Want(service.Given{Audiences: r.Aud, Scope: len(scopes) > 0, Login: f.login})
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{program: a.env.Program, loginCommand: loginCommand(a.env.Program, a.parsed), alternative: a.eco.Alternative}
+	audiences := want.Audiences
+	if len(r.Aud) > 0 {
+		audiences = r.Aud
+	} else {
+		for _, host := range unqualified(audiences) {
+			w.note("note: %s has no domain: services compare the whole name with their own, so use the full name if the token is rejected", host)
+		}
+	}
+	if len(scopes) == 0 { // else the user's scopes are for whatever they are for
+		p.services = want.Services
+	}
+	p.request = token.Request{
+		Issuer: w.issuerURL, Audiences: audiences, Scopes: slices.Concat(want.Scopes, scopes),
+		MinLifetime: time.Duration(r.MinLifetime),
+	}.Normalized()
+	p.specs = f.source.From
+	if len(p.specs) == 0 {
+		p.specs = source.Default(a.env.Getenv, w.sources.Prompt.Available())
+	}
+	if f.source.NoPrompt {
+		p.specs = slices.DeleteFunc(slices.Clone(p.specs), func(n string) bool { return n == "device" })
+	}
+	return p, nil
+}
+
+// unqualified are the hosts in audiences that have no domain.
+func unqualified(audiences []string) []string {
+	var out []string
+	for _, a := range audiences {
+		host := strings.TrimPrefix(a, "https://")
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		if !strings.ContainsAny(host, ".:[") && host != "localhost" {
+			out = append(out, host)
+		}
+	}
+	return out
+}
+
+func parseScopes(flags []string) ([]string, error) {
+	var scopes []string
+	for _, f := range flags {
+		fields := token.SplitScopes(f)
+		if len(fields) == 0 {
+			return nil, cli.Errorf(cli.Usage, "--scope: is empty").Hint("give one scope, as in --scope compute.read")
+		}
+		for _, s := range fields {
+			if !validScope(s) {
+				return nil, cli.Errorf(cli.Usage, "--scope: %q contains characters that are not allowed in a scope", s).
+					Hint("use printable ASCII without quotes and backslashes")
+			}
+		}
+		scopes = append(scopes, fields...)
+	}
+	return scopes, nil
+}
+
+// validScope follows the grammar of RFC 6749 section 3.3.
+func validScope(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r > 0x7e || r == '"' || r == '\\' })
+}
+
+// loginCommand is the command that makes the login which a get lacked: the same flags,
+// without those that only get has.
+func loginCommand(program string, kctx *kong.Context) string {
+	known := map[string]bool{}
+	for _, n := range kctx.Model.Children {
+		if n.Name == "login" {
+			for _, group := range n.AllFlags(true) {
+				for _, f := range group {
+					known[f.Name] = true
+				}
+			}
+		}
+	}
+	argv := []string{program, "login"}
+	seen := map[string]bool{}
+	for _, p := range kctx.Path {
+		if p.Positional != nil {
+			if s := p.Positional.Target.String(); s != "" {
+				argv = append(argv, text.ShellWord(s))
+			}
+			continue
+		}
+		f := p.Flag
+		if f == nil || p.Resolved || !known[f.Name] || seen[f.Name] || slices.Contains([]string{"verbose", "quiet", "min-lifetime", "output"}, f.Name) {
+			continue
+		}
+		seen[f.Name] = true
+		switch v := f.Target.Interface().(type) {
+		case bool:
+			argv = append(argv, "--"+f.Name)
+		case []string:
+			for _, s := range v {
+				argv = append(argv, "--"+f.Name, text.ShellWord(s))
+			}
+		case string:
+			argv = append(argv, "--"+f.Name, text.ShellWord(v))
+		case cli.Duration:
+			argv = append(argv, "--"+f.Name, v.String())
+		}
+	}
+	return strings.Join(argv, " ")
+}

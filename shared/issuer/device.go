@@ -1,0 +1,143 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+
+	"example.org/token-helpers/shared/text"
+)
+
+// maxCodeLifetime bounds how long a login is waited for, whatever the issuer says.
+const maxCodeLifetime = 30 * time.Minute
+
+// Device is a device authorization under way (RFC 8628 section 3.2). Its device code is
+// a secret.
+type Device struct {
+	UserCode, VerificationURI, VerificationURIComplete string
+	// Expires is when the codes expire.
+	Expires time.Time
+
+	resp   *oauth2.DeviceAuthResponse
+	config *oauth2.Config
+	params []oauth2.AuthCodeOption
+}
+
+// StartDevice requests a device code and a user code (RFC 8628 section 3.1). With pkce
+// the request carries a code challenge (RFC 7636), which some issuers demand here too.
+func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, scopes []string, audience url.Values, pkce bool, now func() time.Time) (*Device, error) {
+	if md.DeviceAuthorizationEndpoint == "" {
+		return nil, &UnsupportedError{What: "the issuer " + md.Issuer + " does not offer the device flow", Hint: "get the token from another source: --from oidc-agent, htgettoken or client-credentials"}
+	}
+	hc, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	c.basic(cr.ClientID, cr.ClientSecret)
+	conf := &oauth2.Config{
+		ClientID: cr.ClientID, ClientSecret: cr.ClientSecret,
+		Endpoint: oauth2.Endpoint{
+			DeviceAuthURL: md.DeviceAuthorizationEndpoint, TokenURL: md.TokenEndpoint, AuthStyle: cr.style(),
+		},
+	}
+	params := options(audience)
+	start := append(slices.Clone(params), oauth2.SetAuthURLParam("scope", strings.Join(scopes, " ")))
+	if pkce {
+		verifier := oauth2.GenerateVerifier()
+		c.secret(verifier)
+		start = append(start, oauth2.S256ChallengeOption(verifier))
+		params = append(params, oauth2.VerifierOption(verifier))
+	}
+	authed := *hc
+	if cr.ClientSecret != "" {
+		// RFC 8628 section 3.1 has the client authenticate here as at the token endpoint;
+		// x/oauth2 sends the client ID alone.
+		if cr.style() == oauth2.AuthStyleInHeader {
+			authed.Transport = basicAuth{hc.Transport, cr}
+		} else {
+			start = append(start, oauth2.SetAuthURLParam("client_secret", cr.ClientSecret))
+		}
+	}
+	resp, err := conf.DeviceAuth(context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, &authed, deviceAnswer, nil)), start...)
+	if err != nil {
+		return nil, c.fault("start the login", err)
+	}
+	c.secret(resp.DeviceCode)
+	if resp.DeviceCode == "" || resp.UserCode == "" || resp.VerificationURI == "" {
+		return nil, doing("start the login", &NotJSONError{URL: md.DeviceAuthorizationEndpoint, Got: "a device authorization without its codes"})
+	}
+	d := &Device{UserCode: resp.UserCode, VerificationURI: resp.VerificationURI, resp: resp, config: conf, params: params}
+	if len(resp.UserCode) > maxUserCode {
+		return nil, &AnswerError{"the user code is too long to type"}
+	}
+	if err := CheckURL("the verification address", resp.VerificationURI); err != nil {
+		return nil, &AnswerError{text.Foreign(err.Error(), 300)}
+	}
+	if len(resp.VerificationURIComplete) <= maxURI && CheckURL("", resp.VerificationURIComplete) == nil {
+		d.VerificationURIComplete = resp.VerificationURIComplete
+	}
+	d.Expires = now().Add(maxCodeLifetime)
+	if !resp.Expiry.IsZero() && resp.Expiry.Before(d.Expires) {
+		d.Expires = resp.Expiry
+	}
+	return d, nil
+}
+
+// Bounds for what a person is shown, in bytes.
+const (
+	maxUserCode = 64
+	maxURI      = 2000
+)
+
+func options(v url.Values) []oauth2.AuthCodeOption {
+	var out []oauth2.AuthCodeOption
+	for k, vals := range v {
+		// x/oauth2 sets one value a name. Of several resources only the first is sent
+		// here; the refresh that follows requests all of them.
+		out = append(out, oauth2.SetAuthURLParam(k, vals[0]))
+	}
+	return out
+}
+
+// WaitDevice polls until the user has approved (RFC 8628 section 3.4). A broken
+// connection or answer does not end it, since the codes outlive it; their expiry does:
+// context.DeadlineExceeded, or an expired_token [ResponseError].
+func (c *Client) WaitDevice(ctx context.Context, d *Device, now func() time.Time) (*Grant, error) {
+	hc, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithDeadline(ctx, d.Expires)
+	defer cancel()
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, hc, tokenAnswer, nil))
+	for {
+		t, err := d.config.DeviceAccessToken(ctx, d.resp, d.params...)
+		if err == nil {
+			return c.grant(t, now()), nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		err = c.fault("wait for the approval", err)
+		if !passes(err) {
+			return nil, err
+		}
+		c.trace("%s; still waiting", err)
+	}
+}
+
+// passes reports whether polling may go on after the error: the issuer has not decided
+// about the login.
+func passes(err error) bool {
+	var re *ResponseError
+	if errors.As(err, &re) {
+		return re.Temporary() || re.Code == "" && re.StatusCode != http.StatusUnauthorized
+	}
+	return IsNetwork(err)
+}

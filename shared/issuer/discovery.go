@@ -1,0 +1,214 @@
+package issuer
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// Metadata is what the discovery document says (OpenID Connect Discovery 1.0 section 3,
+// RFC 8414 section 2, RFC 8628 section 4).
+type Metadata struct {
+	Issuer                            string
+	TokenEndpoint                     string
+	DeviceAuthorizationEndpoint       string
+	RegistrationEndpoint              string
+	RevocationEndpoint                string
+	ScopesSupported                   []string
+	TokenEndpointAuthMethodsSupported []string
+}
+
+// wellKnown is where OpenID Connect Discovery section 4 has the document.
+const wellKnown = "/.well-known/openid-configuration"
+
+// Discover fetches the discovery document of an issuer and returns it parsed and as it
+// came, to be cached.
+func (c *Client) Discover(ctx context.Context, issuerURL string) (*Metadata, []byte, error) {
+	if err := CheckURL("the issuer", issuerURL); err != nil {
+		return nil, nil, &LocalError{err}
+	}
+	doc, err := c.document(ctx, issuerURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	md, err := ParseMetadata(doc, issuerURL)
+	if err != nil {
+		return nil, nil, err
+	}
+	return md, doc, nil
+}
+
+// document fetches the discovery document from its place below the issuer, or from that
+// of RFC 8414 if there is none.
+func (c *Client) document(ctx context.Context, issuerURL string) ([]byte, error) {
+	doc, err := c.do(ctx, http.MethodGet, strings.TrimSuffix(issuerURL, "/")+wellKnown, "", nil)
+	var refused *ResponseError
+	if errors.As(err, &refused) && !refused.Temporary() {
+		// If there is none either, the first answer is the one to report.
+		if other, oerr := c.do(ctx, http.MethodGet, oauthMetadata(issuerURL), "", nil); oerr == nil {
+			return other, nil
+		}
+	}
+	return doc, doing("fetch the discovery document", err)
+}
+
+// oauthMetadata is where RFC 8414 section 3.1 has an issuer's metadata: between its host
+// and its path.
+func oauthMetadata(issuerURL string) string {
+	u, err := url.Parse(issuerURL)
+	if err != nil {
+		return issuerURL // CheckURL has parsed it
+	}
+	return u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.EscapedPath(), "/")
+}
+
+// members reads a JSON object, after a byte order mark if there is one.
+func members(doc []byte) (map[string]json.RawMessage, error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf")), &m); err != nil || m == nil {
+		return nil, errors.New("not a JSON object")
+	}
+	return m, nil
+}
+
+func stringMember(m map[string]json.RawMessage, name string) string {
+	var s string
+	_ = json.Unmarshal(m[name], &s)
+	return s
+}
+
+// listMember reads a list of strings, or one string with spaces.
+func listMember(m map[string]json.RawMessage, name string) []string {
+	var l []any
+	if json.Unmarshal(m[name], &l) != nil {
+		return strings.Fields(stringMember(m, name))
+	}
+	var out []string
+	for _, x := range l {
+		if s, ok := x.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// ParseMetadata reads a discovery document and compares it against the issuer it was
+// requested from: the issuer in it must be that one (Discovery section 4.3, RFC 8414
+// section 3.3), give or take one trailing slash, and its endpoints must be https.
+func ParseMetadata(doc []byte, issuerURL string) (*Metadata, error) {
+	m, err := members(doc)
+	if err != nil {
+		return nil, &NotJSONError{URL: issuerURL, Got: "a discovery document that is not a JSON object"}
+	}
+	md := &Metadata{
+		Issuer:                            stringMember(m, "issuer"),
+		TokenEndpoint:                     stringMember(m, "token_endpoint"),
+		DeviceAuthorizationEndpoint:       stringMember(m, "device_authorization_endpoint"),
+		RegistrationEndpoint:              stringMember(m, "registration_endpoint"),
+		RevocationEndpoint:                stringMember(m, "revocation_endpoint"),
+		ScopesSupported:                   listMember(m, "scopes_supported"),
+		TokenEndpointAuthMethodsSupported: listMember(m, "token_endpoint_auth_methods_supported"),
+	}
+	if !token.SameIssuer(md.Issuer, issuerURL) {
+		return nil, &MismatchError{Asked: issuerURL, Got: text.Foreign(md.Issuer, 200)}
+	}
+	if md.TokenEndpoint == "" {
+		return nil, &UnsupportedError{What: "the issuer's discovery document has no token endpoint", Hint: "check the issuer's URL"}
+	}
+	for what, u := range map[string]string{
+		"the token endpoint": md.TokenEndpoint, "the device authorization endpoint": md.DeviceAuthorizationEndpoint,
+		"the registration endpoint": md.RegistrationEndpoint, "the revocation endpoint": md.RevocationEndpoint,
+	} {
+		if u == "" {
+			continue
+		}
+		if err := CheckURL(what, u); err != nil {
+			return nil, &AnswerError{text.Foreign(err.Error(), 300)}
+		}
+	}
+	return md, nil
+}
+
+// Lists reports whether scopes_supported lists the scope, or may: it is optional, and
+// may leave out scopes that exist (RFC 8414 section 2).
+func (md *Metadata) Lists(scope string) bool {
+	return len(md.ScopesSupported) == 0 || slices.Contains(md.ScopesSupported, scope)
+}
+
+// registrable returns the supported scopes that cover the wanted ones.
+func (md *Metadata) registrable(scopes []string) []string {
+	if len(md.ScopesSupported) == 0 {
+		return scopes
+	}
+	var out []string
+	for _, s := range scopes {
+		for _, offered := range md.ScopesSupported {
+			if token.Covers([]string{offered}, s) {
+				out = append(out, offered)
+			}
+		}
+	}
+	return text.Set(out)
+}
+
+// AuthMethod chooses how the client authenticates: the first method known here that the
+// issuer supports (Discovery section 3: client_secret_basic unless it says otherwise).
+func AuthMethod(md *Metadata) string {
+	for _, m := range []string{"client_secret_basic", "client_secret_post", "none"} {
+		if slices.Contains(md.TokenEndpointAuthMethodsSupported, m) {
+			return m
+		}
+	}
+	return "client_secret_basic"
+}
+
+// Keys fetches an issuer's JWK Set (RFC 7517 section 5) as servers do: from the jwks_uri
+// of its discovery document (scitokens-cpp, get_public_keys_from_web). Only issuer and
+// jwks_uri are required, since not every issuer names endpoints.
+//
+// Its errors are those of the exchange, a [MismatchError] if the document is of another
+// issuer, an [UnsupportedError] if it names no keys, an [AnswerError] if they are not
+// served over https, and a [LocalError] if the issuer is not an https URL. The keys are
+// not parsed here: that is the task of package jwks.
+func (c *Client) Keys(ctx context.Context, issuerURL string) ([]byte, error) {
+	if err := CheckURL("the issuer", issuerURL); err != nil {
+		return nil, &LocalError{err}
+	}
+	// The issuer comes from a token whose contents are unverified: only https, as servers
+	// do, and nothing in it that would choose what is requested.
+	if u, err := url.Parse(issuerURL); err != nil || u.Scheme != "https" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return nil, &LocalError{fmt.Errorf("the issuer %q is not an https URL without query and fragment", issuerURL)}
+	}
+	doc, err := c.document(ctx, issuerURL)
+	if err != nil {
+		return nil, err
+	}
+	m, err := members(doc)
+	if err != nil {
+		return nil, &NotJSONError{URL: issuerURL, Got: "a discovery document that is not a JSON object"}
+	}
+	if got := stringMember(m, "issuer"); !token.SameIssuer(got, issuerURL) {
+		return nil, &MismatchError{Asked: issuerURL, Got: text.Foreign(got, 200)}
+	}
+	uri := stringMember(m, "jwks_uri")
+	if uri == "" {
+		return nil, &UnsupportedError{What: "the issuer's discovery document names no keys (jwks_uri)"}
+	}
+	if err := CheckURL("the address of its keys", uri); err != nil {
+		return nil, &AnswerError{text.Foreign(err.Error(), 300)}
+	}
+	// Not even on loopback: whoever answers there decides which tokens are valid.
+	if u, err := url.Parse(uri); err == nil && u.Scheme != "https" {
+		return nil, &AnswerError{fmt.Sprintf("the address of its keys %s is not https", text.Foreign(bare(u), 200))}
+	}
+	return c.do(ctx, http.MethodGet, uri, "", nil)
+}

@@ -1,0 +1,287 @@
+package issuer
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"example.org/token-helpers/shared/cli"
+)
+
+// ResponseError is the issuer's refusal, or its failure if the status is 5xx or 429.
+type ResponseError struct {
+	// Doing is what was requested, such as "register a client".
+	Doing  string
+	Status string
+	// StatusCode is the HTTP status.
+	StatusCode int
+	// Code and Description are those of OAuth (RFC 6749 section 5.2), without secrets.
+	Code, Description string
+
+	hints []string
+}
+
+func (e *ResponseError) Error() string {
+	switch {
+	case e.Code != "" && e.Description != "":
+		return fmt.Sprintf("%s: the issuer answered %s: %s", e.Doing, e.Code, e.Description)
+	case e.Code != "":
+		return fmt.Sprintf("%s: the issuer answered %s", e.Doing, e.Code)
+	}
+	return fmt.Sprintf("%s: the issuer answered %s", e.Doing, e.Status)
+}
+
+// ExitCode implements cli.Explained.
+func (e *ResponseError) ExitCode() int {
+	switch {
+	case e.Temporary():
+		return cli.Network
+	case e.Code == "interaction_required" || e.Code == "login_required" || e.Code == "consent_required":
+		return cli.NeedLogin
+	}
+	return cli.Refused
+}
+
+// Hints implements cli.Explained.
+func (e *ResponseError) Hints() []string {
+	switch {
+	case len(e.hints) > 0:
+		return e.hints
+	case e.Temporary():
+		return []string{"this is a problem of the issuer: try again later"}
+	case e.Disabled():
+		return []string{"ask the issuer's administrators to enable the account"}
+	case e.Code == "access_denied":
+		return []string{"ask the issuer's administrators for the permission, or request less"}
+	case e.Code == "invalid_request" || e.Code == "invalid_target":
+		return []string{"check how this issuer expects the audience: try --audience-parameter resource, or set audience-parameter for it in the configuration"}
+	case e.ClientGone():
+		return []string{"check --client-id and the client's secret, or log out and log in again"}
+	}
+	return nil
+}
+
+// Temporary reports whether the issuer failed rather than refused.
+func (e *ResponseError) Temporary() bool {
+	return e.StatusCode >= 500 || e.StatusCode == http.StatusTooManyRequests || e.Code == "temporarily_unavailable" || e.Code == "server_error"
+}
+
+// LoginEnded reports whether the answer to a refresh means that a new login is needed.
+// INDIGO IAM answers invalid_token where RFC 6749 section 5.2 has invalid_grant. A
+// disabled account and an unsigned use policy answer invalid_grant too; the login works
+// again once they are settled, so it is kept, and the description is shown.
+func (e *ResponseError) LoginEnded() bool {
+	return (e.Code == "invalid_grant" || e.Code == "invalid_token") && !e.Disabled()
+}
+
+// ClientGone reports whether the issuer no longer knows the client or its secret.
+// INDIGO IAM answers 401 unauthorized with "Bad credentials", and 404 without a body at
+// its device endpoint.
+func (e *ResponseError) ClientGone() bool {
+	switch e.Code {
+	case "invalid_client":
+		return true
+	case "unauthorized_client":
+		return !strings.Contains(strings.ToLower(e.Description), "not allowed")
+	case "unauthorized":
+		return strings.Contains(strings.ToLower(e.Description), "bad credentials")
+	}
+	return false
+}
+
+// Disabled reports whether the issuer refuses because of the user's account. Issuers
+// have no code for it, so their words decide: "User test is not active." (INDIGO IAM),
+// "User disabled" (Keycloak), "the account is disabled".
+func (e *ResponseError) Disabled() bool {
+	d := strings.ToLower(e.Description)
+	return strings.Contains(d, "not active") && strings.Contains(d, "user") ||
+		strings.Contains(d, "disabled") && (strings.Contains(d, "user") || strings.Contains(d, "account"))
+}
+
+// Parameter reports whether the issuer refuses a parameter of the request, such as its
+// scope or its audience.
+func (e *ResponseError) Parameter() bool {
+	switch e.Code {
+	case "invalid_request", "invalid_scope", "invalid_target":
+		return true
+	}
+	return false
+}
+
+// Moved reports whether the answer means that the endpoint is somewhere else by now.
+func (e *ResponseError) Moved() bool {
+	return e.Code == "" && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed)
+}
+
+// NetworkError is an exchange with the issuer that failed on the way.
+type NetworkError struct {
+	Err  error
+	hint string
+}
+
+func (e *NetworkError) Error() string {
+	var ue *url.Error
+	if errors.As(e.Err, &ue) {
+		return fmt.Sprintf("could not reach %s: %s", ue.URL, ue.Err)
+	}
+	return e.Err.Error()
+}
+
+func (e *NetworkError) Unwrap() error { return e.Err }
+
+// ExitCode implements cli.Explained.
+func (e *NetworkError) ExitCode() int { return cli.Network }
+
+// Hints implements cli.Explained.
+func (e *NetworkError) Hints() []string { return []string{e.hint} }
+
+// network makes a NetworkError of an error of the HTTP client.
+func network(err error) error {
+	var (
+		local     *LocalError
+		notJSON   *NotJSONError
+		redirect  *RedirectError
+		unknownCA x509.UnknownAuthorityError
+		hostname  x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		dns       *net.DNSError
+		netErr    net.Error
+	)
+	switch {
+	case err == nil || errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &local):
+		return local
+	case errors.As(err, &notJSON):
+		return notJSON
+	case errors.As(err, &redirect):
+		return redirect
+	case errors.As(err, &unknownCA):
+		return &NetworkError{withSigner(err, unknownCA.Cert), "name the CA that signed the issuer's certificate with --cafile or --capath"}
+	case errors.As(err, &hostname):
+		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host"}
+	case errors.As(err, &invalid):
+		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators"}
+	case errors.As(err, &dns):
+		return &NetworkError{err, "check the host name in the issuer's URL, and the network"}
+	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return &NetworkError{errors.New("the issuer did not answer in time"), "allow more time with --timeout, or try again later"}
+	}
+	return &NetworkError{err, "check the network, and HTTPS_PROXY if there is a proxy"}
+}
+
+// withSigner names the authority that is missing, which is an intermediate one if the
+// server does not send its whole chain.
+func withSigner(err error, cert *x509.Certificate) error {
+	if cert == nil || cert.Issuer.String() == "" {
+		return err
+	}
+	return fmt.Errorf("%w (the certificate of %q was signed by %q, which is not trusted here and was not sent by the server)",
+		err, cert.Subject.String(), cert.Issuer.String())
+}
+
+// UnsupportedError is something that the issuer does not offer.
+type UnsupportedError struct{ What, Hint string }
+
+func (e *UnsupportedError) Error() string { return e.What }
+
+// ExitCode implements cli.Explained.
+func (e *UnsupportedError) ExitCode() int { return cli.Refused }
+
+// Hints implements cli.Explained.
+func (e *UnsupportedError) Hints() []string {
+	if e.Hint == "" {
+		return nil
+	}
+	return []string{e.Hint}
+}
+
+// MismatchError is a discovery document of another issuer than the one requested.
+type MismatchError struct{ Asked, Got string }
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("the discovery document of %s names another issuer, %q", e.Asked, e.Got)
+}
+
+// ExitCode implements cli.Explained.
+func (e *MismatchError) ExitCode() int { return cli.Refused }
+
+// Hints implements cli.Explained.
+func (e *MismatchError) Hints() []string {
+	if CheckURL("the issuer", e.Got) == nil {
+		return []string{"use the URL that the issuer calls itself: --issuer " + e.Got}
+	}
+	return []string{"check the issuer's URL"}
+}
+
+// RedirectError is a redirect that is not followed, because a secret or the trust in
+// the issuer would go to another place.
+type RedirectError struct{ From, To, Why string }
+
+func (e *RedirectError) Error() string {
+	return fmt.Sprintf("%s redirects to %s, which is not followed: %s", e.From, e.To, e.Why)
+}
+
+// ExitCode implements cli.Explained.
+func (e *RedirectError) ExitCode() int { return cli.Network }
+
+// Hints implements cli.Explained.
+func (e *RedirectError) Hints() []string {
+	if base, _, ok := strings.Cut(e.To, "/.well-known/"); ok && CheckURL("", base) == nil {
+		return []string{"if you trust that issuer, use its URL: --issuer " + base + "/"}
+	}
+	return []string{"check the issuer's URL"}
+}
+
+// NotJSONError is an answer that is not what an issuer answers.
+type NotJSONError struct{ URL, Got string }
+
+func (e *NotJSONError) Error() string {
+	return fmt.Sprintf("%s answered with %s instead of JSON", e.URL, e.Got)
+}
+
+// ExitCode implements cli.Explained.
+func (e *NotJSONError) ExitCode() int { return cli.Network }
+
+// Hints implements cli.Explained.
+func (e *NotJSONError) Hints() []string {
+	return []string{"check the issuer's URL, and whether a proxy or a login portal is in between"}
+}
+
+// AnswerError is an answer of the issuer that cannot be used.
+type AnswerError struct{ Problem string }
+
+func (e *AnswerError) Error() string { return "the issuer's answer cannot be used: " + e.Problem }
+
+// ExitCode implements cli.Explained.
+func (e *AnswerError) ExitCode() int { return cli.Network }
+
+// Hints implements cli.Explained.
+func (e *AnswerError) Hints() []string {
+	return []string{"check the issuer's URL; if it is right, tell the issuer's administrators"}
+}
+
+// LocalError is a problem on this side, before anything was sent.
+type LocalError struct{ Err error }
+
+func (e *LocalError) Error() string { return e.Err.Error() }
+func (e *LocalError) Unwrap() error { return e.Err }
+
+// ExitCode implements cli.Explained.
+func (e *LocalError) ExitCode() int { return cli.Failed }
+
+// Hints implements cli.Explained.
+func (e *LocalError) Hints() []string { return nil }
+
+// IsNetwork reports whether the error is due to the network, to something between here
+// and the issuer, or to an issuer that fails for the moment.
+func IsNetwork(err error) bool {
+	var known cli.Explained
+	return errors.As(err, &known) && known.ExitCode() == cli.Network
+}

@@ -1,0 +1,63 @@
+package issuer
+
+import (
+	"encoding/base64"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"example.org/token-helpers/shared/text"
+)
+
+// redactor removes every secret that a client has sent or received from text that comes
+// from the wire: INDIGO IAM repeats a refresh token that it does not know, and an
+// endpoint may echo the whole request.
+type redactor struct {
+	mu      sync.Mutex
+	secrets []string
+}
+
+// secret makes the redactor know secrets: as they are, percent-encoded, and as part of
+// a JSON string.
+func (r *redactor) secret(secrets ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range secrets {
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`)} {
+			if len(form) >= minSecret && !slices.Contains(r.secrets, form) {
+				r.secrets = append(r.secrets, form)
+			}
+		}
+	}
+	// The longest first, as one form may contain another.
+	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) })
+}
+
+// minSecret is the shortest secret that is removed, in bytes: cutting shorter ones would
+// only mangle the text.
+const minSecret = 4
+
+// basic makes the redactor know a client's secret in its Basic form (RFC 7617).
+func (r *redactor) basic(id, secret string) {
+	if secret == "" {
+		return
+	}
+	r.secret(secret,
+		base64.StdEncoding.EncodeToString([]byte(id+":"+secret)),
+		base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret))))
+}
+
+var tokenLike = regexp.MustCompile(`[A-Za-z0-9_-]{16,}(\.[A-Za-z0-9_-]*){2,}`)
+
+// redact removes secrets, and everything that looks like a token, and returns one line
+// of at most 300 characters.
+func (r *redactor) redact(s string) string {
+	r.mu.Lock()
+	for _, x := range r.secrets {
+		s = strings.ReplaceAll(s, x, "[redacted]")
+	}
+	r.mu.Unlock()
+	return text.OneLine(text.Brief(tokenLike.ReplaceAllString(s, "[redacted]"), 300))
+}

@@ -1,0 +1,138 @@
+package issuer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// Registration is a client as the issuer knows it.
+type Registration struct {
+	ClientID, ClientSecret, AuthMethod string
+	// Scopes are those that the client may ask for.
+	Scopes []string
+	// URI and Token manage the registration (RFC 7592); empty if not offered.
+	URI, Token string
+}
+
+// clientMetadata are the members of a registration request (RFC 7591 section 2).
+type clientMetadata map[string]any
+
+// Register registers a client for the device flow (RFC 7591). initial is an initial
+// access token (section 3), or empty. It asks for all of the scopes first, as
+// scopes_supported may leave out scopes that exist. Only if that is refused does it ask
+// for the supported scopes that cover them.
+func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes []string, initial string) (*Registration, error) {
+	if md.RegistrationEndpoint == "" {
+		return nil, &UnsupportedError{What: "the issuer does not register clients", Hint: hintClient}
+	}
+	c.secret(initial)
+	meta := clientMetadata{
+		"client_name": name,
+		"grant_types": []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"},
+		// Nothing is ever redirected. Some issuers demand the member.
+		"redirect_uris":              []string{},
+		"response_types":             []string{},
+		"token_endpoint_auth_method": AuthMethod(md),
+		"scope":                      strings.Join(text.Set(scopes), " "),
+	}
+	for {
+		// Repeated blindly, it would leave an unknown client behind.
+		b, err := c.do(once(ctx), http.MethodPost, md.RegistrationEndpoint, initial, meta)
+		if err == nil {
+			return c.registered(md, b, meta)
+		}
+		var re *ResponseError
+		if !errors.As(err, &re) || !meta.adjust(re, md.registrable(scopes)) {
+			if re != nil && (re.StatusCode == http.StatusUnauthorized || re.StatusCode == http.StatusForbidden) {
+				re.hints = []string{hintClient + ", or give an initial access token with --registration-token-file"}
+			} else if re != nil && !re.Temporary() {
+				re.hints = []string{hintClient}
+			}
+			return nil, doing("register a client", err)
+		}
+	}
+}
+
+const hintClient = "register a client with the issuer yourself, and use it with --client-id"
+
+// adjust changes the request by what the issuer refused about it, and reports whether
+// another try makes sense.
+func (m clientMetadata) adjust(re *ResponseError, supported []string) bool {
+	if re.StatusCode != http.StatusBadRequest && re.StatusCode != http.StatusForbidden {
+		return false
+	}
+	said := re.Code + " " + re.Description
+	if uris := m["redirect_uris"].([]string); len(uris) == 0 && strings.Contains(said, "redirect") {
+		// An address on loopback is what RFC 8252 section 7.3 has for native programs.
+		m["redirect_uris"], m["application_type"] = []string{"http://localhost/"}, "native"
+		return true
+	}
+	scope := strings.Join(supported, " ")
+	if m["scope"] == scope || re.StatusCode != http.StatusBadRequest {
+		return false
+	}
+	m["scope"] = scope
+	return true
+}
+
+func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (*Registration, error) {
+	m, err := members(answer)
+	if err != nil || stringMember(m, "client_id") == "" {
+		return nil, &NotJSONError{URL: md.RegistrationEndpoint, Got: "a registration without a client ID"}
+	}
+	r := &Registration{
+		ClientID: stringMember(m, "client_id"), ClientSecret: stringMember(m, "client_secret"),
+		AuthMethod: stringMember(m, "token_endpoint_auth_method"),
+	}
+	c.basic(r.ClientID, r.ClientSecret)
+	if r.AuthMethod == "" {
+		r.AuthMethod = AuthMethod(md)
+	}
+	if r.ClientSecret == "" {
+		r.AuthMethod = "none"
+	}
+	// The answer says what was kept (RFC 7591 section 3.2.1).
+	r.Scopes = listMember(m, "scope")
+	if !hasMember(m, "scope") {
+		r.Scopes = token.SplitScopes(asked["scope"].(string))
+	}
+	slices.Sort(r.Scopes)
+	if uri := stringMember(m, "registration_client_uri"); CheckURL("the registration", uri) == nil {
+		r.URI, r.Token = uri, stringMember(m, "registration_access_token")
+		c.secret(r.Token)
+	}
+	return r, nil
+}
+
+func hasMember(m map[string]json.RawMessage, name string) bool {
+	raw, ok := m[name]
+	return ok && string(raw) != "null"
+}
+
+// ErrNotDeleted means that the issuer does not offer to delete a registration
+// (RFC 7592 section 2.3).
+var ErrNotDeleted = errors.New("the issuer does not offer to delete clients")
+
+// Unregister deletes a client that was registered here (RFC 7592 section 2.3). A client
+// that no longer exists is no error.
+func (c *Client) Unregister(ctx context.Context, uri, registrationToken string) error {
+	c.secret(registrationToken)
+	_, err := c.do(ctx, http.MethodDelete, uri, registrationToken, nil)
+	var re *ResponseError
+	if errors.As(err, &re) {
+		switch re.StatusCode {
+		case http.StatusNotFound, http.StatusGone:
+			return nil
+		case http.StatusMethodNotAllowed, http.StatusNotImplemented:
+			return ErrNotDeleted
+		}
+	}
+	return doing("delete the client", err)
+}

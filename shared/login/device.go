@@ -1,0 +1,458 @@
+package login
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/prompt"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// Made is a login that a device flow made.
+type Made struct {
+	Login store.IndexEntry
+	// Token is for the request. It is the zero value if only the login was asked for.
+	Token token.Token
+}
+
+// Login runs the device flow for the request's scopes together with those that the
+// issuer's login has already, and saves the result. If narrow is set, it also gets a
+// token for the request, since the login's own token carries everything that the login
+// may do.
+//
+// A device flow takes minutes and holds no lock. Its result is saved in a section of
+// its own, which loads the login again.
+func (l *Logins) Login(ctx context.Context, req token.Request, narrow bool) (*Made, error) {
+	var made *Made
+	err := l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) (err error) {
+		if md.DeviceAuthorizationEndpoint == "" {
+			// Before a client is registered in vain.
+			return &issuer.UnsupportedError{
+				What: fmt.Sprintf("the issuer %s does not offer the device flow", req.Issuer),
+				Hint: "get the token from another source: --from oidc-agent, --from htgettoken or --from client-credentials",
+			}
+		}
+		made, err = l.login(ctx, md, req, narrow)
+		return err
+	})
+	return made, err
+}
+
+func (l *Logins) login(ctx context.Context, md *issuer.Metadata, req token.Request, narrow bool) (*Made, error) {
+	ctx, stop := cli.CancelOnSignal(ctx)
+	run := rand.Text()
+	for again := false; ; again = true {
+		lg, err := l.client(ctx, md, req, run)
+		if err != nil {
+			cli.Raise(stop())
+			return nil, err
+		}
+		g, scopes, err := l.flow(ctx, md, lg, req)
+		if err == nil {
+			if g.Scopes == nil {
+				g.Scopes = scopes
+			}
+			made, err := l.finish(context.WithoutCancel(ctx), md, lg, g, req, narrow)
+			stop()
+			return made, err
+		}
+		// Not under ctx, which may be canceled.
+		cleaning := context.WithoutCancel(ctx)
+		if gone(err) && lg.Registered && !again {
+			l.Verbose("the issuer no longer knows the client: registering a new one")
+			if err = l.forgetClient(cleaning, lg); err == nil {
+				continue
+			}
+		}
+		l.abandon(cleaning, req.Issuer, lg, run)
+		cli.Raise(stop())
+		return nil, err
+	}
+}
+
+// gone reports whether the issuer no longer knows the client. INDIGO IAM answers its
+// device endpoint with 404 then.
+func gone(err error) bool {
+	var re *issuer.ResponseError
+	return errors.As(err, &re) && (re.ClientGone() || re.Code == "" && re.StatusCode == http.StatusNotFound)
+}
+
+// forgetClient notes that the issuer no longer knows the client.
+func (l *Logins) forgetClient(ctx context.Context, lg *store.Login) error {
+	return l.section(ctx, lg.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
+		return c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) {
+			e.Ended, e.ClientGone = "the issuer no longer knows the client", true
+		})
+	})
+}
+
+// flow runs the device flow with the client of lg, and returns what was granted and
+// the scopes that were requested.
+func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request) (*issuer.Grant, []string, error) {
+	scopes := text.Set(lg.Scopes, req.Scopes, l.LoginScopes)
+	if md.Lists("offline_access") {
+		// offline_access is what makes a refresh token come (OpenID Connect Core section
+		// 11).
+		scopes = text.Set(scopes, []string{"offline_access"})
+	}
+	pkce := l.PKCE
+	for {
+		dev, err := l.Issuer.StartDevice(ctx, md, credentials(lg), scopes, l.audience(req), pkce, l.Now)
+		if err == nil {
+			g, err := l.approve(ctx, req, dev)
+			return g, scopes, err
+		}
+		var re *issuer.ResponseError
+		if !errors.As(err, &re) {
+			return nil, nil, err
+		}
+		said := re.Code + " " + re.Description
+		switch {
+		case !pkce && strings.Contains(said, "code_challenge") || !pkce && strings.Contains(strings.ToUpper(said), "PKCE"):
+			pkce = true
+		case re.Code == "invalid_scope" && !slices.Contains(scopes, "openid") && strings.Contains(said, "openid"):
+			scopes = text.Set(scopes, []string{"openid"})
+		case re.Code == "invalid_scope" && slices.Contains(scopes, "offline_access") && !namesOther(re.Description, scopes):
+			scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == "offline_access" })
+		default:
+			return nil, nil, err
+		}
+		l.Verbose("requesting the login again with other parameters: %s", err)
+	}
+}
+
+// namesOther reports whether the issuer's words name one of the scopes, but not
+// offline_access, as the one that it rejects.
+func namesOther(said string, scopes []string) bool {
+	return !strings.Contains(said, "offline_access") && len(Named(said, scopes)) > 0
+}
+
+// Named returns the scopes that the issuer's words name.
+func Named(said string, scopes []string) []string {
+	words := strings.FieldsFunc(said, func(r rune) bool { return strings.ContainsRune(" \t\"'[](),;", r) })
+	for i := range words {
+		words[i] = strings.TrimSuffix(words[i], ".")
+	}
+	var out []string
+	for _, s := range scopes {
+		if slices.Contains(words, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// ApprovalError means that the user did not approve the login.
+type ApprovalError struct {
+	// Denied means that the user denied it; otherwise the code expired.
+	Denied bool
+}
+
+func (e *ApprovalError) Error() string {
+	if e.Denied {
+		return "the login was denied"
+	}
+	return "the code expired before the login was approved"
+}
+
+// ExitCode implements cli.Explained.
+func (e *ApprovalError) ExitCode() int {
+	if e.Denied {
+		return cli.Refused
+	}
+	return cli.TimedOut
+}
+
+// Hints implements cli.Explained.
+func (e *ApprovalError) Hints() []string {
+	if e.Denied {
+		return []string{"run the command again and approve the login"}
+	}
+	return []string{"run the command again to get a new code"}
+}
+
+func (l *Logins) approve(ctx context.Context, req token.Request, dev *issuer.Device) (*issuer.Grant, error) {
+	code := prompt.Code{
+		Issuer: req.Issuer, UserCode: dev.UserCode, VerificationURI: dev.VerificationURI,
+		Complete: dev.VerificationURIComplete, Expires: dev.Expires,
+	}
+	done := func() {}
+	if l.Events != nil {
+		l.Events(Event{Code: &code})
+	} else {
+		done = l.Prompt.ShowCode(ctx, code, l.Now)
+	}
+	if l.Browser {
+		address := dev.VerificationURIComplete
+		if address == "" {
+			address = dev.VerificationURI
+		}
+		if err := prompt.OpenBrowser(l.Getenv, address); err != nil {
+			l.Note("could not open a browser: %s", err)
+		}
+	}
+	g, err := l.Issuer.WaitDevice(ctx, dev, l.Now)
+	done()
+	var re *issuer.ResponseError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &re) && re.Code == "expired_token":
+		return nil, &ApprovalError{}
+	case errors.As(err, &re) && re.Code == "access_denied" && !re.Disabled():
+		return nil, &ApprovalError{Denied: true}
+	}
+	return g, err
+}
+
+// finish saves what a device flow granted.
+func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Login, g *issuer.Grant, req token.Request, narrow bool) (*Made, error) {
+	made := &Made{}
+	own := FromGrant(g, req, md)
+	var replaced *store.Login // the login as it was
+	err := l.section(ctx, req.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
+		if err := c.tx.Prepare(ctx, lg.ClientID); err != nil {
+			return &LostError{Token: own, Issuer: req.Issuer, Err: err}
+		}
+		if now, err := c.tx.Load(ctx, lg.ClientID); err == nil && now.RefreshToken != "" {
+			old := *now
+			replaced = &old
+		}
+		lg.Scopes = g.Scopes
+		lg.RefreshToken, lg.RefreshExpires = g.RefreshToken, g.RefreshExpires
+		lg.Created, lg.Refreshed = l.Now(), l.Now()
+		lg.Waiting = nil
+		if err := c.save(ctx, lg, own); err != nil {
+			return err
+		}
+		made.Login = store.IndexEntry{
+			Issuer: lg.Issuer, ClientID: lg.ClientID, Registered: lg.Registered, Scopes: lg.Scopes,
+			Created: lg.Created, Refreshed: lg.Refreshed, RefreshExpires: lg.RefreshExpires,
+		}
+		if !narrow {
+			return nil
+		}
+		if lg.RefreshToken == "" || len(token.MissingScopes(lg.Scopes, req.Scopes)) > 0 {
+			made.Token = own
+			return nil
+		}
+		t, err := c.refresh(ctx, md, lg, req)
+		var re *issuer.ResponseError
+		if errors.As(err, &re) && re.Parameter() {
+			// The login's own token may satisfy the request; whether it does is checked.
+			t, err = own, nil
+		}
+		made.Token = t
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if lg.RefreshToken == "" {
+		l.Note("the issuer gave no refresh token: the next token needs a login again")
+	}
+	l.retire(ctx, md, lg, replaced)
+	if l.Events != nil {
+		l.Events(Event{Login: &made.Login})
+	}
+	return made, nil
+}
+
+// retire ends what the new login replaced: its own predecessor, and the logins of
+// other clients that these tools registered at the issuer. A failure is only reported,
+// as the new login works without it.
+func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *store.Login) {
+	if replaced != nil && replaced.RefreshToken != lg.RefreshToken {
+		if err := l.Issuer.Revoke(ctx, md, credentials(lg), replaced.RefreshToken); err != nil {
+			l.Verbose("the refresh token of the replaced login was not revoked: %s", err)
+		}
+	}
+	if !lg.Registered {
+		return
+	}
+	in, err := l.Store.Index()
+	if err != nil {
+		return
+	}
+	for _, e := range in {
+		if !e.Registered || e.ClientID == lg.ClientID || !token.SameIssuer(e.Issuer, lg.Issuer) || len(e.Scopes) == 0 && !e.ClientGone {
+			continue // a client without scopes is one that another run waits with
+		}
+		if err := l.end(ctx, md, e, true); err != nil {
+			l.Verbose("the replaced login is left at the issuer: %s", err)
+		}
+	}
+}
+
+// client returns the login to build on, not yet logged in: the one there is, one of the
+// client that the user named, or one of a client that is registered now. A registered
+// client is saved before anybody is sent to a browser, so that a login that could not be
+// saved is noticed in time, and parallel logins use one client.
+func (l *Logins) client(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (lg *store.Login, err error) {
+	err = l.section(ctx, req.Issuer, l.ClientID, func(ctx context.Context, c *changing) error {
+		if l.ClientID != "" {
+			lg, err = c.given(ctx, md, req)
+			return err
+		}
+		lg, err = c.registered(ctx, md, req, run)
+		return err
+	})
+	return lg, err
+}
+
+// given returns the login of the client that the user named. Its secret is saved only
+// with a login that worked: a wrong one must not replace one that works.
+func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
+	l := c.l
+	secret, err := l.ClientSecret()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.tx.Prepare(ctx, l.ClientID); err != nil {
+		return nil, err
+	}
+	lg, err := c.tx.Load(ctx, l.ClientID)
+	if errors.Is(err, store.ErrNoLogin) {
+		lg, err = &store.Login{Issuer: req.Issuer, ClientID: l.ClientID}, nil
+	}
+	if err == nil && secret != "" {
+		lg.ClientSecret, lg.AuthMethod = secret, issuer.AuthMethod(md)
+	}
+	return lg, err
+}
+
+// registered returns a login of a client that these tools registered, which may ask
+// for the scopes of the request.
+func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (*store.Login, error) {
+	l := c.l
+	in, err := l.Store.Index()
+	if err != nil {
+		return nil, err
+	}
+	var current *store.Login
+	for _, e := range in {
+		if !e.Registered || e.ClientGone || !token.SameIssuer(e.Issuer, req.Issuer) {
+			continue
+		}
+		lg, err := c.tx.Load(ctx, e.ClientID)
+		if err != nil {
+			l.Verbose("%s", err)
+			continue
+		}
+		if current == nil || len(lg.Scopes) > 0 {
+			current = lg
+		}
+		if len(token.MissingScopes(lg.RegisteredScopes, req.Scopes)) == 0 {
+			return lg, c.join(ctx, lg, run)
+		}
+	}
+	if err := c.tx.Prepare(ctx, ""); err != nil {
+		return nil, err
+	}
+	lg, err := c.register(ctx, md, req, run)
+	if err != nil {
+		return nil, err
+	}
+	if current == nil {
+		return lg, nil
+	}
+	if len(token.MissingScopes(lg.RegisteredScopes, req.Scopes)) >= len(token.MissingScopes(current.RegisteredScopes, req.Scopes)) {
+		// A new client may ask for no more than the one there is.
+		l.abandonNow(ctx, c, lg, run)
+		return current, c.join(ctx, current, run)
+	}
+	lg.Scopes = current.Scopes // to be asked for again
+	return lg, nil
+}
+
+func (c *changing) register(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (*store.Login, error) {
+	l := c.l
+	initial, err := l.RegistrationToken()
+	if err != nil {
+		return nil, err
+	}
+	reg, err := l.Issuer.Register(ctx, md, "token-helpers", text.Set(l.RegistrationScopes, l.LoginScopes, req.Scopes), initial)
+	if err != nil {
+		return nil, err
+	}
+	lg := &store.Login{
+		Issuer: req.Issuer, ClientID: reg.ClientID, ClientSecret: reg.ClientSecret, AuthMethod: reg.AuthMethod,
+		Registered: true, RegistrationURI: reg.URI, RegistrationToken: reg.Token, RegisteredScopes: reg.Scopes,
+		Waiting: []string{run},
+	}
+	if err := c.tx.Save(ctx, lg); err != nil {
+		c.unregister(ctx, lg)
+		return nil, err
+	}
+	return lg, nil
+}
+
+// join notes that this run waits for an approval with the client, if the client is not
+// logged in: then another run that gives up must not delete it.
+func (c *changing) join(ctx context.Context, lg *store.Login, run string) error {
+	if lg.RefreshToken != "" || len(lg.Scopes) > 0 {
+		return nil
+	}
+	if err := c.tx.Prepare(ctx, lg.ClientID); err != nil {
+		return err
+	}
+	lg.Waiting = append(lg.Waiting, run)
+	return c.tx.Save(ctx, lg)
+}
+
+// unregister deletes a client that is not kept.
+func (c *changing) unregister(ctx context.Context, lg *store.Login) {
+	if lg.RegistrationURI == "" {
+		return
+	}
+	if err := c.l.Issuer.Unregister(ctx, lg.RegistrationURI, lg.RegistrationToken); err != nil {
+		c.l.Note("the client %s stays registered at %s: %s", lg.ClientID, c.issuer, err)
+	}
+}
+
+// abandon gives up a login that was not completed. The client is deleted if no other
+// run waits for an approval with it.
+func (l *Logins) abandon(ctx context.Context, issuerURL string, lg *store.Login, run string) {
+	if !lg.Registered {
+		return
+	}
+	err := l.section(ctx, issuerURL, lg.ClientID, func(ctx context.Context, c *changing) error {
+		now, err := c.tx.Load(ctx, lg.ClientID)
+		if err != nil {
+			return err
+		}
+		l.abandonNow(ctx, c, now, run)
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrNoLogin) {
+		l.Verbose("%s", err)
+	}
+}
+
+func (l *Logins) abandonNow(ctx context.Context, c *changing, lg *store.Login, run string) {
+	if lg.RefreshToken != "" || !slices.Contains(lg.Waiting, run) {
+		return
+	}
+	lg.Waiting = slices.DeleteFunc(lg.Waiting, func(r string) bool { return r == run })
+	if len(lg.Waiting) > 0 {
+		err := c.tx.Prepare(ctx, lg.ClientID)
+		if err == nil {
+			err = c.tx.Save(ctx, lg)
+		}
+		if err != nil {
+			l.Verbose("%s", err)
+		}
+		return
+	}
+	c.unregister(ctx, lg)
+	if err := c.tx.Delete(ctx, lg.ClientID); err != nil {
+		l.Verbose("%s", err)
+	}
+}

@@ -1,0 +1,270 @@
+// Package login owns logins: it makes, refreshes, widens and ends them. Every change to
+// one runs through the guarded section in section.go, so that no ordinary accident can
+// lose a refresh token.
+package login
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/prompt"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// Logins are the logins of the user. Its fields are set once and only read afterwards.
+type Logins struct {
+	Store  *store.Store
+	Issuer *issuer.Client
+	Prompt *prompt.Terminal
+	Now    func() time.Time
+	Getenv func(string) string
+	// Note tells the user something important, Verbose the rest. Hold keeps both back
+	// until the function that it returns is called.
+	Note, Verbose func(format string, a ...any)
+	Hold          func() (release func())
+
+	// ClientID and ClientSecret are of a client that was registered beforehand. The
+	// secret is read when it is needed.
+	ClientID     string
+	ClientSecret func() (string, error)
+	// RegistrationToken returns the initial access token for client registration
+	// (RFC 7591 section 3), or "".
+	RegistrationToken func() (string, error)
+	// AudienceParameter is how this issuer expects the audience.
+	AudienceParameter issuer.AudienceParameter
+	// PKCE makes the device flow carry a code challenge from the start.
+	PKCE bool
+	// LoginScopes are requested at every login besides those of the request.
+	LoginScopes []string
+	// RegistrationScopes are those that a client is registered with.
+	RegistrationScopes []string
+	// Browser opens the verification URL in the browser, too.
+	Browser bool
+	// Fresh makes the discovery document be fetched instead of read from the cache.
+	Fresh bool
+	// Events, if set, is called instead of showing the code on the terminal.
+	Events func(Event)
+
+	metadata *issuer.Metadata
+	cached   bool
+}
+
+// Event is a step of a login, for programs that log in on behalf of a user.
+type Event struct {
+	// Code is set when a person has to approve.
+	Code *prompt.Code
+	// Login is set when the login was saved.
+	Login *store.IndexEntry
+}
+
+// NoLoginError means that there is no login that could serve a request. The next
+// source is asked then.
+type NoLoginError struct{ Reason string }
+
+func (e *NoLoginError) Error() string { return e.Reason }
+
+func noLogin(format string, a ...any) error { return &NoLoginError{fmt.Sprintf(format, a...)} }
+
+// Usable returns the login that can serve the request, according to the index: it
+// neither opens the keyring nor asks the issuer. The error is a [NoLoginError] if there
+// is none.
+func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
+	e, ok, err := l.Store.Find(req.Issuer, l.ClientID)
+	if err != nil {
+		return e, err
+	}
+	if !ok || len(e.Scopes) == 0 {
+		// Without scopes it is a client whose login was not completed.
+		if others, err := l.others(req.Issuer); err == nil && l.ClientID == "" && len(others) > 1 {
+			return e, noLogin("there are several logins at %s: choose one with --client-id %s", req.Issuer, strings.Join(others, " or --client-id "))
+		}
+		return e, noLogin("there is no login at %s", req.Issuer)
+	}
+	if missing := token.MissingScopes(e.Scopes, req.Scopes); len(missing) > 0 {
+		return e, noLogin("your login at %s lacks %s", req.Issuer, strings.Join(missing, " "))
+	}
+	return e, nil
+}
+
+// others are the clients that have a login at the issuer.
+func (l *Logins) others(issuerURL string) (clients []string, err error) {
+	in, err := l.Store.Index()
+	for _, e := range in {
+		if token.SameIssuer(e.Issuer, issuerURL) && len(e.Scopes) > 0 {
+			clients = append(clients, text.ShellWord(e.ClientID))
+		}
+	}
+	return clients, err
+}
+
+// discoveryAge is how long a discovery document is cached. [Logins.WithMetadata]
+// notices earlier if it is out of date.
+const discoveryAge = 24 * time.Hour
+
+// Metadata returns the issuer's discovery document, from the cache if it is there.
+func (l *Logins) Metadata(ctx context.Context, issuerURL string) (*issuer.Metadata, error) {
+	if l.metadata != nil {
+		return l.metadata, nil
+	}
+	if doc, ok := l.Store.Document(issuerURL); ok && !l.Fresh {
+		if md, err := issuer.ParseMetadata(doc, issuerURL); err == nil {
+			l.metadata, l.cached = md, true
+			return md, nil
+		}
+	}
+	return l.discover(ctx, issuerURL)
+}
+
+// Known returns the issuer's discovery document if no request is needed for it, or nil.
+func (l *Logins) Known(issuerURL string) *issuer.Metadata {
+	if l.metadata != nil {
+		return l.metadata
+	}
+	if doc, ok := l.Store.Document(issuerURL); ok {
+		if md, err := issuer.ParseMetadata(doc, issuerURL); err == nil {
+			return md
+		}
+	}
+	return nil
+}
+
+func (l *Logins) discover(ctx context.Context, issuerURL string) (*issuer.Metadata, error) {
+	md, doc, err := l.Issuer.Discover(ctx, issuerURL)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Store.PutDocument(issuerURL, doc, discoveryAge); err != nil {
+		// It costs the next run a request.
+		l.Verbose("the discovery document was not cached: %s", err)
+	}
+	l.metadata, l.cached = md, false
+	return md, nil
+}
+
+// WithMetadata calls f with the issuer's discovery document. If f fails in a way that
+// points to an outdated document, and the document came from the cache, it is fetched
+// again, and f is called once more.
+func (l *Logins) WithMetadata(ctx context.Context, issuerURL string, f func(*issuer.Metadata) error) error {
+	md, err := l.Metadata(ctx, issuerURL)
+	if err != nil {
+		return err
+	}
+	err = f(md)
+	if err == nil || !l.cached || !outdated(err) {
+		return err
+	}
+	l.Verbose("fetching the discovery document again, as the cached one may be out of date: %s", err)
+	if md, derr := l.discover(ctx, issuerURL); derr == nil {
+		return f(md)
+	}
+	return err
+}
+
+func outdated(err error) bool {
+	var (
+		re          *issuer.ResponseError
+		unsupported *issuer.UnsupportedError
+		unreachable *issuer.NetworkError
+	)
+	if errors.As(err, &re) {
+		return re.Moved() || re.Code == "invalid_scope" || re.StatusCode == http.StatusNotFound || re.StatusCode == http.StatusMethodNotAllowed
+	}
+	return errors.As(err, &unsupported) || errors.As(err, &unreachable)
+}
+
+func (l *Logins) audience(req token.Request) url.Values {
+	return l.AudienceParameter.Params(req.Audiences)
+}
+
+func credentials(lg *store.Login) issuer.Credentials {
+	return issuer.Credentials{ClientID: lg.ClientID, ClientSecret: lg.ClientSecret, AuthMethod: lg.AuthMethod}
+}
+
+// Credentials returns how a client authenticates that has no login of its own: the one
+// that was given with its secret, else that of the login at the issuer.
+func (l *Logins) Credentials(ctx context.Context, md *issuer.Metadata, issuerURL string) (issuer.Credentials, error) {
+	if l.ClientID == "" {
+		lg, err := l.peek(ctx, issuerURL)
+		if errors.Is(err, store.ErrNoLogin) {
+			return issuer.Credentials{}, noLogin("there is no client for the exchange: give one with --client-id, or log in first")
+		}
+		if err != nil {
+			return issuer.Credentials{}, err
+		}
+		return credentials(lg), nil
+	}
+	cr := issuer.Credentials{ClientID: l.ClientID}
+	var err error
+	if cr.ClientSecret, err = l.ClientSecret(); err == nil && cr.ClientSecret != "" {
+		cr.AuthMethod = issuer.AuthMethod(md)
+	}
+	return cr, err
+}
+
+// peek loads a login for the sake of its client alone.
+func (l *Logins) peek(ctx context.Context, issuerURL string) (*store.Login, error) {
+	if err := l.Store.Unlock(ctx, issuerURL, ""); err != nil {
+		return nil, err
+	}
+	tx, err := l.Store.Begin(ctx, issuerURL)
+	if err != nil {
+		return nil, err
+	}
+	defer tx.End()
+	return tx.Load(ctx, "")
+}
+
+// FromGrant makes the token of an issuer's answer. A JWT speaks for itself, as services
+// read nothing else. Of an opaque token is known what the answer says, and what it does
+// not say is as requested (RFC 6749 section 5.1).
+func FromGrant(g *issuer.Grant, req token.Request, md *issuer.Metadata) token.Token {
+	t := token.New(g.AccessToken)
+	if t.Expires.IsZero() {
+		t.Expires = g.Expires
+	}
+	if t.JWT() == nil {
+		if t.Scopes = g.Scopes; t.Scopes == nil {
+			t.Scopes = req.Scopes
+		}
+	}
+	if t.Issuer == "" {
+		t.Issuer = md.Issuer
+	}
+	return t
+}
+
+// LostError means that the issuer replaced a refresh token and the new one could not be
+// saved. The access token, if there is one, is all that is left of the login.
+type LostError struct {
+	Token  token.Token
+	Issuer string
+	Err    error
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("your login at %s is lost, because the issuer replaced its refresh token and the new one could not be saved: %s", e.Issuer, e.Err)
+}
+
+func (e *LostError) Unwrap() error { return e.Err }
+
+// ExitCode implements cli.Explained.
+func (e *LostError) ExitCode() int { return cli.StoreFailed }
+
+// Hints implements cli.Explained.
+func (e *LostError) Hints() []string {
+	hints := []string{"log in again once the cause is fixed"}
+	var se *store.Error
+	if errors.As(e.Err, &se) && se.Hint != "" {
+		hints = append(hints, se.Hint)
+	}
+	return hints
+}

@@ -1,0 +1,102 @@
+package login
+
+import (
+	"context"
+	"errors"
+
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/token"
+)
+
+// Ready opens the keyring of the login that could serve the request, which may ask for
+// a passphrase. It is called before any lock is taken.
+func (l *Logins) Ready(ctx context.Context, req token.Request) error {
+	e, err := l.Usable(req)
+	if err != nil {
+		return err
+	}
+	return l.Store.Unlock(ctx, req.Issuer, e.ClientID)
+}
+
+// Refresh gets a token for the request with the refresh token of a login. The error is
+// a [NoLoginError] if there is no login for it, or none that the issuer still accepts,
+// and a [LostError] if the login was lost.
+func (l *Logins) Refresh(ctx context.Context, req token.Request) (t token.Token, err error) {
+	e, err := l.Usable(req)
+	if err != nil {
+		return t, err
+	}
+	err = l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) error {
+		return l.section(ctx, req.Issuer, e.ClientID, func(ctx context.Context, c *changing) error {
+			lg, err := c.tx.Load(ctx, e.ClientID)
+			if errors.Is(err, store.ErrNoLogin) {
+				return noLogin("there is no login at %s", req.Issuer)
+			}
+			if err != nil {
+				return err
+			}
+			if lg.RefreshToken == "" {
+				return noLogin("the issuer %s gave no refresh token with your login, so a new login is needed", req.Issuer)
+			}
+			t, err = c.refresh(ctx, md, lg, req)
+			return err
+		})
+	})
+	return t, err
+}
+
+// refresh asks for a token with the request's own scopes and audience, and saves the
+// refresh token that comes with it before anything else.
+func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request) (token.Token, error) {
+	l := c.l
+	if err := c.tx.Prepare(ctx, lg.ClientID); err != nil {
+		return token.Token{}, err
+	}
+	g, err := l.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, req.Scopes, l.audience(req), l.Now)
+	var re *issuer.ResponseError
+	if g == nil && errors.As(err, &re) && re.Parameter() {
+		// Some issuers accept no scope or audience here. Their plain token may satisfy
+		// the request all the same; whether it does is checked like any other.
+		plain, perr := l.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, nil, nil, l.Now)
+		if perr == nil || plain != nil {
+			l.Verbose("the issuer does not accept a scope or an audience in a refresh: %s", err)
+			g, err = plain, perr
+		}
+	}
+	if serr := c.keepRotated(ctx, md, lg, g, req); serr != nil {
+		return token.Token{}, serr
+	}
+	if err == nil {
+		return FromGrant(g, req, md), nil
+	}
+	if errors.As(err, &re) && (re.LoginEnded() || re.ClientGone()) {
+		reason := re.Code
+		if re.Description != "" {
+			reason += ": " + re.Description
+		}
+		nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended, e.ClientGone = reason, re.ClientGone() })
+		if nerr != nil {
+			l.Verbose("%s", nerr)
+		}
+		return token.Token{}, noLogin("your login at %s is no longer valid (%s)", req.Issuer, reason)
+	}
+	return token.Token{}, err
+}
+
+// keepRotated saves the refresh token of an answer if it is a new one.
+func (c *changing) keepRotated(ctx context.Context, md *issuer.Metadata, lg *store.Login, g *issuer.Grant, req token.Request) error {
+	if g == nil {
+		return nil
+	}
+	now := c.l.Now()
+	if g.RefreshToken == "" || g.RefreshToken == lg.RefreshToken {
+		err := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Refreshed, e.Ended, e.ClientGone = now, "", false })
+		if err != nil {
+			c.l.Verbose("%s", err)
+		}
+		return nil
+	}
+	lg.RefreshToken, lg.RefreshExpires, lg.Refreshed = g.RefreshToken, g.RefreshExpires, now
+	return c.save(ctx, lg, FromGrant(g, req, md))
+}

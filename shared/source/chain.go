@@ -1,0 +1,284 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/token"
+)
+
+// Chain asks sources in turn, checks what they return, and caches it.
+type Chain struct {
+	env     *Env
+	sources []opened
+	cache   *cache // nil unless the cache is one of the sources
+}
+
+// NewChain makes a chain of the sources that the specs name, in the syntax of --from.
+func NewChain(e *Env, specs []string) (*Chain, error) {
+	c := &Chain{env: e}
+	for _, spec := range specs {
+		s, err := open(e, spec)
+		if err != nil {
+			return nil, err
+		}
+		c.sources = append(c.sources, s)
+		if ca, ok := s.Source.(*cache); ok {
+			c.cache = ca
+		}
+	}
+	if c.cache != nil {
+		c.cache.chain = c
+	}
+	return c, nil
+}
+
+// NoneError means that no source had a token.
+type NoneError struct {
+	Reasons []Reason
+}
+
+// Reason is why one source had nothing.
+type Reason struct{ Source, Why string }
+
+// Error returns the reason that helps most: that of the login, which the user can
+// change, else that of the last source. The cache's never helps.
+func (e *NoneError) Error() string {
+	for _, r := range e.Reasons {
+		if r.Source == "login" {
+			return r.Why
+		}
+	}
+	for _, r := range slices.Backward(e.Reasons) {
+		if r.Source != "cache" {
+			return r.Why
+		}
+	}
+	if len(e.Reasons) > 0 {
+		return e.Reasons[0].Why
+	}
+	return "no source was asked"
+}
+
+// ExitCode implements cli.Explained.
+func (e *NoneError) ExitCode() int { return cli.NeedLogin }
+
+// Hints implements cli.Explained.
+func (e *NoneError) Hints() []string { return nil }
+
+// LoginHelps reports whether a login would give one of the sources a token.
+func (e *NoneError) LoginHelps() bool {
+	return len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool {
+		return r.Source == "cache" || r.Source == "login" || r.Source == "device"
+	})
+}
+
+// Token asks the sources in turn. What a source returns is checked against the request
+// before it is cached or returned; the error is a [GrantError] if it differs.
+func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, error) {
+	var reasons []Reason
+	var homeless error
+	for _, s := range c.sources {
+		t, err := c.ask(ctx, s, req)
+		if err == nil {
+			return t, nil
+		}
+		var n *None
+		switch {
+		case errors.As(err, &n):
+			homeless = nil // this one needs no home directory
+		case errors.Is(err, store.ErrNoHome):
+			// Without a home directory there are neither logins nor a cache, but robots
+			// have other sources.
+			n, homeless = &None{err.Error()}, err
+		default:
+			return token.Token{}, err
+		}
+		c.env.Verbose("%s: %s", s.name, n.Reason)
+		reasons = append(reasons, Reason{s.name, n.Reason})
+	}
+	if homeless != nil {
+		return token.Token{}, homeless
+	}
+	return token.Token{}, &NoneError{reasons}
+}
+
+func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Token, error) {
+	if p, ok := s.Source.(preparer); ok {
+		if err := p.prepare(ctx, req); err != nil {
+			return token.Token{}, asNone(err)
+		}
+	}
+	key, err := c.key(s, req)
+	if err != nil {
+		return token.Token{}, err
+	}
+	if s.shared && c.cache != nil && !c.env.ForceNew {
+		unlock, err := c.env.Store.LockRequest(ctx, key)
+		switch {
+		case err == nil:
+			defer unlock()
+			// Whoever had the lock may have got this very token.
+			if t, ok := c.cached(key, req); ok {
+				return t, nil
+			}
+		case !errors.Is(err, store.ErrNoHome):
+			return token.Token{}, err
+		}
+	}
+	t, err := s.Token(ctx, req)
+	if err != nil {
+		return token.Token{}, asNone(err)
+	}
+	if t.Source == "" {
+		t.Source = s.name
+	}
+	if s.stored {
+		return t, nil
+	}
+	if err := c.check(t, req); err != nil {
+		return token.Token{}, err
+	}
+	c.put(key, t)
+	return t, nil
+}
+
+// key is what the token of a source is cached under.
+func (c *Chain) key(s opened, req token.Request) (store.CacheKey, error) {
+	key := store.CacheKey{Issuer: req.Issuer, ClientID: c.env.Logins.ClientID, Audiences: req.Audiences, Scopes: req.Scopes}
+	var err error
+	if o, ok := s.Source.(owner); ok {
+		key.Subject, err = o.subject()
+	}
+	return key, err
+}
+
+// cached returns the cached token for the key, if it lives long enough.
+func (c *Chain) cached(key store.CacheKey, req token.Request) (token.Token, bool) {
+	t, ok, err := c.env.Store.CachedToken(key)
+	if err != nil || !ok {
+		return token.Token{}, false
+	}
+	left, known := t.Lifetime(c.env.Now())
+	return t, known && left >= req.MinLifetime
+}
+
+func (c *Chain) put(key store.CacheKey, t token.Token) {
+	err := c.env.Store.PutToken(key, t)
+	switch {
+	case errors.Is(err, store.ErrNoHome):
+		c.env.Verbose("the token was not cached: %s", err)
+	case err != nil:
+		// The token is good; only the next run is slower.
+		c.env.Note("the token was not cached: %s", err)
+	}
+}
+
+// Status is what the sources command shows of one source.
+type Status struct {
+	Source string `json:"source"`
+	// Has means that the source has something for the request.
+	Has  bool   `json:"has"`
+	What string `json:"what"`
+}
+
+// Report says what each source would do for the request, without asking the issuer and
+// without opening the keyring.
+func (c *Chain) Report(ctx context.Context, req token.Request) []Status {
+	list := []Status{}
+	for _, s := range c.sources {
+		st := Status{Source: s.spec, What: "would be asked"}
+		if r, ok := s.Source.(reporter); ok {
+			st.Has, st.What = r.report(ctx, req)
+		}
+		list = append(list, st)
+	}
+	return list
+}
+
+func newCache(e *Env, _ string) (Source, error) { return &cache{env: e}, nil }
+
+// cache has the tokens that were returned before and live long enough. It serves only
+// tokens that one of the other sources of the chain would return.
+type cache struct {
+	env   *Env
+	chain *Chain
+}
+
+func (c *cache) Token(_ context.Context, req token.Request) (token.Token, error) {
+	if c.env.ForceNew {
+		return token.Token{}, none("a new token was requested")
+	}
+	short := false
+	for _, key := range c.keys(req) {
+		t, ok, err := c.env.Store.CachedToken(key)
+		if err != nil {
+			return token.Token{}, err
+		}
+		if !ok {
+			continue
+		}
+		if left, known := t.Lifetime(c.env.Now()); known && left >= req.MinLifetime {
+			t.Source = "cache"
+			return t, nil
+		}
+		short = true
+	}
+	if short {
+		return token.Token{}, none("the cached token expires too soon")
+	}
+	return token.Token{}, none("no token is cached for this request")
+}
+
+// keys are those of the other sources of the chain. A cache without others has what the
+// login returned.
+func (c *cache) keys(req token.Request) []store.CacheKey {
+	var out []store.CacheKey
+	for _, s := range c.chain.sources {
+		if s.stored {
+			continue
+		}
+		if key, err := c.chain.key(s, req); err == nil && !slices.ContainsFunc(out, func(k store.CacheKey) bool { return k.Subject == key.Subject }) {
+			out = append(out, key)
+		}
+	}
+	if len(out) == 0 {
+		out = []store.CacheKey{{Issuer: req.Issuer, ClientID: c.env.Logins.ClientID, Audiences: req.Audiences, Scopes: req.Scopes}}
+	}
+	return out
+}
+
+func (c *cache) report(ctx context.Context, req token.Request) (bool, string) {
+	t, err := c.Token(ctx, req)
+	if err != nil {
+		return false, err.Error()
+	}
+	left, _ := t.Lifetime(c.env.Now())
+	return true, "a token that expires in " + left.Round(time.Second).String()
+}
+
+// explained is an error with an exit code and hints of a source's own.
+type explained struct {
+	err   error
+	code  int
+	hints []string
+}
+
+func (e *explained) Error() string   { return e.err.Error() }
+func (e *explained) Unwrap() error   { return e.err }
+func (e *explained) ExitCode() int   { return e.code }
+func (e *explained) Hints() []string { return e.hints }
+
+func fail(code int, hint, format string, a ...any) error {
+	e := &explained{err: fmt.Errorf(format, a...), code: code}
+	if hint = strings.TrimSpace(hint); hint != "" {
+		e.hints = []string{hint}
+	}
+	return e
+}

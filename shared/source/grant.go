@@ -1,0 +1,167 @@
+package source
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// GrantError is a difference between what was requested and what was granted, with a
+// finding for each. Nothing of the token is printed or cached.
+type GrantError struct {
+	Findings []finding.Finding
+	// Granted are the scopes of the token, Missing the requested ones that it lacks.
+	Granted, Missing []string
+	// Hidden means that the issuer's answer granted the missing scopes, and the token,
+	// a JWT, does not carry them.
+	Hidden bool
+	// FromIssuer means that the issuer granted the token just now.
+	FromIssuer bool
+	// Offset is how far the issuer's clock is ahead of this machine's.
+	Offset time.Duration
+}
+
+func (e *GrantError) Error() string {
+	var problems []string
+	for _, f := range e.Findings {
+		if f.Code != finding.ScopeMissing {
+			problems = append(problems, f.Message)
+		}
+	}
+	if len(e.Missing) > 0 {
+		problems = append([]string{e.short()}, problems...)
+	}
+	return strings.Join(problems, "; ")
+}
+
+func (e *GrantError) short() string {
+	got, missing := strings.Join(service.Demandable(e.Granted), " "), strings.Join(e.Missing, " ")
+	switch {
+	case got == "":
+		return "the token does not include the " + plural("scope", len(e.Missing)) + " " + missing
+	case e.FromIssuer:
+		return "the issuer granted " + got + " but not " + missing
+	}
+	return "the token includes " + got + " but not " + missing
+}
+
+func plural(word string, n int) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// ExitCode implements cli.Explained.
+func (e *GrantError) ExitCode() int { return cli.GrantDiffer }
+
+// Hints implements cli.Explained. The hint about missing scopes is the helper's, which
+// knows its own flags.
+func (e *GrantError) Hints() []string {
+	var out []string
+	for _, f := range e.Findings {
+		switch f.Code {
+		case finding.Expired, finding.NotYetValid:
+			if e.Offset.Abs() > leeway {
+				side := "behind"
+				if e.Offset < 0 {
+					side = "ahead of"
+				}
+				out = append(out, "set this machine's clock: it is "+text.Duration(e.Offset.Abs())+" "+side+" the issuer's")
+				continue
+			}
+		case finding.ScopeMissing, finding.AudMismatch, finding.AudMissing, finding.LifetimeShort:
+			continue
+		}
+		if f.Hint != "" {
+			out = append(out, f.Hint)
+		}
+	}
+	return out
+}
+
+// Has reports whether the error has a finding with the code.
+func (e *GrantError) Has(code finding.Code) bool {
+	return slices.ContainsFunc(e.Findings, func(f finding.Finding) bool { return f.Code == code })
+}
+
+const (
+	// leeway is how far this machine's clock may be behind the issuer's. The service
+	// compares the token with a clock of its own, so a token from a near future is good.
+	leeway = time.Minute
+	// worthNoting is the clock difference from which on the user is told.
+	worthNoting = 2 * time.Second
+)
+
+// check compares a new token against the request. A wider token is returned with a note.
+func (c *Chain) check(t token.Token, req token.Request) error {
+	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
+		return fail(cli.Failed, "", "the source %s returned a token with characters that no token has", t.Source)
+	}
+	now := c.env.Now()
+	list := service.Check(t, service.Required{
+		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
+	}, now)
+	ahead := clockAhead(t, now)
+	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
+		return f.Code == finding.NotYetValid && ahead <= leeway ||
+			f.Code == finding.AudMismatch && slices.Contains(t.Audiences, token.AnyAudience)
+	})
+	fromIssuer := c.issued(t.Source)
+	if len(list) > 0 {
+		e := &GrantError{Findings: list, Granted: t.Scopes, FromIssuer: fromIssuer}
+		for _, f := range list {
+			if f.Code == finding.ScopeMissing {
+				e.Missing = append(e.Missing, f.Missing...)
+			}
+		}
+		e.Hidden = len(e.Missing) > 0 && t.JWT() != nil && !t.JWT().Has("scope")
+		if fromIssuer {
+			e.Offset = c.env.Logins.Issuer.ClockOffset()
+		}
+		return e
+	}
+	if ahead > worthNoting {
+		c.env.Note("this machine's clock is %s behind the issuer's", text.Duration(ahead))
+	}
+	c.noteWider(t, req)
+	return nil
+}
+
+// issued reports whether a source asks the issuer itself.
+func (c *Chain) issued(name string) bool {
+	return slices.Contains([]string{"login", "device", "client-credentials", "exchange"}, name)
+}
+
+// clockAhead is how far the token's iat or nbf is in the future.
+func clockAhead(t token.Token, now time.Time) time.Duration {
+	var ahead time.Duration
+	if j := t.JWT(); j != nil {
+		for _, claim := range []string{"nbf", "iat"} {
+			if at, ok := j.Time(claim); ok {
+				ahead = max(ahead, at.Sub(now))
+			}
+		}
+	}
+	return ahead
+}
+
+// noteWider tells of a token that may do more than was requested.
+func (c *Chain) noteWider(t token.Token, req token.Request) {
+	var more []string
+	if extra := token.MissingScopes(req.Scopes, service.Demandable(t.Scopes)); len(extra) > 0 && len(req.Scopes) > 0 {
+		more = append(more, "it includes "+text.Foreign(strings.Join(extra, " "), 200))
+	}
+	if len(req.Audiences) > 0 && slices.Contains(t.Audiences, token.AnyAudience) {
+		more = append(more, "it is valid at any service")
+	}
+	if len(more) > 0 {
+		c.env.Note("note: the token allows more than was requested: %s", strings.Join(more, ", and "))
+	}
+}

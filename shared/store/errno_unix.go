@@ -1,0 +1,17 @@
+//go:build !windows
+
+package store
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+func isNoLocks(err error) bool {
+	return errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+func isDiskFull(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+}

@@ -1,0 +1,11 @@
+package store
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+func isNoLocks(error) bool { return false }
+
+func isDiskFull(err error) bool { return errors.Is(err, windows.ERROR_DISK_FULL) }

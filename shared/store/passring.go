@@ -1,0 +1,122 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/99designs/keyring"
+
+	"example.org/token-helpers/shared/private"
+)
+
+// passRing keeps logins in the standard Unix password manager, in the format of the
+// library's own pass backend. The library gives no control over the process that it
+// starts: in the foreground process group a Ctrl-C while a login is being saved would
+// end pass, though this process waits for the save.
+type passRing struct{ dir string }
+
+func newPassRing(dir string) (ring, error) {
+	if _, err := exec.LookPath("pass"); err != nil {
+		return nil, &Error{Op: "open the keyring pass", Err: fmt.Errorf("%w: there is no program pass on PATH", ErrNoBackend), Hint: hintFor(pass)}
+	}
+	return passRing{dir}, nil
+}
+
+// guarded marks the context of a change that a signal must not interrupt.
+type guarded struct{}
+
+// Guarded returns a context under which keyring programs run in a process group of
+// their own, where Ctrl-C on the terminal does not reach them.
+func Guarded(ctx context.Context) context.Context {
+	return context.WithValue(ctx, guarded{}, true)
+}
+
+func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(limited, "pass", args...)
+	cmd.Env = append(os.Environ(), "PASSWORD_STORE_DIR="+r.dir)
+	cmd.Stdin = bytes.NewReader(stdin)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if ctx.Value(guarded{}) != nil {
+		ownGroup(cmd)
+	}
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case limited.Err() != nil:
+		return nil, fmt.Errorf("pass did not finish within %v", patience)
+	case err != nil:
+		// gpg's last line is its reason. It has no secret: pass prints those to stdout.
+		if last := lastLine(said.String()); last != "" {
+			return nil, fmt.Errorf("pass: %s (%w)", last, err)
+		}
+		return nil, fmt.Errorf("pass: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+func lastLine(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
+}
+
+func passName(key string) string { return serviceName + "/" + key }
+
+func (r passRing) exists(key string) bool {
+	_, err := os.Stat(filepath.Join(r.dir, passName(key)+".gpg"))
+	return err == nil
+}
+
+func (r passRing) get(ctx context.Context, key string) ([]byte, error) {
+	if !r.exists(key) {
+		return nil, errNotFound
+	}
+	b, err := r.run(ctx, nil, "show", passName(key))
+	if err != nil {
+		return nil, err
+	}
+	var it keyring.Item
+	if json.Unmarshal(b, &it) != nil {
+		return nil, errors.New("the entry in pass is not an item of these tools")
+	}
+	return it.Data, nil
+}
+
+func (r passRing) set(ctx context.Context, key, label string, data []byte) error {
+	b, err := json.Marshal(keyring.Item{Key: key, Label: label, Data: data})
+	if err != nil {
+		return err
+	}
+	_, err = r.run(ctx, b, "insert", "-m", "-f", passName(key))
+	return err
+}
+
+func (r passRing) remove(ctx context.Context, key string) error {
+	if !r.exists(key) {
+		return errNotFound
+	}
+	_, err := r.run(ctx, nil, "rm", "-f", passName(key))
+	return err
+}
+
+// reserve keeps space in the password store's file system until the login is saved.
+func (r passRing) reserve(_ context.Context, p *prepared, _ string) (err error) {
+	dir := filepath.Join(r.dir, serviceName)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if p.spare == nil {
+		p.spare, err = private.Create(filepath.Join(dir, "spare"), room)
+	}
+	return err
+}
