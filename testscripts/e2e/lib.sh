@@ -38,9 +38,10 @@ expect() {
 	[ "$good" = 0 ] || printf '     wanted status %s and /%s/, got status %s\n' "$want" "$pattern" "$got"
 }
 
-# await WHAT COMMAND... waits for a server to be up, and gives up after 30 s.
+# await WHAT COMMAND... waits for a server to be up, and gives up after 30 s, or
+# after $patience seconds.
 await() {
-	local what=$1 end=$((SECONDS + 30))
+	local what=$1 end=$((SECONDS + ${patience:-30}))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$end" ] || die "$what did not come up; E2E_KEEP=1 keeps its logs"
