@@ -40,8 +40,8 @@ report() {
 	shift 3
 	[ $# = 0 ] || status=1
 	result "$name" "$status"
-	[ ! -s "$out" ] || tr -d '\0' <"$out" | sed -E 's/(eyJ[A-Za-z0-9_-]{8})[A-Za-z0-9_.-]+/\1…/g; s/^/     | /' | cut -c -240 | head -n 20
-	[ ! -s "$err" ] || tr -d '\0' <"$err" | sed 's/^/     ! /' | cut -c -240 | head -n 20
+	[ ! -s "$out" ] || tr -d '\0' <"$out" | sed -E 's/(eyJ[A-Za-z0-9_-]{8})[A-Za-z0-9_.-]+/\1…/g; s/^/     | /' | cut -c -240 | sed -n 1,20p
+	[ ! -s "$err" ] || tr -d '\0' <"$err" | sed 's/^/     ! /' | cut -c -240 | sed -n 1,20p
 	for problem; do
 		echo "     problem: $problem"
 	done
