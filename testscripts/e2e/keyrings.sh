@@ -138,7 +138,7 @@ nothing_left() {
 	count_check "$2: after logout the keyring holds no login" "$("items_$2" "$1" | wc -l)" 0
 	write_secrets "$k/secrets"
 	count_check "$2: after logout no file holds a secret" "$(files_with "$k/secrets" "$1")" ''
-	count_check "$2: after logout there is no cached discovery document" "$(grep -rl device_authorization_endpoint --devices=skip "$k/$1/home" "$k/$1/run" || true)" ''
+	count_check "$2: after logout there is no cached discovery document" "$(find "$k/$1/home" "$k/$1/run" -path '*discovery*' -type f)" ''
 }
 
 # logged_out DIR KEYRING logs out and checks what is left.

@@ -321,7 +321,7 @@ inspect() {
 for kind in file link fifo fifo-fed link-to-zero; do
 	begin "jwt-inspect on a terminal, /tmp/bt_u\$UID: $kind"
 	plant "$kind" /tmp/bt_u$victim
-	tries '1|3' any '' inspect
+	tries '1|2|3|8' any '' inspect
 done
 
 # --- where a token is written
@@ -556,7 +556,7 @@ for kind in agent mute endless; do
 	begin "\$OIDC_SOCK: $kind"
 	listening /tmp/agent "$kind" "$([ $kind = agent ] && echo "$den/token")"
 	tries '1|4|5|8' token '' get OIDC_SOCK=/tmp/agent -- --from oidc-agent
-	ce=other.example.org tries 3 token '' get OIDC_SOCK=/tmp/agent XDG_STATE_HOME="$home/empty" XDG_RUNTIME_DIR= XDG_CACHE_HOME="$home/empty" --
+	ce=other.example.org tries '1|3|5|8' token '' get OIDC_SOCK=/tmp/agent XDG_STATE_HOME="$home/empty" XDG_RUNTIME_DIR= XDG_CACHE_HOME="$home/empty" --
 	tries '0|1|5|8' any '' v OIDC_SOCK=/tmp/agent condor-token-helper sources --timeout 5s --ce victim.example.org
 done
 begin "\$OIDC_SOCK: a link to a socket of somebody else"
