@@ -1,0 +1,86 @@
+// Command issuer runs the test issuer for end-to-end tests that count requests and
+// look for secrets. It approves every login. A Unix socket answers what only the tests
+// may know:
+//
+//	GET /requests   the number of requests, one "NAME COUNT" a line
+//	GET /secrets    every secret that was issued, one a line
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.org/token-helpers/shared/issuertest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "issuer: error: %s\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	opts := issuertest.Options{NoTrailingSlash: true, Interval: 1}
+	var control string
+	flags := flag.NewFlagSet("issuer", flag.ContinueOnError)
+	flags.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "address to listen on")
+	flags.StringVar(&opts.Dir, "dir", "", "directory with the CA and the keys")
+	flags.BoolVar(&opts.Rotate, "rotate", false, "rotate refresh tokens")
+	flags.StringVar(&control, "control", "", "path of the control socket")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if control == "" {
+		return errors.New("-control is required")
+	}
+	srv, err := issuertest.Start(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = srv.Close() }()
+	srv.AutoApprove(true)
+	l, err := net.Listen("unix", control)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler(srv), ReadHeaderTimeout: 10 * time.Second}
+	defer func() { _ = server.Close() }()
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	fmt.Println("ready", srv.URL())
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+func handler(srv *issuertest.Server) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) {
+		counts := srv.Requests()
+		for _, name := range slices.Sorted(maps.Keys(counts)) {
+			_, _ = fmt.Fprintln(w, name, counts[name])
+		}
+	})
+	mux.HandleFunc("GET /secrets", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintln(w, strings.Join(srv.Secrets(), "\n"))
+	})
+	return mux
+}
