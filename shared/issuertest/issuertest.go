@@ -65,6 +65,9 @@ type Options struct {
 	// servers on this host; a temporary folder by default.
 	Dir string
 	Now func() time.Time
+	// Answered, if set, is called with the tokens of each answer just before the
+	// answer is written; refresh may be empty. It must not call the Server.
+	Answered func(access, refresh string)
 }
 
 // DefaultScopes are scopes_supported where Options.Scopes is nil.
@@ -774,6 +777,9 @@ func (s *Server) answer(w http.ResponseWriter, c *client, scopes, aud []string, 
 	}
 	if refresh != "" {
 		doc["refresh_token"] = refresh
+	}
+	if s.opts.Answered != nil {
+		s.opts.Answered(access, refresh)
 	}
 	reply(w, http.StatusOK, doc)
 }

@@ -1,0 +1,26 @@
+package issuertest
+
+import "errors"
+
+// Accepts reports whether the issuer would accept the refresh token now.
+func (s *Server) Accepts(refresh string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.refresh[refresh]
+	return g != nil && !g.ended && g.current == refresh && s.clients[g.client.id] == g.client && s.opts.Now().Before(g.expires)
+}
+
+// Reinstate makes refresh the current refresh token of its grant again, and the
+// grant and its client valid, whatever happened since the issuer handed it out.
+// A test that spends a login for each attempt begins every attempt with it.
+func (s *Server) Reinstate(refresh string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.refresh[refresh]
+	if g == nil {
+		return errors.New("the issuer never handed out this refresh token")
+	}
+	g.current, g.before, g.ended = refresh, "", false
+	s.clients[g.client.id] = g.client
+	return nil
+}
