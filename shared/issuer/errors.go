@@ -61,7 +61,7 @@ func (e *ResponseError) Hints() []string {
 		return []string{"ask the issuer's administrators for the permission, or request less"}
 	case e.Code == "invalid_request" || e.Code == "invalid_target":
 		return []string{"check how this issuer expects the audience: try --audience-parameter resource, or set audience-parameter for it in the configuration"}
-	case e.ClientGone():
+	case e.ClientGone() || e.Code == "unauthorized_client":
 		return []string{"check --client-id and the client's secret, or log out and log in again"}
 	}
 	return nil
@@ -80,17 +80,17 @@ func (e *ResponseError) LoginEnded() bool {
 	return (e.Code == "invalid_grant" || e.Code == "invalid_token") && !e.Disabled()
 }
 
-// ClientGone reports whether the issuer no longer knows the client or its secret.
-// INDIGO IAM answers 401 unauthorized with "Bad credentials", and 404 without a body at
-// its device endpoint.
+// ClientGone reports whether the issuer no longer knows the client. INDIGO IAM answers
+// 401 unauthorized with "Bad credentials", and 404 without a body at its device
+// endpoint. Keycloak answers invalid_client, which also means an unknown audience in an
+// exchange; a wrong secret is unauthorized_client there, and the client still exists.
 func (e *ResponseError) ClientGone() bool {
+	said := strings.ToLower(e.Description)
 	switch e.Code {
 	case "invalid_client":
-		return true
-	case "unauthorized_client":
-		return !strings.Contains(strings.ToLower(e.Description), "not allowed")
+		return !strings.Contains(said, "audience")
 	case "unauthorized":
-		return strings.Contains(strings.ToLower(e.Description), "bad credentials")
+		return strings.Contains(said, "bad credentials")
 	}
 	return false
 }

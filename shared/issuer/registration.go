@@ -27,7 +27,7 @@ type clientMetadata map[string]any
 // Register registers a client for the device flow (RFC 7591). initial is an initial
 // access token (section 3), or empty. It asks for all of the scopes first, as
 // scopes_supported may leave out scopes that exist. Only if that is refused does it ask
-// for the supported scopes that cover them.
+// for the supported scopes that cover them, and at last for those without openid.
 func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes []string, initial string) (*Registration, error) {
 	if md.RegistrationEndpoint == "" {
 		return nil, &UnsupportedError{What: "the issuer does not register clients", Hint: hintClient}
@@ -74,12 +74,16 @@ func (m clientMetadata) adjust(re *ResponseError, supported []string) bool {
 		m["redirect_uris"], m["application_type"] = []string{"http://localhost/"}, "native"
 		return true
 	}
-	scope := strings.Join(supported, " ")
-	if m["scope"] == scope || re.StatusCode != http.StatusBadRequest {
-		return false
+	asked := token.SplitScopes(m["scope"].(string))
+	// Keycloak's policies may reject openid, though scopes_supported lists it.
+	without := slices.DeleteFunc(slices.Clone(supported), func(s string) bool { return s == "openid" })
+	for _, fewer := range [][]string{supported, without} {
+		if len(fewer) < len(asked) {
+			m["scope"] = strings.Join(fewer, " ")
+			return true
+		}
 	}
-	m["scope"] = scope
-	return true
+	return false
 }
 
 func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (*Registration, error) {

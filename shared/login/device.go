@@ -108,8 +108,10 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 	for {
 		dev, err := l.Issuer.StartDevice(ctx, md, credentials(lg), scopes, l.audience(req), pkce, l.Now)
 		if err == nil {
-			g, err := l.approve(ctx, req, dev)
-			return g, scopes, err
+			var g *issuer.Grant
+			if g, err = l.approve(ctx, req, dev); err == nil {
+				return g, scopes, nil
+			}
 		}
 		var re *issuer.ResponseError
 		if !errors.As(err, &re) {
@@ -117,6 +119,12 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 		}
 		said := re.Code + " " + re.Description
 		switch {
+		case dev != nil && (!strings.Contains(strings.ToLower(said), "offline") || !slices.Contains(scopes, "offline_access")):
+			return nil, nil, err
+		case dev != nil:
+			// Keycloak decides this only after the approval.
+			l.Note("the issuer grants you no refresh token (%s): approve the login once more without one", re.Description)
+			scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == "offline_access" })
 		case !pkce && strings.Contains(said, "code_challenge") || !pkce && strings.Contains(strings.ToUpper(said), "PKCE"):
 			pkce = true
 		case re.Code == "invalid_scope" && !slices.Contains(scopes, "openid") && strings.Contains(said, "openid"):
@@ -269,7 +277,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 // other clients that these tools registered at the issuer. A failure is only reported,
 // as the new login works without it.
 func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *store.Login) {
-	if replaced != nil && replaced.RefreshToken != lg.RefreshToken {
+	if replaced != nil && replaced.RefreshToken != lg.RefreshToken && !sameSession(replaced.RefreshToken, lg.RefreshToken) {
 		if err := l.Issuer.Revoke(ctx, md, credentials(lg), replaced.RefreshToken); err != nil {
 			l.Verbose("the refresh token of the replaced login was not revoked: %s", err)
 		}
@@ -289,6 +297,27 @@ func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *
 			l.Verbose("the replaced login is left at the issuer: %s", err)
 		}
 	}
+}
+
+// sameSession reports whether two refresh tokens belong to one session at the issuer: if
+// the user was logged in there already, Keycloak lets both logins share it, and revoking
+// one of them ends both.
+func sameSession(a, b string) bool {
+	ja, err := token.Decode([]byte(a))
+	if err != nil {
+		return false
+	}
+	jb, err := token.Decode([]byte(b))
+	if err != nil {
+		return false
+	}
+	for _, claim := range []string{"sid", "session_state"} {
+		if s, ok := ja.String(claim); ok {
+			t, _ := jb.String(claim)
+			return s == t
+		}
+	}
+	return false
 }
 
 // client returns the login to build on, not yet logged in: the one there is, one of the

@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"slices"
 
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/login"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -20,6 +23,10 @@ type exchange struct{ from bearerToken }
 // user's.
 func (s exchange) subject() (string, error) {
 	raw, _, err := s.from.find()
+	var nothing *None
+	if errors.As(err, &nothing) && s.from.file == "" {
+		return "exchange:login", nil
+	}
 	if err != nil {
 		return "", err
 	}
@@ -30,6 +37,10 @@ func (s exchange) subject() (string, error) {
 func (s exchange) Token(ctx context.Context, req token.Request) (t token.Token, err error) {
 	l := s.from.env.Logins
 	raw, _, err := s.from.find()
+	var nothing *None
+	if errors.As(err, &nothing) && s.from.file == "" {
+		raw, err = s.fresh(ctx, req)
+	}
 	if err != nil {
 		return t, err
 	}
@@ -45,6 +56,23 @@ func (s exchange) Token(ctx context.Context, req token.Request) (t token.Token, 
 		return err
 	})
 	return t, err
+}
+
+// fresh gets a token of the login to be exchanged. At INDIGO IAM each refresh ends the
+// earlier access tokens of a login for an exchange, so only a fresh one will do. Keycloak
+// exchanges only tokens with offline_access.
+func (s exchange) fresh(ctx context.Context, req token.Request) (string, error) {
+	l := s.from.env.Logins
+	e, err := l.Usable(token.Request{Issuer: req.Issuer})
+	if err != nil {
+		return "", err
+	}
+	subject := token.Request{Issuer: req.Issuer, Scopes: text.Set(req.Scopes)}
+	if slices.Contains(e.Scopes, "offline_access") {
+		subject.Scopes = text.Set(req.Scopes, []string{"offline_access"})
+	}
+	t, err := l.Refresh(ctx, subject)
+	return t.Raw(), err
 }
 
 func (s exchange) report(context.Context, token.Request) (bool, string) {
