@@ -29,11 +29,11 @@ type answerKey struct{}
 
 // expecting returns a client for one request whose answer is normalised, and which ctx
 // cancels: x/oauth2 does not pass the context of a device authorization on. Whatever
-// refresh token the answer carries is stored in found, even if the rest of it cannot be
-// used: an issuer that rotates has invalidated the old one.
-func expecting(ctx context.Context, hc *http.Client, k kind, found *string) *http.Client {
+// refresh token the answer carries is stored in e.found, even if the rest of it cannot
+// be used: an issuer that rotates has invalidated the old one.
+func expecting(ctx context.Context, hc *http.Client, e *expected) *http.Client {
 	c := *hc
-	c.Transport = expectingTransport{ctx, hc.Transport, &expected{k, found}}
+	c.Transport = expectingTransport{ctx, hc.Transport, e}
 	return &c
 }
 
@@ -54,6 +54,8 @@ func (t expectingTransport) RoundTrip(req *http.Request) (*http.Response, error)
 type expected struct {
 	kind  kind
 	found *string
+	// unanswered is set if the request was sent and its answer did not arrive.
+	unanswered bool
 }
 
 // Bounds for times in answers.

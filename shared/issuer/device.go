@@ -64,7 +64,7 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 			start = append(start, oauth2.SetAuthURLParam("client_secret", cr.ClientSecret))
 		}
 	}
-	resp, err := conf.DeviceAuth(context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, &authed, deviceAnswer, nil)), start...)
+	resp, err := conf.DeviceAuth(context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, &authed, &expected{kind: deviceAnswer})), start...)
 	if err != nil {
 		return nil, c.fault("start the login", err)
 	}
@@ -115,7 +115,7 @@ func (c *Client) WaitDevice(ctx context.Context, d *Device, now func() time.Time
 	}
 	ctx, cancel := context.WithDeadline(ctx, d.Expires)
 	defer cancel()
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, hc, tokenAnswer, nil))
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, hc, &expected{kind: tokenAnswer}))
 	for {
 		t, err := d.config.DeviceAccessToken(ctx, d.resp, d.params...)
 		if err == nil {

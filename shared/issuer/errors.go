@@ -186,6 +186,13 @@ func withSigner(err error, cert *x509.Certificate) error {
 		err, cert.Subject.String(), cert.Issuer.String())
 }
 
+// UnansweredError means that a request was sent and its answer was lost on the way. What
+// the issuer did about it, such as replacing a refresh token, is unknown.
+type UnansweredError struct{ Err error }
+
+func (e *UnansweredError) Error() string { return e.Err.Error() }
+func (e *UnansweredError) Unwrap() error { return e.Err }
+
 // UnsupportedError is something that the issuer does not offer.
 type UnsupportedError struct{ What, Hint string }
 

@@ -195,10 +195,14 @@ func (c *Client) request(ctx context.Context, what string, md *Metadata, cr Cred
 		AuthStyle: cr.style(), Scopes: scopes, EndpointParams: form,
 	}
 	var found string
-	t, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, hc, tokenAnswer, &found)))
+	answer := &expected{kind: tokenAnswer, found: &found}
+	t, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, hc, answer)))
 	if err != nil {
 		c.secret(found)
 		err = c.fault(what, err)
+		if answer.unanswered && found == "" {
+			err = &UnansweredError{err}
+		}
 		if found != "" {
 			return refreshGrant(found), err
 		}

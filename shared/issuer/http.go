@@ -19,6 +19,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -306,6 +307,10 @@ func (c *Client) trace(format string, a ...any) {
 
 func (t *transport) try(req *http.Request) (*http.Response, error) {
 	start := time.Now()
+	var sent atomic.Bool
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(i httptrace.WroteRequestInfo) { sent.Store(i.Err == nil) },
+	}))
 	resp, err := t.base.RoundTrip(req)
 	if err == nil {
 		if at, derr := http.ParseTime(resp.Header.Get("Date")); derr == nil {
@@ -314,6 +319,9 @@ func (t *transport) try(req *http.Request) (*http.Response, error) {
 		err = whole(resp, req)
 	}
 	took := time.Since(start).Round(time.Millisecond)
+	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil && err != nil && sent.Load() {
+		e.unanswered = true
+	}
 	if err != nil {
 		t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), t.c.redact(err.Error()), took)
 		return nil, err

@@ -108,10 +108,8 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 	for {
 		dev, err := l.Issuer.StartDevice(ctx, md, credentials(lg), scopes, l.audience(req), pkce, l.Now)
 		if err == nil {
-			var g *issuer.Grant
-			if g, err = l.approve(ctx, req, dev); err == nil {
-				return g, scopes, nil
-			}
+			g, err := l.approve(ctx, req, dev)
+			return g, scopes, err
 		}
 		var re *issuer.ResponseError
 		if !errors.As(err, &re) {
@@ -119,12 +117,6 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 		}
 		said := re.Code + " " + re.Description
 		switch {
-		case dev != nil && (!strings.Contains(strings.ToLower(said), "offline") || !slices.Contains(scopes, "offline_access")):
-			return nil, nil, err
-		case dev != nil:
-			// Keycloak decides this only after the approval.
-			l.Note("the issuer grants you no refresh token (%s): approve the login once more without one", re.Description)
-			scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == "offline_access" })
 		case !pkce && strings.Contains(said, "code_challenge") || !pkce && strings.Contains(strings.ToUpper(said), "PKCE"):
 			pkce = true
 		case re.Code == "invalid_scope" && !slices.Contains(scopes, "openid") && strings.Contains(said, "openid"):
@@ -226,18 +218,23 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 	own := FromGrant(g, req, md)
 	var replaced *store.Login // the login as it was
 	err := l.section(ctx, req.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
-		if err := c.tx.Prepare(ctx, lg.ClientID); err != nil {
-			return &LostError{Token: own, Issuer: req.Issuer, Err: err}
+		// The person has approved: a failure that passes must not cost another approval.
+		err := store.Again(func() error { return c.tx.Prepare(ctx, lg.ClientID) })
+		if now, lerr := c.tx.Load(ctx, lg.ClientID); lerr == nil && now.RefreshToken != "" {
+			replaced = now
 		}
-		if now, err := c.tx.Load(ctx, lg.ClientID); err == nil && now.RefreshToken != "" {
-			old := *now
-			replaced = &old
+		if err != nil {
+			return &LostError{Token: own, Issuer: req.Issuer, Err: err, Kept: replaced != nil}
 		}
 		lg.Scopes = g.Scopes
 		lg.RefreshToken, lg.RefreshExpires = g.RefreshToken, g.RefreshExpires
 		lg.Created, lg.Refreshed = l.Now(), l.Now()
 		lg.Waiting = nil
 		if err := c.save(ctx, lg, own); err != nil {
+			var lost *LostError
+			if errors.As(err, &lost) {
+				lost.Kept = replaced != nil
+			}
 			return err
 		}
 		made.Login = store.IndexEntry{
@@ -260,6 +257,14 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		made.Token = t
 		return err
 	})
+	var lost *LostError
+	if errors.As(err, &lost) && g.RefreshToken != "" && lg.RefreshToken == g.RefreshToken &&
+		(replaced == nil || !sameSession(replaced.RefreshToken, g.RefreshToken)) {
+		// Nobody has the new refresh token now.
+		if rerr := l.Issuer.Revoke(ctx, md, credentials(lg), g.RefreshToken); rerr != nil {
+			l.Verbose("the refresh token that was not saved was not revoked: %s", rerr)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -248,9 +248,14 @@ type LostError struct {
 	Token  token.Token
 	Issuer string
 	Err    error
+	// Kept means that the lost login would have replaced one that still works.
+	Kept bool
 }
 
 func (e *LostError) Error() string {
+	if e.Kept {
+		return fmt.Sprintf("the new login at %s could not be saved, and the earlier one is unchanged: %s", e.Issuer, e.Err)
+	}
 	return fmt.Sprintf("your login at %s is lost, because the issuer replaced its refresh token and the new one could not be saved: %s", e.Issuer, e.Err)
 }
 

@@ -79,6 +79,10 @@ func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.L
 		if nerr != nil {
 			l.Verbose("%s", nerr)
 		}
+		var unanswered *issuer.UnansweredError
+		if errors.As(err, &unanswered) {
+			return token.Token{}, noLogin("your login at %s may be lost: an answer of the issuer did not arrive, and now it rejects the refresh token (%s)", req.Issuer, reason)
+		}
 		return token.Token{}, noLogin("your login at %s is no longer valid (%s)", req.Issuer, reason)
 	}
 	return token.Token{}, err

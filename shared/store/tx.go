@@ -221,15 +221,15 @@ func (t *Tx) Save(ctx context.Context, l *Login) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := keyOf(l.Issuer, l.ClientID)
-	err = again(func() error { return t.keep(ctx, p, key, "token-helpers: login at "+l.Issuer, data) })
+	err = Again(func() error { return t.keep(ctx, p, key, "token-helpers: login at "+l.Issuer, data) })
 	if err != nil {
 		return wrap(op, s.ringError(p.backend, err))
 	}
 	return t.list(ctx, p, l, key)
 }
 
-// again tries f until it succeeds.
-func again(f func() error) error {
+// Again calls f until it succeeds, several times within a second or two.
+func Again(f func() error) error {
 	var err error
 	for n := range saveTries {
 		if err = f(); err == nil {
@@ -279,7 +279,7 @@ func (t *Tx) list(ctx context.Context, p *prepared, l *Login, key string) error 
 		Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: p.backend,
 		Scopes: slices.Clone(l.Scopes), Created: l.Created, Refreshed: l.Refreshed, RefreshExpires: l.RefreshExpires,
 	}
-	err := again(func() error {
+	err := Again(func() error {
 		return s.updateIndex(ctx, p.index, func(in []IndexEntry) []IndexEntry {
 			return append(without(in, l.Issuer, l.ClientID), entry)
 		})

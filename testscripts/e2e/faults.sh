@@ -24,7 +24,7 @@ expect "a login on a small disk" 0 'logged in' there login
 expect "a token on a small disk" 0 '^eyJ' there --ce a.example.org
 
 head -c 2m /dev/zero >"$f/fill" 2>/dev/null || true
-expect "a full disk: the issuer is not asked for what could not be kept" 8 'nothing was asked of the issuer' there --ce b.example.org
+expect "a full disk: the issuer is not asked for what could not be kept" 8 'the issuer was not asked' there --ce b.example.org
 expect "a full disk: what is cached is there" 0 '^eyJ' there --ce a.example.org
 expect "a full disk: no half a file" 1 'space left on device' there --ce a.example.org --file "$f/token"
 [ ! -e "$f/token" ]
