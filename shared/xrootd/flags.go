@@ -79,7 +79,7 @@ func (f *Flags) conflict() error {
 	case f.Profile != "wlcg" && f.Stage:
 		return &service.UsageError{Flag: "--stage", Problem: "the scitokens profile has no such scope", Form: "--stage --profile wlcg"}
 	case f.WriteOnly && (f.Read || f.Write):
-		return &service.UsageError{Flag: "--write-only", Problem: "cannot be combined with --read or --write", Form: "--write-only alone, or --write"}
+		return &service.UsageError{Flag: "--write-only", Problem: "cannot be combined with --read or --write", Form: "--write-only without them, or --write"}
 	}
 	return nil
 }
