@@ -16,19 +16,8 @@ var Ecosystem = service.Descriptor{
 
 // Target are the flags of jwt-inspect for HTCondor.
 type Target struct {
-	CE      string `name:"ce" placeholder:"HOST[:PORT]" help:"Check whether this compute element accepts the token, and why not." group:"Services"`
-	Mapfile string `placeholder:"FILE" help:"Show the local user to which this HTCondor map file maps the token." group:"Services"`
-}
-
-// Given implements [service.Target].
-func (t *Target) Given() string {
-	switch {
-	case t.CE != "":
-		return "--ce"
-	case t.Mapfile != "":
-		return "--mapfile"
-	}
-	return ""
+	CE      string `name:"ce" placeholder:"HOST[:PORT]" help:"Check whether this compute element accepts the token, and why not."`
+	Mapfile string `placeholder:"FILE" help:"Show the local user to which this HTCondor map file maps the token."`
 }
 
 // Service implements [service.Target]. A map file alone judges without a compute element.

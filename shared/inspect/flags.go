@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ type grammar struct {
 	Diff          bool   `help:"Show the differences between two tokens, such as one that works and one that is refused."`
 
 	// The flags of the ecosystems that name services.
-	kong.Plugins
+	kong.Plugins  `group:"Services"`
 	Read          bool   `help:"Check read access: viewing jobs, or reading files (the default for storage)." group:"Services"`
 	Write         bool   `help:"Check write access: submitting jobs (the default for --ce), or writing and overwriting files." group:"Services"`
 	ServerVersion string `placeholder:"V" help:"The server's version, if its bugs matter. Default: the newest known." group:"Services"`
@@ -61,22 +62,54 @@ Without a file, if stdin is a terminal, WLCG Bearer Token Discovery finds the to
 
 Exit codes: 0 decoded and all checks passed, 1 a check failed, 2 usage, 3 not a token, 5 network.`
 
+// options are the flags, and the ecosystems of which a flag was given.
+type options struct {
+	grammar
+	given []givenTarget
+}
+
+type givenTarget struct {
+	service.Target
+	// flag is one of the flags that were given, such as --ce.
+	flag string
+}
+
 // parse reads the command line. done says that nothing is left to do.
-func parse(env *cli.Env) (g *grammar, done bool, err error) {
+func parse(env *cli.Env) (o *options, done bool, err error) {
 	// Before anything repeats an argument.
 	if slices.ContainsFunc(env.Args, func(a string) bool { return looksLikeToken.MatchString(a) && !exists(a) }) {
 		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
 			Hint("pipe it instead: jwt-inspect < token")
 	}
-	g = new(grammar)
+	o = new(options)
 	for _, e := range ecosystems.All() {
-		g.Plugins = append(g.Plugins, e.Target())
+		o.Plugins = append(o.Plugins, e.Target())
 	}
-	ctx, done, err := cli.Parse(env, g, kong.Description(description))
-	if err == nil && !done {
-		err = noEmptyFlags(ctx)
+	ctx, done, err := cli.Parse(env, &o.grammar, kong.Description(description))
+	if err != nil || done {
+		return o, done, err
 	}
-	return g, done, err
+	o.given = givenTargets(ctx, o.Plugins)
+	return o, false, noEmptyFlags(ctx)
+}
+
+// givenTargets returns the targets of which a flag was given.
+func givenTargets(ctx *kong.Context, targets kong.Plugins) (out []givenTarget) {
+	for _, t := range targets {
+		fields := reflect.ValueOf(t)
+		from, to := fields.Pointer(), fields.Pointer()+fields.Elem().Type().Size()
+		for _, p := range ctx.Path {
+			// A flag belongs to the struct that contains the field that it sets.
+			if p.Flag == nil || !p.Flag.Target.CanAddr() {
+				continue
+			}
+			if at := p.Flag.Target.Addr().Pointer(); from <= at && at < to {
+				out = append(out, givenTarget{t.(service.Target), "--" + p.Flag.Name})
+				break
+			}
+		}
+	}
+	return out
 }
 
 // noEmptyFlags rejects a command line that would check less than intended, such as one
@@ -111,12 +144,12 @@ func diffUsage() error {
 }
 
 // format returns the format to print in.
-func (g *grammar) format(tty bool) (format, error) {
-	name := g.Output
+func (o *options) format(tty bool) (format, error) {
+	name := o.Output
 	switch {
-	case g.Diff && len(g.Files) != 2:
+	case o.Diff && len(o.Files) != 2:
 		return format{}, diffUsage()
-	case g.Diff:
+	case o.Diff:
 		return diffFormat, nil
 	case name == "" && tty:
 		name = "text"
@@ -124,95 +157,84 @@ func (g *grammar) format(tty bool) (format, error) {
 		name = "claims"
 	}
 	f := formats[slices.IndexFunc(formats, func(f format) bool { return f.name == name })]
-	if g.ShowSignature && !f.signature {
+	if o.ShowSignature && !f.signature {
 		return format{}, cli.Errorf(cli.Usage, "--show-signature requires -o text or -o json").Hint("jwt-inspect -o text --show-signature < token")
 	}
 	return f, nil
 }
 
-// targets returns the ecosystems of which a flag was given, and the flags that name a
-// service.
-func (g *grammar) targets() (given []service.Target, flags []string) {
-	for i, e := range ecosystems.All() {
-		flags = append(flags, e.Flag)
-		if t := g.Plugins[i].(service.Target); t.Given() != "" {
-			given = append(given, t)
-		}
-	}
-	return given, flags
-}
-
 // conflict returns an error if flags do not go together.
-func (g *grammar) conflict() error {
-	given, flags := g.targets()
-	for _, a := range slices.Concat(g.Aud, g.Scope) {
+func (o *options) conflict() error {
+	for _, a := range slices.Concat(o.Aud, o.Scope) {
 		if strings.TrimSpace(a) == "" {
 			return usage("--aud and --scope must not be empty")
 		}
 	}
 	switch {
-	case len(given) > 1:
-		return usage("%s and %s cannot be combined", given[0].Given(), given[1].Given())
-	case len(given) == 0 && (g.Read || g.Write || g.ServerVersion != ""):
+	case len(o.given) > 1:
+		return usage("%s and %s cannot be combined", o.given[0].flag, o.given[1].flag)
+	case len(o.given) == 0 && (o.Read || o.Write || o.ServerVersion != ""):
+		var flags []string
+		for _, e := range ecosystems.All() {
+			flags = append(flags, e.Flag)
+		}
 		return usage("--read, --write and --server-version require %s", strings.Join(flags, " or "))
-	case g.Diff && (g.Output != "" && g.Output != "text" || g.checks()):
+	case o.Diff && (o.Output != "" && o.Output != "text" || o.checks()):
 		return usage("--diff only compares: it cannot be combined with checks and formats")
-	case g.JWKS != "" && g.FetchKeys:
+	case o.JWKS != "" && o.FetchKeys:
 		return usage("--jwks and --fetch-keys cannot be combined")
 	}
 	return nil
 }
 
 // checks reports whether a check is requested.
-func (g *grammar) checks() bool {
-	given, _ := g.targets()
-	return len(given) > 0 || len(g.Aud)+len(g.Scope) > 0 || g.Issuer != "" || g.Profile != "" || g.MinLifetime > 0 || g.JWKS != "" || g.FetchKeys
+func (o *options) checks() bool {
+	return len(o.given) > 0 || len(o.Aud)+len(o.Scope) > 0 || o.Issuer != "" || o.Profile != "" || o.MinLifetime > 0 || o.JWKS != "" || o.FetchKeys
 }
 
 // judge returns what tokens are checked against.
-func (g *grammar) judge(env *cli.Env, f format) (*judge, error) {
-	if err := g.conflict(); err != nil {
+func (o *options) judge(env *cli.Env, f format) (*judge, error) {
+	if err := o.conflict(); err != nil {
 		return nil, err
 	}
-	jd := &judge{depth: f.depth, now: env.Now(), profile: g.Profile, want: service.Required{
-		Issuer: g.Issuer, Audiences: g.Aud, MinLifetime: time.Duration(g.MinLifetime), Skew: time.Duration(g.Skew),
+	jd := &judge{depth: f.depth, now: env.Now(), profile: o.Profile, want: service.Required{
+		Issuer: o.Issuer, Audiences: o.Aud, MinLifetime: time.Duration(o.MinLifetime), Skew: time.Duration(o.Skew),
 		// Several in one flag, as a token has them, and as --explain and the helpers accept them.
-		Scopes: token.SplitScopes(strings.Join(g.Scope, " ")),
+		Scopes: token.SplitScopes(strings.Join(o.Scope, " ")),
 	}}
-	if jd.depth == claimsOnly && (g.checks() || g.Now != "" || g.Skew > 0) {
+	if jd.depth == claimsOnly && (o.checks() || o.Now != "" || o.Skew > 0) {
 		jd.depth = full
 	}
-	if g.Now != "" {
+	if o.Now != "" {
 		var err error
-		if jd.now, err = parseTime(g.Now); err != nil {
+		if jd.now, err = parseTime(o.Now); err != nil {
 			return nil, err
 		}
 	}
-	err := g.service(jd)
+	err := o.service(jd)
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
 		return nil, cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
 	}
 	if err == nil {
-		err = g.keys(env, &jd.keys)
+		err = o.keys(env, &jd.keys)
 	}
 	return jd, err
 }
 
 // service adds the service that the flags name.
-func (g *grammar) service(jd *judge) error {
-	given, _ := g.targets()
-	if len(given) == 0 {
+func (o *options) service(jd *judge) error {
+	if len(o.given) == 0 {
 		return nil
 	}
-	asked := service.Asked{Read: g.Read, Write: g.Write, Audiences: g.Aud, ReadFile: readFile}
+	asked := service.Asked{Read: o.Read, Write: o.Write, Audiences: o.Aud, ReadFile: readFile}
 	var err error
-	if g.ServerVersion != "" {
-		if asked.Version, err = service.ParseVersion("--server-version", g.ServerVersion); err != nil {
+	if o.ServerVersion != "" {
+		if asked.Version, err = service.ParseVersion("--server-version", o.ServerVersion); err != nil {
 			return err
 		}
 	}
-	s, err := given[0].Service(asked)
+	s, err := o.given[0].Service(asked)
 	if err != nil {
 		return err
 	}
@@ -225,32 +247,32 @@ func (g *grammar) service(jd *judge) error {
 }
 
 // keys adds the keys that signatures are checked against.
-func (g *grammar) keys(env *cli.Env, k *keys) error {
-	if g.JWKS != "" {
-		k.file = g.JWKS
-		err := readFile("--jwks", g.JWKS, func(b []byte) (err error) {
+func (o *options) keys(env *cli.Env, k *keys) error {
+	if o.JWKS != "" {
+		k.file = o.JWKS
+		err := readFile("--jwks", o.JWKS, func(b []byte) (err error) {
 			k.set, err = jwks.Parse(b)
 			return err
 		})
 		if err == nil && k.set.HoldsSecret() {
-			env.Say("note: %s contains a secret key: do not share it", g.JWKS)
+			env.Say("note: %s contains a secret key: do not share it", o.JWKS)
 		}
 		return err
 	}
-	if !g.FetchKeys {
+	if !o.FetchKeys {
 		return nil
 	}
-	o := issuer.HTTPOptions{CAFile: g.CAFile, CAPath: g.CAPath, Timeout: time.Duration(g.Timeout),
+	h := issuer.HTTPOptions{CAFile: o.CAFile, CAPath: o.CAPath, Timeout: time.Duration(o.Timeout),
 		LookupEnv: env.LookupEnv, UserAgent: cli.VersionString(env.Program)}
-	if o.CAFile == "" && o.CAPath == "" {
+	if h.CAFile == "" && h.CAPath == "" {
 		// As the token helpers.
-		o.CAFile, o.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")
+		h.CAFile, h.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")
 	}
-	client := issuer.NewClient(o)
+	client := issuer.NewClient(h)
 	if err := client.Ready(); err != nil {
 		return err
 	}
-	k.fetcher = &fetcher{client: client, budget: 5 * o.Timeout, fetched: map[string]fetchedKeys{}}
+	k.fetcher = &fetcher{client: client, budget: 5 * h.Timeout, fetched: map[string]fetchedKeys{}}
 	return nil
 }
 

@@ -53,12 +53,12 @@ func run(env *cli.Env) (int, error) {
 }
 
 // plan returns what tokens are checked against, and the format to print in.
-func (g *grammar) plan(env *cli.Env, tty bool) (*judge, format, error) {
-	f, err := g.format(tty)
+func (o *options) plan(env *cli.Env, tty bool) (*judge, format, error) {
+	f, err := o.format(tty)
 	if err != nil {
 		return nil, format{}, err
 	}
-	jd, err := g.judge(env, f)
+	jd, err := o.judge(env, f)
 	return jd, f, err
 }
 

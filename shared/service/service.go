@@ -96,8 +96,6 @@ type Descriptor struct {
 // Target names a service on jwt-inspect's command line. It is a pointer to a struct whose
 // fields are flags, with tags as alecthomas/kong reads them.
 type Target interface {
-	// Given returns one of the flags that were given, or "".
-	Given() string
 	// Service returns the service that the flags name. It is called only if one of them
 	// was given. A service without a name stands for a part of one: it judges, but the
 	// verdict names no service.

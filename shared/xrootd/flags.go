@@ -36,7 +36,7 @@ func (*Flags) Describe() (string, []string) {
 func (f *Flags) Want(given service.Given) (service.Want, error) {
 	var w service.Want
 	if f.Server != "" {
-		a, err := Audience("--server", f.Server)
+		a, err := service.StorageAudience("--server", f.Server)
 		if err != nil {
 			return service.Want{}, err
 		}
@@ -49,7 +49,7 @@ func (f *Flags) Want(given service.Given) (service.Want, error) {
 	if len(f.Path) > 0 {
 		paths = nil
 		for _, p := range f.Path {
-			n, err := ScopePath("--path", p)
+			n, err := service.ScopePath("--path", p)
 			if err != nil {
 				return service.Want{}, err
 			}

@@ -60,7 +60,7 @@ var nbfOptional = service.Version{Major: 5, Minor: 6}
 // New returns the server at a URL: root:// logs in with ztn before it authorizes, https://
 // does not log in.
 func New(server string, o Options) (*Server, error) {
-	aud, err := Audience(cmp.Or(o.Flag, "--server"), server)
+	aud, err := service.StorageAudience(cmp.Or(o.Flag, "--server"), server)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func place(p string) (string, error) {
 	if p == "" {
 		return "/", nil
 	}
-	encoded, err := ScopePath("--path", p)
+	encoded, err := service.ScopePath("--path", p)
 	if err != nil {
 		return "", err
 	}

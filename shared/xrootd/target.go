@@ -13,31 +13,16 @@ var Ecosystem = service.Descriptor{
 
 // Target are the flags of jwt-inspect for XRootD.
 type Target struct {
-	Xrd          string `placeholder:"URL" help:"Check whether this XRootD server accepts the token, and why not. root:// logs in first, https:// does not." group:"Services"`
-	Create       bool   `help:"Check the right to create files (--xrd)." group:"Services"`
-	Path         string `placeholder:"/P" help:"The path on the storage server. Default: the path in the URL." group:"Services"`
-	SciTokensCfg string `name:"scitokens-cfg" placeholder:"FILE" help:"Apply this scitokens.cfg of the XRootD server." group:"Services"`
-}
-
-// Given implements [service.Target].
-func (t *Target) Given() string {
-	switch {
-	case t.Xrd != "":
-		return "--xrd"
-	case t.Create:
-		return "--create"
-	case t.Path != "":
-		return "--path"
-	case t.SciTokensCfg != "":
-		return "--scitokens-cfg"
-	}
-	return ""
+	Xrd          string `placeholder:"URL" help:"Check whether this XRootD server accepts the token, and why not. root:// logs in first, https:// does not."`
+	Create       bool   `help:"Check the right to create files (--xrd)."`
+	Path         string `placeholder:"/P" help:"The path on the storage server. Default: the path in the URL."`
+	SciTokensCfg string `name:"scitokens-cfg" placeholder:"FILE" help:"Apply this scitokens.cfg of the XRootD server."`
 }
 
 // Service implements [service.Target].
 func (t *Target) Service(a service.Asked) (service.Service, error) {
 	if t.Xrd == "" {
-		return nil, &service.UsageError{Flag: t.Given(), Problem: "requires --xrd", Form: "--xrd https://x.example.org " + t.Given()}
+		return nil, &service.UsageError{Flag: "--create, --path and --scitokens-cfg", Problem: "require --xrd", Form: "--xrd https://x.example.org"}
 	}
 	o := Options{Flag: "--xrd", Access: "read", Path: t.Path, Version: a.Version, Audiences: a.Audiences}
 	n := 0

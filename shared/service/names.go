@@ -1,4 +1,4 @@
-package xrootd
+package service
 
 import (
 	"fmt"
@@ -7,17 +7,15 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-
-	"example.org/token-helpers/shared/service"
 )
 
-// Audience returns the audience of a storage endpoint as the WLCG profile spells it
+// StorageAudience returns the audience of a storage endpoint as the WLCG profile spells it
 // (Common JWT Profile, "aud"): https://host without a default port and without a trailing
 // slash. A root:// endpoint keeps its port, 1094 unless given; a bare HOST[:PORT] is read
 // as root://. Errors name flag.
-func Audience(flag, server string) (string, error) {
+func StorageAudience(flag, server string) (string, error) {
 	bad := func(problem string) (string, error) {
-		return "", &service.UsageError{Flag: flag, Problem: problem, Form: flag + " https://x.example.org, root://x.example.org:1094 or x.example.org:1094"}
+		return "", &UsageError{Flag: flag, Problem: problem, Form: flag + " https://x.example.org, root://x.example.org:1094 or x.example.org:1094"}
 	}
 	scheme, rest, isURL := strings.Cut(server, "://")
 	port, standard := 1094, 443
@@ -40,7 +38,7 @@ func Audience(flag, server string) (string, error) {
 	} else {
 		rest = server
 	}
-	host, given, problem := service.HostPort(rest)
+	host, given, problem := HostPort(rest)
 	if problem != "" {
 		return bad(problem)
 	}
@@ -59,7 +57,7 @@ func Audience(flag, server string) (string, error) {
 // flag.
 func ScopePath(flag, p string) (string, error) {
 	bad := func(problem string) (string, error) {
-		return "", &service.UsageError{Flag: flag, Problem: problem, Form: flag + " /store/user/me"}
+		return "", &UsageError{Flag: flag, Problem: problem, Form: flag + " /store/user/me"}
 	}
 	if p == "" {
 		return bad("the value is empty")
