@@ -1,11 +1,9 @@
 package condor
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"example.org/token-helpers/shared/service/servicetest"
 
@@ -227,7 +225,7 @@ func FuzzParseMapFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		bounded(t, m.User(iss, sub), maxMistakes+8)
+		servicetest.Bounded(t, m.User(iss, sub), maxMistakes+8)
 		// The line in the hint works.
 		if line := m.line(iss, sub); line != "" {
 			if got := servicetest.Codes(t, parseMap(t, line, hash).User(iss, sub)); got != "(mapped)" {
@@ -235,17 +233,4 @@ func FuzzParseMapFile(f *testing.F) {
 			}
 		}
 	})
-}
-
-// bounded fails if there are too many findings, or too long ones.
-func bounded(t *testing.T, list []finding.Finding, most int) {
-	t.Helper()
-	if len(list) > most {
-		t.Errorf("%d findings", len(list))
-	}
-	for _, f := range list {
-		if n := utf8.RuneCountInString(fmt.Sprintf("%s%s%s", f.Message, f.Hint, f.Source)); n > 3000 {
-			t.Errorf("a finding of %d characters: %.200q", n, f.Message)
-		}
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"example.org/token-helpers/shared/service/servicetest"
 
@@ -211,19 +210,6 @@ func TestManyMistakes(t *testing.T) {
 	}
 }
 
-// bounded fails if there are too many findings, or too long ones.
-func bounded(t *testing.T, list []finding.Finding, most int) {
-	t.Helper()
-	if len(list) > most {
-		t.Errorf("%d findings", len(list))
-	}
-	for _, f := range list {
-		if n := utf8.RuneCountInString(fmt.Sprintf("%s%s%s", f.Message, f.Hint, f.Source)); n > 3000 {
-			t.Errorf("a finding of %d characters: %.200q", n, f.Message)
-		}
-	}
-}
-
 func FuzzParseSciTokensConfig(f *testing.F) {
 	f.Add(cfg("base_path = /store", "restricted_path = /user", "authorization_strategy = group"), cfgIssuer, "read:/", "/store")
 	f.Add("[Global]\naudience_json = [\"a\"]\n[Issuer \x1b]\n a:b ; c\n[", "x", "storage.read:/a/../b", "/")
@@ -236,7 +222,7 @@ func FuzzParseSciTokensConfig(f *testing.F) {
 			}
 			s := &Server{access: "read", path: "/" + place, version: v, config: c}
 			claims := fmt.Sprintf(`{"iss":%s,"scope":%s,"ver":"scitoken:2.0"}`, quoteJSON(t, iss), quoteJSON(t, scope))
-			bounded(t, s.explain(service.Presented{JWT: servicetest.JWT(t, servicetest.ES256, claims)}), maxMistakes+10)
+			servicetest.Bounded(t, s.explain(service.Presented{JWT: servicetest.JWT(t, servicetest.ES256, claims)}), maxMistakes+10)
 			c.ScopePaths(iss, s.path)
 		}
 	})
