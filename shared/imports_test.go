@@ -3,7 +3,6 @@ package shared
 
 import (
 	"go/build"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -41,25 +40,5 @@ func TestImportsPointDownwards(t *testing.T) {
 				t.Errorf("%s imports %s", pkg, name)
 			}
 		}
-	}
-}
-
-// jwt-inspect must work on any machine and start nothing: neither logins nor keyrings
-// are in it.
-func TestInspectDoesNotReachTheStore(t *testing.T) {
-	out, err := exec.Command("go", "list", "-deps", "./inspect").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	deps := strings.Fields(string(out))
-	for _, d := range deps {
-		for _, no := range []string{module + "shared/store", module + "shared/login", module + "shared/source", module + "shared/helper", "github.com/99designs/keyring"} {
-			if d == no || strings.HasPrefix(d, no+"/") {
-				t.Errorf("inspect reaches %s", d)
-			}
-		}
-	}
-	if !slices.Contains(deps, module+"shared/ecosystems") {
-		t.Error("go list -deps lists no dependencies")
 	}
 }

@@ -89,7 +89,6 @@ func run(t *testing.T, dir string) {
 			"down":     downCmd,
 			"form":     formCmd,
 			"exits":    exitsCmd,
-			"status":   exitsCmd,
 			"claim":    claimCmd,
 			"noleak":   noleakCmd,
 			"mode":     modeCmd,

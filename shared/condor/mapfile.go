@@ -13,36 +13,36 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// srcMapFile is where HTCondor reads and searches the file, and what of it was measured.
+// srcMapFile is the source of the rules for map files.
 const srcMapFile = "HTCondor src/condor_utils/MapFile.cpp; " + srcCondor
 
-// MapFile is HTCondor's map file (CERTIFICATE_MAPFILE), which makes a local user of
-// an authenticated identity. A token's identity is its issuer and its subject with a
-// comma between.
+// MapFile is HTCondor's map file (CERTIFICATE_MAPFILE), which maps an authenticated
+// identity to a local user. The identity of a token is its issuer and its subject,
+// separated by a comma.
 type MapFile struct {
 	hashKeys bool
 	entries  []mapEntry
-	faults   []finding.Finding
+	mistakes []finding.Finding
 	more     int
-	// expressions counts them.
+	// expressions is the number of regular expressions.
 	expressions int
 }
 
-// maxFaults is how many faults of a file are told.
-const maxFaults = 20
+// maxMistakes is how many findings about a file are reported.
+const maxMistakes = 20
 
-// maxExpressions bounds what a hostile file costs: each can be half a millisecond and
-// a hundred kB.
+// maxExpressions limits what a hostile file costs: an expression can cost half a
+// millisecond and a hundred kB.
 const maxExpressions = 2000
 
-// mapEntry is one line that counts.
+// mapEntry is a line that HTCondor does not skip.
 type mapEntry struct {
 	line      int
 	method    string
 	principal string
 	user      string
-	// re matches the identity; nil for a literal, and for an expression that is not
-	// Go's too, which unknown explains.
+	// re matches the identity; nil for a literal, and for an expression that Go's regexp
+	// cannot evaluate, which unknown explains.
 	re      *regexp.Regexp
 	regex   bool
 	unknown string
@@ -51,9 +51,9 @@ type mapEntry struct {
 }
 
 // ParseMapFile reads a map file. assumeHashKeys is the server's
-// CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, which HTCondor-CE sets: then only what stands
-// in slashes is a regular expression, and all else a name as it stands. A line that
-// HTCondor skips is found by [MapFile.User]; an error says that it is no such file.
+// CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, which HTCondor-CE sets: then only what is between
+// slashes is a regular expression, and everything else is a name. [MapFile.User] reports
+// lines that HTCondor skips; an error says that the file is not a map file.
 func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
 	if bytes.IndexByte(b, 0) >= 0 {
 		return nil, errors.New("not a map file: binary data")
@@ -64,18 +64,18 @@ func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
 		n++
 		m.parseLine(n, strings.TrimRight(line, "\r\n"))
 	}
-	if len(m.entries) == 0 && len(m.faults) > 0 {
+	if len(m.entries) == 0 && len(m.mistakes) > 0 {
 		return nil, errors.New("not a map file: no line is METHOD PRINCIPAL USER")
 	}
 	return m, nil
 }
 
 func (m *MapFile) note(line int, code finding.Code, message, hint string) {
-	if len(m.faults) >= maxFaults {
+	if len(m.mistakes) >= maxMistakes {
 		m.more++
 		return
 	}
-	m.faults = append(m.faults, finding.Finding{Code: code, Remark: true, Message: fmt.Sprintf("map file line %d: %s", line, message), Hint: hint, Source: srcMapFile})
+	m.mistakes = append(m.mistakes, finding.Finding{Code: code, Remark: true, Message: fmt.Sprintf("map file line %d: %s", line, message), Hint: hint, Source: srcMapFile})
 }
 
 func (m *MapFile) parseLine(n int, line string) {
@@ -87,7 +87,7 @@ func (m *MapFile) parseLine(n int, line string) {
 		if name, _ := mapField(rest); name != "" {
 			m.entries = append(m.entries, mapEntry{line: n, include: name})
 		} else {
-			m.note(n, finding.MapLine, "@include names no file, and is skipped", "")
+			m.note(n, finding.MapLine, "@include has no file name, so the line is skipped", "")
 		}
 		return
 	}
@@ -106,23 +106,23 @@ func (m *MapFile) parseLine(n int, line string) {
 	e.user, _ = mapField(rest)
 	switch {
 	case !closed:
-		m.note(n, finding.MapLine, "the expression has no / at its end, and the line is skipped", "a / inside is written \\/")
+		m.note(n, finding.MapLine, "the expression has no closing slash, so the line is skipped", "write a slash inside the expression as \\/")
 		return
 	case e.principal == "" || e.user == "":
-		m.note(n, finding.MapLine, "a field is missing, and the line is skipped", "METHOD PRINCIPAL USER; what has blanks stands in double quotes")
+		m.note(n, finding.MapLine, "a field is missing, so the line is skipped", "write METHOD PRINCIPAL USER, and quote a field that contains spaces")
 		return
 	case glued:
-		m.note(n, finding.MapLine, fmt.Sprintf("what follows the closing / is taken for the user: %s", finding.Brief(e.user)), "the options are i and U; a / inside the expression is written \\/")
+		m.note(n, finding.MapLine, fmt.Sprintf("HTCondor reads what follows the closing slash as the user: %s", finding.Brief(e.user)), "use only the options i and U, and write a slash inside the expression as \\/")
 	}
 	if e.regex {
 		m.expressions++
 	}
 	if e.regex && (m.expressions > maxExpressions || len(e.principal) > 4096) {
-		e.unknown = "there are too many, or it is too long"
+		e.unknown = "too many expressions, or too long"
 	} else if e.regex {
 		var bad bool
 		if e.re, e.unknown, bad = compile(e.principal, options); bad {
-			m.note(n, finding.MapLine, "the expression does not compile ("+finding.Brief(e.unknown)+"), and the line is skipped", "")
+			m.note(n, finding.MapLine, "the expression does not compile ("+finding.Brief(e.unknown)+"), so the line is skipped", "")
 			return
 		}
 	}
@@ -132,8 +132,8 @@ func (m *MapFile) parseLine(n int, line string) {
 // mapSpace separates fields.
 const mapSpace = " \t"
 
-// mapField reads a field: a word, in which a backslash is itself, or what stands in
-// double quotes.
+// mapField reads a field: a word, in which a backslash is an ordinary character, or a
+// quoted string.
 func mapField(s string) (field, rest string) {
 	s = strings.TrimLeft(s, mapSpace)
 	if strings.HasPrefix(s, `"`) {
@@ -146,8 +146,8 @@ func mapField(s string) (field, rest string) {
 	return s, ""
 }
 
-// mapQuoted reads on to the closing character; behind a backslash it is itself, and
-// two backslashes are one (since HTCondor 10.0.3). A backslash before all else stays.
+// mapQuoted reads up to the closing character. A backslash escapes that character and
+// itself (since HTCondor 10.0.3); before other characters it is kept.
 func mapQuoted(s string, end byte) (field, rest string, closed bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -167,8 +167,8 @@ func mapQuoted(s string, end byte) (field, rest string, closed bool) {
 	return b.String(), "", false
 }
 
-// compile makes Go's expression of a PCRE2 one. What the two read differently is not
-// evaluated: unknown says why. bad says that PCRE2 refuses it as well.
+// compile compiles a PCRE2 expression with Go's regexp. An expression that the two read
+// differently is not evaluated: unknown says why. bad says that PCRE2 rejects it too.
 func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bool) {
 	for i := 0; i+1 < len(pattern); i++ {
 		if two := pattern[i : i+2]; two == `\v` || two == "{," {
@@ -202,7 +202,7 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 	return re, "", false
 }
 
-// latin1 makes a character of each byte: HTCondor compiles without PCRE2_UTF.
+// latin1 converts each byte to a character, because HTCondor compiles without PCRE2_UTF.
 func latin1(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r > 0x7f }) < 0 {
 		return s
@@ -226,7 +226,8 @@ func (e *mapEntry) matches(identity string) ([]string, bool) {
 	return []string{identity}, e.principal == identity
 }
 
-// canonical puts groups in place of \0 to \9; one that is not there stays as written.
+// canonical returns the user, with groups in place of \0 to \9. A reference to a group
+// that does not exist is kept.
 func (e *mapEntry) canonical(groups []string) string {
 	var b strings.Builder
 	for i := 0; i < len(e.user); i++ {
@@ -255,16 +256,16 @@ func (m *MapFile) Judge(p service.Presented) []finding.Finding {
 	sub, ok := p.JWT.String("sub")
 	if !ok || iss == "" {
 		return one(finding.Finding{Code: finding.ClaimMissing, Missing: []string{"sub"}, Message: "the token has no issuer and subject to map",
-			Hint: "the issuer has to name both, as strings", Source: "RFC 7519 section 4.1"})
+			Hint: "the issuer must set iss and sub, as strings", Source: "RFC 7519 section 4.1"})
 	}
 	return m.User(iss, sub)
 }
 
-// User says which user the file makes of a token's issuer and subject, and by which
-// line: the first that matches, in the order of the file. A line that cannot be told
-// is named, and nothing is refused for it.
+// User finds the user to which the file maps a token's issuer and subject, and the line
+// that does so: the first that matches. Lines that cannot be evaluated are remarks; if
+// one of them could match, nothing is refused.
 func (m *MapFile) User(iss, sub string) []finding.Finding {
-	out := slices.Clone(m.faults)
+	out := slices.Clone(m.mistakes)
 	if m.more > 0 {
 		out = append(out, finding.Finding{Code: finding.MapLine, Remark: true, Message: fmt.Sprintf("the map file has %d more such lines", m.more), Source: srcMapFile})
 	}
@@ -275,15 +276,15 @@ func (m *MapFile) User(iss, sub string) []finding.Finding {
 		switch {
 		case e.include != "":
 			unknown = append(unknown, finding.Finding{Code: finding.MapInclude, Remark: true,
-				Message: fmt.Sprintf("map file line %d includes %s, which was not read and counts here", e.line, finding.Brief(e.include)),
-				Hint:    "give what it includes as well: --mapfile <(cat FILES), a folder's in the order of their names", Source: srcMapFile})
+				Message: fmt.Sprintf("map file line %d includes %s, which was not read", e.line, finding.Brief(e.include)),
+				Hint:    "pass the included files too, those of a directory in the order of their names: --mapfile <(cat FILES)", Source: srcMapFile})
 			continue
 		case !e.forTokens():
 			continue
 		case e.unknown != "":
 			unknown = append(unknown, finding.Finding{Code: finding.MapUnknown, Remark: true,
-				Message: fmt.Sprintf("map file line %d cannot be evaluated here (%s): if it matches, the user is %s", e.line, e.unknown, finding.Brief(e.user)),
-				Hint:    "ask the server: condor_ping -verbose -type COLLECTOR WRITE shows the user", Source: srcMapFile})
+				Message: fmt.Sprintf("map file line %d cannot be evaluated (%s): if it matches, the user is %s", e.line, e.unknown, finding.Brief(e.user)),
+				Hint:    "check on the server: condor_ping -verbose -type COLLECTOR WRITE shows the user", Source: srcMapFile})
 			continue
 		}
 		groups, ok := e.matches(identity)
@@ -296,12 +297,12 @@ func (m *MapFile) User(iss, sub string) []finding.Finding {
 	out = append(out, few(unknown)...)
 	f := m.missing(iss, sub)
 	if f.Remark = len(unknown) > 0; f.Remark {
-		f.Message += ", as far as can be told"
+		f.Message += ", unless one of the lines above does"
 	}
 	return append(out, f)
 }
 
-// few keeps the first of what may be as long as the file.
+// few returns the first of a list that may be as long as the file.
 func few(list []finding.Finding) []finding.Finding { return list[:min(len(list), 5)] }
 
 func (e *mapEntry) mapped(groups []string, unless bool) finding.Finding {
@@ -309,38 +310,38 @@ func (e *mapEntry) mapped(groups []string, unless bool) finding.Finding {
 	f := finding.Finding{Code: finding.Mapped, Remark: true, Source: srcMapFile, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, finding.Brief(user))}
 	switch name, plugin := strings.CutPrefix(user, "PLUGIN:"); {
 	case plugin:
-		f.Message = fmt.Sprintf("map file line %d leaves the user to the plugin %s", e.line, finding.Brief(name))
+		f.Message = fmt.Sprintf("map file line %d leaves the choice of the user to the plugin %s", e.line, finding.Brief(name))
 		f.Source = "HTCondor src/condor_io/condor_auth_ssl.cpp"
 	case user == "":
-		f.Message = fmt.Sprintf("map file line %d maps the token to no name at all", e.line)
-		f.Hint = "no line is continued by a backslash"
+		f.Message = fmt.Sprintf("map file line %d maps the token to an empty name", e.line)
+		f.Hint = "write the line without a backslash at its end, which does not continue it"
 	}
 	if unless {
-		f.Message += ", unless one of those before does"
+		f.Message += ", unless one of the lines above does"
 	}
 	return f
 }
 
-// loose warns of an expression that lets in more than it looks like.
+// loose finds an expression that matches more than it seems to.
 func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
 	if e.re == nil {
 		return nil
 	}
 	f := finding.Finding{Code: finding.MapLoose, Remark: true, Source: srcMapFile + "; " + srcSearch}
 	hits := func(identity string) bool { _, ok := e.matches(identity); return ok }
-	// Whoever runs an issuer chooses its name and its subjects.
+	// The operator of an issuer chooses its name and its subjects.
 	before, behind := "https://issuer.invalid,"+iss+","+sub, iss+".invalid,"+sub
 	others, _ := e.matches(iss + ",another-subject")
 	switch {
 	case hits(before):
-		f.Message = fmt.Sprintf("map file line %d is not held to the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(before))
+		f.Message = fmt.Sprintf("map file line %d does not require the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(before))
 		f.Hint = "begin the expression with ^"
 	case hits(behind):
-		f.Message = fmt.Sprintf("map file line %d is not held to the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(behind))
-		f.Hint = "put the comma behind the issuer into the expression"
+		f.Message = fmt.Sprintf("map file line %d does not require the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(behind))
+		f.Hint = "include the comma after the issuer in the expression"
 	case others != nil:
-		f.Message = fmt.Sprintf("map file line %d maps other subjects of this issuer too: another-subject becomes %s", e.line, finding.Brief(e.canonical(others)))
-		f.Hint, f.Command = "leave it where the issuer is trusted with that; or "+m.add(iss, sub), m.line(iss, sub)
+		f.Message = fmt.Sprintf("map file line %d also maps other subjects of this issuer: another-subject becomes %s", e.line, finding.Brief(e.canonical(others)))
+		f.Hint, f.Command = "keep it if the issuer is trusted with that; otherwise, "+m.add(iss, sub), m.line(iss, sub)
 	case hits(iss + "," + sub + "0"):
 		f.Message = fmt.Sprintf("map file line %d also matches longer subjects, such as %s", e.line, ending(sub+"0"))
 		f.Hint = "end the expression with $"
@@ -350,7 +351,7 @@ func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
 	return one(f)
 }
 
-// ending is an identity, shortened so that both ends show.
+// ending shortens an identity so that both ends are visible.
 func ending(s string) string {
 	if r := []rune(s); len(r) > 120 {
 		return string(r[:60]) + "…" + string(r[len(r)-60:])
@@ -358,5 +359,5 @@ func ending(s string) string {
 	return s
 }
 
-// srcSearch is why an expression has to be anchored.
-const srcSearch = "pcre2_match looks for it anywhere in the identity"
+// srcSearch is why an expression must be anchored.
+const srcSearch = "pcre2_match searches the whole identity"

@@ -1,18 +1,17 @@
 package condor
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"example.org/token-helpers/shared/service/servicetest"
 
 	"example.org/token-helpers/shared/finding"
 )
 
-// measuredMap is a map file that HTCondor 23.9.6 was started with, but for the host.
+// measuredMap is a map file with which HTCondor 23.9.6 was measured; only the host name
+// differs.
 const measuredMap = `# comment
    # comment indented
 SCITOKENS /^https:\/\/i.example.org,anchored$/ u-anchored
@@ -62,7 +61,7 @@ SCITOKENS /^https:\/\/i.example.org,(?i)inline$/ u-inline
 SCITOKENS /^https:\/\/i.example.org,end\z/ u-endz
 ` + "SCITOKENS /^https:\\/\\/i.example.org,crlf$/ u-crlf\r\nSCITOKENS /^https:\\/\\/i.example.org,nonl$/ u-nonl"
 
-// userOf is whom a finding maps to.
+// userOf returns the user in a finding.
 func userOf(list []finding.Finding) (user string, ok bool) {
 	for _, f := range list {
 		if f.Code == "mapped" {
@@ -84,7 +83,7 @@ func parseMap(t *testing.T, text string, hash bool) *MapFile {
 	return m
 }
 
-// What HTCondor 23.9.6 made of measuredMap: condor_ping's "Remote Mapping".
+// The users are the "Remote Mapping" of condor_ping with HTCondor 23.9.6.
 func TestMapFileMeasured(t *testing.T) {
 	m := parseMap(t, measuredMap, true)
 	for sub, want := range map[string]string{
@@ -96,12 +95,12 @@ func TestMapFileMeasured(t *testing.T) {
 		"bad(paren": "", "badparen": "", "noend": "", "noclose": "", "extra": "u-extra", "hashcomment": "u-hc", "quser": "user with space",
 		"atuser": "someone@else.org", "tabs": "u-tabs", "dblslash": "", "dot.dot": "u-dot", "dotXdot": "", "bs.x": "u-bs", `bs\.x`: "",
 		"dollar$x": "u-dollar", "space space": "u-sp", "sl": "", "sl2": "u-sl2", "empty": "", "unanch": "u-unanch", "unanch2": "u-unanch",
-		"qmethod": "u-qmethod", "posix-12": "u-posix", "contin": "no name at all", "midbs": `u\mid`, "INLINE": "u-inline", "end": "u-endz",
+		"qmethod": "u-qmethod", "posix-12": "u-posix", "contin": "an empty name", "midbs": `u\mid`, "INLINE": "u-inline", "end": "u-endz",
 		"crlf": "u-crlf", "nonl": "u-nonl", "nobody": "", "evil,https://i.example.org,anchored": "",
 	} {
 		list := m.User("https://i.example.org", sub)
 		got, ok := userOf(list)
-		if ok != (want != "") || want != "no name at all" && got != want || want == "no name at all" && !strings.Contains(got, want) {
+		if ok != (want != "") || want != "an empty name" && got != want || want == "an empty name" && !strings.Contains(got, want) {
 			t.Errorf("%s: got %q, want %q", sub, got, want)
 		}
 		if refused := slices.ContainsFunc(list, func(f finding.Finding) bool { return !f.Remark }); refused == ok {
@@ -144,15 +143,15 @@ func TestMapFileFindings(t *testing.T) {
 	}{
 		{"exact", `SCITOKENS /^https:\/\/i\.example\.org,me$/ me`, false, "(mapped)", "line 1 maps the token to me"},
 		{"name", "\n\nSCITOKENS https://i.example.org,me me", false, "(mapped)", "line 3"},
-		{"nobody", "FS /(.*)/ \\1", false, "map-missing", `SCITOKENS /^https:\/\/i\.example\.org,me$/ USER`},
+		{"no line", "FS /(.*)/ \\1", false, "map-missing", `SCITOKENS /^https:\/\/i\.example\.org,me$/ USER`},
 		{"empty file", "", false, "map-missing", "USER"},
-		{"slash too many", `SCITOKENS /^https:\/\/i\.example\.org\/,me$/ me`, false, "map-missing", "line 1 is near: it is for the issuer with a slash at the issuer's end, which the token lacks; or add a line"},
+		{"slash too many", `SCITOKENS /^https:\/\/i\.example\.org\/,me$/ me`, false, "map-missing", "compare line 1: it has a slash at the end of the issuer, which the token lacks; or add this line"},
 		{"method", `GSI "https://i.example.org,me" me`, false, "map-missing", "its method is GSI"},
-		{"case", `SCITOKENS "https://I.example.org,me" me`, false, "map-missing", "only upper and lower case differ"},
-		{"case of an expression", `SCITOKENS /^https:\/\/i.example.org,ME$/ me`, false, "map-missing", "only upper and lower case differ"},
-		{"issuer alone", `SCITOKENS "https://i.example.org" me`, false, "map-missing", "names the issuer alone"},
+		{"case", `SCITOKENS "https://I.example.org,me" me`, false, "map-missing", "it differs in upper and lower case"},
+		{"case of an expression", `SCITOKENS /^https:\/\/i.example.org,ME$/ me`, false, "map-missing", "it differs in upper and lower case"},
+		{"issuer only", `SCITOKENS "https://i.example.org" me`, false, "map-missing", "has only the issuer"},
 		{"escaped name", `SCITOKENS "https:\/\/i.example.org,me" me`, false, "map-missing", "a backslash is part of the name"},
-		{"expression without slashes", `SCITOKENS ^https:\/\/i\.example\.org,me$ me`, false, "map-missing", "counts as one in slashes alone"},
+		{"expression without slashes", `SCITOKENS ^https:\/\/i\.example\.org,me$ me`, false, "map-missing", "must be between slashes"},
 		{"slashes with all expressions", `SCITOKENS /^https:\/\/i.example.org,me$/ me`, true, "map-missing", `without CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS|SCITOKENS "^https://i\.example\.org,me$" USER`},
 		{"another subject", `SCITOKENS /^https:\/\/i\.example\.org,you$/ you`, false, "map-missing", "it is for another subject of this issuer"},
 		{"any issuer", `SCITOKENS /https:\/\/i\.example\.org,me$/ me`, false, "(mapped) (map-loose)", "also matches https://issuer.invalid,https://i.example.org,me|begin the expression with ^"},
@@ -160,20 +159,20 @@ func TestMapFileFindings(t *testing.T) {
 		{"any subject", `SCITOKENS /^https:\/\/i\.example\.org,(.*)$/ x\1`, false, "(mapped) (map-loose)", "maps the token to xme|another-subject becomes xanother-subject"},
 		{"longer subject", `SCITOKENS /^https:\/\/i\.example\.org,me/ me`, false, "(mapped) (map-loose)", "longer subjects, such as me0|end the expression with $"},
 		{"a name with all expressions", `SCITOKENS https://i.example.org,me me`, true, "(mapped) (map-loose)", "issuer.invalid"},
-		{"include", "@include mapfiles.d", false, "(map-include) (map-missing)", "line 1 includes mapfiles.d, which was not read|as far as can be told"},
-		{"include before", "@include \"a b\"\nSCITOKENS https://i.example.org,me me", false, "(map-include) (mapped)", "includes a b,|unless one of those before does"},
+		{"include", "@include mapfiles.d", false, "(map-include) (map-missing)", "line 1 includes mapfiles.d, which was not read|unless one of the lines above does"},
+		{"include before", "@include \"a b\"\nSCITOKENS https://i.example.org,me me", false, "(map-include) (mapped)", "includes a b,|unless one of the lines above does"},
 		{"include behind", "SCITOKENS https://i.example.org,me me\n@include x", false, "(mapped)", ""},
-		{"lookahead", `SCITOKENS /^https:\/\/i.example.org,m(?=e)/ me`, false, "(map-unknown) (map-missing)", "line 1 cannot be evaluated here (invalid or unsupported Perl syntax: (?=): if it matches, the user is me"},
+		{"lookahead", `SCITOKENS /^https:\/\/i.example.org,m(?=e)/ me`, false, "(map-unknown) (map-missing)", "line 1 cannot be evaluated (invalid or unsupported Perl syntax: (?=): if it matches, the user is me"},
 		{"back reference", `SCITOKENS /^https:\/\/i.example.org,(m)\1/ me` + "\nSCITOKENS https://i.example.org,me me2", false, "(map-unknown) (mapped)", "maps the token to me2, unless"},
 		{"possessive", `SCITOKENS /^https:\/\/i.example.org,m++e/ me`, false, "(map-unknown) (map-missing)", ""},
 		{`\h and \Z`, `SCITOKENS /\h?me\Z/ me`, false, "(map-unknown) (map-missing)", ""},
 		{"not for tokens", `SSL /(?=x)/ me`, false, "map-missing", ""},
-		{"glued", `SCITOKENS /^https:\/\/i\.example\.org,me$/x you`, false, "(map-line) (mapped)", "line 1: what follows the closing / is taken for the user: x"},
-		{"no end", "SCITOKENS /^https:\\/\\/i me\nFS a b", false, "(map-line) map-missing", "line 1: the expression has no / at its end"},
+		{"glued", `SCITOKENS /^https:\/\/i\.example\.org,me$/x you`, false, "(map-line) (mapped)", "line 1: HTCondor reads what follows the closing slash as the user: x"},
+		{"no end", "SCITOKENS /^https:\\/\\/i me\nFS a b", false, "(map-line) map-missing", "line 1: the expression has no closing slash"},
 		{"two fields", "SCITOKENS a\nFS a b", false, "(map-line) map-missing", "line 1: a field is missing"},
 		{"does not compile", "SCITOKENS /a(b/ c\nFS a b", false, "(map-line) map-missing", "does not compile (missing closing ))"},
-		{"include of nothing", "@include\nFS a b", false, "(map-line) map-missing", "names no file"},
-		{"plugin", `SCITOKENS /^https:\/\/i\.example\.org,me$/ PLUGIN:x`, false, "(mapped)", "leaves the user to the plugin x"},
+		{"include of nothing", "@include\nFS a b", false, "(map-line) map-missing", "has no file name"},
+		{"plugin", `SCITOKENS /^https:\/\/i\.example\.org,me$/ PLUGIN:x`, false, "(mapped)", "leaves the choice of the user to the plugin x"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			list := parseMap(t, tt.text, !tt.noHash).User(iss, "me")
@@ -182,8 +181,8 @@ func TestMapFileFindings(t *testing.T) {
 	}
 }
 
-// The line that is told to add maps the identity and is not loose. HTCondor 23.9.6
-// takes each of these.
+// The line in the hint maps the identity and no other. HTCondor 23.9.6 accepts each of
+// these lines.
 func TestMapFileLineToAdd(t *testing.T) {
 	for _, sub := range awkwardSubjects {
 		for _, hash := range []bool{true, false} {
@@ -212,7 +211,7 @@ func TestNotMapFile(t *testing.T) {
 			t.Errorf("%q: got %+v", text, m)
 		}
 	}
-	if m := parseMap(t, strings.Repeat("x\n", 500)+"FS a b", true); len(m.User("a", "b")) != maxFaults+2 {
+	if m := parseMap(t, strings.Repeat("x\n", 500)+"FS a b", true); len(m.User("a", "b")) != maxMistakes+2 {
 		t.Errorf("%d findings", len(m.User("a", "b")))
 	}
 }
@@ -226,25 +225,12 @@ func FuzzParseMapFile(f *testing.F) {
 		if err != nil {
 			return
 		}
-		bounded(t, m.User(iss, sub), maxFaults+8)
-		// What it tells to add works.
+		servicetest.Bounded(t, m.User(iss, sub), maxMistakes+8)
+		// The line in the hint works.
 		if line := m.line(iss, sub); line != "" {
 			if got := servicetest.Codes(t, parseMap(t, line, hash).User(iss, sub)); got != "(mapped)" {
 				t.Errorf("%q: %s: %s", iss+","+sub, line, got)
 			}
 		}
 	})
-}
-
-// bounded fails where what is found is more than a reader can take.
-func bounded(t *testing.T, list []finding.Finding, most int) {
-	t.Helper()
-	if len(list) > most {
-		t.Errorf("%d findings", len(list))
-	}
-	for _, f := range list {
-		if n := utf8.RuneCountInString(fmt.Sprintf("%s%s%s", f.Message, f.Hint, f.Source)); n > 3000 {
-			t.Errorf("a finding of %d characters: %.200q", n, f.Message)
-		}
-	}
 }

@@ -31,7 +31,7 @@ type CE struct {
 
 // Options are what is known about a compute element and the operation intended there.
 type Options struct {
-	// Write is for submitting jobs, else for looking at them.
+	// Write is for submitting jobs; otherwise, jobs are only viewed.
 	Write bool
 	// Version is HTCondor's.
 	Version service.Version
@@ -65,9 +65,9 @@ func (c *CE) Name() string { return c.name }
 // Purpose implements [service.Service].
 func (c *CE) Purpose() string {
 	if c.write {
-		return "to submit jobs"
+		return "submit jobs"
 	}
-	return "to look at jobs"
+	return "view jobs"
 }
 
 // Judge implements [service.Service].
@@ -95,21 +95,22 @@ func (c *CE) command(p service.Presented) string {
 
 func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 
-// access is the operation in one word.
-func (c *CE) access() string {
+// doing returns the operation as a gerund.
+func (c *CE) doing() string {
 	if c.write {
-		return "write"
+		return "submitting jobs"
 	}
-	return "read"
+	return "viewing jobs"
 }
 
-// fileLink: HTCondor's client opens no token file that is a symbolic link.
+// fileLink checks the token file, which HTCondor clients do not open if it is a symbolic
+// link.
 func fileLink(p service.Presented) []finding.Finding {
 	if !p.Link {
 		return nil
 	}
-	return one(finding.Finding{Code: finding.FileLink, Message: "the token's file is a symbolic link, which HTCondor's client does not open (File exists, errno=17)",
-		Hint: "give it the file itself", Source: srcCondor})
+	return one(finding.Finding{Code: finding.FileLink, Message: "the token file is a symbolic link, which HTCondor clients do not open (File exists, errno=17)",
+		Hint: "use the file itself", Source: srcCondor})
 }
 
 // rights checks the authorization level that the scopes map to
@@ -129,44 +130,44 @@ func (c *CE) rights(p service.Presented) []finding.Finding {
 	switch {
 	case compute && kind != scitokens.WLCG:
 		f.Code = finding.ComputeWithoutWLCG
-		f.Message = "the token's compute.* scopes do not count, for it has no wlcg.ver \"1.0\""
-		f.Hint = "ask the issuer for the WLCG profile (at INDIGO IAM: register the client with the scope wlcg), or another one for condor:/READ condor:/WRITE"
+		f.Message = "the token's compute.* scopes do not count, because it has no wlcg.ver \"1.0\""
+		f.Hint = "request the WLCG profile from the issuer (at INDIGO IAM: register the client with the scope wlcg), or condor:/READ condor:/WRITE"
 		f.Command = c.ask + " --profile scitokens"
 	case slices.Contains(scopes, condorAllow):
 		f.Code = finding.CondorAllow
-		f.Message = "condor:/ALLOW says nothing to HTCondor since 8.9.7"
-		f.Hint, f.Command = "ask for compute.*, or for condor:/READ condor:/WRITE", c.command(p)
+		f.Message = "condor:/ALLOW has no meaning since HTCondor 8.9.7"
+		f.Hint, f.Command = "request compute.*, or condor:/READ condor:/WRITE", c.command(p)
 		f.Missing = missing
 	case c.write && kind == scitokens.WLCG && len(missing) < len(computeWrite):
 		f.Code = finding.WriteIncomplete
-		f.Message = fmt.Sprintf("to submit takes compute.modify, compute.cancel and compute.create together; the token lacks %s", strings.Join(missing, " and "))
-		f.Hint, f.Command = "ask for all of them", c.command(p)
+		f.Message = fmt.Sprintf("submitting jobs requires compute.modify, compute.cancel and compute.create together: the token lacks %s", strings.Join(missing, " and "))
+		f.Hint, f.Command = "request all of them", c.command(p)
 		f.Missing = missing
 	default:
 		f.Missing = missing
 		if kind != scitokens.WLCG {
 			f.Missing = []string{map[bool]string{false: condorRead, true: condorWrite}[c.write]}
 		}
-		f.Message = fmt.Sprintf("the token has no scope that lets it %s: it lacks %s", c.access(), strings.Join(f.Missing, " "))
-		f.Hint, f.Command = "ask for it, or ask the issuer who may have it", c.command(p)
+		f.Message = fmt.Sprintf("no scope of the token allows %s: the token lacks %s", c.doing(), strings.Join(f.Missing, " "))
+		f.Hint, f.Command = "request the scope, or ask the issuer who may have it", c.command(p)
 		if p.JWT.Has("wlcg.groups") {
-			f.Hint = "HTCondor does not look at wlcg.groups: " + f.Hint
+			f.Hint += "; HTCondor ignores wlcg.groups"
 		}
 	}
 	return one(f)
 }
 
-// condorLevels are the authorization levels that a scope condor:/LEVEL can name, in
-// any case, with those of READ and WRITE that each brings (src/condor_utils/
-// condor_perms.cpp; measured on 23.9.6).
+// condorLevels are the authorization levels that a scope condor:/LEVEL can name, in any
+// case, and whether they include READ and WRITE (src/condor_utils/condor_perms.cpp;
+// measured on 23.9.6).
 var condorLevels = map[string]struct{ read, write bool }{
 	"READ": {true, false}, "WRITE": {true, true}, "DAEMON": {true, true}, "ADMINISTRATOR": {true, true},
 	"ADVERTISE_STARTD": {true, false}, "ADVERTISE_SCHEDD": {true, false}, "ADVERTISE_MASTER": {true, false},
 	"NEGOTIATOR": {true, false}, "CONFIG": {true, false},
 }
 
-// allows reports whether the scopes give the access. A path behind compute.*
-// says nothing.
+// allows reports whether the scopes allow the operation. A path after compute.* has no
+// meaning.
 func (c *CE) allows(scopes []string, wlcg bool) bool {
 	var compute []string
 	read, write := false, false

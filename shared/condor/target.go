@@ -16,25 +16,14 @@ var Ecosystem = service.Descriptor{
 
 // Target are the flags of jwt-inspect for HTCondor.
 type Target struct {
-	CE      string `name:"ce" placeholder:"HOST[:PORT]" help:"Say whether this compute element takes it, and why not." group:"Services"`
-	Mapfile string `placeholder:"FILE" help:"Say to which local user this HTCondor map file maps it." group:"Services"`
-}
-
-// Given implements [service.Target].
-func (t *Target) Given() string {
-	switch {
-	case t.CE != "":
-		return "--ce"
-	case t.Mapfile != "":
-		return "--mapfile"
-	}
-	return ""
+	CE      string `name:"ce" placeholder:"HOST[:PORT]" help:"Check whether this compute element accepts the token, and why not."`
+	Mapfile string `placeholder:"FILE" help:"Show the local user to which this HTCondor map file maps the token."`
 }
 
 // Service implements [service.Target]. A map file alone judges without a compute element.
 func (t *Target) Service(a service.Asked) (service.Service, error) {
 	if a.Read && a.Write {
-		return nil, &service.UsageError{Flag: "--read", Problem: "does not go with --write", Form: "--read or --write: each has a verdict of its own"}
+		return nil, &service.UsageError{Flag: "--read", Problem: "cannot be combined with --write", Form: "--read or --write"}
 	}
 	var m *MapFile
 	if t.Mapfile != "" {

@@ -99,7 +99,8 @@ type Cause struct {
 	// What says what is wrong, Do what to do about it; empty if nothing is to be done.
 	What, Do string
 	Effect   Effect
-	// When says when the token is refused, or with which exit code.
+	// When says when the token is refused if it is only sometimes, or the exit code if it is
+	// not 1.
 	When string
 }
 
@@ -129,10 +130,10 @@ func Lookup(c Code) (Cause, bool) {
 var sections = []Section{
 	{Title: "The token itself", Causes: []Cause{
 		{NotAToken, "The input is not a signed token: it is encrypted (JWE), opaque, a macaroon, PEM, a file name or something else. `kind` and the message say what it is.", "Use the access token.", Always, "exit code 3"},
-		{Kind, "The token is an ID token, a refresh token, a DPoP proof or of another kind that is not for services.", "Request an access token.", Sometimes, "a cause if a service refuses the token"},
+		{Kind, "The token is an ID token, a refresh token, a DPoP proof or of another kind that is not for services.", "Request an access token.", Sometimes, "cause if a service refuses the token, otherwise remark"},
 		{Unsigned, "The token is not signed (`alg` is none). No service accepts it.", "Use the access token. INDIGO IAM issues unsigned refresh tokens.", Always, "exit code 3"},
 		{ClaimDuplicate, "A claim or header parameter occurs twice. HTCondor and XRootD use the last one.", "The issuer must write it once.", Never, ""},
-		{ClaimMissing, "A required claim is missing or has the wrong JSON type. Server logs show `std::bad_cast` for some of them.", "The issuer must set the claim.", Sometimes, "a remark for `jti`, and for `nbf` except on old servers"},
+		{ClaimMissing, "A required claim is missing or has the wrong JSON type. Server logs show `std::bad_cast` for some of them.", "The issuer must set the claim.", Sometimes, "cause; remark for `jti`, and for `nbf` except on old servers"},
 		{TooLong, "The token is longer than HTCondor (16 KiB) or XRootD's root:// login (4095 bytes) reads.", "Request fewer scopes, or no groups.", Always, ""},
 		{FileMode, "Other users can access the token file. XRootD clients reject such a file.", "Run `chmod 600 FILE`.", Always, ""},
 		{FileLink, "The token file is a symbolic link. HTCondor clients do not open it.", "Use the file itself.", Always, ""},
@@ -142,7 +143,7 @@ var sections = []Section{
 		{Expired, "The token expired. Servers allow no leeway.", "Get a new token.", Always, ""},
 		{NotYetValid, "`iat` or `nbf` is in the future. Servers report this as \"token expired\".", "Check the clocks of this machine and of the issuer.", Always, ""},
 		{TimeNotInteger, "A time is not an integer: servers accept whole seconds only.", "The issuer must write an integer.", Always, ""},
-		{TimeRange, "A time is after the year 2262, which servers misread. It is probably in milliseconds.", "The issuer must write seconds.", Sometimes, "a cause if the misread time refuses the token"},
+		{TimeRange, "A time is after the year 2262, which servers misread. It is probably in milliseconds.", "The issuer must write seconds.", Sometimes, "cause if the misread time refuses the token, otherwise remark"},
 		{LifetimeShort, "The token expires earlier than `--min-lifetime` requires.", "Require less, or get a new token.", Always, ""},
 		{LifetimeRange, "The lifetime is outside the 15 minutes to 6 hours of the WLCG profile.", "", Never, ""},
 	}},
@@ -175,16 +176,16 @@ var sections = []Section{
 		{PathMissing, "A scope has no absolute path. XRootD uses `/`, the profile forbids it.", "Request it with a path.", Never, ""},
 		{PathEncoded, "A scope has a percent-encoded path, which XRootD does not decode.", "Request a parent directory whose path needs no encoding.", Never, ""},
 		{CreateNotOverwrite, "`storage.create` does not allow overwriting or deleting files.", "Request `storage.modify`.", Always, ""},
-		{WriteWithoutRead, "xrdcp calls stat before it writes, which requires read access before XRootD 5.6.9.", "Run `xrd-token-helper --write`, or use https.", Sometimes, "a cause before XRootD 5.6.9"},
+		{WriteWithoutRead, "xrdcp calls stat before it writes, which requires read access before XRootD 5.6.9.", "Run `xrd-token-helper --write`, or use https.", Sometimes, "cause before XRootD 5.6.9, remark since then"},
 	}},
 	{Title: "Signature", Intro: "Except for the first two, these are checked with `--jwks FILE` or `--fetch-keys` only.", Causes: []Cause{
 		{AlgRefused, "The token is not signed with RS256 or ES256, the only algorithms that the servers accept, or it is signed with a shared secret (HS256).", "The issuer must sign with RS256 or ES256.", Always, ""},
-		{KidMissing, "The header names no key. Servers refuse the token if the issuer has several keys.", "The issuer must write the key ID.", Sometimes, "a remark if the keys are unknown"},
+		{KidMissing, "The header names no key. Servers refuse the token if the issuer has several keys.", "The issuer must write the key ID.", Sometimes, "cause; remark if the keys are unknown"},
 		{KidUnknown, "The issuer has no key with this ID: the keys are of another issuer, old, or were replaced. Servers cache keys for up to 10 minutes.", "Fetch the keys again.", Always, ""},
 		{AlgMismatch, "The key is for another algorithm or use.", "The issuer must correct the key.", Always, ""},
 		{KeyUnusable, "The key is damaged or of an unknown type.", "The issuer must correct the key.", Always, ""},
 		{SignatureInvalid, "The token was truncated or changed, or another key signed it.", "Copy the whole token again.", Always, ""},
-		{CritUnknown, "The header requires an extension that is not known (RFC 7515 section 4.1.11). HTCondor and XRootD ignore it.", "The issuer must leave it out.", Sometimes, "a remark for a service"},
+		{CritUnknown, "The header requires an extension that is not known (RFC 7515 section 4.1.11). HTCondor and XRootD ignore it.", "The issuer must leave it out.", Sometimes, "cause; remark for a service"},
 		{KeysUnavailable, "The issuer's keys could not be fetched.", "Check the issuer's name and the CA.", Always, "exit code 5 for network errors"},
 	}},
 	{Title: "`--scitokens-cfg`", configuration: true, Causes: []Cause{
@@ -193,7 +194,7 @@ var sections = []Section{
 		{PathOutsideBase, "The path is outside `base_path`: no token of this issuer gives access.", "Use a path below `base_path`.", Always, ""},
 		{PathBase, "A scope's path is relative to `base_path`, so that it covers another place than intended.", "Request the path relative to `base_path`.", Always, ""},
 		{PathRestricted, "`restricted_path` does not let this issuer give access to the path.", "Use a path below `restricted_path`.", Always, ""},
-		{StrategyNoCapability, "`authorization_strategy` ignores scopes.", "Add `capability` to it.", Sometimes, "a cause if `onmissing = deny`"},
+		{StrategyNoCapability, "`authorization_strategy` ignores scopes.", "Add `capability` to it.", Sometimes, "cause if `onmissing = deny`, otherwise remark"},
 		{OnMissingAllow, "Over https, the server admits requests that it did not authorize. Every other finding is then a remark.", "Set `onmissing = deny`.", Never, ""},
 		{OnMissingNext, "The next plugin decides about what the token does not authorize.", "Check the authorization database.", Never, ""},
 		{CfgAudience, "The file has no audience: only tokens for any service are accepted.", "Set `audience` in `[Global]`.", Never, ""},
@@ -208,7 +209,7 @@ var sections = []Section{
 	}},
 	{Title: "`--mapfile`", configuration: true, Causes: []Cause{
 		{Mapped, "The line that maps the token, and the user.", "", Never, ""},
-		{MapMissing, "No line maps the token.", "Add the line in the hint.", Sometimes, "a remark if a line could not be evaluated"},
+		{MapMissing, "No line maps the token.", "Add the line in the hint.", Sometimes, "cause; remark if a line could not be evaluated"},
 		{MapLoose, "The expression matches more than it seems to: it lacks `^`, or the comma after the issuer.", "Anchor the expression.", Never, ""},
 		{MapLine, "A line that HTCondor skips or reads differently.", "", Never, ""},
 		{MapInclude, "A line that includes other files, which were not read.", "Pass the included files too.", Never, ""},

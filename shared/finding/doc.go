@@ -46,13 +46,17 @@ func Page() string {
 	return b.String()
 }
 
-// Effects says in words whether the cause refuses the token.
+// Effects says whether the cause refuses the token.
 func (c Cause) Effects() string {
-	word := map[Effect]string{Always: "cause", Never: "remark", Sometimes: "cause or remark"}[c.Effect]
-	if c.When != "" {
-		return word + ": " + c.When
+	switch {
+	case c.Effect == Never:
+		return "remark"
+	case c.Effect == Sometimes:
+		return c.When
+	case c.When != "":
+		return "cause, " + c.When
 	}
-	return word
+	return "cause"
 }
 
 // Explain returns the cause as plain text, for --explain.

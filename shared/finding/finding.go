@@ -37,5 +37,5 @@ func AnyRefuses(list []Finding) bool { return slices.ContainsFunc(list, Finding.
 func Brief(s string) string { return text.Brief(s, 60) }
 
 // NoSignature is the finding for a token without a signature.
-var NoSignature = Finding{Code: Unsigned, Message: "the token is not signed: no service takes it",
-	Hint: "use the access token: INDIGO IAM's refresh tokens look like this one", Source: "RFC 7518 section 3.6"}
+var NoSignature = Finding{Code: Unsigned, Message: "the token is not signed: no service accepts it",
+	Hint: "use the access token; INDIGO IAM issues unsigned refresh tokens", Source: "RFC 7518 section 3.6"}

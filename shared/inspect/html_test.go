@@ -31,20 +31,20 @@ func hostileViews() []*view {
 		{Name: "link", Value: "javascript:alert(1)"},
 		{Name: "scope", Value: "compute.read compute.create storage.read:/", Meaning: "what it allows", Source: "RFC 8693 section 4.2",
 			Words: []string{"compute.read: may look at jobs", "compute.create: may submit jobs", "storage.read:/: may read anywhere"}},
-		{Name: "exp", Value: "1769860020", Words: []string{"Sat 2026-01-31 12:47:00 CET, 13m00s ago"}, Meaning: "ends: at this time and after it no service takes the token, but for the difference that it allows between two clocks", Source: "RFC 7519 section 4.1.4", Duplicate: true},
+		{Name: "exp", Value: "1769860020", Words: []string{"Sat 2026-01-31 12:47:00 CET, 13m00s ago"}, Meaning: "expiry: at this time and later, no service accepts the token, except for the difference that it allows between two clocks", Source: "RFC 7519 section 4.1.4", Duplicate: true},
 	}
 	return []*view{
 		{
 			Label: "token " + hostile, Kind: "access token", Note: "a Bearer prefix was taken off", Target: "the compute element ce.example.org:9619",
-			Headline: "ce.example.org:9619 would refuse this token", Causes: []finding.Finding{bad, {Code: "expired", Message: "it has ended 13m00s ago", Hint: "get a new one"}},
+			Headline: "ce.example.org:9619 would refuse this token", Causes: []finding.Finding{bad, {Code: "expired", Message: "the token expired 13m00s ago", Hint: "get a new one"}},
 			Remarks: []finding.Finding{{Code: "jti", Message: "it has no id", Remark: true}}, Claims: claims,
 			Header:    []claimView{{Name: "alg", Value: "RS256", Meaning: "how it is signed", Source: "RFC 7515 section 4.1.1"}, {Name: "kid", Value: hostile}},
-			Signature: "not checked", SignatureNote: "its keys are at the issuer, and nobody asked for them",
+			Signature: "not checked", SignatureNote: "the keys were not fetched",
 			Issued: at(-73 * time.Minute), NotBefore: at(-73*time.Minute - time.Second), Expires: at(-13 * time.Minute), Now: now,
 			Unknown: []string{"whether the issuer has withdrawn it", "how the service maps its user " + hostile},
 		},
-		{OK: true, Headline: "nothing speaks against it", Signature: "none", SignatureNote: "NONE: this token is not signed", Now: now},
-		{OK: true, Label: "stdin", Headline: "nothing speaks against it", Signature: "valid", Now: now, Expires: at(500000 * time.Hour), Claims: claims[:1]},
+		{OK: true, Headline: "no problems found", Signature: "none", SignatureNote: "NONE: this token is not signed", Now: now},
+		{OK: true, Label: "stdin", Headline: "no problems found", Signature: "valid", Now: now, Expires: at(500000 * time.Hour), Claims: claims[:1]},
 	}
 }
 
@@ -65,13 +65,13 @@ func TestPage(t *testing.T) {
 	s := string(out)
 	for _, no := range []string{"<script", "<img", "ZgotmplZ", "\u202e", "\u2066", "\u2028", "\x1b", "\t", "\r"} {
 		if strings.Contains(strings.ToLower(s), strings.ToLower(no)) {
-			t.Errorf("the page holds %q", no)
+			t.Errorf("the page contains %q", no)
 		}
 	}
-	for _, want := range []string{`\u202e`, `\u2066`, `\u001b`, `\u2028`, "&lt;script&gt;", "javascript:alert(1)", "REFUSED", "NOT CHECKED", "redacted", "more than once", "{{.}}", ">NOT CHECKED</span>: its keys", ">NONE</span>: this token", ">VALID</span></p>",
+	for _, want := range []string{`\u202e`, `\u2066`, `\u001b`, `\u2028`, "&lt;script&gt;", "javascript:alert(1)", "REFUSED", "NOT CHECKED", "redacted", "more than once", "{{.}}", ">NOT CHECKED</span>: the keys", ">NONE</span>: this token", ">VALID</span></p>",
 		">1 of 3 tokens refused</p>", "as of 2026-01-31 12:00:00 UTC", "Time (UTC)", "Sat 2026-01-31 11:47:00 UTC, 13m00s ago", "<code>storage.read:/</code> may read anywhere"} {
 		if !strings.Contains(s, want) {
-			t.Errorf("the page does not hold %q", want)
+			t.Errorf("the page does not contain %q", want)
 		}
 	}
 }
@@ -82,7 +82,7 @@ func TestPageOfNothing(t *testing.T) {
 	}
 }
 
-// TestPageMissing: what the message says is not said again, and nothing else is lost.
+// What the message says is not repeated, and nothing else is lost.
 func TestPageMissing(t *testing.T) {
 	f := finding.Finding{Message: "it lacks read:/a, write:/b.", Hint: "ask for (stage:/c)", Missing: []string{"read:/a", "write:/b", "stage:/c", "read:/", "other"}}
 	if got := strings.Join(unsaid(f), " "); got != "read:/ other" {
@@ -109,12 +109,12 @@ func TestPagePolicy(t *testing.T) {
 		t.Errorf("policy %s, want %s", got, want)
 	}
 	if bytes.Contains(styles[0][1], []byte("url(")) || bytes.Contains(styles[0][1], []byte("@import")) {
-		t.Error("the style sheet asks for something")
+		t.Error("the style sheet loads something")
 	}
 }
 
 // TestPageElements reads the page element by element: all of them are closed, none
-// asks for anything or runs anything, no id stands twice and what is referred to is there.
+// loads or runs anything, no ID occurs twice, and references have targets.
 func TestPageElements(t *testing.T) {
 	out, err := page(hostileViews())
 	if err != nil {
@@ -149,7 +149,7 @@ func TestPageElements(t *testing.T) {
 				switch name := strings.ToLower(a.Name.Local); {
 				case name == "id":
 					if ids[a.Value] {
-						t.Errorf("id %s stands twice", a.Value)
+						t.Errorf("ID %s occurs twice", a.Value)
 					}
 					ids[a.Value] = true
 				case name == "aria-describedby", name == "aria-labelledby":
@@ -190,10 +190,10 @@ func TestTimeline(t *testing.T) {
 		{"none", view{}, "", false, "", "", false},
 		{"all at once", view{Issued: &now, NotBefore: &now, Expires: &now}, "iat 50.00%, nbf 50.00%, exp 50.00%, now 50.00%", false, "50.00%", "0.00%", false},
 		{"running", view{Issued: at(1_799_999_000), Expires: at(1_800_001_000)}, "iat 2.00%, now 50.00%, exp 98.00%", true, "2.00%", "96.00%", true},
-		{"ended", view{NotBefore: at(1_799_999_000), Expires: at(1_799_999_500)}, "nbf 2.00%, exp 50.00%, now 98.00%", true, "2.00%", "48.00%", false},
-		{"only an end", view{Expires: at(1_800_001_000)}, "now 2.00%, exp 98.00%", true, "0.00%", "98.00%", true},
-		{"no end", view{Issued: at(1_799_999_000)}, "iat 2.00%, now 98.00%", true, "2.00%", "98.00%", true},
-		{"ends before it begins", view{NotBefore: at(1_800_001_000), Expires: at(1_799_999_000)}, "exp 2.00%, now 50.00%, nbf 98.00%", false, "98.00%", "0.00%", false},
+		{"expired", view{NotBefore: at(1_799_999_000), Expires: at(1_799_999_500)}, "nbf 2.00%, exp 50.00%, now 98.00%", true, "2.00%", "48.00%", false},
+		{"only an expiry", view{Expires: at(1_800_001_000)}, "now 2.00%, exp 98.00%", true, "0.00%", "98.00%", true},
+		{"no expiry", view{Issued: at(1_799_999_000)}, "iat 2.00%, now 98.00%", true, "2.00%", "98.00%", true},
+		{"expires before it is valid", view{NotBefore: at(1_800_001_000), Expires: at(1_799_999_000)}, "exp 2.00%, now 50.00%, nbf 98.00%", false, "98.00%", "0.00%", false},
 		{"to come", view{NotBefore: at(1_800_000_001), Expires: at(1_800_001_000)}, "now 2.00%, nbf 2.10%, exp 98.00%", true, "2.10%", "95.90%", false},
 		{"far away", view{Issued: at(-1 << 55), Expires: at(1 << 55)}, "iat 2.00%, now 50.00%, exp 98.00%", true, "2.00%", "96.00%", true},
 	} {

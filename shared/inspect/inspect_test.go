@@ -8,12 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/finding"
 )
 
 func inspect(input []byte, args ...string) (code int, stdout, stderr string) {
@@ -36,9 +38,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// The whole path from bytes to every report: whatever comes in, no panic, no raw
-// escape comes out, nothing asks for more memory than the input is worth, and the code
-// is one of ours.
+// Whatever the input, no format panics, writes raw escape sequences, or returns an exit
+// code that is not documented, and every code of a finding is in the table of causes.
 func FuzzInspect(f *testing.F) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	for _, claims := range []string{
@@ -61,7 +62,7 @@ func FuzzInspect(f *testing.F) {
 	if err := os.WriteFile(keys, []byte(`{"keys":[{"kty":"EC","crv":"P-256","kid":"k","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`), 0o600); err != nil {
 		f.Fatal(err)
 	}
-	// Where one of these stands, the output is for people or for a browser.
+	// These formats are for terminals and browsers.
 	shown := map[string]bool{"text": true, "html": true}
 	runs := [][]string{
 		{"-o", "claims"}, {"-o", "text"}, {"-o", "html", "--ce", "c"},
@@ -78,8 +79,14 @@ func FuzzInspect(f *testing.F) {
 			}
 			if args[1] == "ndjson" {
 				for line := range strings.Lines(out) {
-					if !json.Valid([]byte(line)) {
-						t.Fatalf("not JSON: %q", line)
+					var r result
+					if err := json.Unmarshal([]byte(line), &r); err != nil {
+						t.Fatalf("%v: %q", err, line)
+					}
+					for _, f := range slices.Concat(r.Causes, r.Remarks) {
+						if _, ok := finding.Lookup(f.Code); !ok {
+							t.Fatalf("unknown code %s", f.Code)
+						}
 					}
 				}
 			}
@@ -96,7 +103,8 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// Which line a thing is on, and whether it is all there is, whatever stands before it.
+// Inputs have the right line number, and it is known whether there is only one, whatever
+// precedes them.
 func TestInputLines(t *testing.T) {
 	half := "eyJhbGciOiJFUzI1NiJ9" + strings.Repeat("x", 30)
 	for _, tt := range []struct{ in, want string }{
@@ -127,7 +135,7 @@ func TestInputLines(t *testing.T) {
 	}
 }
 
-// endless gives the same bytes again and again, up to n.
+// endless repeats the same bytes, n in all.
 type endless struct {
 	text string
 	n    int
@@ -146,14 +154,14 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// What is kept of input does not grow with it, whatever its shape: no more than a few
-// of the longest tokens, or what a page holds.
+// Memory does not grow with the input, whatever its form: it is limited to a few of the
+// longest tokens, or to the contents of a page.
 func TestBoundedMemory(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	token := b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte(`{"pad":"`+strings.Repeat("x", 1000)+`"}`)) + ".c2ln\n"
 	const size = 8 << 20
 	for name, text := range map[string]string{
-		"one line": "a", "objects that are cut off": "{" + strings.Repeat(" ", 100) + "\n", "an object that goes on": "{\"a\":\n", "a PEM file without an end": "-----BEGIN X\n", "white space": " \n", "many tokens": token,
+		"one line": "a", "truncated objects": "{" + strings.Repeat(" ", 100) + "\n", "an object without an end": "{\"a\":\n", "a PEM file without an end": "-----BEGIN X\n", "white space": " \n", "many tokens": token,
 	} {
 		for format, limit := range map[string]uint64{"ndjson": 6 << 20, "html": 12 << 20} {
 			if format == "html" && name != "many tokens" {
@@ -183,7 +191,7 @@ func TestBoundedMemory(t *testing.T) {
 				t.Errorf("%s: exit %d", name, code)
 			}
 			if most > before+limit {
-				t.Errorf("%s, %s: %d MB are kept", name, format, (most-before)>>20)
+				t.Errorf("%s, %s: %d MB in use", name, format, (most-before)>>20)
 			}
 		}
 	}
@@ -193,7 +201,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-// One verdict for each of many tokens, as a site would go through a log.
+// One verdict for each of many tokens, as a site would check a log.
 func BenchmarkNDJSON(b *testing.B) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	line := b64([]byte(`{"alg":"ES256","kid":"k"}`)) + "." + b64([]byte(`{"iss":"https://i.example.org","sub":"u","aud":"ce.example.org:9619","iat":1767225600,"exp":1767229200,"wlcg.ver":"1.0","scope":"compute.read compute.modify compute.cancel compute.create"}`)) + "." + b64(make([]byte, 64)) + "\n"

@@ -12,49 +12,49 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// proofs are JWTs that say in their header that they are no tokens for a service.
+// proofs are the types of JWTs that are not for services, as their header says.
 var proofs = map[string]string{
-	"dpop+jwt":                "a DPoP proof goes beside a token, not in its place (RFC 9449)",
+	"dpop+jwt":                "a DPoP proof accompanies an access token and does not replace it (RFC 9449)",
 	"logout+jwt":              "a logout token ends a client's sessions (OpenID Connect Back-Channel Logout)",
-	"secevent+jwt":            "a security event tells of something that happened (RFC 8417)",
-	"token-introspection+jwt": "an introspection answer tells of a token (RFC 9701)",
+	"secevent+jwt":            "a security event token reports an event (RFC 8417)",
+	"token-introspection+jwt": "an introspection response describes a token (RFC 9701)",
 }
 
-// kindOf is what a JWT is used for, as far as it shows.
+// kindOf returns what a JWT is used for, and if it is not for services, why.
 func kindOf(j *token.JWT) (kind, note string) {
 	typ, _ := j.HeaderString("typ")
 	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	// Keycloak words the use in a claim of its own.
+	// Keycloak has a claim for the use.
 	use, _ := j.String("typ")
 	switch {
 	case proofs[typ] != "":
 		return typ, proofs[typ]
 	case use == "Refresh" || use == "Offline" || j.Unsigned() && !j.Has("scope"):
-		return "refresh token", "a refresh token goes to its issuer alone: no service takes it"
+		return "refresh token", "a refresh token is only for its issuer: no service accepts it"
 	case use == "ID", !j.Has("scope") && (j.Has("nonce") || j.Has("at_hash") || j.Has("c_hash") || j.Has("auth_time") && !j.Has("wlcg.groups")):
-		return "ID token", "an ID token tells a client who logged in: no service takes it (OpenID Connect Core section 2)"
+		return "ID token", "an ID token tells a client who logged in: no service accepts it (OpenID Connect Core section 2)"
 	case typ == "at+jwt" || use == "Bearer" || j.Has("scope") || j.Has("wlcg.ver") || j.Has("ver"):
 		return "access token", ""
 	}
 	return "JWT", ""
 }
 
-// answer takes the token out of what a token endpoint answers (RFC 6749 section
-// 5.1) or a tool prints as JSON. kind is what the object is where it holds none.
+// answer extracts the token from the JSON that a token endpoint (RFC 6749 section 5.1) or a
+// tool prints. If there is none, kind is what the object is.
 func answer(data []byte) (raw []byte, note, kind string, err error) {
 	no := func(kind, what string) ([]byte, string, string, error) {
 		return nil, "", kind, fmt.Errorf("%w: %s", token.ErrNotToken, what)
 	}
 	var m map[string]json.RawMessage
 	if json.Unmarshal(data, &m) != nil {
-		return no("JSON", "a JSON object that is cut off or broken")
+		return no("JSON", "a truncated or invalid JSON object")
 	}
 	for _, name := range []string{"access_token", "token", "id_token"} {
 		var s string
 		if json.Unmarshal(m[name], &s) == nil && s != "" {
-			note = "the " + name + " inside a JSON answer"
+			note = "the " + name + " in a JSON object"
 			if _, ok := m["refresh_token"]; ok {
-				note += ", which holds a refresh token too: keep it to yourself"
+				note += ", which also contains a refresh token: do not share it"
 			}
 			return []byte(strings.TrimSpace(s)), note, "", nil
 		}
@@ -65,23 +65,23 @@ func answer(data []byte) (raw []byte, note, kind string, err error) {
 	}
 	switch {
 	case json.Unmarshal(data, &failed) == nil && failed.Error != "":
-		return no("refusal", "an issuer's refusal: "+strings.TrimSuffix(failed.Error+": "+failed.Description, ": "))
+		return no("refusal", "an error response of an issuer: "+strings.TrimSuffix(failed.Error+": "+failed.Description, ": "))
 	case m["keys"] != nil:
-		return no("JWK Set", "a set of keys (JWK Set): --jwks takes it")
+		return no("JWK Set", "a set of keys (JWK Set), for --jwks")
 	case m["issuer"] != nil && m["jwks_uri"] != nil:
 		return no("discovery document", "an issuer's discovery document")
 	case m["signatures"] != nil || m["payload"] != nil && m["signature"] != nil:
-		return no("JWS in JSON", "a signature in JSON form (RFC 7515 section 7.2), where services take the compact one")
+		return no("JWS in JSON", "a signature in JSON form (RFC 7515 section 7.2); services accept only the compact form")
 	case m["iss"] != nil || m["alg"] != nil:
-		return no("claims", "claims that were decoded already, or a part of a token")
+		return no("claims", "decoded claims, or a part of a token")
 	}
 	return no("JSON", "a JSON object without an access_token")
 }
 
 var fileName = regexp.MustCompile(`^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`)
 
-// notJWT says what input is that does not decode, where it can be told better than
-// by the error. It never repeats what could be a secret.
+// notJWT says what input is that does not decode, if it can say more than the error. It
+// never repeats the input, which could be a secret.
 func notJWT(raw []byte, err error) (kind string, _ error) {
 	say := func(kind, what string) (string, error) { return kind, fmt.Errorf("%w: %s", token.ErrNotToken, what) }
 	switch dots := bytes.Count(raw, []byte(".")); {
@@ -92,16 +92,16 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 		case bytes.Contains(raw, []byte("PRIVATE KEY")):
 			return say("PEM", "a private key in PEM")
 		case bytes.Contains(raw, []byte("CERTIFICATE")):
-			return say("PEM", "a certificate in PEM: an X.509 proxy is no token")
+			return say("PEM", "a certificate in PEM: an X.509 proxy is not a token")
 		case bytes.Contains(raw, []byte("PUBLIC KEY")):
 			return say("PEM", "a public key in PEM")
 		}
 		return say("PEM", "a PEM file")
 	case macaroon(raw):
-		return say("macaroon", "a macaroon, as dCache hands out: only the server that made it can read it")
+		return say("macaroon", "a macaroon, as dCache issues: only the server that issued it can verify it")
 	case len(raw) < 4096 && fileName.Match(raw):
-		// By its look: asking for the file would tell a file server what may be a secret.
-		return say("file name", "a file's name, by its look: give the file as an argument, or with <")
+		// Not opened: the name may be a secret, which a network file system would see.
+		return say("file name", "probably a file name: pass the file as an argument, or with <")
 	case dots == 0 && !bytes.ContainsAny(raw, " \t"):
 		return "opaque string", err
 	case dots == 2 && signedText(raw):
@@ -112,25 +112,28 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 	return "", err
 }
 
-// within finds the one token in a line that has more on it, such as a shell's export
-// or a curl command, and one whose signature was left out.
+// looksLikeToken matches a JWT, with a signature or without.
+var looksLikeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
+
+// within finds the token in a line with other text, such as a shell's export or a curl
+// command, and a token whose signature is missing.
 func within(line []byte) (raw []byte, note string, more bool) {
 	if bytes.Count(line, []byte(".")) == 1 && bytes.HasPrefix(line, []byte("eyJ")) {
-		return append(bytes.Clone(line), '.'), "a token without its signature, which was cut off", false
+		return append(bytes.Clone(line), '.'), "a token whose signature is missing", false
 	}
 	at := looksLikeToken.FindAllIndex(line, 2)
 	if len(at) != 1 || at[0][1]-at[0][0] == len(line) {
 		return nil, "", false
 	}
-	// What goes on with a dot has other parts, and with anything else but these is broken.
+	// If a dot follows, it has more parts; other characters mean that it is damaged.
 	from, to := at[0][0], at[0][1]
 	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
-		return line[from:to], "a token out of a line that has more on it", true
+		return line[from:to], "a token in a line with other text", true
 	}
 	return nil, "", false
 }
 
-// signedText tells a signature over something else than claims by its header.
+// signedText reports whether the header is that of a signature, over whatever contents.
 func signedText(raw []byte) bool {
 	header, _, _ := bytes.Cut(raw, []byte("."))
 	b, err := base64.RawURLEncoding.DecodeString(string(header))
@@ -140,8 +143,8 @@ func signedText(raw []byte) bool {
 	return err == nil && json.Unmarshal(b, &h) == nil && h.Algorithm != ""
 }
 
-// macaroon tells both formats by how they begin: a packet of four hex digits and
-// "location", or version 2's byte (libmacaroons, README).
+// macaroon recognizes both formats by their beginning: four hex digits and "location", or
+// the byte of version 2 (libmacaroons, README).
 func macaroon(raw []byte) bool {
 	s := strings.TrimRight(string(raw[:min(len(raw), 64)]), "=")
 	s = s[:len(s)&^3]

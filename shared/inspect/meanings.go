@@ -1,9 +1,7 @@
 package inspect
 
 import (
-	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +11,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// meaning is what a claim is for, and the document that says so.
+// meaning says what a claim is for, and which document defines it.
 type meaning struct{ what, source string }
 
 const (
@@ -26,73 +24,73 @@ const (
 )
 
 var meanings = map[string]meaning{
-	"iss":                           {"the issuer, who signed it", rfc7519},
-	"sub":                           {"the subject, whom it speaks for: unique at its issuer", rfc7519},
-	"aud":                           {"the audience: the service that may take it, compared byte for byte", rfc7519},
-	"exp":                           {"when it ends; servers allow no leeway", rfc7519},
+	"iss":                           {"the issuer, which signed the token", rfc7519},
+	"sub":                           {"the subject: the user or service that the token identifies, unique at its issuer", rfc7519},
+	"aud":                           {"the audience: the service that the token is for, compared byte for byte", rfc7519},
+	"exp":                           {"expiry; servers allow no leeway", rfc7519},
 	"nbf":                           {"not valid before", rfc7519},
-	"iat":                           {"when it was issued", rfc7519},
-	"jti":                           {"the token's own id, by which a site can find or ban it", rfc7519},
-	"scope":                         {"what it allows", "RFC 8693 section 4.2"},
-	"client_id":                     {"the client that asked for it", "RFC 8693 section 4.3"},
-	"act":                           {"who acts for the subject", "RFC 8693 section 4.1"},
-	"cnf":                           {"the key its holder has to prove", "RFC 7800 section 3.1"},
-	"azp":                           {"the client that it was issued to", idToken},
-	"nonce":                         {"ties an ID token to its login", idToken},
-	"at_hash":                       {"ties an ID token to its access token", idToken},
+	"iat":                           {"time of issue", rfc7519},
+	"jti":                           {"the ID of the token, by which a site can find or ban it", rfc7519},
+	"scope":                         {"what the token allows", "RFC 8693 section 4.2"},
+	"client_id":                     {"the client that requested the token", "RFC 8693 section 4.3"},
+	"act":                           {"the party that acts for the subject", "RFC 8693 section 4.1"},
+	"cnf":                           {"the key whose possession must be proved", "RFC 7800 section 3.1"},
+	"azp":                           {"the client that the token was issued to", idToken},
+	"nonce":                         {"links an ID token to its login", idToken},
+	"at_hash":                       {"links an ID token to its access token", idToken},
 	"auth_time":                     {"when the user logged in", idToken},
-	"acr":                           {"how strongly the user logged in", idToken},
-	"amr":                           {"by which means the user logged in", idToken},
+	"acr":                           {"the strength of the authentication", idToken},
+	"amr":                           {"the methods of authentication", idToken},
 	"name":                          {"the user's full name", oidc},
 	"given_name":                    {"given name", oidc},
 	"family_name":                   {"family name", oidc},
 	"email":                         {"mail address", oidc},
-	"email_verified":                {"whether the address was checked", oidc},
-	"preferred_username":            {"the name the user likes to be called by; not unique", oidc},
+	"email_verified":                {"whether the mail address was verified", oidc},
+	"preferred_username":            {"the name that the user prefers; not unique", oidc},
 	"organisation_name":             {"the name of the INDIGO IAM instance", "INDIGO IAM"},
-	"wlcg.ver":                      {"version of the WLCG profile: \"1.0\" or servers refuse it", wlcg + ", \"wlcg.ver\""},
-	"wlcg.groups":                   {"groups of the user; not looked at where the token has capabilities", wlcg + ", \"Group based authorization\""},
+	"wlcg.ver":                      {"version of the WLCG profile; servers accept only \"1.0\"", wlcg + ", \"wlcg.ver\""},
+	"wlcg.groups":                   {"groups of the user; ignored if the token has capabilities", wlcg + ", \"Group based authorization\""},
 	"ver":                           {"version of the SciTokens profile: \"scitoken:2.0\"", "SciTokens 2.0"},
-	"opt":                           {"what the issuer adds for itself", "SciTokens 1.0"},
-	"groups":                        {"groups of the user, in the issuer's own spelling", "INDIGO IAM, Keycloak"},
-	"eduperson_assurance":           {"how well the user's identity is known", "REFEDS assurance framework; " + aarc + " G021"},
+	"opt":                           {"additional data of the issuer", "SciTokens 1.0"},
+	"groups":                        {"groups of the user, as the issuer spells them", "INDIGO IAM, Keycloak"},
+	"eduperson_assurance":           {"how well the user's identity was verified", "REFEDS assurance framework; " + aarc + " G021"},
 	"eduperson_entitlement":         {"entitlements: groups and roles as URNs", aarc + " G069"},
 	"entitlements":                  {"entitlements: groups and roles as URNs", aarc + " G069"},
 	"eduperson_scoped_affiliation":  {"the user's affiliation at home", aarc + " G025"},
-	"voperson_id":                   {"the user's id at the community", aarc + " G026"},
+	"voperson_id":                   {"the user's ID at the community", aarc + " G026"},
 	"voperson_external_affiliation": {"the user's affiliation at home", aarc + " G025"},
 	"resource_access":               {"roles at clients", "Keycloak"},
 	"realm_access":                  {"roles", "Keycloak"},
-	"scp":                           {"what it allows, in other issuers' spelling: grid services do not look at it", "Microsoft, Okta"},
-	"roles":                         {"roles, in other issuers' spelling: grid services do not look at them", "RFC 9068 section 2.2.3.1"},
+	"scp":                           {"what the token allows; grid services ignore this claim", "Microsoft, Okta"},
+	"roles":                         {"roles; grid services ignore this claim", "RFC 9068 section 2.2.3.1"},
 	"sid":                           {"the login session", "OpenID Connect Front-Channel Logout"},
 }
 
 var headerMeanings = map[string]meaning{
-	"alg": {"how it is signed", rfc7515}, "kid": {"which of the issuer's keys signed it", rfc7515}, "typ": {"the kind of token", rfc7515},
-	"jku": {"where its keys are said to be; never to be trusted", rfc7515}, "jwk": {"the key itself; never to be trusted", rfc7515},
-	"cty": {"the kind of what is inside", rfc7515}, "enc": {"how it is encrypted: a JWE", "RFC 7516 section 4.1.2"}, "x5c": {"certificates of the key", rfc7515}, "x5t": {"fingerprint of the key's certificate", rfc7515}, "crit": {"extensions that must be understood", rfc7515},
+	"alg": {"the signature algorithm", rfc7515}, "kid": {"the ID of the issuer's key", rfc7515}, "typ": {"the kind of token", rfc7515},
+	"jku": {"URL of the keys; must not be trusted", rfc7515}, "jwk": {"the key; must not be trusted", rfc7515},
+	"cty": {"the type of the contents", rfc7515}, "enc": {"the encryption algorithm of a JWE", "RFC 7516 section 4.1.2"}, "x5c": {"certificates of the key", rfc7515}, "x5t": {"fingerprint of the key's certificate", rfc7515}, "crit": {"extensions that must be understood", rfc7515},
 }
 
-// allows are scopes in words.
+// allows has scopes in words.
 var allows = map[string]string{
-	"compute.read": "may look at jobs", "compute.modify": "may change jobs",
+	"compute.read": "may view jobs", "compute.modify": "may change jobs",
 	"compute.create": "may submit jobs", "compute.cancel": "may remove jobs",
-	"condor:/READ": "may look at jobs and daemons", "condor:/WRITE": "may submit, change and remove jobs",
-	"condor:/ALLOW": "says nothing to HTCondor since 8.9.7", "condor:/DAEMON": "may act as a daemon of the pool",
+	"condor:/READ": "may view jobs and daemons", "condor:/WRITE": "may submit, change and remove jobs",
+	"condor:/ALLOW": "has no meaning since HTCondor 8.9.7", "condor:/DAEMON": "may act as a daemon of the pool",
 	"condor:/ADMINISTRATOR": "may administer the pool",
-	"offline_access":        "a refresh token was asked for", "openid": "an identity was asked for",
-	"profile": "name and the like were asked for", "email": "the mail address was asked for",
-	"wlcg": "the WLCG profile was asked for", "wlcg.groups": "the groups were asked for",
+	"offline_access":        "requests a refresh token", "openid": "requests an ID token",
+	"profile": "requests the name and other data of the user", "email": "requests the mail address",
+	"wlcg": "requests the WLCG profile", "wlcg.groups": "requests the groups",
 }
 
 var pathAllows = map[string]string{
 	"read": "may read", "write": "may write, overwrite and delete",
-	"storage.read": "may read", "storage.create": "may make new files and overwrite none",
-	"storage.modify": "may write, overwrite and delete", "storage.stage": "may bring in from tape", "storage.poll": "may ask whether files came in from tape",
+	"storage.read": "may read", "storage.create": "may create files, but not overwrite them",
+	"storage.modify": "may write, overwrite and delete", "storage.stage": "may stage files from tape", "storage.poll": "may query whether files were staged from tape",
 }
 
-// explain answers --explain: what a claim, a scope or a cause means.
+// explain explains a claim, a scope or the code of a cause, for --explain.
 func explain(word string) (string, error) {
 	word = strings.TrimSpace(word)
 	m, ok := meanings[word]
@@ -108,12 +106,11 @@ func explain(word string) (string, error) {
 	if c, ok := finding.Lookup(finding.Code(word)); ok {
 		return c.Explain(), nil
 	}
-	return "", cli.Errorf(cli.Usage, "%q is not a claim, a scope or a cause that is known here", word).
-		Hint("an issuer may add claims of its own: its documentation says what they mean")
+	return "", cli.Errorf(cli.Usage, "unknown claim, scope or cause: %q", word).
+		Hint("see the documentation of the issuer, which may add other claims")
 }
 
-// scopesInWords words what scopes allow together, those that belong to each other
-// in one line.
+// scopesInWords says what scopes allow, with scopes that belong together on one line.
 func scopesInWords(list []string) []string {
 	var out []string
 	skip := map[string]bool{}
@@ -139,14 +136,14 @@ func words(scope string) string {
 	case !ok:
 		return ""
 	case path == "":
-		return w + " anywhere, as XRootD takes it: it names no path"
+		return w + " anywhere, as XRootD reads a scope without a path"
 	case path == "/":
 		return w + " anywhere"
 	}
 	return w + " below /" + strings.TrimLeft(path, "/")
 }
 
-// urnInWords takes an EGI or AARC entitlement apart (AARC-G069:
+// urnInWords explains an EGI or AARC entitlement (AARC-G069:
 // NAMESPACE:group:GROUP[:role=ROLE]#AUTHORITY).
 func urnInWords(urn string) string {
 	body, authority, _ := strings.Cut(urn, "#")
@@ -155,12 +152,12 @@ func urnInWords(urn string) string {
 		return ""
 	}
 	group, role, hasRole := strings.Cut(group, ":role=")
-	w := "in the group " + strings.ReplaceAll(group, ":", "/")
+	w := "group " + strings.ReplaceAll(group, ":", "/")
 	if hasRole {
-		w += " as " + role
+		w += ", role " + role
 	}
 	if authority != "" {
-		w += ", says " + authority
+		w += ", asserted by " + authority
 	}
 	return w
 }
@@ -180,88 +177,10 @@ func relative(t, now time.Time) string {
 	return "in " + span(now, t)
 }
 
-// span words what is between two times, which a time.Duration holds up to 292 years.
+// span is the difference of two times in words. A time.Duration is limited to 292 years.
 func span(from, to time.Time) string {
 	if years := (to.Unix() - from.Unix()) / 31556952; years > 10 {
 		return fmt.Sprintf("%d years", years)
 	}
 	return text.Duration(to.Sub(from))
-}
-
-// newView puts together what a report says.
-func newView(i input, j *token.JWT, causes []finding.Finding, now time.Time) *view {
-	v := &view{Label: i.label, Line: i.line, Note: i.note, Now: now, OK: true}
-	v.Kind, v.KindNote = kindOf(j)
-	for _, c := range causes {
-		if c.Remark {
-			v.Remarks = append(v.Remarks, c)
-		} else {
-			v.Causes = append(v.Causes, c)
-			v.OK = false
-		}
-	}
-	list := func(members []token.Member, known map[string]meaning) (out []claimView) {
-		seen := map[string]int{}
-		for _, m := range members {
-			seen[m.Name]++
-		}
-		for i, m := range members {
-			if i == maxRows {
-				out = append(out, claimView{Name: "…", Value: fmt.Sprintf("%d more, which -o claims shows", len(members)-i)})
-				break
-			}
-			out = append(out, claim(m, known[m.Name], seen[m.Name] > 1, now))
-		}
-		return out
-	}
-	v.Claims = list(j.Members(), meanings)
-	v.Header = list(j.HeaderMembers(), headerMeanings)
-	set := func(to **time.Time, name string) {
-		if t, ok := j.Time(name); ok {
-			*to = &t
-		}
-	}
-	set(&v.Issued, "iat")
-	set(&v.NotBefore, "nbf")
-	set(&v.Expires, "exp")
-	v.Unknown = []string{
-		"whether the token was revoked, or its subject or client is banned",
-		"what the clocks of the servers say: they allow no leeway",
-		"what the site has configured beside the defaults: audiences, issuers, mappings, permissions of files",
-	}
-	return v
-}
-
-func claim(m token.Member, what meaning, twice bool, now time.Time) claimView {
-	c := claimView{Name: m.Name, Value: string(m.Value), Meaning: what.what, Source: what.source, Duplicate: twice}
-	var s string
-	var list []string
-	switch {
-	case m.Value[0] == '"' && json.Unmarshal(m.Value, &s) == nil:
-		c.Value = s
-		list = []string{s}
-	case m.Value[0] == '[':
-		_ = json.Unmarshal(m.Value, &list)
-	}
-	if isTime(m.Name) {
-		c.Words = []string{"no time: it has to be a number, of seconds since 1970"}
-		if _, err := strconv.ParseInt(string(m.Value), 10, 64); err == nil {
-			c.Words = []string{"beyond the year 9999: milliseconds, where seconds have to stand?"}
-		}
-		if t, ok := token.NumericDate(m.Value); ok {
-			c.Words = []string{t.Local().Format("Mon 2006-01-02 15:04:05 MST") + ", " + relative(t, now)}
-		}
-	}
-	if m.Name == "scope" && s != "" {
-		c.Words = scopesInWords(token.SplitScopes(s))
-	}
-	for _, e := range list {
-		if w := urnInWords(e); w != "" {
-			c.Words = append(c.Words, w)
-		}
-	}
-	if n := len(c.Words); n > maxRows {
-		c.Words = append(c.Words[:maxRows], fmt.Sprintf("… and %d more", n-maxRows))
-	}
-	return c
 }

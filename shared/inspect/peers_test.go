@@ -15,7 +15,7 @@ import (
 	"example.org/token-helpers/shared/cli"
 )
 
-// peer reads a published token; the room jwks says where each is from.
+// peer reads a published token; the tests of package jwks say where each is from.
 func peer(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "jwks", "testdata", name))
@@ -25,21 +25,21 @@ func peer(t *testing.T, name string) []byte {
 	return b
 }
 
-// unwrapped is what was said, without the breaks for a terminal's width.
+// unwrapped returns messages without line breaks.
 func unwrapped(said string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(said, "jwt-inspect:", "")), " ")
 }
 
 const rfcClaims = "{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n \"http://example.com/is_root\":true}"
 
-// The standards' own tokens, and SciTokens', come out as they were put in, and
-// their signatures hold.
+// The tokens in standards and of SciTokens are decoded without a change, and their
+// signatures verify.
 func TestPeersDecoded(t *testing.T) {
 	const demo = `{"ver":"scitoken:2.0","aud":"https://demo.scitokens.org","iss":"https://demo.scitokens.org","exp":1697646030,"iat":1697645430,"nbf":1697645430,"jti":"7581d0f1-2faf-40d3-9d88-3454a082070a","scope":"storage.modify:/foo/bar"}`
 	for _, tt := range []struct {
 		source, file, claims, kind string
-		// keys is the set to check with, at a time when the token is good; cause what is
-		// found.
+		// keys is the set to check with, now a time when the token is valid, and cause the
+		// expected code.
 		keys, now, cause string
 	}{
 		{"RFC 7515 A.1 and RFC 7519 3.1, HS256", "rfc7515-a1", rfcClaims, "JWT", "rfc7515-a1", "1300819379", "alg-refused"},
@@ -69,8 +69,8 @@ func TestPeersDecoded(t *testing.T) {
 				t.Errorf("exit %d: %q %s", code, out, said)
 			}
 			code, out, said = inspect(raw, "-o", "json", "--now", tt.now, "--jwks", filepath.Join("..", "jwks", "testdata", tt.keys+".jwks"))
-			// A shared secret is a JWK too (RFC 7515 A.1), and is told as such.
-			if !strings.Contains(out, `"claims":`+tt.claims) || strings.Contains(said, "holds a secret key") != (tt.keys == "rfc7515-a1") {
+			// A shared secret is a JWK too (RFC 7515 A.1), and is reported.
+			if !strings.Contains(out, `"claims":`+tt.claims) || strings.Contains(unwrapped(said), "contains a secret key") != (tt.keys == "rfc7515-a1") {
 				t.Errorf("%s %s", out, said)
 			}
 			var doc struct {
@@ -97,8 +97,7 @@ func TestPeersDecoded(t *testing.T) {
 	}
 }
 
-// What is no token is told by what it is, with exit 3, nothing on stdout and
-// nothing of it repeated.
+// Input that is not a token is described, with exit code 3, and not repeated.
 func TestPeersNotTokens(t *testing.T) {
 	for _, tt := range []struct{ source, file, says string }{
 		{"RFC 7515 A.4: the payload is a word", "rfc7515-a4", "not a JSON object"},
@@ -108,7 +107,7 @@ func TestPeersNotTokens(t *testing.T) {
 		{"RFC 8037 A.4", "rfc8037-a4", "not a JSON object"},
 		{"RFC 7519 A.1: JWE", "rfc7519-a1", "an encrypted token (JWE)"},
 		{"RFC 7519 6.1: unsecured", "rfc7519-6.1", "it is not signed (alg none)"},
-		{"SciTokens' README: four parts, the last a private key", "scitokens-readme", "4 parts where a JWT has three"},
+		{"SciTokens' README: four parts, the last a private key", "scitokens-readme", "4 parts, but a JWT has three"},
 	} {
 		raw := peer(t, tt.file+".token")
 		for _, args := range [][]string{nil, {"--jwks", filepath.Join("..", "jwks", "testdata", "rfc7520.jwks")}, {"--ce", "ce.example.org", "--write"}} {
@@ -121,7 +120,7 @@ func TestPeersNotTokens(t *testing.T) {
 			}
 		}
 	}
-	// Asked for in full, an unsecured token shows its claims, and still fails.
+	// The other formats show the claims of an unsecured token, and fail too.
 	for _, format := range []string{"json", "text"} {
 		code, out, said := inspect(peer(t, "rfc7519-6.1.token"), "-o", format)
 		want := "joe"
@@ -134,8 +133,7 @@ func TestPeersNotTokens(t *testing.T) {
 	}
 }
 
-// The claims that profiles and projects publish as examples, laid out as they are
-// in the documents: what comes out is what was put in, byte for byte.
+// The claims that profiles and projects publish as examples are written without a change.
 func TestPeersClaims(t *testing.T) {
 	const (
 		accessToken = "access token"
@@ -269,12 +267,12 @@ func TestPeersClaims(t *testing.T) {
 				!strings.Contains(out, `"claims":`+tt.claims+"}\n") || said != "" {
 				t.Errorf("exit %d: %s %s", code, out, said)
 			}
-			if code, _, said := inspect(raw[:len(raw)-4], args...); code != cli.Failed || !strings.Contains(unwrapped(said), "it is of 61 bytes") {
+			if code, _, said := inspect(raw[:len(raw)-4], args...); code != cli.Failed || !strings.Contains(unwrapped(said), "it has 61 bytes") {
 				t.Errorf("cut: exit %d %s", code, said)
 			}
 		})
 	}
-	// SciTokens' stage-out example has a comma too many, and is no JSON.
+	// SciTokens' stage-out example has a superfluous comma, so it is not JSON.
 	raw := b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte("{\n   \"scope\": \"write:/store/user/bbockelm\",\n   \"iss\":   \"https://cms.cern/oauth\",\n}")) + ".AAAA"
 	if code, out, said := inspect([]byte(raw)); code != cli.NeedLogin || out != "" || !strings.Contains(said, "not a token") {
 		t.Errorf("exit %d: %s %s", code, out, said)

@@ -1,41 +1,132 @@
 package inspect
 
 import (
+	"encoding/json"
+	"fmt"
+	"strconv"
 	"time"
 
 	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/token"
 )
 
-// view is all that a report says of one token, in the order in which it says it.
-// Its strings come from the token as they are: whoever prints them escapes them.
+// view is everything that a report says about one token, in the order in which it says
+// it. Its strings are from the token: renderers escape them.
 type view struct {
-	// Label is the file the token came from, stdin or a place of discovery, and Line
-	// the line in it.
+	// Label is the file the token came from, stdin or a place of discovery, and Line the
+	// line in it. Alone says that the input contains nothing else.
 	Label string
 	Line  int
-	// Kind is what the input is, such as "access token" or "ID token"; Note says what
-	// was taken off or found around it, and is mostly empty. KindNote says why nothing of
-	// its kind is for a service.
+	Alone bool
+	// Kind is what the input is, such as "access token" or "ID token". Note says what it was
+	// extracted from; mostly empty. KindNote says why tokens of its kind are not for
+	// services.
 	Kind, KindNote, Note string
-	// Target is the service in words; "" where the token is held against none.
+	// Target is the service in words; "" if there is none.
 	Target string
 	// OK is the verdict, Headline the sentence for it.
 	OK       bool
 	Headline string
-	// Causes are why it is refused, Remarks what is worth knowing and refuses nothing.
+	// Causes are why the token is refused, Remarks what is worth knowing.
 	Causes, Remarks []finding.Finding
 	Claims, Header  []claimView
 	// Signature is the state of the signature: "not checked", "valid", "invalid" or
 	// "none"; SignatureNote the sentence for it.
 	Signature, SignatureNote string
-	// Times are nil where the token has none.
+	// The times are nil if the token has none.
 	Issued, NotBefore, Expires *time.Time
 	Now                        time.Time
-	// Unknown are the things that nobody can tell offline.
+	// Unknown lists what cannot be checked offline.
 	Unknown []string
+
+	token *token.JWT
+	// size is the token's length in bytes.
+	size int
 }
 
-// claim is a claim's value as it is shown, by which a log can be searched for it.
+// unknown lists what cannot be checked offline.
+var unknown = []string{
+	"whether the token was revoked, or its subject or client is banned",
+	"the clocks of the servers, which allow no leeway",
+	"what the site configured differently from the defaults: audiences, issuers, mappings, file permissions",
+}
+
+// newView collects what a report says about a token.
+func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
+	v := &view{Label: i.label, Line: i.line, Alone: i.only, Note: i.note, Now: jd.now, Target: jd.target(), Signature: vd.signature,
+		Unknown: unknown, OK: !finding.AnyRefuses(vd.findings), token: j, size: len(i.raw)}
+	v.Kind, v.KindNote = kindOf(j)
+	for _, f := range vd.findings {
+		if f.Refuses() {
+			v.Causes = append(v.Causes, f)
+		} else {
+			v.Remarks = append(v.Remarks, f)
+		}
+	}
+	v.Claims = claimViews(j.Members(), meanings, jd.now)
+	v.Header = claimViews(j.HeaderMembers(), headerMeanings, jd.now)
+	v.Issued, v.NotBefore, v.Expires = timeOf(j, "iat"), timeOf(j, "nbf"), timeOf(j, "exp")
+	v.Headline = v.headline(jd.letsAllIn())
+	v.SignatureNote = jd.keys.note(vd.signature)
+	return v
+}
+
+// badView is the view of an input that is not a token.
+func badView(i input, now time.Time) *view {
+	return &view{Label: i.label, Line: i.line, Kind: i.kind, Headline: i.err.Error(), Now: now, Signature: notChecked}
+}
+
+func timeOf(j *token.JWT, claim string) *time.Time {
+	if t, ok := j.Time(claim); ok {
+		return &t
+	}
+	return nil
+}
+
+// headline is the verdict as a sentence.
+func (v *view) headline(letsAllIn string) string {
+	switch {
+	case !v.OK && v.Target != "":
+		return "refused by " + v.Target
+	case len(v.Causes) == 1:
+		return v.Causes[0].Message
+	case !v.OK:
+		return fmt.Sprintf("%d problems found", len(v.Causes))
+	}
+	h := "no problems found"
+	switch {
+	case letsAllIn != "":
+		h = "accepted by " + v.Target + " with any token or none: " + letsAllIn
+	case v.Target != "":
+		h = "accepted by " + v.Target
+	case v.KindNote != "":
+		h = v.KindNote
+	}
+	if v.KindNote == "" && v.Signature == notChecked {
+		h += " (signature not checked)"
+	}
+	return h
+}
+
+// note is a sentence for the state of a signature.
+func (k *keys) note(state string) string {
+	switch {
+	case state == notChecked && k.none():
+		return "NOT CHECKED: the contents are unverified (--jwks FILE or --fetch-keys checks the signature)"
+	case state == notChecked:
+		return "NOT CHECKED: see the causes"
+	case state == sigValid && k.fetcher == nil:
+		return "VALID: signed with a key in " + k.file
+	case state == sigValid:
+		return "VALID: signed with a key that the issuer publishes"
+	case state == sigInvalid:
+		return "INVALID: see the causes"
+	}
+	return "NONE: this token is not signed, and no service accepts it"
+}
+
+// claim returns the value of a claim as it is shown, so that it can be searched for in a
+// log.
 func (v *view) claim(name string) string {
 	value := ""
 	for _, c := range v.Claims {
@@ -49,12 +140,67 @@ func (v *view) claim(name string) string {
 // claimView is a claim or a header parameter.
 type claimView struct {
 	Name string
-	// Value is a string's content, or else the JSON as it stands in the token.
+	// Value is the contents of a string, or the JSON as it is in the token.
 	Value string
-	// Meaning is what the claim is for, Source the document that says so.
+	// Meaning says what the claim is for, Source is the document that defines it.
 	Meaning, Source string
-	// Words are the value in words, a line each: scopes, times, groups.
+	// Words are the value in words, one per line: scopes, times, groups.
 	Words []string
-	// Duplicate says that the name stands more than once in the token.
+	// Duplicate says that the name occurs more than once in the token.
 	Duplicate bool
+}
+
+// maxRows is how many claims of a token a report shows.
+const maxRows = 500
+
+func claimViews(members []token.Member, known map[string]meaning, now time.Time) (out []claimView) {
+	seen := map[string]int{}
+	for _, m := range members {
+		seen[m.Name]++
+	}
+	for i, m := range members {
+		if i == maxRows {
+			return append(out, claimView{Name: "…", Value: fmt.Sprintf("%d more, which -o claims shows", len(members)-i)})
+		}
+		out = append(out, newClaimView(m, known[m.Name], seen[m.Name] > 1, now))
+	}
+	return out
+}
+
+func newClaimView(m token.Member, what meaning, twice bool, now time.Time) claimView {
+	c := claimView{Name: m.Name, Value: string(m.Value), Meaning: what.what, Source: what.source, Duplicate: twice}
+	var s string
+	var list []string
+	switch {
+	case m.Value[0] == '"' && json.Unmarshal(m.Value, &s) == nil:
+		c.Value = s
+		list = []string{s}
+	case m.Value[0] == '[':
+		_ = json.Unmarshal(m.Value, &list)
+	}
+	if isTime(m.Name) {
+		c.Words = []string{timeInWords(m.Value, now)}
+	}
+	if m.Name == "scope" && s != "" {
+		c.Words = scopesInWords(token.SplitScopes(s))
+	}
+	for _, e := range list {
+		if w := urnInWords(e); w != "" {
+			c.Words = append(c.Words, w)
+		}
+	}
+	if n := len(c.Words); n > maxRows {
+		c.Words = append(c.Words[:maxRows], fmt.Sprintf("… and %d more", n-maxRows))
+	}
+	return c
+}
+
+func timeInWords(raw json.RawMessage, now time.Time) string {
+	if t, ok := token.NumericDate(raw); ok {
+		return t.Local().Format("Mon 2006-01-02 15:04:05 MST") + ", " + relative(t, now)
+	}
+	if _, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return "after the year 9999: probably milliseconds instead of seconds"
+	}
+	return "not a time: it must be a number of seconds since 1970"
 }

@@ -1,10 +1,10 @@
 // Package jwks checks a token's signature against an issuer's keys (RFC 7515
 // section 5.2, with the keys of RFC 7517).
 //
-// Keys are read here, not by a JOSE library. Those hold a key to the letter of RFC
-// 7518; servers do not, and SciTokens issuers publish what only servers take:
-// base64url with padding, coordinates without their leading zeros, EC keys without
-// crv. The arithmetic is the standard library's, the algorithms are golang-jwt's.
+// Keys are not read by a JOSE library, because those require the exact form of RFC 7518.
+// Servers do not, and SciTokens issuers publish keys that only servers accept: base64url
+// with padding, coordinates without leading zeros, EC keys without crv. The arithmetic is
+// the standard library's, the algorithms are golang-jwt's.
 package jwks
 
 import (
@@ -25,13 +25,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"example.org/token-helpers/shared/finding"
-	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
-// The bounds on what an issuer publishes, so that a hostile set costs no time.
-// Moduli are bounded as in OpenSSL (OPENSSL_RSA_MAX_MODULUS_BITS), with which
-// servers verify; Go verifies with none below 1024 bits.
+// The limits for keys, so that a hostile set does not take long. The longest modulus is
+// that of OpenSSL (OPENSSL_RSA_MAX_MODULUS_BITS), with which servers verify; Go does not
+// verify with fewer than 1024 bits.
 const (
 	maxKeys           = 1000
 	maxTries          = 16 // of keys with the same kid
@@ -45,16 +44,16 @@ type Set struct{ keys []key }
 
 type key struct {
 	id, kty, alg, use string
-	// public is nil where the key is of no use, and flaw says why.
+	// public is nil if the key cannot be used; flaw says why.
 	public crypto.PublicKey
 	flaw   string
 	secret bool
 }
 
-// Parse reads a JWK Set, or a single JWK as a set of one. A key that is broken or
-// of an unknown type spoils none of the others (RFC 7517 section 5): [Set.Verify]
-// tells of it when a token names it. Of a private key only the public half is
-// kept. The error says what the data is that is no JWK Set, or that it has no key.
+// Parse reads a JWK Set, or a single JWK as a set of one. A key that is damaged or of an
+// unknown type does not affect the others (RFC 7517 section 5): [Set.Verify] reports it
+// when a token names it. Only the public part of a private key is kept. The error says what
+// data that is not a JWK Set seems to be, or that the set has no keys.
 func Parse(data []byte) (*Set, error) {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	notSet := func(what string) (*Set, error) { return nil, errors.New("not a JWK Set: " + what) }
@@ -62,7 +61,7 @@ func Parse(data []byte) (*Set, error) {
 	case len(data) == 0:
 		return notSet("it is empty")
 	case bytes.HasPrefix(data, []byte("-----BEGIN ")):
-		return notSet("it is PEM, and a JWK Set is the JSON that an issuer's jwks_uri serves")
+		return notSet("it is PEM; a JWK Set is the JSON at the issuer's jwks_uri")
 	case data[0] == '<':
 		return notSet("it is a web page")
 	}
@@ -72,7 +71,7 @@ func Parse(data []byte) (*Set, error) {
 	var top map[string]json.RawMessage
 	if err := json.Unmarshal(data, &top); err != nil || top == nil {
 		if json.Valid(data) {
-			return notSet("it is no JSON object")
+			return notSet("it is not a JSON object")
 		}
 		return notSet("it is not JSON")
 	}
@@ -80,19 +79,19 @@ func Parse(data []byte) (*Set, error) {
 	switch {
 	case top["keys"] != nil:
 		if json.Unmarshal(top["keys"], &list) != nil || list == nil {
-			return notSet(`its "keys" is no list`)
+			return notSet(`its "keys" is not a list`)
 		}
 	case top["kty"] != nil: // a single JWK
 	case top["jwks_uri"] != nil:
-		return notSet("it is a discovery document, whose jwks_uri says where the keys are")
+		return notSet("it is a discovery document; its jwks_uri has the keys")
 	default:
 		return notSet(`it has no "keys"`)
 	}
 	switch {
 	case len(list) == 0:
-		return nil, errors.New("the JWK Set has no keys in it")
+		return nil, errors.New("the JWK Set has no keys")
 	case len(list) > maxKeys:
-		return nil, fmt.Errorf("the JWK Set has %d keys, and no more than %d are read", len(list), maxKeys)
+		return nil, fmt.Errorf("the JWK Set has %d keys; the limit is %d", len(list), maxKeys)
 	}
 	s := &Set{keys: make([]key, len(list))}
 	for i, raw := range list {
@@ -101,22 +100,23 @@ func Parse(data []byte) (*Set, error) {
 	return s, nil
 }
 
-// HoldsSecret reports whether a private or a symmetric key is in the set, which
-// nobody should publish or pass around.
+// HoldsSecret reports whether the set contains a private or a symmetric key, which must
+// not be published or shared.
 func (s *Set) HoldsSecret() bool {
 	return slices.ContainsFunc(s.keys, func(k key) bool { return k.secret })
 }
 
-// members are those of a JWK: Go's JSON would match a struct's in any case.
+// members are the members of a JWK. encoding/json would match the fields of a struct in any
+// case.
 type members map[string]json.RawMessage
 
 func (m members) text(name string) string {
 	var s string
-	_ = json.Unmarshal(m[name], &s) // what is no string is as good as absent
+	_ = json.Unmarshal(m[name], &s) // treat other types as absent
 	return s
 }
 
-// bytes decodes a member (RFC 7518 section 2). Padding is let pass.
+// bytes decodes a member (RFC 7518 section 2). Padding is accepted.
 func (m members) bytes(name string) ([]byte, error) {
 	s := m.text(name)
 	if s == "" {
@@ -129,7 +129,7 @@ func (m members) bytes(name string) ([]byte, error) {
 	return b, nil
 }
 
-// integer is bytes without the leading zeros.
+// integer decodes a member and removes leading zeros.
 func (m members) integer(name string) ([]byte, error) {
 	b, err := m.bytes(name)
 	return bytes.TrimLeft(b, "\x00"), err
@@ -138,7 +138,7 @@ func (m members) integer(name string) ([]byte, error) {
 func parseKey(raw json.RawMessage) key {
 	var m members
 	if json.Unmarshal(raw, &m) != nil || m == nil {
-		return key{flaw: "it is no JSON object"}
+		return key{flaw: "it is not a JSON object"}
 	}
 	k := key{id: m.text("kid"), kty: m.text("kty"), alg: m.text("alg"), use: m.text("use"), secret: m["d"] != nil || m["k"] != nil}
 	var err error
@@ -150,12 +150,12 @@ func parseKey(raw json.RawMessage) key {
 	case "OKP":
 		k.public, err = okpKey(m)
 	case "oct":
-		// Whoever can check with it can sign with it: never used (RFC 8725 section 3.1).
+		// Everybody who can verify with it can sign with it: never used (RFC 8725 section 3.1).
 		err = errors.New("it is a shared secret (oct)")
 	case "":
 		err = errors.New("it has no key type (kty)")
 	default:
-		err = fmt.Errorf("its type %s is not known here", quoted(k.kty))
+		err = fmt.Errorf("its type %s is unknown", quoted(k.kty))
 	}
 	if err != nil {
 		k.public, k.flaw = nil, err.Error()
@@ -163,8 +163,8 @@ func parseKey(raw json.RawMessage) key {
 	return k
 }
 
-// rsaKey: RFC 7518 section 6.3.1. What Go would refuse at each signature is refused
-// here, once and with its reason.
+// rsaKey reads an RSA key (RFC 7518 section 6.3.1). It rejects what Go would reject for each
+// signature, and gives the reason.
 func rsaKey(m members) (crypto.PublicKey, error) {
 	n, err := m.integer("n")
 	if err != nil {
@@ -180,7 +180,7 @@ func rsaKey(m members) (crypto.PublicKey, error) {
 	pub := &rsa.PublicKey{N: new(big.Int).SetBytes(n)}
 	switch bits := pub.N.BitLen(); {
 	case bits < minModulus:
-		return nil, fmt.Errorf("its modulus is of %d bits, less than %d", bits, minModulus)
+		return nil, fmt.Errorf("its modulus has %d bits, fewer than %d", bits, minModulus)
 	case pub.N.Bit(0) == 0:
 		return nil, errors.New("its modulus is even")
 	}
@@ -197,7 +197,7 @@ func rsaKey(m members) (crypto.PublicKey, error) {
 
 var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
 
-// ecKey: RFC 7518 section 6.2.1.
+// ecKey reads an EC key (RFC 7518 section 6.2.1).
 func ecKey(m members, alg string) (crypto.PublicKey, error) {
 	crv := m.text("crv")
 	if crv == "" && alg == "ES256" {
@@ -206,7 +206,7 @@ func ecKey(m members, alg string) (crypto.PublicKey, error) {
 	}
 	curve := curves[crv]
 	if curve == nil {
-		return nil, fmt.Errorf("its curve %s is not known here", quoted(crv))
+		return nil, fmt.Errorf("its curve %s is unknown", quoted(crv))
 	}
 	size := (curve.Params().BitSize + 7) / 8
 	point := make([]byte, 1+2*size)
@@ -228,20 +228,19 @@ func ecKey(m members, alg string) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
-// okpKey: RFC 8037 section 2.
+// okpKey reads an Ed25519 key (RFC 8037 section 2).
 func okpKey(m members) (crypto.PublicKey, error) {
 	if crv := m.text("crv"); crv != "Ed25519" {
-		return nil, fmt.Errorf("its curve %s is not known here", quoted(crv))
+		return nil, fmt.Errorf("its curve %s is unknown", quoted(crv))
 	}
 	x, err := m.bytes("x")
 	if err == nil && len(x) != ed25519.PublicKeySize {
-		err = fmt.Errorf(`its "x" is not of %d bytes`, ed25519.PublicKeySize)
+		err = fmt.Errorf(`its "x" does not have %d bytes`, ed25519.PublicKeySize)
 	}
 	return ed25519.PublicKey(x), err
 }
 
-// kind is the type and curve of a key that is of use, and size the length of the
-// signatures made with it.
+// kind returns the type or curve of a usable key, and the length of its signatures.
 func (k *key) kind() (kind string, size int) {
 	switch pub := k.public.(type) {
 	case *rsa.PublicKey:
@@ -257,13 +256,13 @@ func (k *key) kind() (kind string, size int) {
 
 type algorithm struct {
 	method jwt.SigningMethod
-	// kind is that of the key it takes: each elliptic curve goes with one (RFC 7518
-	// section 3.4).
+	// kind is the kind of key that it requires; each elliptic curve has one algorithm (RFC
+	// 7518 section 3.4).
 	kind string
 }
 
-// algorithms are those with a key that can be published. That HS256 and none are
-// not among them is what keeps them from ever verifying.
+// algorithms are those with public keys. HS256 and none are not among them, so they never
+// verify.
 var algorithms = map[string]algorithm{
 	"RS256": {jwt.SigningMethodRS256, "RSA"}, "RS384": {jwt.SigningMethodRS384, "RSA"}, "RS512": {jwt.SigningMethodRS512, "RSA"},
 	"PS256": {pss(jwt.SigningMethodPS256), "RSA"}, "PS384": {pss(jwt.SigningMethodPS384), "RSA"}, "PS512": {pss(jwt.SigningMethodPS512), "RSA"},
@@ -271,46 +270,46 @@ var algorithms = map[string]algorithm{
 	"EdDSA": {jwt.SigningMethodEdDSA, "Ed25519"},
 }
 
-// pss holds a signature to a salt as long as its hash (RFC 7518 section 3.5), which
-// golang-jwt does when it signs alone.
+// pss requires a salt as long as the hash (RFC 7518 section 3.5), which golang-jwt does only
+// when signing.
 func pss(m *jwt.SigningMethodRSAPSS) jwt.SigningMethod {
 	return &jwt.SigningMethodRSAPSS{SigningMethodRSA: m.SigningMethodRSA, Options: m.Options}
 }
 
 const findKey = "scitokens-cpp src/scitokens_internal.cpp, find_key_id"
 
-// header is what a signature's check needs of the JOSE header (RFC 7515 section 4).
+// header is the part of the JOSE header that verification needs (RFC 7515 section 4).
 type header struct{ alg, kid, crit string }
 
 func parseHeader(raw json.RawMessage) header {
 	var m members
-	_ = json.Unmarshal(raw, &m) // token.Decode has read it as an object
+	_ = json.Unmarshal(raw, &m) // token.Decode checked that it is an object
 	return header{alg: m.text("alg"), kid: m.text("kid"), crit: string(m["crit"])}
 }
 
-// Verify checks the signature of j, which was decoded from raw. No finding means
-// that a key of the set has made it; else there is one, with the cause, and one for
-// extensions that have to be understood (crit). The key is
-// picked as scitokens-cpp does, which HTCondor and XRootD use: by kid, or without
-// it the only one. Where several have the same kid, one that verifies is enough.
+// Verify checks the signature of j, which was decoded from raw. It returns no finding if the
+// signature was made with a key of the set; otherwise the cause, and one more finding for
+// extensions that must be understood (crit). The key is selected as scitokens-cpp does,
+// which HTCondor and XRootD use: by kid, or if there is no kid, the only key. If several keys
+// have the same kid, one of them must verify.
 func (s *Set) Verify(raw string, j *token.JWT) []finding.Finding {
 	i := strings.LastIndexByte(raw, '.')
 	if i < 0 {
 		i = len(raw)
 	}
-	// What does not decode is of the wrong length, and told as such.
+	// A signature that does not decode is reported as one of the wrong length.
 	sig, _ := base64.RawURLEncoding.DecodeString(j.Signature)
 	h := parseHeader(j.Header)
 	out := s.verify(h, raw[:i], sig)
 	if h.crit != "" {
-		out = append(out, finding.Finding{Code: finding.CritUnknown, Message: "the header demands extensions that are not known here: crit is " + brief(h.crit),
-			Hint: "the issuer has to leave crit out: who does not know an extension must refuse the token", Source: "RFC 7515 section 4.1.11"})
+		out = append(out, finding.Finding{Code: finding.CritUnknown, Message: "the header requires unknown extensions: crit is " + finding.Brief(h.crit),
+			Hint: "the issuer must leave crit out, because software that does not know an extension must reject the token", Source: "RFC 7515 section 4.1.11"})
 	}
 	return out
 }
 
-// verify checks a signature over input, the first two parts of a token with their
-// dot (RFC 7515 section 5.2).
+// verify checks a signature over input, the first two parts of a token with their dot (RFC
+// 7515 section 5.2).
 func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 	one := func(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 	alg, known := algorithms[h.alg]
@@ -318,11 +317,11 @@ func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 	case strings.EqualFold(h.alg, "none"):
 		return one(finding.NoSignature)
 	case strings.HasPrefix(h.alg, "HS"):
-		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, a shared secret that no published key can stand for", brief(h.alg)),
-			Hint: "the issuer has to sign with ES256 or RS256", Source: "RFC 8725 section 3.1"})
+		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, a shared secret, for which there is no public key", finding.Brief(h.alg)),
+			Hint: "the issuer must sign with ES256 or RS256", Source: "RFC 8725 section 3.1"})
 	case !known:
-		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token's algorithm is %s, with which no signature can be checked", quoted(h.alg)),
-			Hint: "the issuer has to sign with ES256 or RS256", Source: "RFC 7518 section 3.1"})
+		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, which is unknown", quoted(h.alg)),
+			Hint: "the issuer must sign with ES256 or RS256", Source: "RFC 7518 section 3.1"})
 	}
 	keys, called := s.keys, "the only key of the set"
 	if h.kid != "" {
@@ -336,12 +335,12 @@ func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 	}
 	switch {
 	case len(keys) == 0:
-		return one(finding.Finding{Code: finding.KidUnknown, Message: fmt.Sprintf("the issuer's key set has no key %s: it has %s", quoted(h.kid), s.ids()),
-			Hint:   "is the set the token's issuer's, and of today? issuers change their keys, and servers keep them for up to 10 minutes",
+		return one(finding.Finding{Code: finding.KidUnknown, Message: fmt.Sprintf("the issuer's key set has no key %s; it has %s", quoted(h.kid), s.ids()),
+			Hint:   "check that the keys are current and from the token's issuer; servers cache keys for up to 10 minutes",
 			Source: findKey + `: "Key ID is not published by the issuer."`})
 	case h.kid == "" && len(keys) > 1:
-		return one(finding.Finding{Code: finding.KidMissing, Message: fmt.Sprintf("the header names no key, and the issuer's key set has %d: %s", len(keys), s.ids()),
-			Hint: "the issuer has to write kid into the header", Source: findKey + `: "Key ID empty but multiple keys published."`})
+		return one(finding.Finding{Code: finding.KidMissing, Message: fmt.Sprintf("the header names no key, but the issuer's key set has %d: %s", len(keys), s.ids()),
+			Hint: "the issuer must write kid in the header", Source: findKey + `: "Key ID empty but multiple keys published."`})
 	}
 	var out []finding.Finding
 	for _, k := range keys[:min(len(keys), maxTries)] {
@@ -352,13 +351,13 @@ func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 			}
 			msg := "the signature does not verify with " + called
 			if _, size := k.kind(); len(sig) != size {
-				msg += fmt.Sprintf(": it is of %d bytes, and the key's are of %d", len(sig), size)
+				msg += fmt.Sprintf(": it has %d bytes, but signatures of this key have %d", len(sig), size)
 			}
 			f = &finding.Finding{Code: finding.SignatureInvalid, Message: msg,
-				Hint:   "the token was cut or changed, or another key has the same id: is the set the token's issuer's, and of today?",
+				Hint:   "copy the whole token again, and check that the keys are current and from the token's issuer",
 				Source: "RFC 7515 section 5.2"}
 		}
-		// What failed says more than what did not fit.
+		// A failed verification says more than a key that does not match.
 		if out == nil || f.Code == finding.SignatureInvalid {
 			out = one(*f)
 		}
@@ -366,31 +365,30 @@ func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 	return out
 }
 
-// unfit says why a key cannot have made a signature of that algorithm, nil where it
-// can.
+// unfit says why a signature of that algorithm cannot be from the key; nil if it can.
 func (k *key) unfit(alg, kind, called string) *finding.Finding {
 	mismatch := func(source, format string, a ...any) *finding.Finding {
 		return &finding.Finding{Code: finding.AlgMismatch, Message: called + fmt.Sprintf(format, a...),
-			Hint: "is the set the token's issuer's? an issuer's keys and algorithms go together, and servers go by the key's", Source: source}
+			Hint: "check that the keys are from the token's issuer; the issuer must publish keys that match its signatures", Source: source}
 	}
 	own, _ := k.kind()
 	switch {
 	case k.use == "enc":
 		return mismatch("RFC 7517 section 4.2", " is for encryption, not for signatures")
 	case k.alg != "" && k.alg != alg:
-		return mismatch("RFC 7517 section 4.4", " is for %s, and the token is signed with %s", brief(k.alg), alg)
+		return mismatch("RFC 7517 section 4.4", " is for %s, but the token is signed with %s", finding.Brief(k.alg), alg)
 	case k.kty == "oct":
-		return mismatch("RFC 8725 section 3.1", " is a shared secret, and the token is signed with %s", alg)
+		return mismatch("RFC 8725 section 3.1", " is a shared secret, but the token is signed with %s", alg)
 	case k.public == nil:
-		return &finding.Finding{Code: finding.KeyUnusable, Message: called + " is of no use: " + k.flaw,
-			Hint: "the issuer has to publish it anew", Source: "RFC 7518 section 6"}
+		return &finding.Finding{Code: finding.KeyUnusable, Message: called + " cannot be used: " + k.flaw,
+			Hint: "the issuer must correct it", Source: "RFC 7518 section 6"}
 	case own != kind:
-		return mismatch("RFC 7518 section 3.1", " is of the kind %s, and %s takes %s", own, alg, kind)
+		return mismatch("RFC 7518 section 3.1", " has type %s, but %s requires %s", own, alg, kind)
 	}
 	return nil
 }
 
-// ids are the set's key ids in words, the first few of them.
+// ids lists the key IDs of the set, a few of them.
 func (s *Set) ids() string {
 	const most = 5
 	var out []string
@@ -407,12 +405,9 @@ func (s *Set) ids() string {
 		out = append(out, fmt.Sprintf("%d more", more))
 	}
 	if none > 0 {
-		out = append(out, fmt.Sprintf("%d without an id", none))
+		out = append(out, fmt.Sprintf("%d without an ID", none))
 	}
 	return strings.Join(out, ", ")
 }
 
-func quoted(s string) string { return fmt.Sprintf("%q", brief(s)) }
-
-// brief keeps text from the wire to a length that a person reads.
-func brief(s string) string { return text.Brief(s, 60) }
+func quoted(s string) string { return fmt.Sprintf("%q", finding.Brief(s)) }

@@ -78,8 +78,8 @@ func code(t testing.TB, list []finding.Finding) string {
 }
 
 // What others have signed: the standards' own examples, and tokens and keys that
-// demo.scitokens.org handed out (they stand in scitokens-cpp's and a Vault plugin's
-// sources).
+// demo.scitokens.org issued (from the sources of scitokens-cpp and of a Vault
+// plugin).
 func TestPublished(t *testing.T) {
 	for _, v := range []struct{ source, token, keys string }{
 		{"RFC 7515 appendix A.2, RS256", "rfc7515-a2", "rfc7515-a2"},
@@ -165,7 +165,7 @@ func jwk(key crypto.Signer, more ...string) string {
 
 func keySet(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
 
-// sign makes a token with the header as it stands.
+// sign makes a token with the header as it is.
 func sign(t testing.TB, header string, key crypto.Signer) string {
 	t.Helper()
 	var h struct{ Alg string }
@@ -225,7 +225,7 @@ func TestNeverVerified(t *testing.T) {
 		{"None, signed", jwk(k), b64([]byte(`{"alg":"None"}`)) + ".e30.AAAA", "unsigned"},
 		{"no algorithm", jwk(k), b64([]byte(`{}`)) + ".e30.AAAA", "alg-refused"},
 		{"an algorithm in another case", jwk(k), b64([]byte(`{"alg":"rs256"}`)) + ".e30.AAAA", "alg-refused"},
-		{"an algorithm that is no string", jwk(k), b64([]byte(`{"alg":["RS256"]}`)) + ".e30.AAAA", "alg-refused"},
+		{"an algorithm that is not a string", jwk(k), b64([]byte(`{"alg":["RS256"]}`)) + ".e30.AAAA", "alg-refused"},
 		{"an algorithm named ALG", jwk(k), b64([]byte(`{"ALG":"RS256"}`)) + ".e30.AAAA", "alg-refused"},
 	} {
 		set := parse(t, tt.keys)
@@ -248,7 +248,7 @@ func TestCauses(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name, keys, raw, want string
-		says                  string // what the message holds
+		says                  string // a part of the message
 	}{
 		{"by its id", keySet(jwk(b, `"kid":"b"`), jwk(a, `"kid":"a","alg":"ES256","use":"sig"`)), sign(t, kid, a), "", ""},
 		{"no id, and one key that has one", keySet(jwk(a, `"kid":"a"`)), sign(t, none, a), "", ""},
@@ -260,17 +260,17 @@ func TestCauses(t *testing.T) {
 		{"broken keys beside the good one", keySet("7", `{}`, `{"kty":"EC","kid":"a"}`, `{"kty":"XYZ","kid":"a"}`, jwk(a, `"kid":"a"`), `{"kty":"RSA","n":"AA","e":"AA"}`), sign(t, kid, a), "", ""},
 
 		{"no id, and two keys", keySet(jwk(a, `"kid":"a"`), jwk(b, `"kid":"b"`)), sign(t, none, a), "kid-missing", `has 2: "a", "b"`},
-		{"an id that is no string", keySet(jwk(a, `"kid":"7"`), jwk(b)), sign(t, `{"alg":"ES256","kid":7}`, a), "kid-missing", `"7", 1 without an id`},
+		{"an ID that is not a string", keySet(jwk(a, `"kid":"7"`), jwk(b)), sign(t, `{"alg":"ES256","kid":7}`, a), "kid-missing", `"7", 1 without an ID`},
 		// scitokens-cpp counts all of them, the others too.
 		{"no id, and one key for signatures of two", keySet(jwk(a), jwk(k, `"use":"enc"`)), sign(t, none, a), "kid-missing", "has 2"},
-		{"an unknown id", keySet(jwk(b, `"kid":"b"`)), sign(t, kid, a), "kid-unknown", `no key "a": it has "b"`},
+		{"an unknown id", keySet(jwk(b, `"kid":"b"`)), sign(t, kid, a), "kid-unknown", `no key "a"; it has "b"`},
 		{"an unknown id, and many", keySet(many...), sign(t, kid, a), "kid-unknown", `"key-4", 35 more`},
-		{"an id where the keys have none", keySet(jwk(a)), sign(t, kid, a), "kid-unknown", "1 without an id"},
+		{"an id where the keys have none", keySet(jwk(a)), sign(t, kid, a), "kid-unknown", "1 without an ID"},
 		{"an id in another case", keySet(jwk(a, `"kid":"A"`)), sign(t, kid, a), "kid-unknown", `it has "A"`},
 		{"a long unknown id", keySet(jwk(a)), sign(t, `{"alg":"ES256","kid":"`+strings.Repeat("é", 5000)+`"}`, a), "kid-unknown", "é…"},
 
-		{"for another algorithm", keySet(jwk(k, `"kid":"a","alg":"RS512"`)), sign(t, `{"alg":"RS256","kid":"a"}`, k), "alg-mismatch", "for RS512, and the token is signed with RS256"},
-		{"of another type", keySet(jwk(k, `"kid":"a"`)), sign(t, kid, a), "alg-mismatch", "of the kind RSA, and ES256 takes P-256"},
+		{"for another algorithm", keySet(jwk(k, `"kid":"a","alg":"RS512"`)), sign(t, `{"alg":"RS256","kid":"a"}`, k), "alg-mismatch", "for RS512, but the token is signed with RS256"},
+		{"of another type", keySet(jwk(k, `"kid":"a"`)), sign(t, kid, a), "alg-mismatch", "has type RSA, but ES256 requires P-256"},
 		{"on another curve", keySet(jwk(ec(elliptic.P384(), 11), `"kid":"a"`)), sign(t, kid, a), "alg-mismatch", "P-384"},
 		{"for encryption", keySet(jwk(a, `"kid":"a","use":"enc"`)), sign(t, kid, a), "alg-mismatch", "encryption"},
 		{"a shared secret", keySet(`{"kty":"oct","k":"c2VjcmV0","kid":"a"}`), sign(t, kid, a), "alg-mismatch", "shared secret"},
@@ -279,8 +279,8 @@ func TestCauses(t *testing.T) {
 		{"two other keys with this id", keySet(jwk(b, `"kid":"a"`), jwk(k, `"kid":"a"`)), sign(t, kid, a), "signature-invalid", ""},
 		{"another key, the only one", keySet(jwk(b)), sign(t, none, a), "signature-invalid", "the only key"},
 		{"the right one behind more of this id than are tried", keySet(append(slices.Repeat([]string{jwk(b, `"kid":"a"`)}, maxTries), jwk(a, `"kid":"a"`))...), sign(t, kid, a), "signature-invalid", ""},
-		{"cut by a byte", keySet(jwk(k)), sign(t, `{"alg":"RS256"}`, k)[:len(sign(t, `{"alg":"RS256"}`, k))-4], "signature-invalid", "of 253 bytes, and the key's are of 256"},
-		{"an EC signature in DER", keySet(jwk(a)), b64([]byte(none)) + ".e30." + b64(der(t, a, b64([]byte(none))+".e30")), "signature-invalid", "and the key's are of 64"},
+		{"cut by a byte", keySet(jwk(k)), sign(t, `{"alg":"RS256"}`, k)[:len(sign(t, `{"alg":"RS256"}`, k))-4], "signature-invalid", "has 253 bytes, but signatures of this key have 256"},
+		{"an EC signature in DER", keySet(jwk(a)), b64([]byte(none)) + ".e30." + b64(der(t, a, b64([]byte(none))+".e30")), "signature-invalid", "but signatures of this key have 64"},
 
 		{"crit", keySet(jwk(a)), sign(t, `{"alg":"ES256","crit":["exp"],"exp":1}`, a), "crit-unknown", `crit is ["exp"]`},
 		{"crit that is nothing", keySet(jwk(a)), sign(t, `{"alg":"ES256","crit":null}`, a), "crit-unknown", "null"},
@@ -360,7 +360,7 @@ func TestLenient(t *testing.T) {
 		{"no crv, with alg", strings.Replace(jwk(a, `"alg":"ES256"`), `"crv":"P-256",`, "", 1), a},
 		{"a byte order mark and white space", "\xef\xbb\xbf \r\n" + jwk(a) + "\r\n", a},
 		{"a modulus with a leading zero", fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AAEAAQ"}`, b64(append([]byte{0}, rsaTestKey().N.Bytes()...))), rsaTestKey()},
-		{"unknown members, and certificates that are none", jwk(a, `"x5c":["?"],"x5t":7,"nbf":1,"key_ops":"sign"`), a},
+		{"unknown members, and invalid certificates", jwk(a, `"x5c":["?"],"x5t":7,"nbf":1,"key_ops":"sign"`), a},
 		{"a member twice, of which the last counts", jwk(a, `"x":"AA"`), a},
 	} {
 		header := `{"alg":"ES256"}`
@@ -415,14 +415,14 @@ func TestParseRefuses(t *testing.T) {
 		"ssh-ed25519 AAAA":                                             "not JSON",
 		`{"keys":[`:                                                    "not JSON",
 		`{"keys":[]} x`:                                                "not JSON",
-		`[]`:                                                           "no JSON object",
-		`null`:                                                         "no JSON object",
-		`"x"`:                                                          "no JSON object",
+		`[]`:                                                           "not a JSON object",
+		`null`:                                                         "not a JSON object",
+		`"x"`:                                                          "not a JSON object",
 		`{}`:                                                           `no "keys"`,
 		`{"KEYS":[{"kty":"RSA"}]}`:                                     `no "keys"`,
-		`{"keys":null}`:                                                "no list",
-		`{"keys":{"kty":"RSA"}}`:                                       "no list",
-		`{"keys":[]}`:                                                  "no keys in it",
+		`{"keys":null}`:                                                "not a list",
+		`{"keys":{"kty":"RSA"}}`:                                       "not a list",
+		`{"keys":[]}`:                                                  "has no keys",
 		`{"issuer":"https://i.example.org","jwks_uri":"https://i.example.org/jwk"}`: "discovery document",
 		`{"keys":[` + strings.Repeat("1,", 1000) + `1]}`:                            "1001 keys",
 		strings.Repeat("[", 1<<20):                                                  "not JSON",
@@ -434,7 +434,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Broken and hostile keys are of no use, say why, and cost nothing.
+// Damaged and hostile keys are rejected with a reason, and take no time.
 func TestUnusable(t *testing.T) {
 	ones := func(n int) string { return b64(bytes.Repeat([]byte{0xff}, n)) }
 	n := b64(rsaTestKey().N.Bytes())
@@ -444,8 +444,8 @@ func TestUnusable(t *testing.T) {
 		`"kty":"RSA","n":7,"e":"AQAB"`:                       `no "n"`,
 		`"kty":"RSA","n":"` + n + `"`:                        `no "e"`,
 		`"kty":"RSA","n":"+/","e":"AQAB"`:                    `"n" is not base64url`,
-		`"kty":"RSA","n":"AA","e":"AQAB"`:                    "of 0 bits",
-		`"kty":"RSA","n":"` + ones(64) + `","e":"AQAB"`:      "of 512 bits",
+		`"kty":"RSA","n":"AA","e":"AQAB"`:                    "has 0 bits",
+		`"kty":"RSA","n":"` + ones(64) + `","e":"AQAB"`:      "has 512 bits",
 		`"kty":"RSA","n":"` + ones(2049) + `","e":"AQAB"`:    "longer than 16384 bits",
 		`"kty":"RSA","n":"` + ones(700_000) + `","e":"AQAB"`: "longer than 16384 bits",
 		`"kty":"RSA","n":"` + b64(append(bytes.Repeat([]byte{0xff}, 255), 0)) + `","e":"AQAB"`: "even",
@@ -463,7 +463,7 @@ func TestUnusable(t *testing.T) {
 		`"kty":"EC","crv":"P-256","x":"` + ones(33) + `","y":"` + y + `"`:                      `"x" is longer`,
 		`"kty":"EC","crv":"P-256","x":"` + x + `"`:                                             `no "y"`,
 		`"kty":"OKP","crv":"Ed25519"`:                                                          `no "x"`,
-		`"kty":"OKP","crv":"Ed25519","x":"AAAA"`:                                               "not of 32 bytes",
+		`"kty":"OKP","crv":"Ed25519","x":"AAAA"`:                                               "not have 32 bytes",
 		`"kty":"OKP","crv":"X25519","x":"` + x + `"`:                                           `curve "X25519"`,
 		`"kty":"AKP","alg":"RS256"`:                                                            `type "AKP"`,
 		`"kty":"rsa"`:                                                                          `type "rsa"`,
@@ -472,11 +472,11 @@ func TestUnusable(t *testing.T) {
 	} {
 		set := parse(t, keySet("{"+members+"}"))
 		got := verify(t, set, b64([]byte(`{"alg":"RS256"}`))+".e30.AAAA")
-		if code(t, got) != "key-unusable" || !strings.Contains(got[0].Message, "the only key of the set is of no use: it") || !strings.Contains(got[0].Message, want) {
+		if code(t, got) != "key-unusable" || !strings.Contains(got[0].Message, "the only key of the set cannot be used: it") || !strings.Contains(got[0].Message, want) {
 			t.Errorf("%.80s: %.300v", members, got)
 		}
 	}
-	// An Ed25519 key may be any 32 bytes: what is no point verifies nothing.
+	// An Ed25519 key may be any 32 bytes: one that is not a point verifies nothing.
 	set := parse(t, `{"kty":"OKP","crv":"Ed25519","x":"`+ones(32)+`"}`)
 	if c := code(t, verify(t, set, b64([]byte(`{"alg":"EdDSA"}`))+".e30."+b64(make([]byte, 64)))); c != "signature-invalid" {
 		t.Error(c)

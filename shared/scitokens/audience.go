@@ -18,7 +18,7 @@ import (
 // only (scitokens-cpp, Validator::verify; measured on both servers).
 const anySciTokens = "ANY"
 
-// audience: one of aud's strings must be one of the server's, byte for byte.
+// audience checks that one of the strings in aud is one of the server's, byte for byte.
 func audience(l Library, p service.Presented) []finding.Finding {
 	kind, _ := ProfileOf(p.JWT)
 	got, ok := p.JWT.Audiences()
@@ -26,19 +26,19 @@ func audience(l Library, p service.Presented) []finding.Finding {
 		if len(l.Audiences) == 0 && kind != WLCG && kind != SciTokens2 {
 			return nil
 		}
-		return one(finding.Finding{Code: finding.AudMissing, Message: "the token has no aud claim, and names no service",
+		return one(finding.Finding{Code: finding.AudMissing, Message: "the token has no audience",
 			Hint: audienceHint(l, ""), Command: l.command(p), Missing: l.Audiences, Source: srcMeasured})
 	}
 	if !ok {
-		return one(service.MissingClaim(p.JWT, "aud", "it has to be a string or a list of strings", "RFC 7519 section 4.1.3"))
+		return one(service.MissingClaim(p.JWT, "aud", "the issuer must write a string or a list of strings", "RFC 7519 section 4.1.3"))
 	}
 	if slices.ContainsFunc(got, func(a string) bool { return slices.Contains(l.Audiences, a) }) {
 		return nil
 	}
 	for _, a := range got {
 		if a == token.AnyAudience && kind == WLCG || a == anySciTokens && kind == SciTokens2 {
-			return one(finding.Finding{Code: finding.AudAny, Remark: true, Message: "the token is good for any service, so that each one it is shown to can use it at all others",
-				Hint: "ask for one for this service alone", Command: l.command(p), Source: WLCGSource + ", \"aud\"; " + srcMeasured})
+			return one(finding.Finding{Code: finding.AudAny, Remark: true, Message: "the token is valid for any service, so every service that sees it can use it at all others",
+				Hint: "request a token for this service only", Command: l.command(p), Source: WLCGSource + ", \"aud\"; " + srcMeasured})
 		}
 	}
 	near := ""
@@ -57,7 +57,7 @@ func audience(l Library, p service.Presented) []finding.Finding {
 		Hint: audienceHint(l, near), Command: l.command(p), Source: "RFC 7519 section 4.1.3, compared byte for byte: " + srcMeasured})
 }
 
-// briefAudiences words the token's: in quotes where one is not a plain word.
+// briefAudiences lists the audiences of a token, in quotes if one is not a plain word.
 func briefAudiences(list []string) string {
 	var out []string
 	for _, a := range list[:min(len(list), 5)] {
@@ -74,22 +74,23 @@ func briefAudiences(list []string) string {
 
 func orNone(list []string) string {
 	if len(list) == 0 {
-		return "one that the server has"
+		return "one of the server's"
 	}
 	return strings.Join(list, " or ")
 }
 
 func audienceHint(l Library, near string) string {
 	if len(l.Audiences) == 0 {
-		return "the server has no audience of its own: only tokens for any service pass"
+		return "configure an audience on the server: without one, it accepts only tokens for any service"
 	}
 	if near != "" {
-		return near
+		return "request a token for this service: " + near
 	}
-	return "ask for a token for it"
+	return "request a token for this service"
 }
 
-// nearMiss says in what an audience differs from the one that was meant.
+// nearMiss says in what an audience differs from the one that was probably intended; ""
+// if it differs in the host.
 func nearMiss(got, want string) string {
 	g, w := takeApart(got), takeApart(want)
 	shorter := func(long, short string) bool {
@@ -103,34 +104,34 @@ func nearMiss(got, want string) string {
 	}
 	switch {
 	case got == token.AnyAudience:
-		return "the any-value of WLCG counts with wlcg.ver 1.0 alone"
+		return "the WLCG any-value is valid only with wlcg.ver \"1.0\""
 	case strings.EqualFold(got, anySciTokens):
-		return "ANY counts with ver scitoken:2.0 alone, in capitals"
+		return "ANY, in capitals, is valid only with ver \"scitoken:2.0\""
 	case got != want && strings.TrimSpace(got) == want:
-		return "only white space around it differs"
+		return "the audience differs only in white space"
 	case slices.Contains(strings.Fields(got), want):
-		return "several audiences stand in one string: they have to be a list"
+		return "several audiences must be a JSON list, not one string"
 	case !strings.EqualFold(strings.TrimSuffix(g.host, "."), strings.TrimSuffix(w.host, ".")):
 		switch {
 		case shorter(g.host, w.host):
-			return "the token is for the host's full name: was " + g.host + " meant?"
+			return "the token has a longer host name: check whether " + g.host + " is the service"
 		case shorter(w.host, g.host):
-			return "the host's short name is not its full name"
+			return "the token has the short host name instead of the full one"
 		}
 		return ""
 	}
-	add(g.scheme != w.scheme, fmt.Sprintf("the scheme (the token has %s, the service %s)", word(g.scheme), word(w.scheme)))
-	add(g.port != w.port, fmt.Sprintf("the port (the token has %s, the service %s)", word(g.port), word(w.port)))
-	add(!strings.EqualFold(g.host, w.host), "a dot at the host's end")
+	add(g.scheme != w.scheme, fmt.Sprintf("scheme (token: %s, service: %s)", word(g.scheme), word(w.scheme)))
+	add(g.port != w.port, fmt.Sprintf("port (token: %s, service: %s)", word(g.port), word(w.port)))
+	add(!strings.EqualFold(g.host, w.host), "dot after the host")
 	add(g.host != w.host && strings.EqualFold(g.host, w.host), "upper and lower case")
 	add(g.rest != w.rest, "what follows the host")
 	if len(differ) == 0 {
 		return ""
 	}
-	return "the host is right, and only this differs: " + strings.Join(differ, ", ")
+	return "the host is correct, but these parts differ: " + strings.Join(differ, ", ")
 }
 
-// place is an audience that names a host: [scheme://]host[:port][rest].
+// place is an audience with a host: [scheme://]host[:port][rest].
 type place struct{ scheme, host, port, rest string }
 
 func takeApart(a string) (p place) {

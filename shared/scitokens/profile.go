@@ -14,15 +14,15 @@ import (
 type Profile int
 
 const (
-	Unknown    Profile = iota // a version that it refuses
+	Unknown    Profile = iota // a version that the library refuses
 	SciTokens1                // no version claim, or scitokens:1.0
 	SciTokens2
 	WLCG
 	ATJWT // RFC 9068
 )
 
-// ProfileOf decides as scitokens-cpp does: ver before wlcg.ver, then the header's typ
-// (Validator::verify).
+// ProfileOf returns the profile, and the version or what is wrong with it. It decides as
+// scitokens-cpp does: by ver, then wlcg.ver, then the header's typ (Validator::verify).
 func ProfileOf(j *token.JWT) (Profile, string) {
 	if j.Has("ver") {
 		v, ok := j.String("ver")
@@ -52,7 +52,7 @@ func ProfileOf(j *token.JWT) (Profile, string) {
 	return SciTokens1, ""
 }
 
-// Recommended finds what the WLCG profile recommends and no server refuses.
+// Recommended checks what the WLCG profile recommends, and no server refuses.
 func Recommended(p service.Presented) []finding.Finding {
 	kind, _ := ProfileOf(p.JWT)
 	if kind != WLCG {
@@ -67,18 +67,19 @@ func Recommended(p service.Presented) []finding.Finding {
 	exp, ok1 := p.JWT.Time("exp")
 	iat, ok2 := p.JWT.Time("iat")
 	if life := exp.Sub(iat); ok1 && ok2 && (life < 15*time.Minute || life > 6*time.Hour) {
-		f := finding.Finding{Code: finding.LifetimeRange, Remark: true, Message: "the token's lifetime is " + text.Duration(life) + ", outside the 15 minutes to 6 hours of the profile",
+		f := finding.Finding{Code: finding.LifetimeRange, Remark: true, Message: "the token's lifetime of " + text.Duration(life) + " is outside the 15 minutes to 6 hours that the profile allows",
 			Source: WLCGSource + ", \"Token lifetime guidance\""}
 		if life < 0 {
-			f.Message = "the token ends before it was issued"
+			f.Message = "the token expires before it was issued"
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-// CheckProfile holds a token against what its profile demands of it, whether a server
-// does or not: wlcg (Common JWT Profile v1.3) or scitokens (SciTokens 2.0).
+// CheckProfile checks that a token has a profile and the claims that the profile
+// requires, whether servers do or not: wlcg (Common JWT Profile v1.3) or scitokens
+// (SciTokens 2.0).
 func CheckProfile(j *token.JWT, name string) []finding.Finding {
 	required, source, want, member := []string{"sub", "exp", "iss", "aud", "iat", "jti"}, WLCGSource+", \"Claims\"", WLCG, `wlcg.ver "1.0"`
 	if name == "scitokens" {
@@ -86,12 +87,12 @@ func CheckProfile(j *token.JWT, name string) []finding.Finding {
 	}
 	var out []finding.Finding
 	if kind, _ := ProfileOf(j); kind != want {
-		out = append(out, finding.Finding{Code: finding.ProfileMismatch, Message: fmt.Sprintf("the token is not of the %s profile: it lacks %s", name, member),
-			Hint: "ask the issuer for this profile, or see how the client is registered", Source: source})
+		out = append(out, finding.Finding{Code: finding.ProfileMismatch, Message: fmt.Sprintf("the token does not have the %s profile: it lacks %s", name, member),
+			Hint: "request this profile from the issuer, and check how the client is registered", Source: source})
 	}
 	for _, claim := range required {
 		if !j.Has(claim) {
-			out = append(out, service.MissingClaim(j, claim, "the profile demands it", source))
+			out = append(out, service.MissingClaim(j, claim, "the profile requires it", source))
 		}
 	}
 	return out

@@ -10,21 +10,21 @@ import (
 )
 
 func TestNearMiss(t *testing.T) {
-	right := "the host is right, and only this differs: "
+	right := "the host is correct, but these parts differ: "
 	for got, want := range map[string]string{
-		"https://ce.example.org:9619":  right + "the scheme (the token has https://, the service none)",
+		"https://ce.example.org:9619":  right + "scheme (token: https://, service: none)",
 		"ce.example.org:9619/":         right + "what follows the host",
 		"CE.example.org:9619":          right + "upper and lower case",
-		"ce.example.org:443":           right + "the port (the token has 443, the service 9619)",
-		"ce.example.org":               right + "the port (the token has none, the service 9619)",
-		"https://CE.example.org:9619/": right + "the scheme (the token has https://, the service none), upper and lower case, what follows the host",
-		"ce.example.org.:9619":         right + "a dot at the host's end",
-		" ce.example.org:9619":         "only white space around it differs",
-		"ce:9619":                      "the host's short name is not its full name",
-		"ce.example.org.uk:9619":       "the token is for the host's full name: was ce.example.org.uk meant?",
-		"x ce.example.org:9619":        "several audiences stand in one string: they have to be a list",
-		"ANY":                          "ANY counts with ver scitoken:2.0 alone, in capitals",
-		token.AnyAudience:              "the any-value of WLCG counts with wlcg.ver 1.0 alone",
+		"ce.example.org:443":           right + "port (token: 443, service: 9619)",
+		"ce.example.org":               right + "port (token: none, service: 9619)",
+		"https://CE.example.org:9619/": right + "scheme (token: https://, service: none), upper and lower case, what follows the host",
+		"ce.example.org.:9619":         right + "dot after the host",
+		" ce.example.org:9619":         "the audience differs only in white space",
+		"ce:9619":                      "the token has the short host name instead of the full one",
+		"ce.example.org.uk:9619":       "the token has a longer host name: check whether ce.example.org.uk is the service",
+		"x ce.example.org:9619":        "several audiences must be a JSON list, not one string",
+		"ANY":                          `ANY, in capitals, is valid only with ver "scitoken:2.0"`,
+		token.AnyAudience:              `the WLCG any-value is valid only with wlcg.ver "1.0"`,
 		"ce2.example.org:9619":         "",
 		"":                             "",
 	} {

@@ -31,7 +31,8 @@ func Check(t token.Token, r Required, now time.Time) []finding.Finding {
 		out = append(out, finding.NoSignature)
 	}
 	if r.Issuer != "" && (j != nil || t.Issuer != "") && !token.SameIssuer(t.Issuer, r.Issuer) {
-		out = append(out, finding.Finding{Code: finding.IssMismatch, Message: fmt.Sprintf("the token is from %q, not from %s", t.Issuer, r.Issuer)})
+		out = append(out, finding.Finding{Code: finding.IssMismatch, Message: fmt.Sprintf("the token is from the issuer %q, not from %s", t.Issuer, r.Issuer),
+			Hint: "request it from the other issuer"})
 	}
 	if j != nil { // an opaque token shows no audience
 		out = append(out, checkAudience(t.Audiences, r.Audiences)...)
@@ -39,7 +40,7 @@ func Check(t token.Token, r Required, now time.Time) []finding.Finding {
 	if missing := token.MissingScopes(t.Scopes, Demandable(r.Scopes)); len(missing) > 0 {
 		out = append(out, finding.Finding{Code: finding.ScopeMissing, Missing: missing,
 			Message: "the token lacks the scope " + strings.Join(missing, " "),
-			Hint:    "ask for it, or ask the issuer who may have it"})
+			Hint:    "request the scope, or ask the issuer who may have it"})
 	}
 	return append(out, checkTimes(t, r, now)...)
 }
@@ -58,14 +59,14 @@ func checkAudience(got, want []string) []finding.Finding {
 		return nil
 	case len(got) == 0:
 		return []finding.Finding{{Code: finding.AudMissing, Missing: missing,
-			Message: "the token has no audience, not " + strings.Join(missing, " "),
-			Hint:    "ask for one with this audience"}}
+			Message: "the token has no audience; required: " + strings.Join(missing, " "),
+			Hint:    "request a token with this audience"}}
 	}
 	f := finding.Finding{Code: finding.AudMismatch, Missing: missing,
 		Message: fmt.Sprintf("the token's audience is %s, not %s", strings.Join(got, " "), strings.Join(missing, " ")),
-		Hint:    "ask for one with this audience"}
+		Hint:    "request a token with this audience"}
 	if slices.Contains(got, token.AnyAudience) {
-		f.Hint = "it is good for any service, which is more than was asked for: " + f.Hint
+		f.Hint = "the token is valid for any service, which is more than required: " + f.Hint
 	}
 	return []finding.Finding{f}
 }
@@ -76,12 +77,12 @@ func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
 		switch {
 		case left <= 0:
 			out = append(out, finding.Finding{Code: finding.Expired,
-				Message: fmt.Sprintf("the token ended at %s, %s ago", t.Expires.UTC().Format(time.RFC3339), text.Duration(-left)),
-				Hint:    "get a new token; if it is new, check the clock"})
+				Message: fmt.Sprintf("the token expired on %s, %s ago", t.Expires.UTC().Format(time.RFC3339), text.Duration(-left)),
+				Hint:    "get a new token; if this one is new, check the clock"})
 		case left < r.MinLifetime:
 			out = append(out, finding.Finding{Code: finding.LifetimeShort,
-				Message: fmt.Sprintf("the token lives for %s more, less than the %s asked for", text.Duration(left), text.Duration(r.MinLifetime)),
-				Hint:    "get a new token; how long it lives is the issuer's to say"})
+				Message: fmt.Sprintf("the token expires in %s, but %s are required", text.Duration(left), text.Duration(r.MinLifetime)),
+				Hint:    "get a new token; the issuer decides how long tokens are valid"})
 		}
 	}
 	if t.JWT() == nil {
@@ -91,18 +92,17 @@ func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
 		// HTCondor and XRootD refuse both in the future (measured on 23.9.6, 5.5.3).
 		if at, ok := t.JWT().Time(claim); ok && at.After(now.Add(r.Skew)) {
 			return append(out, finding.Finding{Code: finding.NotYetValid,
-				Message: fmt.Sprintf("the token is not valid before %s, in %s (%s)", at.Format(time.RFC3339), text.Duration(at.Sub(now)), claim),
-				Hint:    "check this machine's clock against the issuer's"})
+				Message: fmt.Sprintf("the token is not valid until %s, in %s (%s)", at.Format(time.RFC3339), text.Duration(at.Sub(now)), claim),
+				Hint:    "compare this machine's clock with the issuer's"})
 		}
 	}
 	return out
 }
 
-// Demandable are those of the scopes that a token can be expected to carry. The
-// others steer the issuer (which profile, whether a refresh token, what goes into
-// an ID token), and issuers differ in whether they repeat them; wlcg.groups and
-// wlcg.capabilityset turn into claims of their own (Common JWT Profile, "Group
-// based authorization").
+// Demandable returns those of the scopes that a token can be expected to contain. The
+// others select what the issuer does (the profile, a refresh token, the contents of an ID
+// token), and not all issuers repeat them; wlcg.groups and wlcg.capabilityset become
+// claims (Common JWT Profile, "Group based authorization").
 func Demandable(scopes []string) []string {
 	var out []string
 	for _, s := range scopes {

@@ -25,7 +25,7 @@ func TestCheck(t *testing.T) {
 		codes  []string
 	}{
 		{"nothing is wanted", `{}`, Required{}, nil},
-		{"all holds", good, Required{Issuer: "https://i", Audiences: []string{"ce:9619"}, Scopes: []string{"compute.read", "read:/a/b", "openid", "wlcg", "offline_access", "wlcg.groups:/x"}, MinLifetime: 1000 * time.Second}, nil},
+		{"all requirements are met", good, Required{Issuer: "https://i", Audiences: []string{"ce:9619"}, Scopes: []string{"compute.read", "read:/a/b", "openid", "wlcg", "offline_access", "wlcg.groups:/x"}, MinLifetime: 1000 * time.Second}, nil},
 		{"another issuer", good, Required{Issuer: "https://j/"}, []string{"iss-mismatch"}},
 		{"no issuer", `{}`, Required{Issuer: "https://j/"}, []string{"iss-mismatch"}},
 		{"another audience", good, Required{Audiences: []string{"CE:9619"}}, []string{"aud-mismatch"}},
@@ -33,8 +33,8 @@ func TestCheck(t *testing.T) {
 		{"no audience", `{}`, Required{Audiences: []string{"x"}}, []string{"aud-missing"}},
 		{"the any-value is not what was asked for", `{"aud":"https://wlcg.cern.ch/jwt/v1/any"}`, Required{Audiences: []string{"x"}}, []string{"aud-mismatch"}},
 		{"a scope lacks", good, Required{Scopes: []string{"compute.create", "read:/ab"}}, []string{"scope-missing"}},
-		{"ended", `{"exp":1767225600}`, Required{}, []string{"expired"}},
-		{"ended within the skew", `{"exp":1767225600}`, Required{Skew: time.Second}, nil},
+		{"expired", `{"exp":1767225600}`, Required{}, []string{"expired"}},
+		{"expired within the skew", `{"exp":1767225600}`, Required{Skew: time.Second}, nil},
 		{"too short", good, Required{MinLifetime: 1001 * time.Second}, []string{"lifetime-short"}},
 		{"nbf ahead", `{"nbf":1767225601}`, Required{}, []string{"not-yet-valid"}},
 		{"nbf ahead within the skew", `{"nbf":1767225601}`, Required{Skew: time.Second}, nil},

@@ -12,13 +12,13 @@ import (
 func HostPort(s string) (host string, port int, problem string) {
 	switch {
 	case s == "":
-		return "", 0, "is empty"
+		return "", 0, "the value is empty"
 	case strings.ContainsAny(s, " \t\r\n"):
-		return "", 0, "has a space in it"
+		return "", 0, "the value contains white space"
 	case strings.Contains(s, "://"):
 		return "", 0, strconv.Quote(s) + " is a URL, not a host"
 	case strings.ContainsAny(s, "/\\"):
-		return "", 0, strconv.Quote(s) + " has a path"
+		return "", 0, strconv.Quote(s) + " contains a path"
 	case strings.ContainsAny(s, "?#@"):
 		return "", 0, strconv.Quote(s) + " is not a host"
 	}
@@ -28,7 +28,7 @@ func HostPort(s string) (host string, port int, problem string) {
 	}
 	p, err := strconv.ParseUint(rest[1:], 10, 16)
 	if err != nil || p == 0 || rest[1] == '0' {
-		return "", 0, strconv.Quote(rest[1:]) + " is not a port (1 to 65535)"
+		return "", 0, strconv.Quote(rest[1:]) + " is not a port from 1 to 65535"
 	}
 	return host, int(p), ""
 }
@@ -39,7 +39,7 @@ func splitHost(s string) (host, rest, problem string) {
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
 		if end < 0 {
-			return "", "", strconv.Quote(s) + " lacks the closing bracket"
+			return "", "", strconv.Quote(s) + " has no closing bracket"
 		}
 		ip, err := netip.ParseAddr(s[1:end])
 		if err != nil || !ip.Is6() || ip.Zone() != "" {
@@ -52,7 +52,7 @@ func splitHost(s string) (host, rest, problem string) {
 		return "[" + ip.String() + "]", rest, ""
 	}
 	if strings.Count(s, ":") > 1 {
-		return "", "", strconv.Quote(s) + " has several colons: an IPv6 address stands in brackets, [2001:db8::1]:9619"
+		return "", "", strconv.Quote(s) + " has several colons: write an IPv6 address in brackets, as in [2001:db8::1]:9619"
 	}
 	host = s
 	if i := strings.IndexByte(s, ':'); i >= 0 {

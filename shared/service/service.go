@@ -1,7 +1,7 @@
 // Package service describes services that accept tokens, and the ecosystems that they
 // belong to: what a token helper requests for a service, and how a service judges a token.
 //
-// An ecosystem is a package of its own. It provides the flags of its token helper, an
+// An ecosystem is a separate package. It provides the flags of its token helper, an
 // [Ecosystem]; the flags with which jwt-inspect names a service, a [Target]; and the
 // rules of the service, a [Service]. A [Descriptor] holds them together.
 package service
@@ -38,7 +38,7 @@ type Presented struct {
 type Service interface {
 	// Name names the service, such as "HTCondor at ce.example.org:9619".
 	Name() string
-	// Purpose names the operation, such as "to submit jobs".
+	// Purpose names the operation, such as "submit jobs".
 	Purpose() string
 	// Judge returns what the service finds about a token, in the order in which it finds
 	// it. The service refuses the token if one of the findings refuses it.
@@ -78,8 +78,8 @@ type Ecosystem interface {
 	Describe() (summary string, examples []string)
 	// Want returns what to request. Errors are usage errors, mostly of type [*UsageError].
 	Want(Given) (Want, error)
-	// Alternative returns the flags that make the same request in the words of an issuer
-	// whose scopes_supported lacks some of the scopes; "" if there are none.
+	// Alternative returns the flags that request the same rights from an issuer with these
+	// scopes_supported, which lack some of the scopes; "" if there are none.
 	Alternative(supported []string) string
 }
 
@@ -96,8 +96,6 @@ type Descriptor struct {
 // Target names a service on jwt-inspect's command line. It is a pointer to a struct whose
 // fields are flags, with tags as alecthomas/kong reads them.
 type Target interface {
-	// Given returns one of the flags that were given, or "".
-	Given() string
 	// Service returns the service that the flags name. It is called only if one of them
 	// was given. A service without a name stands for a part of one: it judges, but the
 	// verdict names no service.
@@ -111,7 +109,7 @@ type Asked struct {
 	Audiences []string
 	// Version is the server's.
 	Version Version
-	// ReadFile reads the file that a flag names. Its errors name flag and file.
+	// ReadFile reads and parses the file that a flag names. Its errors name flag and file.
 	ReadFile func(flag, name string, parse func([]byte) error) error
 }
 
@@ -128,7 +126,7 @@ func (e *UsageError) Error() string { return fmt.Sprintf("%s: %s", e.Flag, e.Pro
 func MissingClaim(j *token.JWT, claim, hint, source string) finding.Finding {
 	msg := fmt.Sprintf("the token has no %s claim", claim)
 	if j.Has(claim) {
-		msg = fmt.Sprintf("the %s claim is not of the right kind: %s", claim, finding.Brief(string(j.Raw(claim))))
+		msg = fmt.Sprintf("the %s claim has the wrong type: %s", claim, finding.Brief(string(j.Raw(claim))))
 	}
 	return finding.Finding{Code: finding.ClaimMissing, Message: msg, Missing: []string{claim}, Hint: hint, Source: source}
 }

@@ -60,9 +60,9 @@ func Decode(raw []byte) (*JWT, error) {
 		}
 		return nil, notToken("five parts, but not an encrypted token (JWE)")
 	case 1:
-		return nil, notToken("no dots: an opaque token tells nothing, and a JWT has three parts")
+		return nil, notToken("no dots: an opaque token has no readable contents, and a JWT has three parts")
 	default:
-		return nil, notToken("%d parts where a JWT has three", len(parts))
+		return nil, notToken("%d parts, but a JWT has three", len(parts))
 	}
 	j := &JWT{Signature: parts[2]}
 	var err error
@@ -100,7 +100,7 @@ func object(name, s string) (json.RawMessage, map[string]json.RawMessage, error)
 	var m map[string]json.RawMessage
 	if !utf8.Valid(b) || json.Unmarshal(b, &m) != nil || m == nil {
 		if name == "payload" && !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
-			return nil, nil, notToken("the payload is not a JSON object: it may be a signed text (JWS), and is no JWT")
+			return nil, nil, notToken("the payload is not a JSON object: it may be a signed text (JWS), but it is not a JWT")
 		}
 		return nil, nil, notToken("the %s is not a JSON object", name)
 	}

@@ -11,21 +11,21 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// explain says which section of the file is for the token's issuer, what the token's
-// scopes become there, which user it makes of the token, and what of the file speaks
-// against it; the file's own faults come first.
+// explain reports the section of the file for the token's issuer, the places that the
+// token's scopes cover there, the user, and what in the file refuses the token. Mistakes in
+// the file come first.
 func (s *Server) explain(p service.Presented) []finding.Finding {
 	c := s.config
-	out := slices.Clone(c.faults)
+	out := slices.Clone(c.mistakes)
 	if c.more > 0 {
-		out = append(out, finding.Finding{Code: finding.CfgMore, Remark: true, Message: fmt.Sprintf("scitokens.cfg has %d more faults", c.more)})
+		out = append(out, finding.Finding{Code: finding.CfgMore, Remark: true, Message: fmt.Sprintf("scitokens.cfg has %d more findings", c.more)})
 	}
 	iss, ok := p.JWT.String("iss")
 	if c.broken || len(c.issuers) == 0 || !ok || iss == "" {
 		return out
 	}
 	if len(s.library.Audiences) == 0 {
-		out = append(out, finding.Finding{Code: finding.CfgAudience, Remark: true, Message: "scitokens.cfg names no audience: only tokens for any service pass",
+		out = append(out, finding.Finding{Code: finding.CfgAudience, Remark: true, Message: "scitokens.cfg has no audience, so only tokens for any service are accepted",
 			Hint: "set audience in [Global]", Source: srcReconfig})
 	}
 	sec := c.section(iss)
@@ -42,22 +42,22 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 		return out
 	}
 	f := finding.Finding{Code: finding.StrategyNoCapability, Remark: c.onMissing != "deny",
-		Message: fmt.Sprintf("authorization_strategy of [Issuer %s] is %q: scopes count for nothing there", finding.Brief(sec.name), finding.Brief(strings.Join(sec.strategy, " "))),
-		Hint:    "add capability to it, if scopes are to count", Source: srcSciTokens + ", Access; measured on XRootD 5.8.1"}
+		Message: fmt.Sprintf("authorization_strategy of [Issuer %s] is %q, which ignores scopes", finding.Brief(sec.name), finding.Brief(strings.Join(sec.strategy, " "))),
+		Hint:    "add capability to it if scopes should count", Source: srcSciTokens + ", Access; measured on XRootD 5.8.1"}
 	return append(append(out, f), c.missing()...)
 }
 
-// missing says what becomes of what the token does not authorise.
+// missing says what happens to requests that the token does not authorize.
 func (c *SciTokensConfig) missing() []finding.Finding {
 	switch c.onMissing {
 	case "deny":
 		return nil
 	case "allow":
-		return one(finding.Finding{Code: finding.OnMissingAllow, Remark: true, Message: "onmissing = allow: over https the server lets in whom it does not authorise, without a token too",
-			Hint: "onmissing = deny, unless the file system itself decides", Source: srcXRootD})
+		return one(finding.Finding{Code: finding.OnMissingAllow, Remark: true, Message: "onmissing = allow: over https, the server admits requests that it did not authorize, even without a token",
+			Hint: "set onmissing = deny, unless the file system decides", Source: srcXRootD})
 	}
-	return one(finding.Finding{Code: finding.OnMissingNext, Remark: true, Message: "what the token does not authorise is asked of the next plugin, which this file does not tell of",
-		Hint: "see whether ofs.authlib has ++ and what the authorization database says; onmissing = deny ends it here", Source: srcSciTokens + ", OnMissing"})
+	return one(finding.Finding{Code: finding.OnMissingNext, Remark: true, Message: "the next plugin decides about what the token does not authorize; this file does not configure it",
+		Hint: "check whether ofs.authlib has ++, and the authorization database; or set onmissing = deny", Source: srcSciTokens + ", OnMissing"})
 }
 
 func (c *SciTokensConfig) unknownIssuer(iss string) finding.Finding {
@@ -76,26 +76,26 @@ func (c *SciTokensConfig) unknownIssuer(iss string) finding.Finding {
 		case strings.EqualFold(strings.TrimSuffix(sec.issuer, "/"), strings.TrimSuffix(iss, "/")):
 			near = "only upper and lower case differ"
 		case strings.Trim(sec.issuer, `"'`) == iss:
-			near = "quotes are part of the value"
+			near = "the quotes are part of the value"
 		case strings.HasPrefix(sec.issuer, iss+" ") || strings.HasPrefix(sec.issuer, iss+"\t"):
-			near = "what follows the issuer is part of the value: only ; after a blank begins a comment"
+			near = "what follows the issuer is part of the value, because only ; after a space starts a comment"
 		default:
 			continue
 		}
-		f.Hint = fmt.Sprintf("[Issuer %s] in line %d has %s: %s, and it is compared byte for byte", finding.Brief(sec.name), sec.line, finding.Brief(sec.issuer), near)
+		f.Hint = fmt.Sprintf("compare [Issuer %s] in line %d, which has %s: %s, but values are compared byte for byte", finding.Brief(sec.name), sec.line, finding.Brief(sec.issuer), near)
 		return f
 	}
 	return f
 }
 
-// match tells the section and what the token's scopes become in it.
+// match names the section, and the places that the token's scopes cover in it.
 func (sec *issuerSection) match(p service.Presented, v service.Version) finding.Finding {
 	scopes, _ := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
 	var becomes []string
 	for _, r := range rightsOf(scopes, kind) {
 		places := sec.paths(r.path, v)
-		to := "nothing, for restricted_path leaves nothing of it"
+		to := "nothing, because of restricted_path"
 		if len(sec.bases) == 0 {
 			to = "nothing"
 		}
@@ -111,7 +111,7 @@ func (sec *issuerSection) match(p service.Presented, v service.Version) finding.
 		Message: fmt.Sprintf("[Issuer %s] in line %d is for this issuer: %s", finding.Brief(sec.name), sec.line, joinFew(becomes, "; "))}
 }
 
-// who tells the user that the request gets.
+// who names the user of the request.
 func (sec *issuerSection) who(p service.Presented, v service.Version) finding.Finding {
 	f := finding.Finding{Code: finding.CfgUser, Remark: true, Source: srcAcls}
 	sub, _ := p.JWT.String("sub")
@@ -121,8 +121,8 @@ func (sec *issuerSection) who(p service.Presented, v service.Version) finding.Fi
 			f.Message = fmt.Sprintf("the user is %s, the token's %s (username_claim)", finding.Brief(name), finding.Brief(sec.claim))
 		} else {
 			f.Code, f.Remark, f.Missing = finding.ClaimMissing, false, []string{sec.claim}
-			f.Message = fmt.Sprintf("the token has no %s claim, which username_claim demands", finding.Brief(sec.claim))
-			f.Hint, f.Source = "let the issuer write it, or use map_subject or default_user", "measured on XRootD 5.8.1"
+			f.Message = fmt.Sprintf("the token has no %s claim, which username_claim requires", finding.Brief(sec.claim))
+			f.Hint, f.Source = "let the issuer set it, or use map_subject or default_user", "measured on XRootD 5.8.1"
 			return f
 		}
 	case sec.mapSubject:
@@ -130,11 +130,11 @@ func (sec *issuerSection) who(p service.Presented, v service.Version) finding.Fi
 	case sec.user != "":
 		f.Message = fmt.Sprintf("the user is %s (default_user)", finding.Brief(sec.user))
 	default:
-		f.Message = "the request gets no user of its own: there is no default_user and no map_subject"
+		f.Message = "the request has no user, because there is no default_user and no map_subject"
 	}
 	if sec.mapfile != "" {
-		f.Message += fmt.Sprintf("; the first rule of name_mapfile that holds comes before, and %s was not read", finding.Brief(sec.mapfile))
-		f.Hint = "a name_mapfile that is missing or no JSON list keeps the server from starting"
+		f.Message += fmt.Sprintf("; a matching rule in name_mapfile takes precedence, but %s was not read", finding.Brief(sec.mapfile))
+		f.Hint = "check that name_mapfile is a JSON list, without which the server does not start"
 	}
 	return f
 }
@@ -152,19 +152,20 @@ func (sec *issuerSection) reaches(p service.Presented, s *Server) bool {
 	})
 }
 
-// reach finds what of base_path and restricted_path keeps the token from the path.
+// reach finds why the token does not give access to the path: because of base_path or
+// restricted_path.
 func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Finding {
 	if sec.reaches(p, s) {
 		return nil
 	}
 	bases := slices.DeleteFunc(slices.Clone(sec.bases), func(b string) bool { return !within(b, s.path) })
 	if len(bases) == 0 {
-		return one(finding.Finding{Code: finding.PathOutsideBase, Message: fmt.Sprintf("%s is outside base_path %s of [Issuer %s]: no token of this issuer gets there", finding.Brief(s.path), orNothing(sec.bases), finding.Brief(sec.name)),
-			Hint: "check with a --path below base_path, or add to base_path what the issuer may give away", Source: srcAcls})
+		return one(finding.Finding{Code: finding.PathOutsideBase, Message: fmt.Sprintf("%s is outside base_path %s of [Issuer %s]: no token of this issuer gives access", finding.Brief(s.path), orNothing(sec.bases), finding.Brief(sec.name)),
+			Hint: "use a path below base_path, or add the directory to base_path", Source: srcAcls})
 	}
 	scopes, _ := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
-	var open []string // what a scope has to carry, as far as restricted_path lets it
+	var open []string // the paths that a scope may have, after restricted_path
 	for _, b := range bases {
 		rel := path.Clean("/" + strings.TrimPrefix(s.path, b))
 		if slices.ContainsFunc(sec.restrict(rel, s.version), func(q string) bool { return within(q, rel) }) {
@@ -172,8 +173,8 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 		}
 	}
 	if len(open) == 0 {
-		return one(finding.Finding{Code: finding.PathRestricted, Message: fmt.Sprintf("restricted_path %s of [Issuer %s] leaves nothing of %s to this issuer", orNothing(sec.restricted), finding.Brief(sec.name), finding.Brief(s.path)),
-			Hint: "restricted_path names what the issuer may give away, and counts from base_path", Source: srcAcls})
+		return one(finding.Finding{Code: finding.PathRestricted, Message: fmt.Sprintf("restricted_path %s of [Issuer %s] does not let this issuer give access to %s", orNothing(sec.restricted), finding.Brief(sec.name), finding.Brief(s.path)),
+			Hint: "add the directory to restricted_path, relative to base_path", Source: srcAcls})
 	}
 	for _, r := range rightsOf(scopes, kind) {
 		if !r.allows(s.access) {
@@ -183,15 +184,15 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 		want = finding.Brief(want + ":" + open[0])
 		switch {
 		case len(sec.restricted) > 0 && slices.ContainsFunc(open, func(rel string) bool { return within(r.path, rel) }):
-			return one(finding.Finding{Code: finding.PathRestricted, Message: fmt.Sprintf("%s is broader than restricted_path %s, and servers before %s take nothing of it", finding.Brief(r.scope), orNothing(sec.restricted), broadScopeSince),
-				Hint: "ask for " + want, Source: srcXRootD + "; xrootd pull request 2152"})
+			return one(finding.Finding{Code: finding.PathRestricted, Message: fmt.Sprintf("%s is broader than restricted_path %s, and servers before %s ignore such a scope", finding.Brief(r.scope), orNothing(sec.restricted), broadScopeSince),
+				Hint: "request " + want, Source: srcXRootD + "; xrootd pull request 2152"})
 		case within(r.path, s.path):
 			means := "nothing"
 			if places := sec.paths(r.path, s.version); len(places) > 0 {
 				means = briefPaths(places, " and ")
 			}
-			return one(finding.Finding{Code: finding.PathBase, Message: fmt.Sprintf("%s means %s here, for a scope's path counts from base_path", finding.Brief(r.scope), means),
-				Hint: "ask for " + want, Source: srcAcls})
+			return one(finding.Finding{Code: finding.PathBase, Message: fmt.Sprintf("%s covers %s on this server, because the path of a scope is relative to base_path", finding.Brief(r.scope), means),
+				Hint: "request " + want, Source: srcAcls})
 		}
 	}
 	return nil
@@ -199,7 +200,7 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 
 func orNothing(list []string) string {
 	if len(list) == 0 {
-		return "(none that counts)"
+		return "(none)"
 	}
 	return briefPaths(list, " ")
 }

@@ -39,7 +39,7 @@ func (f *Flags) Endpoint(server string) { f.Server = server }
 func (f *Flags) Want(given service.Given) (service.Want, error) {
 	var w service.Want
 	if f.Server != "" {
-		a, err := Audience("--server", f.Server)
+		a, err := service.StorageAudience("--server", f.Server)
 		if err != nil {
 			return service.Want{}, err
 		}
@@ -52,7 +52,7 @@ func (f *Flags) Want(given service.Given) (service.Want, error) {
 	if len(f.Path) > 0 {
 		paths = nil
 		for _, p := range f.Path {
-			n, err := ScopePath("--path", p)
+			n, err := service.ScopePath("--path", p)
 			if err != nil {
 				return service.Want{}, err
 			}
@@ -82,7 +82,7 @@ func (f *Flags) conflict() error {
 	case f.Profile != "wlcg" && f.Stage:
 		return &service.UsageError{Flag: "--stage", Problem: "the scitokens profile has no such scope", Form: "--stage --profile wlcg"}
 	case f.WriteOnly && (f.Read || f.Write):
-		return &service.UsageError{Flag: "--write-only", Problem: "cannot be combined with --read or --write", Form: "--write-only alone, or --write"}
+		return &service.UsageError{Flag: "--write-only", Problem: "cannot be combined with --read or --write", Form: "--write-only without them, or --write"}
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// iniLimits are the bytes of a line and of a name that the INI reader takes; the
-// larger ones were measured on 5.8.1.
+// iniLimits returns the number of bytes of a line and of a name that the INI reader
+// reads. The larger ones were measured on 5.8.1.
 func iniLimits(v service.Version) (line, name int) {
 	if v.Before(longLinesSince) {
 		return 199, 49
@@ -17,9 +17,9 @@ func iniLimits(v service.Version) (line, name int) {
 	return 1023, 1023
 }
 
-// iniFile is what the INI reader hands to the plugin.
+// iniFile is what the INI reader passes to the plugin.
 type iniFile struct {
-	// headed says that there is a section at all.
+	// headed says that there is a section.
 	headed   bool
 	sections []string // those with a key, in their spelling
 	began    map[string]int
@@ -37,85 +37,122 @@ func (f *iniFile) get(section, key string) iniValue { return f.values[lowerASCII
 // iniSpace is C's isspace.
 const iniSpace = " \t\n\v\f\r"
 
-// readINI reads as the plugin's INI reader does: sections and keys in any case, = or
-// : between key and value, ; and # at the beginning of a line and ; behind a blank as
-// comments; a later value replaces an earlier one, and so does an indented line,
-// which belongs to the key before it.
+// iniReader reads as the plugin's INI reader does: names of sections and keys in any case;
+// = or : between key and value; comments after ; and # at the beginning of a line, and
+// after ; that follows white space. A later value replaces an earlier one, and so does an
+// indented line, which belongs to the key before it.
+type iniReader struct {
+	iniFile
+	// c receives what the plugin silently ignores.
+	c *SciTokensConfig
+	// lineLimit and nameLimit are in bytes, see [iniLimits].
+	lineLimit, nameLimit int
+	n                    int
+	section, key         string
+	// alike are the lines of the sections, by their name in lower case.
+	alike map[string]int
+}
+
 func (c *SciTokensConfig) readINI(text string, v service.Version) *iniFile {
-	iniLine, iniName := iniLimits(v)
-	f := &iniFile{began: map[string]int{}, keys: map[string][]string{}, values: map[string]iniValue{}}
-	section, previous, alike := "", "", map[string]int{}
-	set := func(line int, key, value string, continued bool) {
-		if section == "" {
-			c.note(line, finding.CfgIgnored, fmt.Sprintf("%s stands before any section, and is ignored", finding.Brief(key)), "", srcINI)
-			return
+	r := &iniReader{c: c, iniFile: iniFile{began: map[string]int{}, keys: map[string][]string{}, values: map[string]iniValue{}}, alike: map[string]int{}}
+	r.lineLimit, r.nameLimit = iniLimits(v)
+	for line := range strings.Lines(text) {
+		r.n++
+		r.line(line)
+	}
+	return &r.iniFile
+}
+
+// line reads a line, which the reader splits if it is too long.
+func (r *iniReader) line(raw string) {
+	if strings.TrimRight(raw[min(len(raw), r.lineLimit):], iniSpace) != "" {
+		r.note(finding.CfgLine, "write a shorter line; comments count too", "longer than %d bytes: the rest is read as another line", r.lineLimit)
+	}
+	for first := true; first || raw != ""; first = false {
+		chunk := raw[:min(len(raw), r.lineLimit)]
+		raw = raw[len(chunk):]
+		if r.n == 1 && first {
+			chunk = strings.TrimPrefix(chunk, "\ufeff")
 		}
-		old, again := f.values[lowerASCII(section+"="+key)]
-		if len(f.keys[section]) == 0 {
-			f.sections = append(f.sections, section)
-		}
-		if !again {
-			f.keys[section] = append(f.keys[section], key)
-		}
+		text := strings.TrimRight(chunk, iniSpace)
+		start := strings.TrimLeft(text, iniSpace)
 		switch {
-		case continued:
-			c.note(line, finding.CfgLine, fmt.Sprintf("the indented line is a new value of %s: it replaces %s", finding.Brief(key), orEmpty(old.value)), "begin each key at the beginning of its line, and keep a list in one", srcINI)
-		case again:
-			c.note(line, finding.CfgDuplicate, fmt.Sprintf("%s replaces what line %d says", finding.Brief(key), old.line), "", srcINI)
-		}
-		f.values[lowerASCII(section+"="+key)] = iniValue{value, line}
-	}
-	n := 0
-	for raw := range strings.Lines(text) {
-		n++
-		if strings.TrimRight(raw[min(len(raw), iniLine):], iniSpace) != "" {
-			c.note(n, finding.CfgLine, fmt.Sprintf("longer than %d bytes: the rest is read as a line of its own", iniLine), "shorten it; comments count too", srcINI)
-		}
-		for first := true; first || raw != ""; first = false {
-			chunk := raw[:min(len(raw), iniLine)]
-			raw = raw[len(chunk):]
-			if n == 1 && first {
-				chunk = strings.TrimPrefix(chunk, "\ufeff")
-			}
-			text := strings.TrimRight(chunk, iniSpace)
-			start := strings.TrimLeft(text, iniSpace)
-			switch {
-			case start == "" || start[0] == ';' || start[0] == '#':
-			case previous != "" && len(start) < len(text):
-				set(n, previous, uncomment(start), true)
-			case start[0] == '[':
-				end := iniEnd(start[1:], "]")
-				if end == len(start)-1 || start[1+end] != ']' {
-					c.halt(n, "a section's name has no ] at its end")
-					continue
-				}
-				section, previous = start[1:1+end], ""
-				f.headed = true
-				if len(section) > iniName {
-					section = section[:iniName]
-					c.note(n, finding.CfgLine, fmt.Sprintf("the section's name is longer than %d bytes: the rest is cut off, and sections that are alike so far are one", iniName), "shorten it", srcINI)
-				}
-				if began, ok := f.began[section]; ok {
-					c.note(n, finding.CfgDuplicate, fmt.Sprintf("section [%s] is in line %d too: they are one, and later values count", finding.Brief(section), began), "", srcINI)
-					continue
-				}
-				if began, ok := alike[lowerASCII(section)]; ok {
-					c.note(n, finding.CfgDuplicate, fmt.Sprintf("section [%s] is in line %d too: upper and lower case count for nothing", finding.Brief(section), began), "", srcINI)
-				}
-				f.began[section], alike[lowerASCII(section)] = n, n
-			default:
-				end := iniEnd(start, "=:")
-				if end == len(start) || start[end] != '=' && start[end] != ':' {
-					c.halt(n, "neither a section nor key = value")
-					continue
-				}
-				key := strings.TrimRight(start[:end], iniSpace)
-				set(n, key, uncomment(strings.TrimLeft(start[end+1:], iniSpace)), false)
-				previous = key[:min(len(key), iniName)]
-			}
+		case start == "" || start[0] == ';' || start[0] == '#':
+		case r.key != "" && len(start) < len(text):
+			r.continued(uncomment(start))
+		case start[0] == '[':
+			r.header(start)
+		default:
+			r.pair(start)
 		}
 	}
-	return f
+}
+
+func (r *iniReader) note(code finding.Code, hint, format string, a ...any) {
+	r.c.note(r.n, code, fmt.Sprintf(format, a...), hint, srcINI)
+}
+
+// header reads [SECTION].
+func (r *iniReader) header(s string) {
+	end := iniEnd(s[1:], "]")
+	if end == len(s)-1 || s[1+end] != ']' {
+		r.c.halt(r.n, "the name of a section has no closing ]")
+		return
+	}
+	name := s[1 : 1+end]
+	if len(name) > r.nameLimit {
+		name = name[:r.nameLimit]
+		r.note(finding.CfgLine, "write a shorter name", "the name of the section is longer than %d bytes: the rest is ignored, and sections with the same beginning are one", r.nameLimit)
+	}
+	r.headed, r.section, r.key = true, name, ""
+	if began, ok := r.began[name]; ok {
+		r.note(finding.CfgDuplicate, "", "section [%s] is also in line %d: they are one, and later values count", finding.Brief(name), began)
+		return
+	}
+	if began, ok := r.alike[lowerASCII(name)]; ok {
+		r.note(finding.CfgDuplicate, "", "section [%s] is also in line %d: upper and lower case make no difference", finding.Brief(name), began)
+	}
+	r.began[name], r.alike[lowerASCII(name)] = r.n, r.n
+}
+
+// pair reads KEY = VALUE.
+func (r *iniReader) pair(s string) {
+	end := iniEnd(s, "=:")
+	if end == len(s) || s[end] != '=' && s[end] != ':' {
+		r.c.halt(r.n, "neither a section nor key = value")
+		return
+	}
+	key := strings.TrimRight(s[:end], iniSpace)
+	if old, again := r.set(key, uncomment(strings.TrimLeft(s[end+1:], iniSpace))); again {
+		r.note(finding.CfgDuplicate, "", "%s replaces the value in line %d", finding.Brief(key), old.line)
+	}
+	r.key = key[:min(len(key), r.nameLimit)]
+}
+
+// continued reads an indented line.
+func (r *iniReader) continued(value string) {
+	old, _ := r.set(r.key, value)
+	if r.section != "" {
+		r.note(finding.CfgLine, "start each key at the beginning of its line, and write a list on one line", "the indented line is a new value of %s and replaces %s", finding.Brief(r.key), orEmpty(old.value))
+	}
+}
+
+// set sets a key, and returns the value that it replaces.
+func (r *iniReader) set(key, value string) (old iniValue, again bool) {
+	if r.section == "" {
+		r.note(finding.CfgIgnored, "", "%s is before the first section and is ignored", finding.Brief(key))
+		return iniValue{}, false
+	}
+	id := lowerASCII(r.section + "=" + key)
+	old, again = r.values[id]
+	if len(r.keys[r.section]) == 0 {
+		r.sections = append(r.sections, r.section)
+	}
+	if !again {
+		r.keys[r.section] = append(r.keys[r.section], key)
+	}
+	r.values[id] = iniValue{value, r.n}
+	return old, again
 }
 
 func orEmpty(s string) string {
@@ -125,7 +162,7 @@ func orEmpty(s string) string {
 	return finding.Brief(s)
 }
 
-// iniEnd is where one of the characters stands, or a comment begins, or s ends.
+// iniEnd returns the index of the first of the characters, of a comment, or of the end.
 func iniEnd(s, chars string) int {
 	for i := range len(s) {
 		if strings.IndexByte(chars, s[i]) >= 0 || s[i] == ';' && i > 0 && strings.IndexByte(iniSpace, s[i-1]) >= 0 {

@@ -24,7 +24,7 @@ const maxZTN = 4095
 // Server judges tokens as an XRootD server does.
 type Server struct {
 	name string
-	// access is read, write or create, and path where.
+	// access is read, write or create; path is the place.
 	access, path string
 	// pathNamed says that the path was given.
 	pathNamed bool
@@ -43,7 +43,7 @@ type Options struct {
 	Flag string
 	// Access is read, write (which may overwrite) or create.
 	Access string
-	// Path is where; the URL's path unless given, or /.
+	// Path is the place; by default the path in the URL, or /.
 	Path string
 	// Version is XRootD's.
 	Version service.Version
@@ -54,13 +54,13 @@ type Options struct {
 }
 
 // nbfOptional is the first version of XRootD that is known to come with a scitokens-cpp
-// which does not require nbf. The library is a package of its own, so this is only likely.
+// which does not require nbf. The library is a separate package, so this is only likely.
 var nbfOptional = service.Version{Major: 5, Minor: 6}
 
 // New returns the server at a URL: root:// logs in with ztn before it authorizes, https://
 // does not log in.
 func New(server string, o Options) (*Server, error) {
-	aud, err := Audience(cmp.Or(o.Flag, "--server"), server)
+	aud, err := service.StorageAudience(cmp.Or(o.Flag, "--server"), server)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func place(p string) (string, error) {
 	if p == "" {
 		return "/", nil
 	}
-	encoded, err := ScopePath("--path", p)
+	encoded, err := service.ScopePath("--path", p)
 	if err != nil {
 		return "", err
 	}
@@ -128,9 +128,14 @@ func (s *Server) Name() string { return s.name }
 // Purpose implements [service.Service].
 func (s *Server) Purpose() string {
 	if s.access == "create" {
-		return "to make " + s.path
+		return "create " + s.path
 	}
-	return "to " + s.access + " " + s.path
+	return s.access + " " + s.path
+}
+
+// doing returns the operation as a gerund.
+func (s *Server) doing() string {
+	return map[string]string{"read": "reading", "write": "writing", "create": "creating"}[s.access]
 }
 
 // Judge implements [service.Service].
@@ -142,7 +147,7 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	}
 	add(s.library.Judge(p), s.rights(p), pathForm(p))
 	if !s.web {
-		add(s.looksFirst(p), fileMode(p), scitokens.FileForm(p))
+		add(s.statFirst(p), fileMode(p), scitokens.FileForm(p))
 	}
 	add(scitokens.Recommended(p))
 	if s.config != nil {
@@ -178,8 +183,8 @@ func (s *Server) command(p service.Presented) string {
 	return c
 }
 
-// scopePath is the path that a scope has to carry: as narrow as one can name it, for a
-// blank would end the scope, and what is encoded is never decoded.
+// scopePath returns the path that a scope must have. It is a parent directory of the
+// place if the place needs encoding, because servers do not decode it.
 func (s *Server) scopePath(p service.Presented) string {
 	place := s.path
 	if s.config != nil {
@@ -196,13 +201,13 @@ func (s *Server) scopePath(p service.Presented) string {
 
 func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 
-// fileMode: the ztn client refuses a file that others may touch.
+// fileMode checks the permissions of the token file as the ztn client does.
 func fileMode(p service.Presented) []finding.Finding {
 	if p.Mode&0o077 == 0 {
 		return nil
 	}
-	return one(finding.Finding{Code: finding.FileMode, Message: fmt.Sprintf("the token's file has mode %04o, and XRootD's client takes none that others may touch", p.Mode.Perm()),
-		Hint: "chmod 600 it", Source: srcXRootD + "; xrootd issue 2125"})
+	return one(finding.Finding{Code: finding.FileMode, Message: fmt.Sprintf("the token file has mode %04o: XRootD clients reject token files that other users can access", p.Mode.Perm()),
+		Hint: "run chmod 600 on the token file", Source: srcXRootD + "; xrootd issue 2125"})
 }
 
 // right is one scope as XRootD reads it.
@@ -211,16 +216,16 @@ type right struct {
 	scope    string
 }
 
-// rightsOf are the token's scopes as scitokens-cpp's Enforcer reads them.
+// rightsOf returns the rights in the scopes as scitokens-cpp's Enforcer reads them.
 func rightsOf(scopes []string, kind scitokens.Profile) []right {
-	words := map[string]string{"read": "read", "write": "write"}
+	ops := map[string]string{"read": "read", "write": "write"}
 	if kind == scitokens.WLCG {
-		words["storage.read"], words["storage.modify"], words["storage.create"], words["storage.stage"] = "read", "write", "create", "stage"
+		ops["storage.read"], ops["storage.modify"], ops["storage.create"], ops["storage.stage"] = "read", "write", "create", "stage"
 	}
 	var out []right
 	for _, sc := range scopes {
 		authz, p, _ := strings.Cut(sc, ":")
-		if op, ok := words[authz]; ok {
+		if op, ok := ops[authz]; ok {
 			out = append(out, right{op, path.Clean("/" + p), sc})
 		}
 	}
@@ -248,7 +253,7 @@ func (s *Server) covers(p service.Presented, r right) (on, byBug bool) {
 
 // places are the places on the server that a scope's path names: itself, or what the
 // configuration makes of it. The paths of an issuer that is not configured stay as they
-// are, because that is a finding of its own.
+// are, because another finding reports it.
 func (s *Server) places(p service.Presented, scopePath string) []string {
 	if s.config == nil {
 		return []string{scopePath}
@@ -260,17 +265,17 @@ func (s *Server) places(p service.Presented, scopePath string) []string {
 	return []string{scopePath}
 }
 
-// reaches reports whether a scope covers the path, by the words of the profile or by a
-// fault of the service's version.
+// reaches reports whether a scope covers the path, as the profile defines it or because
+// of the bug of older servers.
 func (s *Server) reaches(p service.Presented, r right) bool {
 	on, byBug := s.covers(p, r)
 	return on || byBug && s.version.Before(prefixFixed)
 }
 
-// prefixFixed is the first XRootD that compares paths by components.
+// prefixFixed is the first version that compares paths by components.
 var prefixFixed = service.Version{Major: 5, Minor: 6, Patch: 9}
 
-// rights: a scope must allow the operation at or above the path.
+// rights checks that a scope allows the operation at or above the path.
 func (s *Server) rights(p service.Presented) []finding.Finding {
 	scopes, ok := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
@@ -284,8 +289,8 @@ func (s *Server) rights(p service.Presented) []finding.Finding {
 		switch {
 		case r.allows(s.access) && s.reaches(p, r):
 			if !on {
-				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only by a fault of servers before %s", r.scope, s.path, prefixFixed),
-					Hint: "ask for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
+				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", r.scope, s.path, prefixFixed),
+					Hint: "request a scope for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
 			}
 			return nil
 		case r.allows(s.access):
@@ -300,33 +305,33 @@ func (s *Server) rights(p service.Presented) []finding.Finding {
 	}
 	want := names[s.access] + s.scopePath(p)
 	f := finding.Finding{Code: finding.ScopeMissing, Missing: []string{want}, Source: srcXRootD,
-		Message: fmt.Sprintf("the token has no scope that lets it %s %s: it lacks %s", s.access, s.path, want),
-		Hint:    "ask for it, or ask the issuer who may have it", Command: s.command(p)}
+		Message: fmt.Sprintf("no scope of the token allows %s %s: the token lacks %s", s.doing(), s.path, want),
+		Hint:    "request the scope, or ask the issuer who may have it", Command: s.command(p)}
 	storage := slices.ContainsFunc(scopes, func(sc string) bool { return strings.HasPrefix(sc, "storage.") })
 	switch {
 	case len(elsewhere) > 0:
 		f.Code = finding.PathMismatch
 		f.Message = fmt.Sprintf("%s does not cover %s", scopeList(elsewhere), s.path)
-		f.Hint = "a scope covers its path and what is below it: ask for " + want
+		f.Hint = "request " + want + ": a scope covers its path and everything below"
 		if !s.pathNamed {
-			f.Hint, f.Command = "no path was named, and / was judged: name it with --path", ""
+			f.Hint, f.Command = "give the path with --path: without it, / is checked", ""
 		}
 		f.Source = scitokens.WLCGSource + ", \"Capability based authorization: scope\"; " + srcXRootD
 	case storage && kind != scitokens.WLCG:
 		f.Code = finding.StorageWithoutWLCG
-		f.Message = "the token's storage.* scopes do not count, for it has no wlcg.ver \"1.0\""
-		f.Hint, f.Command = "ask the issuer for the WLCG profile, or for read: and write: scopes", s.command(p)
+		f.Message = "the token's storage.* scopes do not count, because it has no wlcg.ver \"1.0\""
+		f.Hint, f.Command = "request the WLCG profile from the issuer, or read: and write: scopes", s.command(p)
 	case s.access == "write" && slices.ContainsFunc(rights, func(r right) bool { return r.op == "create" }):
 		f.Code = finding.CreateNotOverwrite
-		f.Message = "storage.create makes new files, but overwrites and deletes none"
-		f.Hint = "ask for storage.modify, or check with --create"
+		f.Message = "storage.create does not allow overwriting or deleting files"
+		f.Hint = "request storage.modify, or check with --create"
 	case len(other) > 0:
-		f.Message = fmt.Sprintf("%s does not let it %s %s: the token lacks %s", scopeList(other), s.access, s.path, want)
+		f.Message = fmt.Sprintf("%s does not allow %s %s: the token lacks %s", scopeList(other), s.doing(), s.path, want)
 	}
 	return one(f)
 }
 
-// scopeList names a few scopes.
+// scopeList lists a few scopes.
 func scopeList(list []string) string {
 	var out []string
 	for _, sc := range list[:min(len(list), 5)] {
@@ -335,8 +340,8 @@ func scopeList(list []string) string {
 	return joinFew(append(out, list[len(out):]...), " ")
 }
 
-// pathForm: what a scope's path says that the profile forbids, or that a server
-// reads differently than was meant.
+// pathForm checks for paths in scopes that the profile forbids, or that servers do not
+// read as intended.
 func pathForm(p service.Presented) []finding.Finding {
 	scopes, _ := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
@@ -344,19 +349,19 @@ func pathForm(p service.Presented) []finding.Finding {
 		_, written, _ := strings.Cut(r.scope, ":")
 		switch {
 		case !strings.HasPrefix(written, "/"):
-			return one(finding.Finding{Code: finding.PathMissing, Remark: true, Message: fmt.Sprintf("%s names no absolute path: the profile demands one, and XRootD takes it for %s", r.scope, r.path),
-				Hint: "ask for it with the path that is meant", Source: scitokens.WLCGSource + ", \"Capability based authorization: scope\"; measured on XRootD 5.5.3 and 5.8.1"})
+			return one(finding.Finding{Code: finding.PathMissing, Remark: true, Message: fmt.Sprintf("%s has no absolute path, which the profile requires: XRootD reads it as %s", r.scope, r.path),
+				Hint: "request the scope with its path", Source: scitokens.WLCGSource + ", \"Capability based authorization: scope\"; measured on XRootD 5.5.3 and 5.8.1"})
 		case strings.Contains(written, "%"):
-			return one(finding.Finding{Code: finding.PathEncoded, Remark: true, Message: fmt.Sprintf("%s has an encoded character, which XRootD compares as it stands and never decodes", r.scope),
-				Hint: "name a folder above it that needs no encoding", Source: "measured on XRootD 5.5.3 and 5.8.1"})
+			return one(finding.Finding{Code: finding.PathEncoded, Remark: true, Message: fmt.Sprintf("%s has a percent-encoded path, which XRootD does not decode", r.scope),
+				Hint: "request a parent directory whose path needs no encoding", Source: "measured on XRootD 5.5.3 and 5.8.1"})
 		}
 	}
 	return nil
 }
 
-// looksFirst: xrdcp looks before it writes, which takes the right to read before
-// 5.6.9.
-func (s *Server) looksFirst(p service.Presented) []finding.Finding {
+// statFirst checks the right to read, which xrdcp needs before 5.6.9 because it calls
+// stat before it writes.
+func (s *Server) statFirst(p service.Presented) []finding.Finding {
 	scopes, _ := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
 	if s.access == "read" || kind == scitokens.Unknown {
@@ -368,6 +373,6 @@ func (s *Server) looksFirst(p service.Presented) []finding.Finding {
 		return nil
 	}
 	return one(finding.Finding{Code: finding.WriteWithoutRead, Remark: !s.version.Before(prefixFixed),
-		Message: "the token may write but not read, and xrdcp looks before it writes",
-		Hint:    "ask for both, or use https", Command: s.command(p), Source: srcXRootD + "; fixed in 5.6.9"})
+		Message: "the token allows writing but not reading, and xrdcp calls stat before it writes",
+		Hint:    "request both, or use https", Command: s.command(p), Source: srcXRootD + "; fixed in 5.6.9"})
 }

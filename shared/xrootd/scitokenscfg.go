@@ -13,7 +13,7 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// The sources of what is known of scitokens.cfg.
+// The sources of the rules for scitokens.cfg.
 const (
 	srcSciTokens = "XRootD src/XrdSciTokens/XrdSciTokensAccess.cc"
 	srcReconfig  = srcSciTokens + ", Reconfig; " + srcXRootD
@@ -21,7 +21,7 @@ const (
 	srcINI       = "XRootD src/XrdSciTokens/vendor/inih/INIReader.h; " + srcXRootD
 )
 
-// What scitokens.cfg can say grew with these versions (xrootd pull requests 1978,
+// The versions in which the meaning of scitokens.cfg changed (xrootd pull requests 1978,
 // 2079, 2152 and 2205).
 var (
 	usernameClaimSince = service.Version{Major: 5, Minor: 6, Patch: 0}
@@ -30,38 +30,38 @@ var (
 	strategySince      = service.Version{Major: 5, Minor: 7, Patch: 0}
 )
 
-// maxFaults is how many faults of a file are told.
-const maxFaults = 20
+// maxMistakes is how many findings about a file are reported.
+const maxMistakes = 20
 
-// SciTokensConfig is a scitokens.cfg as XRootD's SciTokens plugin reads it: with all
-// that it leaves out without a word, which [Server.Judge] tells.
+// SciTokensConfig is a scitokens.cfg as XRootD's SciTokens plugin reads it. [Server.Judge]
+// reports what the plugin silently ignores.
 type SciTokensConfig struct {
 	audiences []string
 	onMissing string // empty is passthrough
 	issuers   []issuerSection
 	// dropped are issuers of sections that the server ignores, with the reason.
-	dropped map[string]string
-	faults  []finding.Finding
-	more    int
+	dropped  map[string]string
+	mistakes []finding.Finding
+	more     int
 	// broken says that no server starts with the file.
 	broken bool
 }
 
-// issuerSection is one [Issuer NAME] that the server takes.
+// issuerSection is an [Issuer NAME] that the server accepts.
 type issuerSection struct {
 	name, issuer      string
 	line              int
 	bases, restricted []string
-	// What decides the user: the claim before the subject before the default.
+	// The user is from the claim, else the subject, else the default.
 	mapfile, claim, user string
 	mapSubject           bool
-	// strategy is authorization_strategy in lower case; nil is all there are.
+	// strategy is authorization_strategy in lower case; nil stands for all strategies.
 	strategy []string
 }
 
-// ParseSciTokensConfig reads a scitokens.cfg. What is wrong in it is found by
-// [Server.Judge], with its line; an error says that it is no such file.
-// Servers before 5.6.2 cut lines that newer ones do not, so v is the server's version.
+// ParseSciTokensConfig reads a scitokens.cfg as a server of version v does, because
+// servers before 5.6.2 split lines that newer ones do not. [Server.Judge] reports the
+// mistakes in it; an error says that the file is not a scitokens.cfg.
 func ParseSciTokensConfig(b []byte, v service.Version) (*SciTokensConfig, error) {
 	if bytes.IndexByte(b, 0) >= 0 {
 		return nil, errors.New("not a scitokens.cfg: binary data")
@@ -69,9 +69,9 @@ func ParseSciTokensConfig(b []byte, v service.Version) (*SciTokensConfig, error)
 	c := &SciTokensConfig{dropped: map[string]string{}}
 	f := c.readINI(string(b), v)
 	if !f.headed {
-		return nil, errors.New("not a scitokens.cfg: it has no [Global] and no [Issuer NAME]")
+		return nil, errors.New("not a scitokens.cfg: it has no [Global] or [Issuer NAME] section")
 	}
-	// The plugin walks the sections in the order of a std::set.
+	// The plugin reads the sections in the order of a std::set.
 	for _, section := range slices.Sorted(slices.Values(f.sections)) {
 		low := lowerASCII(section)
 		switch {
@@ -80,22 +80,22 @@ func ParseSciTokensConfig(b []byte, v service.Version) (*SciTokensConfig, error)
 		case strings.HasPrefix(low, "issuer "):
 			c.issuer(f, section)
 		default:
-			c.note(f.began[section], finding.CfgIgnored, fmt.Sprintf("section [%s] is ignored", finding.Brief(section)), "an issuer's section is [Issuer NAME], with one blank and a name", srcReconfig)
+			c.note(f.began[section], finding.CfgIgnored, fmt.Sprintf("section [%s] is ignored", finding.Brief(section)), "name the section of an issuer [Issuer NAME], with one space", srcReconfig)
 		}
 	}
 	if len(c.issuers) == 0 && !c.broken {
-		c.fault(0, finding.CfgEmpty, "the server knows no issuer: every token is refused", "it takes an [Issuer NAME] section with issuer and base_path", srcReconfig+": \"No issuers configured\"")
+		c.cause(0, finding.CfgEmpty, "no issuer is configured, so every token is refused", "add an [Issuer NAME] section with issuer and base_path", srcReconfig+": \"No issuers configured\"")
 	}
 	return c, nil
 }
 
-// Audiences are those that the file names: audience and audience_json both count,
-// whatever the README says (measured). Without any only tokens for any
-// service pass.
+// Audiences returns the audiences in the file: those of audience and of audience_json,
+// although the README says otherwise (measured). Without an audience, the server accepts
+// only tokens for any service.
 func (c *SciTokensConfig) Audiences() []string { return slices.Clone(c.audiences) }
 
-// ScopePaths are the paths that a scope of this issuer has to carry for a place on
-// the server: what is left of the place below a base_path. None where it is outside.
+// ScopePaths returns the paths that a scope of this issuer must have for a place on the
+// server, relative to each base_path that contains it.
 func (c *SciTokensConfig) ScopePaths(issuer, place string) []string {
 	sec := c.section(issuer)
 	if sec == nil {
@@ -129,9 +129,9 @@ func (sec *issuerSection) paths(scopePath string, v service.Version) []string {
 	return out
 }
 
-// restrict holds a scope's path to restricted_path. Before 5.6.9 it counted only
-// where it began, as a string, with one of them; since then a broader one shrinks to
-// those (xrootd pull request 2152; measured on both sides).
+// restrict applies restricted_path to a scope's path. Before 5.6.9, the path counted only
+// if it began, as a string, with a restricted path; since then, a broader path is reduced
+// to the restricted ones (xrootd pull request 2152; both measured).
 func (sec *issuerSection) restrict(p string, v service.Version) []string {
 	if len(sec.restricted) == 0 {
 		return []string{p}
@@ -152,40 +152,40 @@ func (sec *issuerSection) restrict(p string, v service.Version) []string {
 	return out
 }
 
-// fault is one that refuses every token.
-func (c *SciTokensConfig) fault(line int, code finding.Code, message, hint, source string) {
+// cause adds a finding because of which every token is refused.
+func (c *SciTokensConfig) cause(line int, code finding.Code, message, hint, source string) {
 	c.add(line, finding.Finding{Code: code, Message: message, Hint: hint, Source: source})
 }
 
-// note is one that leaves the file in force.
+// note adds a remark.
 func (c *SciTokensConfig) note(line int, code finding.Code, message, hint, source string) {
 	c.add(line, finding.Finding{Code: code, Message: message, Hint: hint, Source: source, Remark: true})
 }
 
-// halt is one that no server starts with.
+// halt adds a mistake with which no server starts.
 func (c *SciTokensConfig) halt(line int, message string) {
 	if !c.broken { // the server stops at the first
 		c.broken = true
-		c.fault(line, finding.CfgBroken, message+": no server starts with it", "one that runs goes on with what it read before", srcReconfig)
+		c.cause(line, finding.CfgBroken, message+": no server starts with this file", "correct the line; a running server continues with the previous file", srcReconfig)
 	}
 }
 
 func (c *SciTokensConfig) add(line int, f finding.Finding) {
 	// What refuses goes before all notes.
-	at := slices.IndexFunc(c.faults, func(g finding.Finding) bool { return g.Remark })
+	at := slices.IndexFunc(c.mistakes, func(g finding.Finding) bool { return g.Remark })
 	if f.Remark || at < 0 {
-		at = len(c.faults)
+		at = len(c.mistakes)
 	}
 	where := "scitokens.cfg"
 	if line > 0 {
 		where += fmt.Sprintf(" line %d", line)
 	}
 	f.Message = where + ": " + f.Message
-	if f.Remark && len(c.faults) >= maxFaults {
+	if f.Remark && len(c.mistakes) >= maxMistakes {
 		c.more++
 		return
 	}
-	c.faults = slices.Insert(c.faults, at, f)
+	c.mistakes = slices.Insert(c.mistakes, at, f)
 }
 
 func (c *SciTokensConfig) global(f *iniFile, section string) {
@@ -195,20 +195,20 @@ func (c *SciTokensConfig) global(f *iniFile, section string) {
 	}
 	if e := f.get(section, "audience_json"); e.value != "" {
 		var v any
-		// What follows the value does not matter (measured).
+		// The plugin ignores what follows the value (measured).
 		if err := json.NewDecoder(strings.NewReader(e.value)).Decode(&v); err != nil {
-			c.halt(e.line, "audience_json is no JSON")
+			c.halt(e.line, "audience_json is not JSON")
 			return
 		}
 		list, ok := v.([]any)
 		if !ok {
-			c.halt(e.line, "audience_json is no JSON list")
+			c.halt(e.line, "audience_json is not a JSON list")
 			return
 		}
 		for _, a := range list {
 			s, ok := a.(string)
 			if !ok {
-				c.halt(e.line, "audience_json holds what is no string")
+				c.halt(e.line, "audience_json contains something other than strings")
 				return
 			}
 			c.audiences = append(c.audiences, s)
@@ -219,7 +219,7 @@ func (c *SciTokensConfig) global(f *iniFile, section string) {
 		c.onMissing = e.value
 	case "":
 	default:
-		c.halt(e.line, fmt.Sprintf("onmissing = %s is none of passthrough, allow and deny, in lower case", finding.Brief(e.value)))
+		c.halt(e.line, fmt.Sprintf("onmissing = %s is not passthrough, allow or deny, in lower case", finding.Brief(e.value)))
 	}
 }
 
@@ -234,7 +234,7 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 	drop := func(line int, why string) {
 		c.note(line, finding.CfgIgnored, fmt.Sprintf("section [%s] is ignored: %s", finding.Brief(section), why), "", srcReconfig)
 		if iss.value != "" {
-			c.dropped[iss.value] = fmt.Sprintf("line %d names it, but its section is ignored: %s", iss.line, why)
+			c.dropped[iss.value] = fmt.Sprintf("check line %d, which has this issuer, but its section is ignored: %s", iss.line, why)
 		}
 	}
 	switch {
@@ -252,20 +252,20 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 		mapfile: f.get(section, "name_mapfile").value, claim: f.get(section, "username_claim").value, user: f.get(section, "default_user").value}
 	sec.bases = c.pathList(base, "base_path")
 	if len(sec.bases) == 0 {
-		c.note(base.line, finding.CfgValue, "no path of base_path is absolute: no scope of this issuer counts", "base_path = /store", srcReconfig)
+		c.note(base.line, finding.CfgValue, "base_path has no absolute path, so no scope of this issuer counts", "write base_path = /store", srcReconfig)
 	}
 	if r := f.get(section, "restricted_path"); r.value != "" {
 		sec.restricted = c.pathList(r, "restricted_path")
 		if len(sec.restricted) == 0 {
-			c.note(r.line, finding.CfgRestriction, "no path of restricted_path is absolute, and then the issuer is not restricted at all", "write them absolute, counted from base_path", srcXRootD)
+			c.note(r.line, finding.CfgRestriction, "restricted_path has no absolute path, so the issuer is not restricted at all", "write absolute paths, relative to base_path", srcXRootD)
 		}
 		for _, p := range sec.restricted {
 			if slices.ContainsFunc(sec.bases, func(b string) bool { return b != "/" && within(b, p) }) {
-				c.note(r.line, finding.CfgRestriction, fmt.Sprintf("restricted_path %s counts from base_path: it is meant without that", finding.Brief(p)), "", srcXRootD)
+				c.note(r.line, finding.CfgRestriction, fmt.Sprintf("restricted_path %s is relative to base_path, so it must not repeat it", finding.Brief(p)), "", srcXRootD)
 			}
 		}
 		if slices.Contains(sec.restricted, "/") {
-			c.note(r.line, finding.CfgRestriction, "restricted_path = / leaves scopes for / alone, from 5.6.9 on", "leave restricted_path out", srcAcls)
+			c.note(r.line, finding.CfgRestriction, "restricted_path = / accepts only scopes for / since 5.6.9", "remove restricted_path", srcAcls)
 		}
 	}
 	switch e := f.get(section, "map_subject"); lowerASCII(e.value) {
@@ -273,7 +273,7 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 		sec.mapSubject = true
 	case "", "false", "no", "off", "0":
 	default:
-		c.note(e.line, finding.CfgValue, fmt.Sprintf("map_subject = %s is neither true nor false, and counts as false", finding.Brief(e.value)), "", srcINI)
+		c.note(e.line, finding.CfgValue, fmt.Sprintf("map_subject = %s is neither true nor false, so it counts as false", finding.Brief(e.value)), "", srcINI)
 	}
 	if e := f.get(section, "authorization_strategy"); e.value != "" {
 		sec.strategy = []string{}
@@ -283,26 +283,26 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 				sec.strategy = append(sec.strategy, l)
 			case "":
 			default:
-				c.note(e.line, finding.CfgValue, fmt.Sprintf("authorization_strategy does not know %s, and goes on without", finding.Brief(w)), "blanks separate capability, group and mapping", srcSciTokens+", Reconfig; measured on XRootD 5.8.1")
+				c.note(e.line, finding.CfgValue, fmt.Sprintf("authorization_strategy ignores the unknown word %s", finding.Brief(w)), "separate capability, group and mapping with spaces", srcSciTokens+", Reconfig; measured on XRootD 5.8.1")
 			}
 		}
 	}
 	if !strings.HasPrefix(iss.value, "https://") || strings.ContainsAny(iss.value, " \t\"'") {
-		c.note(iss.line, finding.CfgValue, fmt.Sprintf("issuer = %s is no https URL that a token could name", finding.Brief(iss.value)), "no quotes; a comment is ; after a blank", srcReconfig)
+		c.note(iss.line, finding.CfgValue, fmt.Sprintf("issuer = %s is not an https URL, so no token has it", finding.Brief(iss.value)), "write the URL without quotes; only ; after a space starts a comment", srcReconfig)
 	}
 	if first := c.section(iss.value); first != nil {
-		c.note(iss.line, finding.CfgDuplicate, fmt.Sprintf("[Issuer %s] in line %d has the same issuer: this section is ignored, for its name sorts behind", finding.Brief(first.name), first.line), "give both paths to one base_path", srcXRootD)
+		c.note(iss.line, finding.CfgDuplicate, fmt.Sprintf("[Issuer %s] in line %d has the same issuer: this section is ignored, because its name sorts after the other", finding.Brief(first.name), first.line), "write both paths in one base_path", srcXRootD)
 		return
 	}
 	c.issuers = append(c.issuers, sec)
 }
 
-// pathList reads a list of paths; what is not absolute is left out without a word.
+// pathList reads a list of paths. The plugin silently ignores relative ones.
 func (c *SciTokensConfig) pathList(e iniValue, key string) []string {
 	var out []string
 	for _, p := range commaList(e.value) {
 		if p[0] != '/' {
-			c.note(e.line, finding.CfgValue, fmt.Sprintf("%s of %s is not absolute, and is left out", finding.Brief(p), key), "blanks and commas separate paths; only ; after a blank begins a comment", srcReconfig)
+			c.note(e.line, finding.CfgValue, fmt.Sprintf("%s in %s is not absolute and is ignored", finding.Brief(p), key), "separate paths with spaces or commas; only ; after a space starts a comment", srcReconfig)
 			continue
 		}
 		out = append(out, path.Clean(p))
@@ -310,7 +310,7 @@ func (c *SciTokensConfig) pathList(e iniValue, key string) []string {
 	return out
 }
 
-// commaList splits at blanks and commas, as the plugin does; a tab is none.
+// commaList splits at spaces and commas, as the plugin does. It does not split at tabs.
 func commaList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
@@ -319,21 +319,21 @@ var (
 	globalKeys = []string{"audience", "audience_json", "onmissing"}
 	issuerKeys = []string{"issuer", "base_path", "restricted_path", "map_subject", "default_user", "name_mapfile",
 		"username_claim", "groups_claim", "authorization_strategy"}
-	// Pelican's builds of XRootD have them (xrootd pull request 2397, not merged).
+	// Pelican's builds of XRootD have these keys (xrootd pull request 2397, not merged).
 	pelicanKeys = []string{"acceptable_authorization", "required_authorization"}
 )
 
-// known tells of keys that the plugin never asks for.
+// known reports keys that the plugin does not read.
 func (c *SciTokensConfig) known(f *iniFile, section string, keys []string) {
 	for _, k := range f.keys[section] {
 		low := lowerASCII(k)
 		switch {
 		case slices.Contains(keys, low):
 		case slices.Contains(pelicanKeys, low) && strings.HasPrefix(lowerASCII(section), "issuer "):
-			c.note(f.get(section, k).line, finding.CfgIgnored, low+" counts in builds for Pelican alone, and was not looked at", "", "xrootd pull request 2397")
+			c.note(f.get(section, k).line, finding.CfgIgnored, low+" is read only by builds for Pelican, and was not checked", "", "xrootd pull request 2397")
 		default:
-			hint := "known here: " + strings.Join(keys, " ")
-			c.note(f.get(section, k).line, finding.CfgIgnored, fmt.Sprintf("%s is no key of this section, and is ignored", finding.Brief(k)), hint, srcReconfig)
+			hint := "use one of: " + strings.Join(keys, " ")
+			c.note(f.get(section, k).line, finding.CfgIgnored, fmt.Sprintf("%s is not a key of this section and is ignored", finding.Brief(k)), hint, srcReconfig)
 		}
 	}
 }

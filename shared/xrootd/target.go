@@ -13,31 +13,16 @@ var Ecosystem = service.Descriptor{
 
 // Target are the flags of jwt-inspect for XRootD.
 type Target struct {
-	Xrd          string `placeholder:"URL" help:"Say whether this XRootD server takes it: root:// logs in first, https:// does not." group:"Services"`
-	Create       bool   `help:"To make new files (--xrd)." group:"Services"`
-	Path         string `placeholder:"/P" help:"Where on the storage server; the URL's path unless given." group:"Services"`
-	SciTokensCfg string `name:"scitokens-cfg" placeholder:"FILE" help:"Judge by this scitokens.cfg of an XRootD server." group:"Services"`
-}
-
-// Given implements [service.Target].
-func (t *Target) Given() string {
-	switch {
-	case t.Xrd != "":
-		return "--xrd"
-	case t.Create:
-		return "--create"
-	case t.Path != "":
-		return "--path"
-	case t.SciTokensCfg != "":
-		return "--scitokens-cfg"
-	}
-	return ""
+	Xrd          string `placeholder:"URL" help:"Check whether this XRootD server accepts the token, and why not. root:// logs in first, https:// does not."`
+	Create       bool   `help:"Check the right to create files (--xrd)."`
+	Path         string `placeholder:"/P" help:"The path on the storage server. Default: the path in the URL."`
+	SciTokensCfg string `name:"scitokens-cfg" placeholder:"FILE" help:"Apply this scitokens.cfg of the XRootD server."`
 }
 
 // Service implements [service.Target].
 func (t *Target) Service(a service.Asked) (service.Service, error) {
 	if t.Xrd == "" {
-		return nil, &service.UsageError{Flag: t.Given(), Problem: "goes with --xrd", Form: "--xrd https://x.example.org " + t.Given()}
+		return nil, &service.UsageError{Flag: "--create, --path and --scitokens-cfg", Problem: "require --xrd", Form: "--xrd https://x.example.org"}
 	}
 	o := Options{Flag: "--xrd", Access: "read", Path: t.Path, Version: a.Version, Audiences: a.Audiences}
 	n := 0
@@ -48,7 +33,7 @@ func (t *Target) Service(a service.Asked) (service.Service, error) {
 		}
 	}
 	if n > 1 {
-		return nil, &service.UsageError{Flag: "--read, --write and --create", Problem: "give one of them, for each has a verdict of its own", Form: "--xrd https://x.example.org --write"}
+		return nil, &service.UsageError{Flag: "--read, --write and --create", Problem: "cannot be combined", Form: "--xrd https://x.example.org --write"}
 	}
 	if t.SciTokensCfg != "" {
 		err := a.ReadFile("--scitokens-cfg", t.SciTokensCfg, func(b []byte) (err error) {

@@ -1,7 +1,6 @@
-# Agreement with reality: tokens that differ in one thing each are put to the real
-# HTCondor, the real XRootD and a newer one, and jwt-inspect has to say of each what
-# the server did. Each XRootD runs twice, with all of itself for the issuers and with
-# a part.
+# Agreement with real servers: tokens that differ in one thing each are presented to
+# HTCondor, to XRootD and to a newer XRootD, and the verdicts of jwt-inspect must match. Each
+# XRootD runs twice: without restrictions, and with base_path and restricted_path.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, tree, c, x and pool come from the other parts
 
@@ -16,8 +15,8 @@ done
 chown -R xrootd: "$x/data"
 sed -e 's#^base_path = /$#base_path = /store\nrestricted_path = /user#' "$x/scitokens.cfg" >"$W/part.cfg"
 
-# another NAME PORT WEB-PORT SCITOKENS-CFG FOLDER INSIDE COMMAND... starts an XRootD
-# with the configuration of the first one but for these. FOLDER is INSIDE for it.
+# another NAME PORT WEB-PORT SCITOKENS-CFG DIRECTORY INSIDE COMMAND... starts an XRootD
+# with the configuration of the first one, except for these. It sees DIRECTORY as INSIDE.
 another() {
 	local name=$1 port=$2 web=$3 cfg=$4 y=$5 inside=$6
 	shift 6
@@ -40,7 +39,7 @@ in_tree() {
 another new 21094 21443 "$x/scitokens.cfg" "$c/new" /e2e/new in_tree /e2e/new
 another new-part 41094 41443 "$W/part.cfg" "$c/new-part" /e2e/new-part in_tree /e2e/new-part
 
-# An issuer with several keys, of which a token has to name its own.
+# An issuer with several keys: its tokens must name their key.
 "$W/bin/demo" serve --addr 127.0.0.1:18448 --dir "$pki" --no-trailing-slash --more-keys >"$W/more.log" 2>&1 &
 await "the issuer with several keys" grep -q ready "$W/more.log"
 
@@ -50,4 +49,4 @@ cp "$W/agree/in.txt" "$c/client/in.txt"
 chown 4242:4242 "$c/client/in.txt"
 agreed=0
 "$W/bin/agree" --work "$W/agree" --pki "$pki" --tree "$tree" --condor "$c" --mapfile "$c/map" --scitokens-cfg "$x/scitokens.cfg" --part-cfg "$W/part.cfg" || agreed=1
-result "jwt-inspect says what the servers do" $agreed
+result "the verdicts of jwt-inspect match the servers" $agreed

@@ -1,14 +1,14 @@
-# The HTML report in a real browser: a token that is taken, one that is refused,
-# several at once, and one whose issuer means harm. The namespace has no network, and
-# a page that wanted one would say so.
+# The HTML report in a real browser: a token that is accepted, one that is refused, several
+# at once, and a hostile one. The namespace has no network, so a page that loads something
+# fails.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # W comes from run, the tokens and the servers from the others
 
 h=$W/html
 mkdir "$h/pages" "$h/tmp"
 
-# hostile makes a token of claims that try to become markup, to obey a terminal and to
-# turn the text around.
+# hostile makes a token whose claims contain markup, terminal escapes and bidirectional
+# controls.
 hostile() {
 	local bad='</style></code><script>alert(1)</script><img src=http://localhost:9619/x onerror=alert(1)>\u001b[2J\u202egpj.exe\u2066\u2028{{.}}'
 	local part parts=() raw=$'\xe2\x80\xaegpj\xe2\x81\xa6'
@@ -22,14 +22,14 @@ hostile() {
 }
 hostile
 
-# reported NAME STATUS ARG... writes a page; a report's exit code is its verdict.
+# reported NAME STATUS ARG... writes a page; the exit code is the verdict.
 reported() {
 	local name=$1 status=$2
 	shift 2
 	# shellcheck disable=SC2016  # its own shell's
 	expect "a report: $name" "$status" '' bash -c 'page=$1 && shift && jwt-inspect -o html "$@" >"$page"' e2e "$h/pages/$name.html" "$@"
 }
-# looked NAME VERDICT has the browser look at it.
+# looked NAME VERDICT opens the page in the browser.
 looked() {
 	expect "a browser shows it" 0 ' checks hold, 0 do not' env TMPDIR="$h/tmp" node "$h/look.mjs" "$h/pages/$1.html" "$2"
 }
@@ -43,11 +43,11 @@ looked several '2 of 3 tokens refused'
 reported hostile 1 --ce other.example.org "$W/tokens/hostile"
 looked hostile REFUSED
 
-# In any case and any encoding that a browser takes: tags, ESC, the overrides.
-expect "nothing hostile is in it" 1 '' env LC_ALL=C grep -anP '(?i)<script|<img|\x1b|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]|&#(x1b|27|8238|x202e);' "$h/pages/hostile.html"
+# In any case and any encoding that a browser accepts: tags, ESC, bidirectional controls.
+expect "it contains no hostile text" 1 '' env LC_ALL=C grep -anP '(?i)<script|<img|\x1b|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]|&#(x1b|27|8238|x202e);' "$h/pages/hostile.html"
 # shellcheck disable=SC2016  # its own shell's
-expect "and all of it is shown" 0 '' bash -c 'for w in "&lt;script&gt;" "\\u001b[2J" "\\u202egpj" "{{.}}"; do grep -qF -- "$w" "$1" || { echo "no $w"; exit 1; }; done' e2e "$h/pages/hostile.html"
+expect "the hostile text is shown escaped" 0 '' bash -c 'for w in "&lt;script&gt;" "\\u001b[2J" "\\u202egpj" "{{.}}"; do grep -qF -- "$w" "$1" || { echo "no $w"; exit 1; }; done' e2e "$h/pages/hostile.html"
 for t in ce ce-read ce-elsewhere xrd-path hostile; do
 	cut -d. -f3 "$W/tokens/$t"
 done >"$h/signatures"
-expect "no page holds a signature" 1 '' grep -lFf "$h/signatures" "$h"/pages/{good,refused,several,hostile}.html
+expect "no page contains a signature" 1 '' grep -lFf "$h/signatures" "$h"/pages/{good,refused,several,hostile}.html

@@ -3,9 +3,11 @@ package servicetest
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service"
@@ -79,6 +81,19 @@ func Find(t testing.TB, list []finding.Finding, codes, phrases string) {
 	for p := range strings.SplitSeq(phrases, "|") {
 		if !strings.Contains(text, p) {
 			t.Errorf("no finding says %q:\n%s", p, text)
+		}
+	}
+}
+
+// Bounded fails if there are too many findings, or too long ones.
+func Bounded(t testing.TB, list []finding.Finding, most int) {
+	t.Helper()
+	if len(list) > most {
+		t.Errorf("%d findings", len(list))
+	}
+	for _, f := range list {
+		if n := utf8.RuneCountInString(fmt.Sprintf("%s%s%s", f.Message, f.Hint, f.Source)); n > 3000 {
+			t.Errorf("a finding of %d characters: %.200q", n, f.Message)
 		}
 	}
 }

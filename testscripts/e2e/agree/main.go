@@ -1,6 +1,6 @@
-// Command agree puts tokens that differ in one thing each to a real HTCondor and to
-// real XRootD servers, asks jwt-inspect what it thinks of them, and compares. It runs
-// inside the end-to-end tests, which start the servers (agree.sh).
+// Command agree presents tokens, which differ in one thing each, to a real HTCondor and to
+// real XRootD servers, and compares the results with the verdicts of jwt-inspect. It runs
+// in the end-to-end tests, which start the servers (agree.sh).
 package main
 
 import (
@@ -29,7 +29,7 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// The issuers that agree.sh starts, and what the services take as audience.
+// The issuers that agree.sh starts, and the audiences of the services.
 const (
 	wlcgIssuer = "https://localhost:18444"
 	moreIssuer = "https://localhost:18448"
@@ -37,12 +37,12 @@ const (
 
 var audiences = map[string]string{"ce": "localhost:9619", "xrd": "https://localhost:11094"}
 
-// place is where things lie, as the shell part says.
+// place holds the paths that the shell script passes.
 type place struct {
 	work, pki, tree, condor, mapfile, config, part string
 }
 
-// sample is a token that was made.
+// sample is a token and its file.
 type sample struct {
 	name, service string
 	file          string
@@ -55,28 +55,30 @@ type sample struct {
 // A question is one access to one server.
 type question struct {
 	name, service string
-	// flags are jwt-inspect's, and known those that tell it of keys and configuration.
+	// flags are jwt-inspect's flags; known are those for keys and configuration.
 	flags, known []string
-	// rights says that only samples about rights are asked.
+	// rights says that only samples about rights are presented.
 	rights bool
 	folder string
-	// configured says that the server's configuration changes what a scope means.
+	// configured says that the server's configuration changes the meaning of scopes.
 	configured bool
-	// alone says that only one is asked at a time, for a server locks what is written.
+	// alone says that only one is presented at a time, because servers lock files that are
+	// written.
 	alone bool
-	// ask puts a sample to the server: whether it was let in, and what was said.
+	// ask presents a sample to the server. It reports whether the server accepted it, and its
+	// output.
 	ask func(ctx context.Context, s sample) (ok bool, said string)
 }
 
 func main() {
 	var p place
-	flag.StringVar(&p.work, "work", "", "a folder for the tokens")
-	flag.StringVar(&p.pki, "pki", "", "the issuers' folder")
+	flag.StringVar(&p.work, "work", "", "a directory for the tokens")
+	flag.StringVar(&p.pki, "pki", "", "the issuers' directory")
 	flag.StringVar(&p.tree, "tree", "", "the tree that HTCondor and the newer XRootD run in")
-	flag.StringVar(&p.condor, "condor", "", "HTCondor's folder, /e2e in that tree")
+	flag.StringVar(&p.condor, "condor", "", "HTCondor's directory, /e2e in that tree")
 	flag.StringVar(&p.mapfile, "mapfile", "", "HTCondor's map file")
 	flag.StringVar(&p.config, "scitokens-cfg", "", "XRootD's scitokens.cfg")
-	flag.StringVar(&p.part, "part-cfg", "", "the scitokens.cfg of those that give a part of themselves to the issuers")
+	flag.StringVar(&p.part, "part-cfg", "", "the scitokens.cfg of the servers with base_path and restricted_path")
 	flag.Parse()
 	if err := run(p); err != nil {
 		fmt.Fprintf(os.Stderr, "agree: error: %s\n", err)
@@ -89,23 +91,10 @@ func run(p place) error {
 	if err != nil {
 		return err
 	}
-	var (
-		tokens = map[string]bool{}
-		codes  = map[string]int{}
-		asked  int
-		// refused by a server, and those of them that jwt-inspect told offline.
-		refused, told int
-		disagreed     []string
-	)
+	r := report{tokens: map[string]bool{}, codes: map[string]int{}}
 	for _, q := range p.questions() {
-		list := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool {
-			places := s.shape.places
-			if places == nil {
-				places = []string{"/store/user"}
-			}
-			return s.service != q.service || q.rights && !s.shape.rights || q.folder != "" && !slices.Contains(places, q.folder)
-		})
-		// Once with all that there is to know, and once with the token alone.
+		list := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return !q.concerns(s) })
+		// Once with everything that is known, and once with the token only.
 		verdicts, err := p.inspect(slices.Concat(q.known, q.flags), list)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
@@ -114,52 +103,85 @@ func run(p place) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
-		answers := askAll(q, list)
 		agreed := 0
-		for i, s := range list {
-			asked++
-			tokens[s.name] = true
-			v := verdicts[i]
-			for _, c := range v.Causes {
-				codes[c.Code]++
+		for i, a := range askAll(q, list) {
+			if r.compare(q, list[i], a, verdicts[i], offline[i]) {
+				agreed++
 			}
-			a := answers[i]
-			switch {
-			case a.ok && offline[i].Verdict != "ok" && !q.configured:
-				disagreed = append(disagreed, fmt.Sprintf("%s: %s: the server says ok, jwt-inspect offline %v", q.name, s.name, offline[i].Causes))
-			case !a.ok && offline[i].Verdict != "ok":
-				told++
-			}
-			if !a.ok {
-				refused++
-			}
-			if want := expected(s.shape.name); !a.ok && v.Verdict != "ok" && want != nil && !slices.ContainsFunc(v.Causes, func(c cause) bool { return want.MatchString(c.Code) }) {
-				disagreed = append(disagreed, fmt.Sprintf("%s: %s: jwt-inspect says why with %v, and not with %s", q.name, s.name, v.Causes, want))
-			}
-			if a.ok != (v.Verdict == "ok") {
-				disagreed = append(disagreed, fmt.Sprintf("%s: %s: the server says %s, jwt-inspect %s %v\n       server: %s",
-					q.name, s.name, word(a.ok), v.Verdict, v.Causes, a.said))
-				continue
-			}
-			agreed++
 		}
 		fmt.Printf("     %-44s %3d of %3d tokens agree\n", q.name, agreed, len(list))
 	}
-	for _, d := range disagreed {
+	return r.print()
+}
+
+// concerns reports whether the question is asked with the sample.
+func (q question) concerns(s sample) bool {
+	places := s.shape.places
+	if places == nil {
+		places = []string{"/store/user"}
+	}
+	return s.service == q.service && (!q.rights || s.shape.rights) && (q.folder == "" || slices.Contains(places, q.folder))
+}
+
+// report counts the results.
+type report struct {
+	tokens map[string]bool
+	codes  map[string]int
+	asked  int
+	// refused counts refusals by a server, found those of them that jwt-inspect found with
+	// the token only.
+	refused, found int
+	disagreed      []string
+}
+
+func (r *report) disagree(q question, s sample, format string, a ...any) {
+	r.disagreed = append(r.disagreed, fmt.Sprintf("%s: %s: ", q.name, s.name)+fmt.Sprintf(format, a...))
+}
+
+// compare compares the answer of a server with the verdicts, and reports whether the one
+// with everything that is known agrees.
+func (r *report) compare(q question, s sample, a answer, v, offline verdict) bool {
+	r.asked++
+	r.tokens[s.name] = true
+	for _, c := range v.Causes {
+		r.codes[c.Code]++
+	}
+	if !a.ok {
+		r.refused++
+	}
+	switch refused := offline.Verdict != "ok"; {
+	case a.ok && refused && !q.configured:
+		r.disagree(q, s, "the server says ok, jwt-inspect offline %v", offline.Causes)
+	case !a.ok && refused:
+		r.found++
+	}
+	if want := expected(s.shape.name); !a.ok && v.Verdict != "ok" && want != nil && !slices.ContainsFunc(v.Causes, func(c cause) bool { return want.MatchString(c.Code) }) {
+		r.disagree(q, s, "jwt-inspect gives the causes %v instead of %s", v.Causes, want)
+	}
+	if a.ok != (v.Verdict == "ok") {
+		r.disagree(q, s, "the server says %s, jwt-inspect %s %v\n       server: %s", word(a.ok), v.Verdict, v.Causes, a.said)
+		return false
+	}
+	return true
+}
+
+// print prints the results, and returns an error if there are disagreements.
+func (r *report) print() error {
+	for _, d := range r.disagreed {
 		fmt.Printf("DISAGREE %s\n", d)
 	}
 	var seen []string
-	for _, c := range slices.Sorted(maps.Keys(codes)) {
-		seen = append(seen, fmt.Sprintf("%s %d", c, codes[c]))
+	for _, c := range slices.Sorted(maps.Keys(r.codes)) {
+		seen = append(seen, fmt.Sprintf("%s %d", c, r.codes[c]))
 	}
-	fmt.Printf("causes named: %s\n", strings.Join(seen, ", "))
-	fmt.Printf("offline, %d of %d refusals were told; the others take the issuer's keys or the server's configuration\n", told, refused)
-	fmt.Printf("%d tokens, %d questions put to real servers, %d disagreements\n", len(tokens), asked, len(disagreed))
-	if len(disagreed) > 0 {
+	fmt.Printf("causes: %s\n", strings.Join(seen, ", "))
+	fmt.Printf("offline, %d of %d refusals were found; the others require the issuer's keys or the server's configuration\n", r.found, r.refused)
+	fmt.Printf("%d tokens, %d questions to real servers, %d disagreements\n", len(r.tokens), r.asked, len(r.disagreed))
+	if len(r.disagreed) > 0 {
 		return errors.New("jwt-inspect and the servers disagree")
 	}
-	if len(tokens) < 60 || asked < 600 {
-		return errors.New("too few were asked for this to show anything")
+	if len(r.tokens) < 60 || r.asked < 600 {
+		return errors.New("too few questions were asked to show anything")
 	}
 	return nil
 }
@@ -171,7 +193,7 @@ func word(ok bool) string {
 	return "fail"
 }
 
-// mint makes all tokens and writes each to a file of its own.
+// mint makes all tokens, and writes each to a file.
 func (p place) mint() ([]sample, error) {
 	keys, err := issuertest.LoadKeys(p.pki)
 	if err != nil {
@@ -200,25 +222,29 @@ func (p place) mint() ([]sample, error) {
 				}
 				one := sample{name: profile + ", " + s.name, service: service, mode: d.mode, link: d.link, raw: raw, shape: s,
 					file: filepath.Join(p.work, fmt.Sprintf("%03d", len(out)))}
-				if err := os.WriteFile(one.file, fmt.Appendf(nil, d.file, raw), 0o600); err != nil {
+				if err := one.write(fmt.Appendf(nil, d.file, raw)); err != nil {
 					return nil, err
-				}
-				if err := os.Chmod(one.file, os.FileMode(d.mode)); err != nil {
-					return nil, err
-				}
-				if one.link {
-					if err := os.Rename(one.file, one.file+".real"); err != nil {
-						return nil, err
-					}
-					if err := os.Symlink(one.file+".real", one.file); err != nil {
-						return nil, err
-					}
 				}
 				out = append(out, one)
 			}
 		}
 	}
 	return out, nil
+}
+
+// write writes the sample's file.
+func (s sample) write(content []byte) error {
+	name := s.file
+	if s.link {
+		name += ".real"
+		if err := os.Symlink(name, s.file); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(name, content, 0o600); err != nil {
+		return err
+	}
+	return os.Chmod(name, os.FileMode(s.mode))
 }
 
 func sign(d *draft, keys, other *issuertest.Keys) (string, error) {
@@ -274,15 +300,15 @@ func (d *draft) find(name string) (string, bool) {
 	return "", false
 }
 
-// server is one XRootD.
+// server is an XRootD server.
 type server struct {
 	name, version, config string
 	root, web             string
-	// client runs its client's programs.
+	// client runs the programs of its client.
 	client func(s sample, args ...string) *exec.Cmd
 }
 
-// questions are all that is asked.
+// questions returns all questions.
 func (p place) questions() []question {
 	var out []question
 	keys := []string{"--fetch-keys", "--cafile", filepath.Join(p.pki, "ca.pem")}
@@ -337,8 +363,8 @@ type cause struct {
 	Code string `json:"code"`
 }
 
-// reasons are the codes that a token has to be refused with, by how its name begins:
-// a right verdict for another reason would help nobody.
+// reasons are the codes that the causes must include, by the beginning of a token's name: a
+// correct verdict with a wrong cause would not help.
 var reasons = []struct{ name, codes string }{
 	{"aud ", "aud-mismatch|aud-missing|claim-missing"}, {"no aud", "aud-missing"},
 	{"wlcg.ver", "version-unknown"}, {"ver ", "version-unknown|path-"}, {"an extra claim", "version-missing"},
@@ -361,7 +387,7 @@ func expected(name string) *regexp.Regexp {
 	return nil
 }
 
-// inspect asks jwt-inspect about all of them at once.
+// inspect runs jwt-inspect on all samples at once.
 func (p place) inspect(flags []string, list []sample) ([]verdict, error) {
 	args := append([]string{"-o", "ndjson"}, flags...)
 	for _, s := range list {
@@ -399,7 +425,7 @@ type answer struct {
 	said string
 }
 
-// askAll puts the samples to the server, a few at a time.
+// askAll presents the samples to the server, a few at a time.
 func askAll(q question, list []sample) []answer {
 	out := make([]answer, len(list))
 	var wg sync.WaitGroup
@@ -424,12 +450,12 @@ func askAll(q question, list []sample) []answer {
 	return out
 }
 
-// noVerdict are the words of a server or a client that was too busy to answer: HTCondor
-// dropped the connection or its time ran out, XRootD has yet to close the file that was
-// written before, a connection broke.
+// noVerdict matches output that is not a verdict, because a server or client was too busy:
+// HTCondor dropped the connection or a timeout expired, XRootD has not yet closed a file, a
+// connection broke.
 var noVerdict = regexp.MustCompile(`AUTHENTICATE:100[26]:|already opened by|^423$|Operation expired|Connection error|[Ss]ocket timeout|curl: \(|no answer within`)
 
-// output runs a command and gives its exit code and the last that it said.
+// output runs a command, and returns its exit code and the last lines of its output.
 func output(ctx context.Context, cmd *exec.Cmd) (code int, said string) {
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
@@ -449,8 +475,7 @@ func output(ctx context.Context, cmd *exec.Cmd) (code int, said string) {
 	return cmd.ProcessState.ExitCode(), strings.ReplaceAll(said, "\n", " / ")
 }
 
-// inTree runs a command in the tree, as its user tester, with the token where it
-// looks for one.
+// inTree runs a command in the tree as its user tester, with the token where it is found.
 func (p place) inTree(s sample, args ...string) *exec.Cmd {
 	inside := filepath.Join("/e2e/client", filepath.Base(s.file))
 	outside := filepath.Join(p.condor, "client", filepath.Base(s.file))
@@ -475,7 +500,7 @@ func (p place) inTree(s sample, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// local runs a command of the machine's.
+// local runs a command of this machine.
 func (p place) local(s sample, args ...string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "BEARER_TOKEN_FILE="+s.file)
@@ -495,7 +520,7 @@ var (
 	counts  sync.Mutex
 )
 
-// fresh is the name of a file that is not there yet.
+// fresh returns the name of a file that does not exist yet.
 func fresh(folder string) string {
 	counts.Lock()
 	defer counts.Unlock()
@@ -525,7 +550,7 @@ func (p place) rooted(srv server, access, folder string) func(context.Context, s
 
 func (p place) web(srv server, access, folder string) func(context.Context, sample) (bool, string) {
 	return func(ctx context.Context, s sample) (bool, string) {
-		// In a file, for an argument could be too long, and everybody could read it.
+		// In a file, because an argument could be too long, and everybody could read it.
 		config := fmt.Sprintf("header = \"Authorization: Bearer %s\"\n", s.raw)
 		args := []string{"curl", "-sS", "--cacert", filepath.Join(p.pki, "ca.pem"), "-K", "-", "-o", os.DevNull, "-w", "%{http_code}"}
 		switch access {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The profiles that a token can be of, each with the claims that make it so.
+// The profiles that a token can have, each with its claims.
 const (
 	wlcg      = "wlcg"
 	scitokens = "scitokens"
@@ -17,8 +17,7 @@ const (
 	atjwt     = "at+jwt" // RFC 9068
 )
 
-// A shape is a token that differs in one thing from the plain good one of its
-// profile.
+// A shape is a token that differs in one thing from the good token of its profile.
 type shape struct {
 	name string
 	// on is ce, xrd, or both by default; profiles are wlcg by default.
@@ -27,9 +26,9 @@ type shape struct {
 	edit     func(*draft)
 	// scope replaces the scopes.
 	scope string
-	// rights asks for every access, rather than for one that shows the login.
+	// rights says that every access is tried, not only one that shows the login.
 	rights bool
-	// places are the folders on the storage server; /store/user by default.
+	// places are the directories on the storage server; /store/user by default.
 	places []string
 }
 
@@ -38,13 +37,13 @@ type draft struct {
 	header, claims members
 	// key is es256 (the issuer's), es384, rs256, another, none or hs256.
 	key string
-	// kid is left out, or what it is.
+	// noKID omits kid; otherwise, kid replaces it if it is not empty.
 	noKID bool
 	kid   string
 	now   time.Time
-	// audience is what the service takes.
+	// audience is that of the service.
 	audience string
-	// file is what surrounds the token in its file, with %s in its place.
+	// file is the contents of the token file, with %s in place of the token.
 	file string
 	mode uint32
 	link bool
@@ -92,24 +91,25 @@ func quote(s string) string {
 	return string(b)
 }
 
-// set makes an edit that gives a claim this JSON.
+// set returns an edit that sets a claim to this JSON.
 func set(claim, raw string) func(*draft) { return func(d *draft) { d.claims.set(claim, raw) } }
 
 func drop(claim string) func(*draft) { return func(d *draft) { d.claims.drop(claim) } }
 
-// at gives a claim a time from now.
+// at returns an edit that sets a claim to a time from now.
 func at(claim string, after time.Duration) func(*draft) {
 	return func(d *draft) { d.claims.set(claim, fmt.Sprint(d.now.Add(after).Unix())) }
 }
 
-// twice adds a time claim to the one that is there.
+// twice returns an edit that adds a time claim a second time.
 func twice(claim string, after time.Duration) func(*draft) {
 	return func(d *draft) {
 		d.claims = append(d.claims, member{claim, fmt.Sprint(d.now.Add(after).Unix())})
 	}
 }
 
-// aud gives the audience, {} being the right one, {host} its host and so on.
+// aud returns an edit that sets the audience: {} is the correct one, {host} its host, and so
+// on.
 func aud(form string) func(*draft) {
 	return func(d *draft) {
 		host := strings.TrimPrefix(d.audience, "https://")
@@ -131,7 +131,7 @@ func all(edits ...func(*draft)) func(*draft) {
 
 func file(form string) func(*draft) { return func(d *draft) { d.file = form } }
 
-// more makes it a token of the issuer that has several keys.
+// more makes it a token of the issuer with several keys.
 func more(d *draft) { d.claims.set("iss", quote(moreIssuer)) }
 
 var (
@@ -139,8 +139,8 @@ var (
 	every = []string{wlcg, scitokens, plain, atjwt}
 )
 
-// shapes are the tokens: those that a service looks at before it looks at scopes,
-// for both services, and then the scopes of each.
+// shapes are the tokens: first what services check before the scopes, for both services,
+// then the scopes of each.
 var shapes = []shape{
 	{name: "good", profiles: every, rights: true},
 
@@ -211,7 +211,7 @@ var shapes = []shape{
 	{name: "ended", profiles: three, edit: at("exp", -time.Hour)},
 	{name: "ended ten seconds ago", edit: at("exp", -10*time.Second)},
 	{name: "iat in the future", edit: at("iat", time.Hour)},
-	{name: "iat in five minutes", edit: at("iat", 5*time.Minute)},
+	{name: "iat in half an hour", edit: at("iat", 30*time.Minute)},
 	{name: "nbf in the future", edit: at("nbf", time.Hour)},
 	{name: "exp with a fraction", edit: func(d *draft) { d.claims.set("exp", fmt.Sprintf("%d.5", d.now.Add(time.Hour).Unix())) }},
 	{name: "exp a string", edit: func(d *draft) { d.claims.set("exp", quote(fmt.Sprint(d.now.Add(time.Hour).Unix()))) }},
@@ -234,10 +234,11 @@ var shapes = []shape{
 	{name: "iat before 1970", edit: set("iat", "-1")},
 	{name: "exp null", edit: set("exp", "null")},
 	{name: "lives for a year", edit: at("exp", 365*24*time.Hour)},
-	{name: "lives for a minute", edit: at("exp", 90*time.Second)},
+	// Less than the 15 minutes of the profile, but long enough for a slow machine.
+	{name: "lives for 14 minutes", edit: at("exp", 13*time.Minute)},
 	{name: "issued a year ago", edit: all(at("iat", -365*24*time.Hour), at("nbf", -365*24*time.Hour))},
 
-	// Claims that stand twice, and names that are spelled with an escape.
+	// Claims that occur twice, and names with escapes.
 	{name: "exp twice, the last one ended", edit: twice("exp", -time.Hour)},
 	{name: "exp twice, the first one ended", edit: all(at("exp", -time.Hour), twice("exp", time.Hour))},
 	{name: "exp spelled with an escape", edit: func(d *draft) {
@@ -355,7 +356,7 @@ var shapes = []shape{
 	{name: "READ:/", on: "xrd", profiles: []string{scitokens}, scope: "READ:/", rights: true},
 }
 
-// long pads a token with a claim until it has that many bytes.
+// long returns an edit that pads a token to that many bytes.
 func long(bytes int) func(*draft) {
 	return func(d *draft) {
 		now := (len(d.header.json())+len(d.claims.json()))*4/3 + 90
@@ -363,7 +364,7 @@ func long(bytes int) func(*draft) {
 	}
 }
 
-// new is the good token of a profile for a service.
+// new returns the good token of a profile for a service.
 func (s shape) draft(profile, service string, now time.Time) *draft {
 	d := &draft{now: now, key: "es256", mode: 0o600, file: "%s\n", audience: audiences[service]}
 	d.header.set("alg", `"ES256"`)

@@ -1,7 +1,7 @@
-// look.mjs FILE [VERDICT] looks at an HTML report in a real browser, narrow and wide,
-// light and dark, by touch and on paper: it must be readable, ask for nothing and hide nothing.
-// VERDICT is what it must say before anybody scrolls. SHOTS is a folder for
-// screenshots, CHROMIUM another browser.
+// look.mjs FILE [VERDICT] checks an HTML report in a real browser: narrow and wide, light and
+// dark, by touch and on paper. It must be readable, load nothing and hide nothing. VERDICT
+// is the text that must be visible without scrolling. SHOTS is a directory for screenshots,
+// CHROMIUM another browser.
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -27,8 +27,8 @@ const check = (name, wrong) => {
   }
 }
 
-// What is wrong with what is to be seen first: the verdict, or the count of them where
-// there are several. In the page.
+// Returns what is wrong with the verdict, or with the count of verdicts if there are
+// several. Runs in the page.
 const wrongVerdict = want => {
   const e = document.querySelector('#total, .verdict .word')
   const head = e.id ? e : e.parentElement.querySelector('h2')
@@ -40,7 +40,7 @@ const wrongVerdict = want => {
   return head.innerText ? '' : 'without a sentence'
 }
 
-// What is wrong with the tooltip of a button, as a person sees it. In the page.
+// Returns what is wrong with the visible tooltip of a button. Runs in the page.
 const wrongTip = button => {
   const tip = document.getElementById(button.getAttribute('aria-describedby'))
   const name = button.textContent.slice(0, 20)
@@ -52,10 +52,10 @@ const wrongTip = button => {
   }
 }
 
-// The tooltips that are shown. In the page.
+// Returns the visible tooltips. Runs in the page.
 const shown = () => [...document.querySelectorAll('[role=tooltip]')].filter(e => getComputedStyle(e).visibility === 'visible').map(e => e.textContent)
 
-// The words whose contrast is below 4.5 to 1, WCAG 2.2 section 1.4.3. In the page.
+// Returns words with a contrast below 4.5 to 1 (WCAG 2.2 section 1.4.3). Runs in the page.
 const pale = () => {
   const parse = c => (c.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number)
   const light = c => {
@@ -79,7 +79,7 @@ const pale = () => {
   return [...wrong]
 }
 
-// The labels of the time lines that meet another or leave the picture. In the page.
+// Returns labels of time lines that overlap or are outside the picture. Runs in the page.
 const crowded = () => [...document.querySelectorAll('svg')].flatMap(svg => {
   const frame = svg.getBoundingClientRect()
   const boxes = [...svg.querySelectorAll('text')].map(e => [e.textContent, e.getBoundingClientRect()])
@@ -89,8 +89,8 @@ const crowded = () => [...document.querySelectorAll('svg')].flatMap(svg => {
   ])
 })
 
-// Words that leave the page or the box they are in. A phone widens its window to what
-// does not fit, so the width asked for counts too. In the page.
+// Returns words outside the page or their box. A phone widens its window to what does not
+// fit, so the requested width counts too. Runs in the page.
 const tooWide = width => {
   const wrong = []
   const w = Math.max(innerWidth, document.documentElement.scrollWidth, document.body.scrollWidth)
@@ -107,7 +107,7 @@ const tooWide = width => {
 }
 
 let browser
-// expect's limit ends this process alone; a browser that hangs goes with it here.
+// The limit of expect ends only this process; this also ends a browser that hangs.
 setTimeout(() => {
   console.log('FAIL the browser took more than 60 s')
   browser?.process()?.kill('SIGKILL')
@@ -116,10 +116,10 @@ setTimeout(() => {
 try {
   browser = await puppeteer.launch({
     executablePath,
-    // Root, as the tests are, has no sandbox.
+    // The tests run as root, which has no sandbox.
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'],
   })
-  // open opens the report in a window of its own.
+  // open opens the report in a new window.
   const open = async (name, viewport, media) => {
     const page = await browser.newPage()
     const said = []
@@ -153,7 +153,7 @@ try {
     }
     return { page, emulate, looks, close }
   }
-  // place scrolls to a button and says where a person would point at it.
+  // place scrolls to a button and returns the position at which to point.
   const place = button => button.evaluate(e => {
     e.scrollIntoView({ block: 'start' })
     const b = e.getBoundingClientRect()
@@ -172,7 +172,7 @@ try {
       const wrong = { hover: [], focus: [] }
       const buttons = await page.$$('button[aria-describedby]')
       if (buttons.length === 0) wrong.hover.push('there is none')
-      // Where a tip stands and what covers it is the same in the dark.
+      // The position of a tip is the same in dark mode.
       for (const button of light === 'light' ? buttons : buttons.slice(0, 2)) {
         await page.mouse.move(...await place(button))
         wrong.hover.push(await button.evaluate(wrongTip))
@@ -195,7 +195,7 @@ try {
     const { page, looks, close } = await open('phone', { width: 360, height: 640, isMobile: true, hasTouch: true }, scheme('light'))
     await looks('phone')
     const wrong = []
-    // The browser makes a click of a tap later.
+    // The browser turns a tap into a click later.
     const later = async ready => {
       for (let n = 0; n < 50 && !await ready(); n++) await new Promise(r => setTimeout(r, 20))
     }
@@ -214,7 +214,7 @@ try {
   }
 
   {
-    // A4 in CSS pixels, less margins of 1 cm. Somebody who likes it dark has white paper too.
+    // A4 in CSS pixels, minus margins of 1 cm. Paper is white in dark mode too.
     const { page, looks } = await open('paper', { width: 718, height: 1047 }, { media: 'print', ...scheme('dark') })
     await looks('paper')
     check('paper: meanings', await page.$$eval('[role=tooltip]', l => l.filter(e => getComputedStyle(e).visibility !== 'visible' || getComputedStyle(e).position !== 'static').map(e => e.textContent)))

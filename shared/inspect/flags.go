@@ -1,0 +1,291 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/ecosystems"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/jwks"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/token"
+)
+
+type grammar struct {
+	Files []string `arg:"" optional:"" name:"file" help:"Files with one token each or one token per line; - is stdin."`
+
+	Output        string `short:"o" enum:",text,claims,json,ndjson,html" default:"" placeholder:"FORMAT" help:"text (the default on a terminal), claims (the default elsewhere), json, ndjson (one line per token) or html (a page to view or to attach to a ticket)."`
+	ShowSignature bool   `help:"Show the signature too (text, json)."`
+	Explain       string `placeholder:"WORD" help:"Explain a claim, a scope or the code of a cause, and exit."`
+	Diff          bool   `help:"Show the differences between two tokens, such as one that works and one that is refused."`
+
+	// The flags of the ecosystems that name services.
+	kong.Plugins  `group:"Services"`
+	Read          bool   `help:"Check read access: viewing jobs, or reading files (the default for storage)." group:"Services"`
+	Write         bool   `help:"Check write access: submitting jobs (the default for --ce), or writing and overwriting files." group:"Services"`
+	ServerVersion string `placeholder:"V" help:"The server's version, if its bugs matter. Default: the newest known." group:"Services"`
+
+	Aud         []string     `name:"aud" aliases:"audience" sep:"none" placeholder:"AUD" help:"Check that the token has this audience. With a service: the service's audience. Repeatable." group:"Checks"`
+	Scope       []string     `short:"s" sep:"none" placeholder:"SCOPE" help:"Check that the token grants this scope. Repeatable." group:"Checks"`
+	Issuer      string       `placeholder:"URL" help:"Check that the token is from this issuer." group:"Checks"`
+	Profile     string       `enum:",wlcg,scitokens" default:"" placeholder:"wlcg|scitokens" help:"Check that the token has this profile and the claims that it requires." group:"Checks"`
+	MinLifetime cli.Duration `aliases:"time,minsecs" placeholder:"D" help:"Check that the token is valid for at least this long: seconds, or 90s, 1h." group:"Checks"`
+	Now         string       `placeholder:"TIME" help:"Check as of TIME: RFC 3339, a date, or seconds since 1970." group:"Checks"`
+	Skew        cli.Duration `placeholder:"D" help:"Allow clocks to differ by this much. Servers allow no difference." group:"Checks"`
+	JWKS        string       `name:"jwks" placeholder:"FILE" help:"Check the signature against this JWK Set." group:"Checks"`
+	FetchKeys   bool         `help:"Check the signature against the issuer's keys. The only flag that uses the network." group:"Checks"`
+	CAFile      string       `name:"cafile" placeholder:"FILE" help:"Trust only the CAs in FILE (--fetch-keys)." group:"Checks"`
+	CAPath      string       `name:"capath" placeholder:"DIR" help:"Trust only the CAs in DIR (--fetch-keys)." group:"Checks"`
+	Timeout     cli.Duration `default:"15s" placeholder:"D" help:"Time limit for one network exchange (--fetch-keys)." group:"Checks"`
+
+	Version kong.VersionFlag `help:"Print the version."`
+}
+
+const description = `Show the contents of a token, and why a service refuses it, without using the network.
+
+Examples:
+  jwt-inspect < token
+  jwt-inspect --ce ce.example.org:9619 token
+  jwt-inspect --xrd root://x.example.org --write --path /store/me token
+  jwt-inspect --diff works refused
+  jwt-inspect < token | jq -r .aud
+
+Without a file, if stdin is a terminal, WLCG Bearer Token Discovery finds the token. Times are checked if a check is requested, and by all formats except claims. The signature is checked only with --jwks or --fetch-keys.
+
+Exit codes: 0 decoded and all checks passed, 1 a check failed, 2 usage, 3 not a token, 5 network.`
+
+// options are the flags, and the ecosystems of which a flag was given.
+type options struct {
+	grammar
+	given []givenTarget
+}
+
+type givenTarget struct {
+	service.Target
+	// flag is one of the flags that were given, such as --ce.
+	flag string
+}
+
+// parse reads the command line. done says that nothing is left to do.
+func parse(env *cli.Env) (o *options, done bool, err error) {
+	// Before anything repeats an argument.
+	if slices.ContainsFunc(env.Args, func(a string) bool { return looksLikeToken.MatchString(a) && !exists(a) }) {
+		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
+			Hint("pipe it instead: jwt-inspect < token")
+	}
+	o = new(options)
+	for _, e := range ecosystems.All() {
+		o.Plugins = append(o.Plugins, e.Target())
+	}
+	ctx, done, err := cli.Parse(env, &o.grammar, kong.Description(description))
+	if err != nil || done {
+		return o, done, err
+	}
+	o.given = givenTargets(ctx, o.Plugins)
+	return o, false, noEmptyFlags(ctx)
+}
+
+// givenTargets returns the targets of which a flag was given.
+func givenTargets(ctx *kong.Context, targets kong.Plugins) (out []givenTarget) {
+	for _, t := range targets {
+		fields := reflect.ValueOf(t)
+		from, to := fields.Pointer(), fields.Pointer()+fields.Elem().Type().Size()
+		for _, p := range ctx.Path {
+			// A flag belongs to the struct that contains the field that it sets.
+			if p.Flag == nil || !p.Flag.Target.CanAddr() {
+				continue
+			}
+			if at := p.Flag.Target.Addr().Pointer(); from <= at && at < to {
+				out = append(out, givenTarget{t.(service.Target), "--" + p.Flag.Name})
+				break
+			}
+		}
+	}
+	return out
+}
+
+// noEmptyFlags rejects a command line that would check less than intended, such as one
+// with an empty variable in a script.
+func noEmptyFlags(ctx *kong.Context) error {
+	seen := map[string]bool{}
+	for _, p := range ctx.Path {
+		if p.Flag == nil {
+			continue
+		}
+		name := "--" + p.Flag.Name
+		value := fmt.Sprint(ctx.FlagValue(p.Flag))
+		switch {
+		case p.Flag.IsSlice():
+		case seen[name]:
+			return cli.Errorf(cli.Usage, "%s is given twice", name).Hint("give it once, because only the last one would count")
+		case p.Flag.IsBool():
+		case strings.TrimSpace(value) == "":
+			return cli.Errorf(cli.Usage, "%s is empty", name).Hint("give it a value, or leave it out")
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+func usage(format string, a ...any) error {
+	return cli.Errorf(cli.Usage, format, a...).Hint("run 'jwt-inspect --help' to see the flags")
+}
+
+func diffUsage() error {
+	return cli.Errorf(cli.Usage, "--diff requires two files with one token each").Hint("jwt-inspect --diff works refused")
+}
+
+// format returns the format to print in.
+func (o *options) format(tty bool) (format, error) {
+	name := o.Output
+	switch {
+	case o.Diff && len(o.Files) != 2:
+		return format{}, diffUsage()
+	case o.Diff:
+		return diffFormat, nil
+	case name == "" && tty:
+		name = "text"
+	case name == "":
+		name = "claims"
+	}
+	f := formats[slices.IndexFunc(formats, func(f format) bool { return f.name == name })]
+	if o.ShowSignature && !f.signature {
+		return format{}, cli.Errorf(cli.Usage, "--show-signature requires -o text or -o json").Hint("jwt-inspect -o text --show-signature < token")
+	}
+	return f, nil
+}
+
+// conflict returns an error if flags do not go together.
+func (o *options) conflict() error {
+	for _, a := range slices.Concat(o.Aud, o.Scope) {
+		if strings.TrimSpace(a) == "" {
+			return usage("--aud and --scope must not be empty")
+		}
+	}
+	switch {
+	case len(o.given) > 1:
+		return usage("%s and %s cannot be combined", o.given[0].flag, o.given[1].flag)
+	case len(o.given) == 0 && (o.Read || o.Write || o.ServerVersion != ""):
+		var flags []string
+		for _, e := range ecosystems.All() {
+			flags = append(flags, e.Flag)
+		}
+		return usage("--read, --write and --server-version require %s", strings.Join(flags, " or "))
+	case o.Diff && (o.Output != "" && o.Output != "text" || o.checks()):
+		return usage("--diff only compares: it cannot be combined with checks and formats")
+	case o.JWKS != "" && o.FetchKeys:
+		return usage("--jwks and --fetch-keys cannot be combined")
+	}
+	return nil
+}
+
+// checks reports whether a check is requested.
+func (o *options) checks() bool {
+	return len(o.given) > 0 || len(o.Aud)+len(o.Scope) > 0 || o.Issuer != "" || o.Profile != "" || o.MinLifetime > 0 || o.JWKS != "" || o.FetchKeys
+}
+
+// judge returns what tokens are checked against.
+func (o *options) judge(env *cli.Env, f format) (*judge, error) {
+	if err := o.conflict(); err != nil {
+		return nil, err
+	}
+	jd := &judge{depth: f.depth, now: env.Now(), profile: o.Profile, want: service.Required{
+		Issuer: o.Issuer, Audiences: o.Aud, MinLifetime: time.Duration(o.MinLifetime), Skew: time.Duration(o.Skew),
+		// Several in one flag, as a token has them, and as --explain and the helpers accept them.
+		Scopes: token.SplitScopes(strings.Join(o.Scope, " ")),
+	}}
+	if jd.depth == claimsOnly && (o.checks() || o.Now != "" || o.Skew > 0) {
+		jd.depth = full
+	}
+	if o.Now != "" {
+		var err error
+		if jd.now, err = parseTime(o.Now); err != nil {
+			return nil, err
+		}
+	}
+	err := o.service(jd)
+	var ue *service.UsageError
+	if errors.As(err, &ue) {
+		return nil, cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
+	}
+	if err == nil {
+		err = o.keys(env, &jd.keys)
+	}
+	return jd, err
+}
+
+// service adds the service that the flags name.
+func (o *options) service(jd *judge) error {
+	if len(o.given) == 0 {
+		return nil
+	}
+	asked := service.Asked{Read: o.Read, Write: o.Write, Audiences: o.Aud, ReadFile: readFile}
+	var err error
+	if o.ServerVersion != "" {
+		if asked.Version, err = service.ParseVersion("--server-version", o.ServerVersion); err != nil {
+			return err
+		}
+	}
+	s, err := o.given[0].Service(asked)
+	if err != nil {
+		return err
+	}
+	jd.judges = append(jd.judges, s.Judge)
+	if s.Name() != "" {
+		jd.service, jd.version = s, asked.Version
+		jd.want.Audiences = nil // they are the service's
+	}
+	return nil
+}
+
+// keys adds the keys that signatures are checked against.
+func (o *options) keys(env *cli.Env, k *keys) error {
+	if o.JWKS != "" {
+		k.file = o.JWKS
+		err := readFile("--jwks", o.JWKS, func(b []byte) (err error) {
+			k.set, err = jwks.Parse(b)
+			return err
+		})
+		if err == nil && k.set.HoldsSecret() {
+			env.Say("note: %s contains a secret key: do not share it", o.JWKS)
+		}
+		return err
+	}
+	if !o.FetchKeys {
+		return nil
+	}
+	h := issuer.HTTPOptions{CAFile: o.CAFile, CAPath: o.CAPath, Timeout: time.Duration(o.Timeout),
+		LookupEnv: env.LookupEnv, UserAgent: cli.VersionString(env.Program)}
+	if h.CAFile == "" && h.CAPath == "" {
+		// As the token helpers.
+		h.CAFile, h.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")
+	}
+	client := issuer.NewClient(h)
+	if err := client.Ready(); err != nil {
+		return err
+	}
+	k.fetcher = &fetcher{client: client, budget: 5 * h.Timeout, fetched: map[string]fetchedKeys{}}
+	return nil
+}
+
+func parseTime(s string) (time.Time, error) {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 && n < 253402300800 { // the end of the year 9999
+		return time.Unix(n, 0), nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, s, time.Local); err == nil {
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return t, cli.Errorf(cli.Usage, "--now: %q is not a time", s).Hint("write it as 2026-01-31T12:00:00Z, or in seconds since 1970")
+	}
+	return t, nil
+}

@@ -1,0 +1,270 @@
+package inspect
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"example.org/token-helpers/shared/token"
+)
+
+// input is one token, or what the input has in its place.
+type input struct {
+	// label is the file, stdin or a place of discovery, and line the line in it.
+	label string
+	line  int
+	raw   []byte
+	// note says what the token was extracted from.
+	note string
+	// only says that the file contains nothing else, bare that the line is the token itself.
+	// mode is then the mode of the file, wrapped says that the token is surrounded by more
+	// than white space, and link that the file is a symbolic link.
+	only, bare, wrapped, link bool
+	mode                      fs.FileMode
+	// kind and err are set if it is not a token.
+	kind string
+	err  error
+}
+
+// inputs calls each for every line that is not empty, and keeps no more than one token at
+// a time. A JSON object and a token that mail software folded may extend over several
+// lines; PEM blocks that follow each other are one input.
+func inputs(rd io.Reader, each func(input)) error {
+	s := scanner{r: bufio.NewReaderSize(rd, 64<<10), each: each}
+	for {
+		s.n++
+		whole, long, err := readLine(s.r)
+		if s.n == 1 && bytes.IndexByte(whole, 0) >= 0 {
+			// A binary file has no lines.
+			_, err := io.Copy(io.Discard, s.r)
+			s.give(input{line: 1, raw: trim(whole), only: true})
+			return err
+		}
+		s.line(whole, long)
+		s.complete(err != nil)
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// scanner splits a file into inputs, line by line.
+type scanner struct {
+	r    *bufio.Reader
+	each func(input)
+	// n is the number of the line, seen how many inputs were found.
+	n, seen int
+	object  *jsonObject // the JSON object that is being read
+	token   *folded     // the folded token that is being read
+	// inPEM says that the line is in a PEM block, afterPEM that the last input was one.
+	inPEM, afterPEM bool
+}
+
+func (s *scanner) give(i input) {
+	s.seen++
+	s.each(i)
+}
+
+// line reads one line, which ends an object or token that it cannot belong to.
+func (s *scanner) line(whole []byte, long bool) {
+	// Quotes and the like belong to an object.
+	bare := bytes.TrimSpace(bytes.TrimPrefix(whole, byteOrderMark))
+	line := trim(whole)
+	if s.object != nil && s.object.endsBefore(bare) {
+		s.endObject(true)
+	}
+	if s.token != nil && !s.token.continuesWith(line) {
+		s.endToken(len(line) > 0)
+	}
+	switch {
+	case s.object != nil:
+		s.object.add(bare, long)
+	case s.token != nil:
+		s.token.add(line)
+	case s.inPEM && pemLine.Match(line):
+		s.inPEM = !bytes.HasPrefix(line, []byte("-----END "))
+	case bytes.HasPrefix(line, []byte("-----BEGIN ")):
+		if !s.afterPEM {
+			s.give(input{line: s.n, raw: line})
+		}
+		s.inPEM, s.afterPEM = true, true
+	case len(line) > 0 && line[0] == '{':
+		if bare[0] == '{' {
+			line = bare
+		}
+		s.object = &jsonObject{line: s.n, text: []byte{}}
+		s.object.add(line, long)
+	case long || len(line) > token.MaxSize:
+		s.give(input{line: s.n, err: tooLong()})
+	case foldable(line):
+		s.inPEM, s.afterPEM = false, false
+		s.token = &folded{line: s.n, width: len(line)}
+		s.token.add(line)
+	case len(line) > 0:
+		s.inPEM, s.afterPEM = false, false
+		i := input{line: s.n, raw: line, bare: true, wrapped: len(line) != len(bytes.TrimSpace(whole))}
+		i.only = s.seen == 0 && s.atEnd()
+		s.give(i)
+	}
+}
+
+// complete ends an object or token that is complete, or that the file ends in.
+func (s *scanner) complete(eof bool) {
+	if s.object != nil && (s.object.depth <= 0 || eof) {
+		s.endObject(false)
+	}
+	if s.token != nil && (s.token.ended || eof) {
+		s.endToken(false)
+	}
+}
+
+// endObject ends the object. more says that another line, which is not empty, was read.
+func (s *scanner) endObject(more bool) {
+	i := input{line: s.object.line, only: !more && s.seen == 0 && s.atEnd()}
+	if s.object.text == nil {
+		i.err = tooLong()
+	} else {
+		i.raw, i.note, i.kind, i.err = answer(s.object.text)
+	}
+	s.object, s.inPEM, s.afterPEM = nil, false, false
+	s.give(i)
+}
+
+func (s *scanner) endToken(more bool) {
+	i := input{line: s.token.line, raw: s.token.text, only: !more && s.seen == 0 && s.atEnd(), bare: s.token.lines == 1}
+	if s.token.lines > 1 {
+		i.note = fmt.Sprintf("a token folded over %d lines", s.token.lines)
+	}
+	s.token = nil
+	s.give(i)
+}
+
+// atEnd skips and counts empty lines, and reports whether nothing else follows.
+func (s *scanner) atEnd() bool {
+	for {
+		b, err := s.r.Peek(1)
+		if err != nil || b[0] != '\n' && b[0] != '\r' {
+			return err != nil
+		}
+		if b[0] == '\n' {
+			s.n++
+		}
+		_, _ = s.r.Discard(1)
+	}
+}
+
+func tooLong() error {
+	return fmt.Errorf("%w: longer than %d bytes", token.ErrNotToken, token.MaxSize)
+}
+
+// pemLine matches a line in a PEM block: base64, a header, the end. It does not match
+// what may follow a truncated block, such as a token.
+var pemLine = regexp.MustCompile(`^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`)
+
+// folded is a token that mail software or a ticket system broke into lines of one width,
+// of which the last is shorter.
+type folded struct {
+	line, width, lines int
+	text               []byte
+	ended              bool
+}
+
+var tokenLine = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+
+// foldable reports whether a line may be the first of a folded token: as wide as lines
+// are folded, and not a token by itself.
+func foldable(line []byte) bool {
+	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine.Match(line) && bytes.Count(line, []byte(".")) < 2
+}
+
+func (f *folded) continuesWith(line []byte) bool {
+	return len(line) > 0 && len(line) <= f.width && len(f.text) < token.MaxSize && tokenLine.Match(line) && bytes.Count(line, []byte(".")) < 3 &&
+		!(bytes.HasPrefix(line, []byte("eyJ")) && bytes.Count(line, []byte(".")) == 2)
+}
+
+func (f *folded) add(line []byte) {
+	f.text = append(f.text, line...)
+	f.lines++
+	f.ended = len(line) < f.width
+}
+
+// jsonObject finds the end of a JSON object line by line, so that each byte is read once
+// however many lines there are. In invalid JSON it guesses, so that the rest of the file
+// stays readable.
+type jsonObject struct {
+	line  int
+	text  []byte // nil if it is too long
+	depth int
+	// inString says that the last line ended inside a string, which JSON does not allow.
+	inString bool
+	last     byte
+}
+
+// endsBefore reports whether the object cannot continue with the line: an object after a
+// complete value, for instance, shows that the first one was truncated.
+func (o *jsonObject) endsBefore(line []byte) bool {
+	return o.inString || len(line) > 0 && line[0] == '{' && strings.IndexByte(":,[", o.last) < 0
+}
+
+func (o *jsonObject) add(line []byte, long bool) {
+	if long || o.text == nil || len(o.text)+len(line) > token.MaxSize {
+		o.text = nil
+	} else {
+		o.text = append(append(o.text, line...), '\n')
+	}
+	escaped := false
+	for _, c := range line {
+		switch {
+		case escaped:
+			escaped = false
+		case o.inString && c == '\\':
+			escaped = true
+		case c == '"':
+			o.inString = !o.inString
+		case o.inString:
+		case c == '{' || c == '[':
+			o.depth++
+		case c == '}' || c == ']':
+			o.depth--
+		}
+		if c != ' ' && c != '\t' {
+			o.last = c
+		}
+	}
+}
+
+// readLine reads a line, but keeps no more of it than the longest token.
+func readLine(r *bufio.Reader) (line []byte, long bool, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		if long = long || len(line)+len(part) > token.MaxSize+64; long {
+			line = line[:0]
+		} else {
+			line = append(line, part...)
+		}
+		if err != bufio.ErrBufferFull {
+			return line, long, err
+		}
+	}
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// trim removes what surrounds a token in files and tickets: white space, a byte order
+// mark, quotes, the name and scheme of the HTTP header.
+func trim(line []byte) []byte {
+	s := bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
+	s = bytes.TrimSpace(bytes.Trim(s, `"'`))
+	for _, lead := range []string{"authorization:", "bearer "} {
+		if len(s) >= len(lead) && strings.EqualFold(string(s[:len(lead)]), lead) {
+			s = bytes.TrimSpace(s[len(lead):])
+		}
+	}
+	return s
+}

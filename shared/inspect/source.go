@@ -1,0 +1,112 @@
+package inspect
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+
+	"example.org/token-helpers/shared/bearer"
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// read reads what the command line names: files, stdin, or the token that bearer token
+// discovery finds.
+func (p *pipeline) read(files []string) error {
+	if len(files) == 0 {
+		if isTerminal(p.env.Stdin) {
+			return p.discover()
+		}
+		files = []string{"-"}
+	}
+	for _, name := range files {
+		p.file(name)
+	}
+	return nil
+}
+
+// file reads all tokens of a file.
+func (p *pipeline) file(name string) {
+	rd, label, empty := p.env.Stdin, "stdin", "empty: did the command before it fail?"
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			p.unreadable(name, err)
+			return
+		}
+		defer func() { _ = f.Close() }()
+		rd, label, empty = f, name, "empty"
+	}
+	fi, err := os.Lstat(name)
+	link := name != "-" && err == nil && fi.Mode()&fs.ModeSymlink != 0
+	mode := modeOf(rd)
+	n := 0
+	err = inputs(rd, func(i input) {
+		n++
+		i.label = label
+		if i.only && i.bare {
+			i.mode, i.link = mode, link
+		}
+		i.wrapped = i.wrapped && i.mode != 0
+		p.one(i)
+	})
+	switch {
+	case err != nil:
+		p.unreadable(label, err)
+	case n == 0:
+		p.one(input{label: label, line: 1, kind: "nothing", err: fmt.Errorf("%w: %s", token.ErrNotToken, empty)})
+	}
+}
+
+// modeOf returns the permissions of a regular file, which is also what a shell's < opens;
+// 0 for everything else. Windows has no such mode.
+func modeOf(rd any) fs.FileMode {
+	f, ok := rd.(*os.File)
+	if !ok || runtime.GOOS == "windows" {
+		return 0
+	}
+	fi, err := f.Stat()
+	if err != nil || !fi.Mode().IsRegular() {
+		return 0
+	}
+	return fi.Mode().Perm()
+}
+
+// unreadable reports a file that cannot be read. The others are still read.
+func (p *pipeline) unreadable(label string, err error) {
+	p.worse(cli.Usage)
+	p.renderer.unreadable(label, err)
+}
+
+// discover reads the token that WLCG Bearer Token Discovery finds.
+func (p *pipeline) discover() error {
+	found, err := bearer.Discover(p.env.LookupEnv, os.Geteuid())
+	if err != nil {
+		return cli.Errorf(cli.NeedLogin, "%w", err)
+	}
+	if found.Token == "" {
+		return cli.Errorf(cli.NeedLogin, "no token given, and none found by bearer token discovery").
+			Hint("searched BEARER_TOKEN, BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u%[1]d and /tmp/bt_u%[1]d: give a file, or pipe a token: jwt-inspect < token", os.Geteuid())
+	}
+	p.env.Say("using the token in %s", found.Place)
+	for _, h := range found.Hidden {
+		p.env.Say("it takes precedence over the token in %s", h)
+	}
+	if found.File != "" {
+		// The whole file, because that is what a client sends.
+		p.file(found.File)
+		return nil
+	}
+	p.one(input{label: found.Place, line: 1, raw: []byte(found.Token), only: true, bare: true})
+	return nil
+}
+
+// place names an input: its file, and the line in it.
+func (i input) place() string {
+	if i.line > 1 {
+		return fmt.Sprintf("%s line %d", text.OneLine(i.label), i.line)
+	}
+	return text.OneLine(i.label)
+}
