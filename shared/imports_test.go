@@ -23,6 +23,16 @@ var mayImport = map[string][]string{
 	"condor":              {"scitokens", "service", "finding", "token", "text"},
 	"xrootd":              {"scitokens", "service", "finding", "token", "text"},
 	"ecosystems":          {"condor", "xrootd", "service"},
+	"cli":                 {"text"},
+	"private":             {},
+	"output":              {"private", "token", "text"},
+	"bearer":              {"private"},
+	"prompt":              {"cli", "text"},
+	"issuer":              {"cli", "private", "token", "text"},
+	"store":               {"cli", "private", "store/dbusguard", "token", "text"},
+	"login":               {"cli", "issuer", "prompt", "store", "token", "text"},
+	"source":              {"bearer", "cli", "finding", "issuer", "login", "private", "prompt", "service", "store", "token", "text"},
+	"helper":              {"cli", "ecosystems", "finding", "issuer", "login", "output", "private", "prompt", "service", "source", "store", "token", "text"},
 	"inspect":             {"bearer", "cli", "ecosystems", "finding", "issuer", "jwks", "scitokens", "service", "text", "token"},
 }
 

@@ -24,8 +24,6 @@ func build(t *testing.T) (dir string) {
 	return dir
 }
 
-// jwt-inspect is for tokens of others: what keeps one's own is not in it.
-
 // keyring's initialisation would run dbus-launch, or wait on a bus for ever: see
 // shared/store/dbusguard.
 func TestBinariesLeaveDBusAlone(t *testing.T) {

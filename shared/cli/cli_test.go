@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,5 +43,61 @@ func TestDuration(t *testing.T) {
 		if err := d.UnmarshalText([]byte(in)); err == nil {
 			t.Errorf("%q: %v", in, d)
 		}
+	}
+}
+
+func TestHold(t *testing.T) {
+	var b bytes.Buffer
+	env := &Env{Program: "prog", Stderr: &b}
+	env.Say("one")
+	release := env.Hold()
+	env.Say("two")
+	env.Say("three\nlines\nin all")
+	inner := env.Hold()
+	env.Say("four")
+	inner() // the outer one still holds
+	if got := b.String(); got != "prog: one\n" {
+		t.Errorf("printed %q", got)
+	}
+	release()
+	env.Say("five")
+	release()
+	want := "prog: one\nprog: two\nprog: three\nprog: lines\nprog: in all\nprog: four\nprog: five\n"
+	if got := b.String(); got != want {
+		t.Errorf("printed %q", got)
+	}
+	if env.Report(Errorf(Refused, "no").Hint("ask")) != Refused || !strings.HasSuffix(b.String(), "prog: error: no\nprog: hint: ask\n") {
+		t.Errorf("printed %q", b.String())
+	}
+}
+
+// explained has an exit code and hints without being an Error.
+type explained struct{ hints []string }
+
+func (*explained) Error() string     { return "explained" }
+func (*explained) ExitCode() int     { return Network }
+func (e *explained) Hints() []string { return e.hints }
+
+func TestExplain(t *testing.T) {
+	known := &explained{make([]string, 1, 10)}
+	known.hints[0] = "first"
+	for _, tt := range []struct {
+		err  error
+		code int
+		want string
+	}{
+		{io.EOF, Failed, "more"},
+		{known, Network, "first, more"},
+		{fmt.Errorf("outer: %w", known), Network, "first, more"},
+		{errors.Join(io.EOF, known), Network, "first, more"},
+		{Errorf(StoreFailed, "%w", known).Hint("own"), StoreFailed, "own, more"},
+	} {
+		e := Explain(tt.err).Hint("%s", "more")
+		if e.ExitCode() != tt.code || strings.Join(e.Hints(), ", ") != tt.want || e.Error() != tt.err.Error() || !errors.Is(e, tt.err) {
+			t.Errorf("%v: %d %q", tt.err, e.ExitCode(), e.Hints())
+		}
+	}
+	if extended := known.hints[:2]; extended[1] != "" {
+		t.Error("the hint was added to the error's own list")
 	}
 }

@@ -40,6 +40,7 @@ func TestExitCodesAndHints(t *testing.T) {
 		{"invalid_request", re(400, "invalid_request", ""), cli.Refused, "--audience-parameter resource"},
 		{"invalid_target", re(400, "invalid_target", ""), cli.Refused, "--audience-parameter resource"},
 		{"invalid_client", re(401, "invalid_client", ""), cli.Refused, "check --client-id"},
+		{"unauthorized_client", re(401, "unauthorized_client", ""), cli.Refused, "the client's secret"},
 		{"own hints", &ResponseError{StatusCode: 403, Code: "access_denied", hints: []string{"use --client-id"}}, cli.Refused, "use --client-id"},
 		{"network", &NetworkError{io.EOF, "check the cable"}, cli.Network, "check the cable"},
 		{"unsupported", &UnsupportedError{What: "x", Hint: "use y"}, cli.Refused, "use y"},
@@ -90,8 +91,10 @@ func TestMeaningOfRefusals(t *testing.T) {
 		{401, "unauthorized", "", ""},
 		{401, "invalid_client", "Bad client credentials", "gone"},
 		{404, "invalid_client", "Client not found", "gone"},
-		{400, "unauthorized_client", "Invalid client or Invalid client credentials", "gone"}, // Keycloak
-		{400, "unauthorized_client", "Client not allowed for direct access grants", ""},      // Keycloak
+		{401, "unauthorized_client", "Invalid client or Invalid client credentials", ""},                     // Keycloak: a wrong secret
+		{400, "unauthorized_client", "Client not allowed for direct access grants", ""},                      // Keycloak
+		{400, "invalid_client", "Audience not found", ""},                                                    // Keycloak: an exchange for an unknown audience
+		{400, "invalid_grant", "User test needs to sign AUP for this organization in order to proceed.", ""}, // INDIGO IAM
 		{400, "invalid_scope", "", "parameter"},
 		{400, "invalid_target", "", "parameter"},
 		{400, "invalid_request", "", "parameter"},

@@ -51,8 +51,8 @@ func TestRegistrationFallbacks(t *testing.T) {
 		{"both", []string{refuse(400, "invalid_redirect_uri", ""), refuse(400, "invalid_client_metadata", "scope"), created}, []string{all, all + " +", supported + " +"}, 0, ""},
 		{"both, the other way round", []string{refuse(400, "invalid_client_metadata", "scope"), refuse(400, "invalid_redirect_uri", ""), created}, []string{all, supported, supported + " +"}, 0, ""},
 		{"a redirect URI is never enough", []string{refuse(400, "invalid_redirect_uri", ""), refuse(400, "invalid_redirect_uri", ""), refuse(400, "invalid_redirect_uri", "")}, []string{all, all + " +", supported + " +"}, cli.Refused, "--client-id"},
-		{"for users alone", []string{refuse(403, "access_denied", "You do not have enough privileges to access this client registration API")}, []string{all}, cli.Refused, "--registration-token-file"},
-		{"a policy", []string{refuse(403, "insufficient_scope", "Policy 'Allowed Client Scopes' rejected request")}, []string{all}, cli.Refused, "--client-id"},
+		{"for users alone", []string{refuse(403, "access_denied", "You do not have enough privileges to access this client registration API"), refuse(403, "access_denied", "")}, []string{all, supported}, cli.Refused, "--registration-token-file"},
+		{"a policy", []string{refuse(403, "insufficient_scope", "Policy 'Allowed Client Scopes' rejected request"), created}, []string{all, supported}, 0, ""},
 		{"a token is demanded", []string{refuse(401, "invalid_token", "")}, []string{all}, cli.Refused, "--registration-token-file"},
 		{"not there", []string{"404 "}, []string{all}, cli.Refused, "--client-id"},
 		{"fails", []string{"500 "}, []string{all}, cli.Network, "try again later"}, // repeated, it might register twice
@@ -106,6 +106,22 @@ func TestRegistrationFallbacks(t *testing.T) {
 			}
 		})
 	}
+	t.Run("openid is refused, though it is listed", func(t *testing.T) {
+		var asked []string
+		c := clientOf(func(r *http.Request) answer {
+			var m struct{ Scope string }
+			_ = json.NewDecoder(r.Body).Decode(&m)
+			if asked = append(asked, m.Scope); strings.Contains(m.Scope, "openid") {
+				return refusal(403, `{"error":"insufficient_scope"}`)
+			}
+			return answer{201, "application/json", `{"client_id":"c"}`}
+		})
+		md := &Metadata{RegistrationEndpoint: "https://i/r", ScopesSupported: []string{"openid", "wlcg"}}
+		reg, err := c.Register(context.Background(), md, "test", []string{"openid", "wlcg", "more"}, "")
+		if err != nil || !slices.Equal(asked, []string{"more openid wlcg", "openid wlcg", "wlcg"}) || !slices.Equal(reg.Scopes, []string{"wlcg"}) {
+			t.Errorf("%q, %v", asked, err)
+		}
+	})
 	t.Run("an issuer that lists no scopes", func(t *testing.T) {
 		n := 0
 		c := clientOf(func(*http.Request) answer { n++; return refusal(400, `{"error":"invalid_client_metadata"}`) })

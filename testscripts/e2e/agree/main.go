@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command agree presents tokens, which differ in one thing each, to a real HTCondor and to
 // real XRootD servers, and compares the results with the verdicts of jwt-inspect. It runs
 // in the end-to-end tests, which start the servers (agree.sh).

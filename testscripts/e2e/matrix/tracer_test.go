@@ -95,7 +95,7 @@ func runTracee(t *testing.T, name string, pauses []time.Duration, at func(*call)
 		o, err = trace(command{
 			argv: []string{self}, dir: dir,
 			// The race detector would wait for a second at the end.
-			env: []string{traceeVariable + "=" + name, "GORACE=atexit_sleep_ms=0"},
+			env:   []string{traceeVariable + "=" + name, "GORACE=atexit_sleep_ms=0"},
 			roots: roots{{dir, "dir"}}, limit: time.Minute, pauses: pauses, at: at,
 		})
 	})

@@ -1,0 +1,319 @@
+//go:build !windows
+
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary be the process that gets the signals.
+func TestMain(m *testing.M) {
+	if name := os.Getenv("CLI_TEST_CHILD"); name != "" {
+		children[name]()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// children are what the child processes do. They print a line at each step, and never
+// wait for anything except a signal.
+var children = map[string]func(){
+	"defer": func() {
+		d := DeferSignals()
+		fmt.Println("ready")
+		<-d.first
+		fmt.Println("deferred")
+		s := d.Restore()
+		fmt.Println(s)
+		Raise(s)
+	},
+	"hold on": func() {
+		d := DeferSignals()
+		fmt.Println("ready")
+		<-d.first
+		fmt.Println("deferred")
+		select {}
+	},
+	"restore": func() {
+		fmt.Println(DeferSignals().Restore())
+		Raise(nil)
+		fmt.Println("ready")
+		select {}
+	},
+	"again": func() {
+		d := DeferSignals()
+		fmt.Println("ready")
+		<-d.first
+		fmt.Println(d.Restore())
+		d = DeferSignals()
+		fmt.Println("ready")
+		<-d.first
+		fmt.Println(d.Restore())
+	},
+	"cancel": func() {
+		ctx, stop := CancelOnSignal(context.Background())
+		fmt.Println("ready")
+		<-ctx.Done()
+		fmt.Println(ctx.Err())
+		s := stop()
+		fmt.Println(s)
+		Raise(s)
+	},
+	"cancel and hold on": func() {
+		ctx, _ := CancelOnSignal(context.Background())
+		fmt.Println("ready")
+		<-ctx.Done()
+		fmt.Println("canceled")
+		select {}
+	},
+	"stop": func() {
+		ctx, stop := CancelOnSignal(context.Background())
+		fmt.Println(stop(), ctx.Err())
+		parent, cancel := context.WithCancel(context.Background())
+		ctx, stop = CancelOnSignal(parent)
+		cancel()
+		<-ctx.Done()
+		fmt.Println(stop())
+		fmt.Println("ready")
+		select {}
+	},
+	// A login waits for an approval and changes the store meanwhile.
+	"nested": func() {
+		ctx, stop := CancelOnSignal(context.Background())
+		d := DeferSignals()
+		fmt.Println("ready")
+		<-d.first
+		<-ctx.Done()
+		fmt.Println(d.Restore())
+		s := stop()
+		fmt.Println(s)
+		Raise(s)
+	},
+	"clean": func() {
+		defer OnSignal(func() { fmt.Println("cleaned") })()
+		fmt.Println("ready")
+		select {}
+	},
+	"clean no more": func() {
+		stop := OnSignal(func() { fmt.Println("cleaned") })
+		stop()
+		stop()
+		fmt.Println("ready")
+		select {}
+	},
+	"pipe": func() {
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		_ = r.Close()
+		// A write to a closed pipe on any descriptor except 1 and 2 is an error in Go anyhow.
+		if err := syscall.Dup2(int(w.Fd()), 2); err != nil {
+			panic(err)
+		}
+		d := DeferSignals()
+		_, err = os.Stderr.WriteString("x")
+		fmt.Println(errors.Is(err, syscall.EPIPE))
+		// Children have the default action.
+		out, err := exec.Command("sh", "-c", "kill -PIPE $$; echo survived").Output()
+		fmt.Printf("%q %v\n", out, err)
+		fmt.Println(d.Restore())
+		_, _ = os.Stderr.WriteString("x")
+		fmt.Println("survived")
+	},
+}
+
+// child is a running child process.
+type child struct {
+	t     *testing.T
+	cmd   *exec.Cmd
+	lines *bufio.Scanner
+}
+
+func start(t *testing.T, name string, argv ...string) *child {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Signals that this process ignores would be ignored by the child, too; those that
+	// it handles have their default action there.
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(c) })
+	// The limit only keeps a broken child from hanging.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	argv = append(slices.Clone(argv), self)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), "CLI_TEST_CHILD="+name, "GORACE=atexit_sleep_ms=0")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return &child{t, cmd, bufio.NewScanner(out)}
+}
+
+// prints fails the test unless the child prints these lines next.
+func (c *child) prints(want ...string) {
+	c.t.Helper()
+	for _, w := range want {
+		if !c.lines.Scan() || c.lines.Text() != w {
+			c.t.Errorf("the child printed %q, want %q", c.lines.Text(), w)
+		}
+	}
+}
+
+func (c *child) kill(s syscall.Signal) {
+	c.t.Helper()
+	if err := c.cmd.Process.Signal(s); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// ends fails the test unless the child prints nothing more and ends by the signal, or
+// with exit code 0 if there is none.
+func (c *child) ends(by syscall.Signal) {
+	c.t.Helper()
+	for c.lines.Scan() {
+		c.t.Errorf("the child also printed %q", c.lines.Text())
+	}
+	_ = c.cmd.Wait()
+	ws, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok || by != 0 && (!ws.Signaled() || ws.Signal() != by) || by == 0 && ws != 0 {
+		c.t.Errorf("the child ended with %v, want signal %d", c.cmd.ProcessState, by)
+	}
+}
+
+var deferrable = []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+
+func TestDeferSignals(t *testing.T) {
+	for _, s := range deferrable {
+		t.Run(s.String(), func(t *testing.T) {
+			c := start(t, "defer")
+			c.prints("ready")
+			c.kill(s)
+			c.prints("deferred", s.String())
+			c.ends(s)
+		})
+		t.Run(s.String()+", then another", func(t *testing.T) {
+			c := start(t, "hold on")
+			c.prints("ready")
+			c.kill(s)
+			c.prints("deferred")
+			c.kill(syscall.SIGTERM)
+			c.ends(syscall.SIGTERM)
+		})
+		t.Run(s.String()+" after the end", func(t *testing.T) {
+			c := start(t, "restore")
+			c.prints("<nil>", "ready")
+			c.kill(s)
+			c.ends(s)
+		})
+	}
+	t.Run("twice in turn", func(t *testing.T) {
+		c := start(t, "again")
+		for range 2 {
+			c.prints("ready")
+			c.kill(syscall.SIGINT)
+			c.prints("interrupt")
+		}
+		c.ends(0)
+	})
+}
+
+// nohup keeps its commands alive, and so must we.
+func TestIgnoredSignalsStayIgnored(t *testing.T) {
+	for name, last := range map[string]string{"defer": "deferred", "cancel": "context canceled"} {
+		t.Run(name, func(t *testing.T) {
+			c := start(t, name, "sh", "-c", `trap "" HUP INT; exec "$0"`)
+			c.prints("ready")
+			c.kill(syscall.SIGHUP)
+			c.kill(syscall.SIGINT)
+			c.kill(syscall.SIGTERM)
+			c.prints(last, "terminated")
+			c.ends(syscall.SIGTERM)
+		})
+	}
+	t.Run("clean", func(t *testing.T) {
+		c := start(t, "clean", "sh", "-c", `trap "" HUP INT; exec "$0"`)
+		c.prints("ready")
+		c.kill(syscall.SIGHUP)
+		c.kill(syscall.SIGINT)
+		c.kill(syscall.SIGTERM)
+		c.prints("cleaned")
+		c.ends(syscall.SIGTERM)
+	})
+}
+
+// A reader that goes away, as in "-v 2>&1 | head -1", does not end a change of a login.
+func TestClosedPipe(t *testing.T) {
+	c := start(t, "pipe")
+	c.prints("true", `"" signal: broken pipe`, "<nil>")
+	c.ends(syscall.SIGPIPE)
+}
+
+func TestCancelOnSignal(t *testing.T) {
+	for _, s := range deferrable {
+		t.Run(s.String(), func(t *testing.T) {
+			c := start(t, "cancel")
+			c.prints("ready")
+			c.kill(s)
+			c.prints("context canceled", s.String())
+			c.ends(s)
+		})
+	}
+	t.Run("a second signal", func(t *testing.T) {
+		c := start(t, "cancel and hold on")
+		c.prints("ready")
+		c.kill(syscall.SIGINT)
+		c.prints("canceled")
+		c.kill(syscall.SIGINT)
+		c.ends(syscall.SIGINT)
+	})
+	t.Run("no signal", func(t *testing.T) {
+		c := start(t, "stop")
+		c.prints("<nil> context canceled", "<nil>", "ready")
+		c.kill(syscall.SIGTERM)
+		c.ends(syscall.SIGTERM)
+	})
+	t.Run("around a deferral", func(t *testing.T) {
+		c := start(t, "nested")
+		c.prints("ready")
+		c.kill(syscall.SIGINT)
+		c.prints("interrupt", "interrupt")
+		c.ends(syscall.SIGINT)
+	})
+}
+
+func TestOnSignal(t *testing.T) {
+	for _, s := range deferrable {
+		t.Run(s.String(), func(t *testing.T) {
+			c := start(t, "clean")
+			c.prints("ready")
+			c.kill(s)
+			c.prints("cleaned")
+			c.ends(s)
+		})
+	}
+	t.Run("stopped", func(t *testing.T) {
+		c := start(t, "clean no more")
+		c.prints("ready")
+		c.kill(syscall.SIGTERM)
+		c.ends(syscall.SIGTERM)
+	})
+}
