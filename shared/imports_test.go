@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"xrootd":              {"scitokens", "service", "finding", "token", "text"},
 	"ecosystems":          {"condor", "xrootd", "service"},
 	"cli":                 {"text"},
-	"private":             {},
+	"private":             {"text"},
 	"output":              {"private", "token", "text"},
 	"bearer":              {"private"},
 	"prompt":              {"cli", "text"},

@@ -77,7 +77,7 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 func read(path string, named bool) (string, error) {
 	open := private.OpenFile
 	if !named {
-		open = func(path string) (*os.File, error) { return private.OpenOwn(path, 0) }
+		open = func(path string) (*os.File, error) { return private.OpenOwn(path, 0o022) }
 	}
 	f, err := open(path)
 	if err != nil {

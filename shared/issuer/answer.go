@@ -91,6 +91,10 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 			a["error_description"] = d
 		}
 	}
+	if e.kind == deviceAnswer && a["error"] != nil && resp.StatusCode < 300 {
+		// x/oauth2 looks for an error only behind another status.
+		resp.StatusCode, resp.Status = http.StatusBadRequest, "400 Bad Request"
+	}
 	if e.kind == deviceAnswer {
 		text("device_code")
 		text("user_code")

@@ -34,7 +34,7 @@ const wellKnown = "/.well-known/openid-configuration"
 // came, to be cached.
 func (c *Client) Discover(ctx context.Context, issuerURL string) (*Metadata, []byte, error) {
 	if err := CheckURL("the issuer", issuerURL); err != nil {
-		return nil, nil, &LocalError{err}
+		return nil, nil, &LocalError{Err: err}
 	}
 	doc, err := c.document(ctx, issuerURL)
 	if err != nil {
@@ -107,7 +107,7 @@ func listMember(m map[string]json.RawMessage, name string) []string {
 func ParseMetadata(doc []byte, issuerURL string) (*Metadata, error) {
 	m, err := members(doc)
 	if err != nil {
-		return nil, &NotJSONError{URL: issuerURL, Got: "a discovery document that is not a JSON object"}
+		return nil, &AnswerError{"its discovery document is not a JSON object"}
 	}
 	md := &Metadata{
 		Issuer:                            stringMember(m, "issuer"),
@@ -147,7 +147,7 @@ func (md *Metadata) Lists(scope string) bool {
 // registrable returns the supported scopes that cover the wanted ones.
 func (md *Metadata) registrable(scopes []string) []string {
 	if len(md.ScopesSupported) == 0 {
-		return scopes
+		return text.Set(scopes)
 	}
 	var out []string
 	for _, s := range scopes {
@@ -181,12 +181,12 @@ func AuthMethod(md *Metadata) string {
 // not parsed here: that is the task of package jwks.
 func (c *Client) Keys(ctx context.Context, issuerURL string) ([]byte, error) {
 	if err := CheckURL("the issuer", issuerURL); err != nil {
-		return nil, &LocalError{err}
+		return nil, &LocalError{Err: err}
 	}
 	// The issuer comes from a token whose contents are unverified: only https, as servers
 	// do, and nothing in it that would choose what is requested.
 	if u, err := url.Parse(issuerURL); err != nil || u.Scheme != "https" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return nil, &LocalError{fmt.Errorf("the issuer %q is not an https URL without query and fragment", issuerURL)}
+		return nil, &LocalError{Err: fmt.Errorf("the issuer %q is not an https URL without query and fragment", issuerURL)}
 	}
 	doc, err := c.document(ctx, issuerURL)
 	if err != nil {
@@ -194,7 +194,7 @@ func (c *Client) Keys(ctx context.Context, issuerURL string) ([]byte, error) {
 	}
 	m, err := members(doc)
 	if err != nil {
-		return nil, &NotJSONError{URL: issuerURL, Got: "a discovery document that is not a JSON object"}
+		return nil, &AnswerError{"its discovery document is not a JSON object"}
 	}
 	if got := stringMember(m, "issuer"); !token.SameIssuer(got, issuerURL) {
 		return nil, &MismatchError{Asked: issuerURL, Got: text.Foreign(got, 200)}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
 )
 
 // ResponseError is the issuer's refusal, or its failure if the status is 5xx or 429.
@@ -33,6 +34,8 @@ func (e *ResponseError) Error() string {
 		return fmt.Sprintf("%s: the issuer answered %s: %s", e.Doing, e.Code, e.Description)
 	case e.Code != "":
 		return fmt.Sprintf("%s: the issuer answered %s", e.Doing, e.Code)
+	case e.Description != "":
+		return fmt.Sprintf("%s: the issuer answered %s: %s", e.Doing, e.Status, e.Description)
 	}
 	return fmt.Sprintf("%s: the issuer answered %s", e.Doing, e.Status)
 }
@@ -55,6 +58,8 @@ func (e *ResponseError) Hints() []string {
 		return e.hints
 	case e.Temporary():
 		return []string{"this is a problem of the issuer: try again later"}
+	case e.PolicyUnsigned():
+		return []string{"sign the use policy on the issuer's web pages, and run the command again"}
 	case e.Disabled():
 		return []string{"ask the issuer's administrators to enable the account"}
 	case e.Code == "access_denied":
@@ -77,7 +82,14 @@ func (e *ResponseError) Temporary() bool {
 // disabled account and an unsigned use policy answer invalid_grant too; the login works
 // again once they are settled, so it is kept, and the description is shown.
 func (e *ResponseError) LoginEnded() bool {
-	return (e.Code == "invalid_grant" || e.Code == "invalid_token") && !e.Disabled()
+	return (e.Code == "invalid_grant" || e.Code == "invalid_token") && !e.Disabled() && !e.PolicyUnsigned()
+}
+
+// PolicyUnsigned reports whether the user must sign a use policy first. INDIGO IAM says
+// "User test needs to sign AUP for this organization in order to proceed."
+func (e *ResponseError) PolicyUnsigned() bool {
+	d := strings.ToLower(e.Description)
+	return strings.Contains(d, "sign aup") || strings.Contains(d, "use policy") || strings.Contains(d, "usage policy")
 }
 
 // ClientGone reports whether the issuer no longer knows the client. INDIGO IAM answers
@@ -123,14 +135,17 @@ func (e *ResponseError) Moved() bool {
 type NetworkError struct {
 	Err  error
 	hint string
+	// signer says which certificate is missing; may be empty.
+	signer string
 }
 
 func (e *NetworkError) Error() string {
+	said := e.Err.Error()
 	var ue *url.Error
 	if errors.As(e.Err, &ue) {
-		return fmt.Sprintf("could not reach %s: %s", ue.URL, ue.Err)
+		said = fmt.Sprintf("could not reach %s: %s", ue.URL, ue.Err)
 	}
-	return e.Err.Error()
+	return said + e.signer
 }
 
 func (e *NetworkError) Unwrap() error { return e.Err }
@@ -163,27 +178,27 @@ func network(err error) error {
 	case errors.As(err, &redirect):
 		return redirect
 	case errors.As(err, &unknownCA):
-		return &NetworkError{withSigner(err, unknownCA.Cert), "name the CA that signed the issuer's certificate with --cafile or --capath"}
+		return &NetworkError{err, "name the CA that signed the issuer's certificate with --cafile or --capath", missingSigner(unknownCA.Cert)}
 	case errors.As(err, &hostname):
-		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host"}
+		return &NetworkError{Err: err, hint: "check the host name in the issuer's URL: the server's certificate is for another host"}
 	case errors.As(err, &invalid):
-		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators"}
+		return &NetworkError{Err: err, hint: "check this machine's clock; if it is right, tell the issuer's administrators"}
 	case errors.As(err, &dns):
-		return &NetworkError{err, "check the host name in the issuer's URL, and the network"}
+		return &NetworkError{Err: err, hint: "check the host name in the issuer's URL, and the network"}
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return &NetworkError{errors.New("the issuer did not answer in time"), "allow more time with --timeout, or try again later"}
+		return &NetworkError{Err: errors.New("the issuer did not answer in time"), hint: "allow more time with --timeout, or try again later"}
 	}
-	return &NetworkError{err, "check the network, and HTTPS_PROXY if there is a proxy"}
+	return &NetworkError{Err: err, hint: "check the network, and HTTPS_PROXY if there is a proxy"}
 }
 
-// withSigner names the authority that is missing, which is an intermediate one if the
+// missingSigner names the authority that is missing, which is an intermediate one if the
 // server does not send its whole chain.
-func withSigner(err error, cert *x509.Certificate) error {
+func missingSigner(cert *x509.Certificate) string {
 	if cert == nil || cert.Issuer.String() == "" {
-		return err
+		return ""
 	}
-	return fmt.Errorf("%w (the certificate of %q was signed by %q, which is not trusted here and was not sent by the server)",
-		err, cert.Subject.String(), cert.Issuer.String())
+	return text.Foreign(fmt.Sprintf(" (the certificate of %q was signed by %q, which is not trusted here and was not sent by the server)",
+		cert.Subject.String(), cert.Issuer.String()), 500)
 }
 
 // UnansweredError means that a request was sent and its answer was lost on the way. What
@@ -275,7 +290,10 @@ func (e *AnswerError) Hints() []string {
 }
 
 // LocalError is a problem on this side, before anything was sent.
-type LocalError struct{ Err error }
+type LocalError struct {
+	Err  error
+	Hint string // may be empty
+}
 
 func (e *LocalError) Error() string { return e.Err.Error() }
 func (e *LocalError) Unwrap() error { return e.Err }
@@ -284,7 +302,12 @@ func (e *LocalError) Unwrap() error { return e.Err }
 func (e *LocalError) ExitCode() int { return cli.Failed }
 
 // Hints implements cli.Explained.
-func (e *LocalError) Hints() []string { return nil }
+func (e *LocalError) Hints() []string {
+	if e.Hint == "" {
+		return nil
+	}
+	return []string{e.Hint}
+}
 
 // IsNetwork reports whether the error is due to the network, to something between here
 // and the issuer, or to an issuer that fails for the moment.

@@ -42,7 +42,7 @@ func TestExitCodesAndHints(t *testing.T) {
 		{"invalid_client", re(401, "invalid_client", ""), cli.Refused, "check --client-id"},
 		{"unauthorized_client", re(401, "unauthorized_client", ""), cli.Refused, "the client's secret"},
 		{"own hints", &ResponseError{StatusCode: 403, Code: "access_denied", hints: []string{"use --client-id"}}, cli.Refused, "use --client-id"},
-		{"network", &NetworkError{io.EOF, "check the cable"}, cli.Network, "check the cable"},
+		{"network", &NetworkError{Err: io.EOF, hint: "check the cable"}, cli.Network, "check the cable"},
 		{"unsupported", &UnsupportedError{What: "x", Hint: "use y"}, cli.Refused, "use y"},
 		{"unsupported, no hint", &UnsupportedError{What: "x"}, cli.Refused, ""},
 		{"mismatch", &MismatchError{"https://a/", "https://b/"}, cli.Refused, "--issuer https://b/"},
@@ -52,7 +52,7 @@ func TestExitCodesAndHints(t *testing.T) {
 		{"redirected elsewhere", &RedirectError{"https://a/token", "https://b/token", "the request carries secrets"}, cli.Network, "check the issuer's URL"},
 		{"not JSON", &NotJSONError{"https://a/", "a web page"}, cli.Network, "login portal"},
 		{"unusable", &AnswerError{"no access token"}, cli.Network, "administrators"},
-		{"local", &LocalError{io.EOF}, cli.Failed, ""},
+		{"local", &LocalError{Err: io.EOF}, cli.Failed, ""},
 	} {
 		if got := tt.err.ExitCode(); got != tt.code {
 			t.Errorf("%s: exit code %d, want %d", tt.name, got, tt.code)
@@ -152,7 +152,7 @@ func TestNetworkErrors(t *testing.T) {
 		}
 	}
 	// These keep their type.
-	for _, err := range []error{&LocalError{io.EOF}, &NotJSONError{"u", "x"}, &RedirectError{"a", "b", "c"}} {
+	for _, err := range []error{&LocalError{Err: io.EOF}, &NotJSONError{"u", "x"}, &RedirectError{"a", "b", "c"}} {
 		if got := network(in(err)); got != err {
 			t.Errorf("%T became %T %v", err, got, got)
 		}

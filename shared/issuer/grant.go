@@ -40,7 +40,7 @@ func (c *Client) do(ctx context.Context, method, u, bearer string, body any) ([]
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u, rd)
 	if err != nil {
-		return nil, &LocalError{err}
+		return nil, &LocalError{Err: err}
 	}
 	req.Header.Set("Accept", "application/json")
 	if contentType != "" {
@@ -232,7 +232,7 @@ func (c *Client) Revoke(ctx context.Context, md *Metadata, cr Credentials, refre
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, md.RevocationEndpoint, strings.NewReader(v.Encode()))
 	if err != nil {
-		return &LocalError{err}
+		return &LocalError{Err: err}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	_, err = c.finish(&client, req)

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math/rand/v2"
 	"mime"
 	"net"
@@ -108,13 +107,12 @@ func (c *Client) checkProxy() error {
 		if v == "" {
 			continue
 		}
-		u, err := url.Parse(v)
-		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
-			// HOST:PORT stands for http://HOST:PORT.
-			u, err = url.Parse("http://" + v)
+		if !strings.Contains(v, "://") {
+			v = "http://" + v // HOST:PORT stands for that
 		}
-		if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, " \t") {
-			return &LocalError{fmt.Errorf("%s is not the URL of a proxy: write it as http://proxy.example.org:3128", name)}
+		u, err := url.Parse(v)
+		if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, " \t") || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
+			return &LocalError{fmt.Errorf("%s is not the URL of a proxy", name), "write it as " + name + "=http://proxy.example.org:3128, or unset it"}
 		}
 	}
 	return nil
@@ -144,19 +142,19 @@ func (c *Client) roots() (*x509.CertPool, error) {
 		if f := c.opts.CAFile; f != "" {
 			pem, err := readCA(f)
 			if err != nil {
-				return nil, &LocalError{fmt.Errorf("read the CA file: %w", err)}
+				return nil, &LocalError{fmt.Errorf("read the CA file: %w", err), hintCA}
 			}
 			if !pool.AppendCertsFromPEM(pem) {
-				return nil, &LocalError{fmt.Errorf("no PEM certificate in the CA file %s", f)}
+				return nil, &LocalError{fmt.Errorf("no PEM certificate in the CA file %s", f), hintCA}
 			}
 		}
 		if d := c.opts.CAPath; d != "" {
 			n, err := appendDir(pool, d)
 			if err != nil {
-				return nil, &LocalError{fmt.Errorf("read the CA directory: %w", err)}
+				return nil, &LocalError{fmt.Errorf("read the CA directory: %w", err), hintCA}
 			}
 			if n == 0 {
-				return nil, &LocalError{fmt.Errorf("no certificate in the CA directory %s", d)}
+				return nil, &LocalError{fmt.Errorf("no certificate in the CA directory %s", d), hintCA}
 			}
 		}
 		return pool, nil
@@ -175,16 +173,15 @@ func (c *Client) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
+const hintCA = "check --cafile and --capath: a PEM file, or a directory of them"
+
 // readCA reads a certificate file, which is never as long as the limit.
 func readCA(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := private.OpenFile(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	if fi, err := f.Stat(); err != nil || fi.IsDir() || fi.Mode()&(fs.ModeNamedPipe|fs.ModeSocket) != 0 {
-		return nil, fmt.Errorf("%s is not a file", name)
-	}
 	return private.ReadAll(f)
 }
 

@@ -42,7 +42,6 @@ func TestParseMetadata(t *testing.T) {
 		}
 	}
 	var mismatch *MismatchError
-	var notJSON *NotJSONError
 	var unsupported *UnsupportedError
 	var answer *AnswerError
 	bad := []struct {
@@ -52,8 +51,8 @@ func TestParseMetadata(t *testing.T) {
 		{`{"issuer":"https://evil.example.org/","token_endpoint":"https://iam.example.org/token"}`, &mismatch},
 		{`{"token_endpoint":"https://iam.example.org/token"}`, &mismatch},
 		{`{"issuer":"https://iam.example.org//","token_endpoint":"https://iam.example.org/token"}`, &mismatch},
-		{`<html>`, &notJSON},
-		{`[]`, &notJSON},
+		{`<html>`, &answer},
+		{`[]`, &answer},
 		{`{"issuer":"https://iam.example.org/"}`, &unsupported},
 		{`{"issuer":"https://iam.example.org/","token_endpoint":"http://iam.example.org/token"}`, &answer},
 		{`{"issuer":"https://iam.example.org/","token_endpoint":"https://iam.example.org/t","revocation_endpoint":"file:///etc/passwd"}`, &answer},

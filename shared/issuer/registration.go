@@ -40,50 +40,51 @@ func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes
 		"redirect_uris":              []string{},
 		"response_types":             []string{},
 		"token_endpoint_auth_method": AuthMethod(md),
-		"scope":                      strings.Join(text.Set(scopes), " "),
 	}
+	supported := md.registrable(scopes)
+	// Keycloak's policies may reject openid, though scopes_supported lists it.
+	without := slices.DeleteFunc(slices.Clone(supported), func(s string) bool { return s == "openid" })
+	tries := [][]string{text.Set(scopes), supported, without}
 	for {
+		meta["scope"] = strings.Join(tries[0], " ")
 		// Repeated blindly, it would leave an unknown client behind.
 		b, err := c.do(once(ctx), http.MethodPost, md.RegistrationEndpoint, initial, meta)
 		if err == nil {
 			return c.registered(md, b, meta)
 		}
 		var re *ResponseError
-		if !errors.As(err, &re) || !meta.adjust(re, md.registrable(scopes)) {
-			if re != nil && (re.StatusCode == http.StatusUnauthorized || re.StatusCode == http.StatusForbidden) {
-				re.hints = []string{hintClient + ", or give an initial access token with --registration-token-file"}
-			} else if re != nil && !re.Temporary() {
-				re.hints = []string{hintClient}
-			}
+		if !errors.As(err, &re) {
 			return nil, doing("register a client", err)
 		}
+		if meta.addRedirect(re) {
+			continue
+		}
+		same := tries[0]
+		for len(tries) > 0 && slices.Equal(tries[0], same) {
+			tries = tries[1:]
+		}
+		if len(tries) > 0 && (re.StatusCode == http.StatusBadRequest || re.StatusCode == http.StatusForbidden) {
+			continue
+		}
+		if re.StatusCode == http.StatusUnauthorized || re.StatusCode == http.StatusForbidden {
+			re.hints = []string{hintClient + ", or give an initial access token with --registration-token-file"}
+		} else if !re.Temporary() {
+			re.hints = []string{hintClient}
+		}
+		return nil, doing("register a client", err)
 	}
 }
 
 const hintClient = "register a client with the issuer yourself, and use it with --client-id"
 
-// adjust changes the request by what the issuer refused about it, and reports whether
-// another try makes sense.
-func (m clientMetadata) adjust(re *ResponseError, supported []string) bool {
-	if re.StatusCode != http.StatusBadRequest && re.StatusCode != http.StatusForbidden {
+// addRedirect adds a redirect URI if the issuer demands one, and reports whether it did.
+func (m clientMetadata) addRedirect(re *ResponseError) bool {
+	if len(m["redirect_uris"].([]string)) > 0 || !strings.Contains(re.Code+" "+re.Description, "redirect") {
 		return false
 	}
-	said := re.Code + " " + re.Description
-	if uris := m["redirect_uris"].([]string); len(uris) == 0 && strings.Contains(said, "redirect") {
-		// An address on loopback is what RFC 8252 section 7.3 has for native programs.
-		m["redirect_uris"], m["application_type"] = []string{"http://localhost/"}, "native"
-		return true
-	}
-	asked := token.SplitScopes(m["scope"].(string))
-	// Keycloak's policies may reject openid, though scopes_supported lists it.
-	without := slices.DeleteFunc(slices.Clone(supported), func(s string) bool { return s == "openid" })
-	for _, fewer := range [][]string{supported, without} {
-		if len(fewer) < len(asked) {
-			m["scope"] = strings.Join(fewer, " ")
-			return true
-		}
-	}
-	return false
+	// An address on loopback is what RFC 8252 section 7.3 has for native programs.
+	m["redirect_uris"], m["application_type"] = []string{"http://localhost/"}, "native"
+	return true
 }
 
 func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (*Registration, error) {

@@ -87,8 +87,25 @@ func failed(name string, err error) error {
 	if errors.As(err, &pe) {
 		err = pe.Err
 	}
-	if err != nil {
-		err = fmt.Errorf("write %s: %w", name, err)
+	if err == nil {
+		return nil
 	}
-	return err
+	return &WriteError{name, err}
+}
+
+// WriteError means that a token could not be written to a file.
+type WriteError struct {
+	File string
+	Err  error
+}
+
+func (e *WriteError) Error() string { return fmt.Sprintf("write %s: %s", e.File, e.Err) }
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// ExitCode implements cli.Explained.
+func (e *WriteError) ExitCode() int { return 1 }
+
+// Hints implements cli.Explained.
+func (e *WriteError) Hints() []string {
+	return []string{"write to a file in a directory of your own; an existing file is unchanged"}
 }

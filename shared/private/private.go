@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // MaxRead is the most that is read from any file, in bytes.
@@ -35,11 +37,17 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Path + " " + e.Reason }
 
-// Hint is the next command for the user.
+// ExitCode implements cli.Explained.
+func (e *Error) ExitCode() int { return 1 }
+
+// Hints implements cli.Explained.
+func (e *Error) Hints() []string { return []string{e.Hint()} }
+
+// Hint is the next step for the user.
 func (e *Error) Hint() string {
 	switch {
 	case e.Mode != 0:
-		return fmt.Sprintf("run: chmod %o %s", e.Mode.Perm(), e.Path)
+		return fmt.Sprintf("run: chmod %o %s", e.Mode.Perm(), text.ShellWord(e.Path))
 	case e.Owner >= 0 && os.Geteuid() == 0:
 		return "run without sudo, or set HOME=/root"
 	case e.Owner >= 0:
@@ -92,7 +100,11 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	return ReadAll(f)
+	b, err := ReadAll(f)
+	if errors.Is(err, ErrTooLong) {
+		return nil, fmt.Errorf("%s is %w", path, ErrTooLong)
+	}
+	return b, err
 }
 
 // OpenOwn opens a regular file of the current user for reading. It does not follow a
@@ -316,14 +328,6 @@ func Write(path string, data []byte) error {
 	}
 	defer w.Close()
 	return w.Commit(data)
-}
-
-// WriteIn is [Write] in a private directory, which it creates.
-func WriteIn(path string, data []byte) error {
-	if err := MakeDir(filepath.Dir(path)); err != nil {
-		return err
-	}
-	return Write(path, data)
 }
 
 // SyncDir makes a rename in dir durable. Some file systems cannot; then the file is

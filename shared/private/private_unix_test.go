@@ -155,7 +155,8 @@ func TestMakeDirAsRoot(t *testing.T) {
 func TestRead(t *testing.T) {
 	t.Run("private", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "d", "f")
-		must(t, WriteIn(path, []byte("x\n")))
+		must(t, MakeDir(filepath.Dir(path)))
+		must(t, Write(path, []byte("x\n")))
 		b, err := Read(path)
 		if err != nil || string(b) != "x\n" {
 			t.Errorf("%q, %v", b, err)
@@ -592,15 +593,15 @@ func TestCommitFails(t *testing.T) {
 	})
 }
 
-func TestWriteIn(t *testing.T) {
+func TestWriteInADirectory(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a", "b", "f")
-	must(t, WriteIn(path, []byte("1")))
-	must(t, WriteIn(path, []byte("2")))
+	must(t, writeIn(path, []byte("1")))
+	must(t, writeIn(path, []byte("2")))
 	look(t, path, "2")
 	must(t, os.Chmod(filepath.Dir(path), 0o755))
 	var pe *Error
-	if err := WriteIn(path, []byte("3")); !errors.As(err, &pe) || pe.Mode != 0o700 {
+	if err := writeIn(path, []byte("3")); !errors.As(err, &pe) || pe.Mode != 0o700 {
 		t.Error(err)
 	}
 	look(t, path, "2")
@@ -610,7 +611,7 @@ func TestWriteIn(t *testing.T) {
 func TestWriteIsAtomic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d", "f")
 	content := func(n int) []byte { return bytes.Repeat([]byte{'a' + byte(n)}, 1000*(n+1)) }
-	must(t, WriteIn(path, content(0)))
+	must(t, writeIn(path, content(0)))
 	var writers, readers sync.WaitGroup
 	done := make(chan struct{})
 	for n := range 4 {
@@ -696,3 +697,10 @@ func TestReadAllIsBounded(t *testing.T) {
 type errorReader struct{}
 
 func (errorReader) Read([]byte) (int, error) { return 0, syscall.EIO }
+
+func writeIn(path string, data []byte) error {
+	if err := MakeDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return Write(path, data)
+}

@@ -77,6 +77,9 @@ func (t *Terminal) Passphrase(question string) (string, error) {
 		_ = term.Restore(int(f.Fd()), state)
 		_, _ = fmt.Fprintln(f)
 	})()
+	// Before the prompt, as some people type ahead.
+	echoOff(int(f.Fd()))
+	defer func() { _ = term.Restore(int(f.Fd()), state) }()
 	_, _ = fmt.Fprintf(f, "%s: ", strings.TrimSuffix(strings.TrimSpace(question), ":"))
 	b, err := term.ReadPassword(int(f.Fd()))
 	_, _ = fmt.Fprintln(f)
@@ -113,7 +116,7 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 		return func() { _ = f.Close() }
 	}
 	if c.Complete != "" && t.utf8() {
-		_, _ = io.WriteString(f, qr(c.Complete, width, height-1-strings.Count(page(c), "\n")))
+		_, _ = io.WriteString(f, qr(c.Complete, width, height-1-wrappedRows(page(c), width)))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stopped := make(chan struct{})
@@ -159,11 +162,25 @@ func (t *Terminal) getenv(name string) string {
 
 // page is what a person reads. The most important line, the URL, comes first.
 func page(c Code) string {
-	issuer, uri, code, complete := text.Printable(c.Issuer), text.Printable(c.VerificationURI), text.Printable(c.UserCode), text.Printable(c.Complete)
+	line := func(s string) string { return text.Foreign(s, maxAddress) }
+	issuer, uri, code, complete := line(c.Issuer), line(c.VerificationURI), line(c.UserCode), line(c.Complete)
 	if complete == "" {
 		return fmt.Sprintf("to log in at %s open\n\n    %s\n\nin any browser and enter the code\n\n    %s\n\n", issuer, uri, code)
 	}
 	return fmt.Sprintf("to log in at %s open\n\n    %s\n\nin any browser and check that it shows the code\n\n    %s\n\n(or open %s and enter the code)\n\n", issuer, complete, code, uri)
+}
+
+// maxAddress is the longest URL that is shown, in characters. A QR code has room for
+// somewhat more.
+const maxAddress = 2000
+
+// wrappedRows is how many rows a page takes on a terminal that wraps long lines.
+func wrappedRows(page string, width int) int {
+	n := 0
+	for line := range strings.Lines(page) {
+		n += max(1, (utf8.RuneCountInString(strings.TrimRight(line, "\n"))+width-1)/width)
+	}
+	return n
 }
 
 // waiting says what is going on. INDIGO IAM does not tell a program that the user denied
@@ -186,6 +203,9 @@ func countdown(c Code, now time.Time, width int) string {
 // qr returns the QR code, or nothing if it does not fit: then the URL and the code would
 // leave the screen.
 func qr(address string, width, height int) string {
+	if len(address) > maxAddress {
+		return ""
+	}
 	var b bytes.Buffer
 	qrterminal.GenerateWithConfig(address, qrterminal.Config{
 		Level: qrterminal.L, Writer: &b, HalfBlocks: true, QuietZone: 1,

@@ -122,7 +122,7 @@ func (s *Store) PutToken(key CacheKey, t token.Token) error {
 	if err != nil {
 		return wrap(op, err)
 	}
-	if err := private.MakeDir(dir); err != nil {
+	if err := makeDir(dir); err != nil {
 		return wrap(op, err)
 	}
 	s.sweep(dir)
@@ -142,7 +142,7 @@ func (s *Store) PutToken(key CacheKey, t token.Token) error {
 		s.o.Verbose("the token is not cached: %v", private.ErrTooLong)
 		return nil
 	}
-	return wrap(op, private.WriteIn(filepath.Join(dir, key.file()), b))
+	return wrap(op, writeIn(filepath.Join(dir, key.file()), b))
 }
 
 func (s *Store) notKept(t token.Token) string {

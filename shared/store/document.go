@@ -76,5 +76,5 @@ func (s *Store) PutDocument(issuer string, doc []byte, maxAge time.Duration) err
 		}
 		return nil
 	}
-	return wrap(op, private.WriteIn(path, b))
+	return wrap(op, writeIn(path, b))
 }

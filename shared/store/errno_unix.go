@@ -12,6 +12,10 @@ func isNoLocks(err error) bool {
 	return errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }
 
+func isNotDir(err error) bool { return errors.Is(err, unix.ENOTDIR) }
+
+func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
 func isDiskFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }

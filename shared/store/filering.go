@@ -115,7 +115,7 @@ func (r *fileRing) unlock(ctx context.Context) error {
 	if r.s.passphrase != "" {
 		return nil
 	}
-	if err := private.MakeDir(r.dir); err != nil {
+	if err := makeDir(r.dir); err != nil {
 		return err
 	}
 	witness, err := r.witness()

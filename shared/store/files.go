@@ -35,6 +35,25 @@ func (s *Store) xdg(variable string, fallback ...string) (string, error) {
 	return filepath.Join(append(append([]string{home}, fallback...), appDir)...), nil
 }
 
+// makeDir creates a private directory in our directory below an XDG base directory, which
+// must be private too: a link in its place would lead everything elsewhere.
+func makeDir(dir string) error {
+	if parent := filepath.Dir(dir); filepath.Base(parent) == appDir {
+		if err := private.MakeDir(parent); err != nil {
+			return err
+		}
+	}
+	return private.MakeDir(dir)
+}
+
+// writeIn writes a private file, and creates its directory.
+func writeIn(path string, data []byte) error {
+	if err := makeDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return private.Write(path, data)
+}
+
 func (s *Store) stateDir() (string, error) { return s.xdg("XDG_STATE_HOME", ".local", "state") }
 func (s *Store) dataDir() (string, error)  { return s.xdg("XDG_DATA_HOME", ".local", "share") }
 func (s *Store) cacheDir() (string, error) { return s.xdg("XDG_CACHE_HOME", ".cache") }

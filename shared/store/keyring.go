@@ -56,8 +56,8 @@ type reserver interface {
 }
 
 const (
-	// patience is how long a keyring has for its answer: its user may have to type a
-	// passphrase first.
+	// patience is how long a keyring has for its answer if there is a terminal: its user
+	// may have to type a passphrase first.
 	patience = 2 * time.Minute
 	// openPatience is for the secret service, which opens without asking.
 	openPatience = 10 * time.Second
@@ -81,14 +81,24 @@ func within(ctx context.Context, limit time.Duration, f func() error) error {
 	}
 }
 
+// patience is how long a keyring has for its answer. Without a terminal there is likely
+// nobody to answer a dialog that it opens.
+func (s *Store) patience() time.Duration {
+	if s.o.Passphrase == nil {
+		return min(patience, s.o.LockTimeout)
+	}
+	return patience
+}
+
 // libRing is a keyring of the library.
 type libRing struct {
-	kr keyring.Keyring
+	kr    keyring.Keyring
+	limit time.Duration
 }
 
 func (r libRing) get(ctx context.Context, key string) (data []byte, err error) {
 	var it keyring.Item
-	err = within(ctx, patience, func() (err error) { it, err = r.kr.Get(key); return err })
+	err = within(ctx, r.limit, func() (err error) { it, err = r.kr.Get(key); return err })
 	if err != nil {
 		return nil, notFound(err)
 	}
@@ -96,13 +106,13 @@ func (r libRing) get(ctx context.Context, key string) (data []byte, err error) {
 }
 
 func (r libRing) set(ctx context.Context, key, label string, data []byte) error {
-	return within(ctx, patience, func() error {
+	return within(ctx, r.limit, func() error {
 		return r.kr.Set(keyring.Item{Key: key, Label: label, Description: "login of the token helpers", Data: data, KeychainNotSynchronizable: true})
 	})
 }
 
 func (r libRing) remove(ctx context.Context, key string) error {
-	return notFound(within(ctx, patience, func() error { return r.kr.Remove(key) }))
+	return notFound(within(ctx, r.limit, func() error { return r.kr.Remove(key) }))
 }
 
 func notFound(err error) error {
@@ -145,9 +155,9 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 		return nil, &Error{Op: op + backend, Err: err, Hint: hintFor(backend)}
 	}
 	if backend == pass {
-		return newPassRing(s.config(backend).PassDir)
+		return newPassRing(s.config(backend).PassDir, s.patience())
 	}
-	limit := patience
+	limit := s.patience()
 	if backend == secretService {
 		limit = openPatience
 	}
@@ -160,9 +170,9 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 		return nil, &Error{Op: op + backend, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
 	}
 	if backend == keyctl {
-		return keyctlRing{libRing{kr}}, nil
+		return keyctlRing{libRing{kr, s.patience()}}, nil
 	}
-	return libRing{kr}, nil
+	return libRing{kr, s.patience()}, nil
 }
 
 // keyctlRing is the kernel's key store, where each user has a small quota.
@@ -186,7 +196,7 @@ const hintQuota = "remove keys that you do not need ('keyctl show @u' lists them
 // ringError adds what to do to an error of a keyring that was opened.
 func (s *Store) ringError(backend string, err error) error {
 	var own *Error
-	if errors.As(err, &own) || backend == file {
+	if err == nil || errors.As(err, &own) || backend == file || isDiskFull(err) {
 		return err
 	}
 	hint := hintFor(backend)
@@ -275,6 +285,15 @@ func (s *Store) choose(ctx context.Context, current string) (string, error) {
 		return current, nil
 	}
 	remembered, err := s.remembered()
+	if asked && s.o.Backend == current {
+		if err != nil || remembered != current {
+			// The login stays where it is, whatever comes of the note for the next one.
+			if err := s.remember(current); err != nil {
+				s.o.Verbose("the choice of the keyring was not remembered: %v", err)
+			}
+		}
+		return current, nil
+	}
 	switch {
 	case err != nil && !asked:
 		return "", err
@@ -352,7 +371,7 @@ func (s *Store) try(ctx context.Context, backend string) error {
 	var own *Error
 	switch {
 	case err == nil:
-	case ctx.Err() != nil, errors.As(err, &own):
+	case ctx.Err() != nil, errors.As(err, &own), errors.As(err, new(*private.Error)), isDiskFull(err), isReadOnly(err):
 		return wrap(op, err)
 	default:
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
@@ -393,5 +412,5 @@ func (s *Store) remember(backend string) error {
 	if err != nil {
 		return err
 	}
-	return private.WriteIn(filepath.Join(dir, "keyring"), []byte(backend+"\n"))
+	return writeIn(filepath.Join(dir, "keyring"), []byte(backend+"\n"))
 }

@@ -56,7 +56,7 @@ func (s *Store) lock(ctx context.Context, name string) (*lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := private.MakeDir(dir); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(dir, name)

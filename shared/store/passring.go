@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/99designs/keyring"
 
@@ -20,13 +21,16 @@ import (
 // library's own pass backend. The library gives no control over the process that it
 // starts: in the foreground process group a Ctrl-C while a login is being saved would
 // end pass, though this process waits for the save.
-type passRing struct{ dir string }
+type passRing struct {
+	dir   string
+	limit time.Duration
+}
 
-func newPassRing(dir string) (ring, error) {
+func newPassRing(dir string, limit time.Duration) (ring, error) {
 	if _, err := exec.LookPath("pass"); err != nil {
 		return nil, &Error{Op: "open the keyring pass", Err: fmt.Errorf("%w: there is no program pass on PATH", ErrNoBackend), Hint: hintFor(pass)}
 	}
-	return passRing{dir}, nil
+	return passRing{dir, limit}, nil
 }
 
 // guarded marks the context of a change that a signal must not interrupt.
@@ -38,14 +42,19 @@ func Guarded(ctx context.Context) context.Context {
 	return context.WithValue(ctx, guarded{}, true)
 }
 
+// passRoom is what a login takes in the password store while it is replaced, in bytes.
+const passRoom = 16 << 10
+
 func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
-	limited, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
 	cmd := exec.CommandContext(limited, "pass", args...)
 	cmd.Env = append(os.Environ(), "PASSWORD_STORE_DIR="+r.dir)
 	cmd.Stdin = bytes.NewReader(stdin)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
+	// What gpg leaves running may hold the pipes open, and is not waited for.
+	cmd.WaitDelay = time.Second
 	if ctx.Value(guarded{}) != nil {
 		ownGroup(cmd)
 	}
@@ -54,7 +63,7 @@ func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case limited.Err() != nil:
-		return nil, fmt.Errorf("pass did not finish within %v", patience)
+		return nil, fmt.Errorf("pass did not finish within %v", r.limit)
 	case err != nil:
 		// gpg's last line is its reason. It has no secret: pass prints those to stdout.
 		if last := lastLine(said.String()); last != "" {
@@ -106,17 +115,24 @@ func (r passRing) remove(ctx context.Context, key string) error {
 		return errNotFound
 	}
 	_, err := r.run(ctx, nil, "rm", "-f", passName(key))
+	if err == nil && key != probeKey && r.exists(probeKey) {
+		_, err = r.run(ctx, nil, "rm", "-f", passName(probeKey))
+	}
 	return err
 }
 
-// reserve keeps space in the password store's file system until the login is saved.
-func (r passRing) reserve(_ context.Context, p *prepared, _ string) (err error) {
+// reserve makes sure that gpg can encrypt, which it cannot with an expired key, and keeps
+// space in the password store's file system until the login is saved.
+func (r passRing) reserve(ctx context.Context, p *prepared, _ string) (err error) {
+	if err := r.set(ctx, probeKey, "token-helpers: probe", []byte("probe")); err != nil {
+		return err
+	}
 	dir := filepath.Join(r.dir, serviceName)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	if p.spare == nil {
-		p.spare, err = private.Create(filepath.Join(dir, "spare"), room)
+		p.spare, err = private.Create(filepath.Join(dir, "spare"), passRoom)
 	}
 	return err
 }

@@ -12,6 +12,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"time"
@@ -140,6 +141,12 @@ func diskHint(err error) string {
 		return "this file system has no file locks: set XDG_STATE_HOME to a directory on another one, such as a local disk"
 	case isDiskFull(err):
 		return "free some disk space or quota and run the command again"
+	case errors.Is(err, fs.ErrPermission):
+		return "check who owns that file or directory, and its mode"
+	case isNotDir(err):
+		return "move the file away that is in the place of a directory"
+	case isReadOnly(err):
+		return "set HOME, or the XDG variables, to a directory that can be written"
 	}
 	return ""
 }

@@ -588,7 +588,7 @@ func TestIndexDamaged(t *testing.T) {
 	s := w.store("")
 	p := w.path(".local/state/token-helpers/logins.json")
 	for _, bad := range []string{"", "{", "[]", `{"version":2}`, strings.Repeat("x", private.MaxRead+1)} {
-		must(t, private.WriteIn(p, []byte(bad)))
+		must(t, writeIn(p, []byte(bad)))
 		var e *Error
 		if _, err := s.Index(); !errors.As(err, &e) {
 			t.Errorf("%.10q: %v", bad, err)
@@ -784,7 +784,7 @@ func TestCacheRejectsWhatOthersCanUse(t *testing.T) {
 		s := w.store("")
 		p := filepath.Join(w.path(".cache/token-helpers/tokens"), k.file())
 		for _, bad := range []string{"", "{", "null", `{"token":"x"}`, `{"expires":"2030-01-01T00:00:00Z"}`, strings.Repeat(" ", private.MaxRead+1)} {
-			must(t, private.WriteIn(p, []byte(bad)))
+			must(t, writeIn(p, []byte(bad)))
 			if _, ok, err := s.CachedToken(k); ok || err != nil {
 				t.Errorf("%.10q: %v, %v", bad, ok, err)
 			}

@@ -184,7 +184,7 @@ func (t *Tx) prepare(ctx context.Context, clientID string) error {
 		}
 	}
 	if r, ok := p.ring.(reserver); ok {
-		return r.reserve(ctx, p, keyOf(t.issuer, clientID))
+		return s.ringError(p.backend, r.reserve(ctx, p, keyOf(t.issuer, clientID)))
 	}
 	return nil
 }

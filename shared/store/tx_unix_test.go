@@ -736,7 +736,7 @@ func TestPassReserves(t *testing.T) {
 // must not end pass.
 func TestPassInItsOwnProcessGroup(t *testing.T) {
 	w := passWorld(t)
-	r := passRing{w.path("passwords")}
+	r := passRing{w.path("passwords"), patience}
 	ctx := context.Background()
 	must(t, r.set(ctx, "k", "label", []byte("x")))
 	must(t, r.set(Guarded(ctx), "k", "label", []byte("x")))

@@ -177,6 +177,9 @@ func greet(socket string) (answered, connected bool) {
 		return false, false
 	}
 	defer func() { _ = c.Close() }()
+	if !ours(c) {
+		return false, true
+	}
 	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := c.Write([]byte("\x00AUTH\r\n")); err != nil {
 		return false, true

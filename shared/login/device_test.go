@@ -1,0 +1,523 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/store"
+)
+
+// giveUp makes a process that is interrupted as soon as it has shown the code. shown is
+// called before that.
+func (h *home) giveUp(shown func(), change ...func(*Logins)) (*process, context.Context) {
+	ctx, cancel := context.WithCancel(context.Background())
+	h.t.Cleanup(cancel)
+	return h.process(append(change, events(func(e Event) {
+		if e.Code != nil {
+			if shown != nil {
+				shown()
+			}
+			cancel()
+		}
+	}))...), ctx
+}
+
+func TestFirstLogin(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	var got []Event
+	p := h.process(events(func(e Event) {
+		if got = append(got, e); e.Code != nil && h.clients() != "client1 (waits)" {
+			t.Errorf("before the user is asked: %s", h.clients())
+		}
+	}))
+	made, err := p.Login(context.Background(), h.request("read:/"), true)
+	must(t, err)
+	if !strings.HasPrefix(made.Token.Raw(), "access-") || made.Login.ClientID != "client1" || !made.Login.Registered || made.Login.Refreshed.IsZero() {
+		t.Errorf("%+v", made.Login)
+	}
+	if len(got) != 2 || got[0].Code == nil || got[0].Code.UserCode != "ABCD" || got[1].Login == nil {
+		t.Errorf("events %+v", got)
+	}
+	if l := h.stored(""); l == nil || len(l.Waiting) > 0 || !slices.Equal(l.Scopes, []string{"offline_access", "read:/", "wlcg"}) || l.ClientSecret != "secret-client1" {
+		t.Errorf("saved %v", l != nil)
+	}
+	h.works()
+	if f.count("REUSE")+f.count("delete")+f.count("revoke") > 0 {
+		t.Errorf("%q", f.seen())
+	}
+}
+
+// A login that is not completed leaves neither a client at the issuer nor one here.
+func TestAbandonedLogin(t *testing.T) {
+	t.Parallel()
+	t.Run("interrupted", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		p, ctx := h.giveUp(nil)
+		if _, err := p.Login(ctx, h.request("read:/"), true); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		if h.clients() != "none" || len(f.clients) > 0 || f.count("delete client1") != 1 {
+			t.Errorf("%s, %q", h.clients(), f.seen())
+		}
+	})
+	for _, tt := range []struct {
+		says string
+		code int
+		want string
+	}{
+		{"access_denied", cli.Refused, "the login was denied"},
+		{"expired_token", cli.TimedOut, "the code expired before the login was approved"},
+		{"invalid_grant", cli.Refused, "invalid_grant"},
+	} {
+		t.Run(tt.says, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			h := newHome(t, f)
+			f.decide = func(string) string { return tt.says }
+			_, err := h.process().Login(context.Background(), h.request("read:/"), true)
+			if cli.Explain(err).Code != tt.code || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("%T %v", err, err)
+			}
+			if h.clients() != "none" || len(f.clients) > 0 {
+				t.Errorf("%s, %q", h.clients(), f.seen())
+			}
+		})
+	}
+	t.Run("the client cannot be deleted", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		f.onDelete = func(string) *answer { return refusal(401, "invalid_token", "") }
+		p, ctx := h.giveUp(nil)
+		_, _ = p.Login(ctx, h.request("read:/"), true)
+		if h.clients() != "none" || len(p.notes) == 0 || !strings.Contains(p.notes[len(p.notes)-1], "client1 stays registered") {
+			t.Errorf("%s, notes %q", h.clients(), p.notes)
+		}
+	})
+	t.Run("the code is refused", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		f.onDevice = func(url.Values) *answer { return refusal(403, "access_denied", "not for you") }
+		if _, err := h.process().Login(context.Background(), h.request("read:/"), true); err == nil || h.clients() != "none" || len(f.clients) > 0 {
+			t.Errorf("%v, %s", err, h.clients())
+		}
+	})
+}
+
+// Nothing is registered that could not be saved.
+func TestLoginWithoutAStore(t *testing.T) {
+	f := newFake(t)
+	h := newHome(t, f)
+	must(t, os.MkdirAll(h.path(".local/share/token-helpers/keyring"), 0o777))
+	must(t, os.Chmod(h.path(".local/share/token-helpers/keyring"), 0o777))
+	var se *store.Error
+	if _, err := h.process().Login(context.Background(), h.request("read:/"), true); !errors.As(err, &se) || f.count("register") > 0 {
+		t.Errorf("%T %v, %q", err, err, f.seen())
+	}
+	must(t, os.Chmod(h.path(".local/share/token-helpers/keyring"), 0o700))
+	// If it cannot be saved once it is registered, it is deleted.
+	f.onRegister = func(url.Values) *answer {
+		must(t, os.Rename(h.path(".local/share/token-helpers/keyring"), h.path("away")))
+		return nil
+	}
+	if _, err := h.process().Login(context.Background(), h.request("read:/"), true); !errors.As(err, &se) || len(f.clients) > 0 || f.count("device") > 0 {
+		t.Errorf("%T %v, %q", err, err, f.seen())
+	}
+}
+
+// Parallel first logins use one client. It is deleted by the last of them to give up,
+// and by none if one of them succeeds.
+func TestParallelFirstLogins(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name                 string
+		outer, inner         string // what the user decides: the inner run begins and ends while the outer one waits
+		clients              string
+		registered, approved int
+	}{
+		{"both denied", "access_denied", "access_denied", "none", 1, 0},
+		{"the second approved", "access_denied", "", "client1", 1, 1},
+		{"the first approved", "", "access_denied", "client1", 1, 1},
+		{"both approved", "", "", "client1", 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			h := newHome(t, f)
+			decision := ""
+			f.decide = func(string) string { return decision }
+			outer := h.process(events(func(e Event) {
+				if e.Code == nil {
+					return
+				}
+				decision = tt.inner
+				_, err := h.process().Login(context.Background(), h.request("read:/"), true)
+				if (err == nil) != (tt.inner == "") {
+					t.Errorf("the inner run: %v", err)
+				}
+				if tt.inner != "" && (h.clients() != "client1 (waits)" || len(f.clients) != 1) {
+					t.Errorf("while the outer run waits: %s, %q", h.clients(), f.seen())
+				}
+				decision = tt.outer
+			}))
+			_, err := outer.Login(context.Background(), h.request("read:/"), true)
+			if (err == nil) != (tt.outer == "") {
+				t.Errorf("the outer run: %v", err)
+			}
+			if h.clients() != tt.clients || f.count("register") != tt.registered || f.count("approve") != tt.approved || (len(f.clients) == 0) != (tt.clients == "none") {
+				t.Errorf("%s, %q", h.clients(), f.seen())
+			}
+			if f.count("REUSE")+f.count("REVOKED AFTER") > 0 {
+				t.Errorf("%q", f.seen())
+			}
+			if tt.clients != "none" {
+				h.works()
+			}
+		})
+	}
+}
+
+// A login that may do more replaces the one there is once it works, and is forgotten if
+// it does not.
+func TestWidening(t *testing.T) {
+	t.Parallel()
+	request := []string{"read:/", "write:/"}
+	t.Run("interrupted", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		old := h.seed()
+		p, ctx := h.giveUp(func() {
+			// Meanwhile the login there is serves other runs.
+			h.works()
+		})
+		_, _ = p.Login(ctx, h.request(request...), true)
+		if h.clients() != "seeded" || len(f.clients) != 1 || f.count("revoke") > 0 {
+			t.Errorf("%s, %q", h.clients(), f.seen())
+		}
+		if h.stored("seeded").RefreshToken == old.RefreshToken {
+			t.Error("the other runs' refresh token was overwritten")
+		}
+		h.works()
+	})
+	t.Run("approved", func(t *testing.T) {
+		t.Parallel()
+		f := newFake(t)
+		h := newHome(t, f)
+		old := h.seed()
+		made, err := h.process().Login(context.Background(), h.request(request...), true)
+		must(t, err)
+		// It may do what the old one could.
+		if !slices.Equal(made.Login.Scopes, []string{"offline_access", "read:/", "wlcg", "write:/"}) || h.clients() != made.Login.ClientID {
+			t.Errorf("%q, %s", made.Login.Scopes, h.clients())
+		}
+		// The new one works before the old one ends.
+		log := f.seen()
+		revoked := slices.Index(log, "revoke "+old.RefreshToken)
+		if approved := slices.Index(log, "approve "+made.Login.ClientID); revoked < approved || approved < 0 || f.count("delete seeded") != 1 || f.count("revoke") != 1 {
+			t.Errorf("%q", log)
+		}
+		h.works()
+	})
+	t.Run("a new client may do no more", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		h.seed()
+		f.onRegister = func(url.Values) *answer {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.clients["poor"] = "reg-token-poor"
+			return &answer{201, "application/json", `{"client_id":"poor","scope":"read:/","registration_client_uri":"` + f.URL + `/client/poor","registration_access_token":"reg-token-poor"}`}
+		}
+		p, ctx := h.giveUp(nil)
+		_, _ = p.Login(ctx, h.request(request...), true)
+		if h.clients() != "seeded" || f.clients["poor"] != "" || f.count("device seeded") != 1 {
+			t.Errorf("%s, %q", h.clients(), f.seen())
+		}
+		h.works()
+	})
+	t.Run("within what the client may do", func(t *testing.T) {
+		t.Parallel()
+		f := newFake(t)
+		h := newHome(t, f)
+		old := h.seed(func(l *store.Login) { l.RegisteredScopes = append(l.RegisteredScopes, "write:/") })
+		_, err := h.process().Login(context.Background(), h.request(request...), true)
+		must(t, err)
+		if h.clients() != "seeded" || f.count("register")+f.count("delete") > 0 || f.count("revoke") != 1 || f.count("revoke "+old.RefreshToken) != 1 {
+			t.Errorf("%s, %q", h.clients(), f.seen())
+		}
+		h.works()
+	})
+}
+
+// A client that the issuer no longer knows is replaced.
+func TestClientGone(t *testing.T) {
+	t.Parallel()
+	for name, a := range map[string]*answer{
+		"404 without a body": {404, "", ""}, "invalid_client": refusal(401, "invalid_client", "Bad client credentials"), "unauthorized": refusal(401, "unauthorized", "Bad credentials"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			h := newHome(t, f)
+			h.seed()
+			f.onDevice = func(form url.Values) *answer {
+				if form.Get("client_id") == "seeded" {
+					return a
+				}
+				return nil
+			}
+			f.onRevoke = func(url.Values) *answer { return refusal(401, "invalid_client", "") }
+			_, err := h.process().Login(context.Background(), h.request("read:/"), true)
+			must(t, err)
+			if strings.Contains(h.clients(), "seeded") || f.count("register") != 1 {
+				t.Errorf("%s, %q", h.clients(), f.seen())
+			}
+			h.works()
+		})
+	}
+	t.Run("the new one, too", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		f.onDevice = func(url.Values) *answer { return &answer{404, "", ""} }
+		if _, err := h.process().Login(context.Background(), h.request("read:/"), true); err == nil || f.count("register") > 2 || len(f.clients) > 1 {
+			t.Errorf("%v, %q", err, f.seen())
+		}
+	})
+}
+
+// The client that the user names is used as it is. Its secret is saved with a login
+// that works, and only then.
+func TestGivenClient(t *testing.T) {
+	t.Parallel()
+	secret := func(s string) func(*Logins) {
+		return func(l *Logins) { l.ClientSecret = func() (string, error) { return s, nil } }
+	}
+	mine := func(l *store.Login) {
+		l.ClientID, l.Registered, l.RegistrationURI, l.RegistrationToken, l.ClientSecret = "mine", false, "", "", "good-secret"
+	}
+	t.Run("a wrong secret", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		old := h.seed(mine)
+		f.onDevice = func(url.Values) *answer { return refusal(401, "invalid_client", "Bad client credentials") }
+		_, err := h.process(given("mine"), secret("wrong-secret")).Login(context.Background(), h.request("read:/"), true)
+		if err == nil || strings.Contains(err.Error(), "wrong-secret") || len(cli.Explain(err).Hints()) == 0 {
+			t.Errorf("%v", err)
+		}
+		if l := h.stored("mine"); l.ClientSecret != "good-secret" || l.RefreshToken != old.RefreshToken {
+			t.Error("the login was changed")
+		}
+		h.works()
+	})
+	t.Run("interrupted", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		h.seed(mine)
+		p, ctx := h.giveUp(h.works2, given("mine"), secret("other-secret"))
+		_, _ = p.Login(ctx, h.request("read:/"), true)
+		if l := h.stored("mine"); l.ClientSecret != "good-secret" || f.count("delete")+f.count("revoke") > 0 {
+			t.Errorf("%q", f.seen())
+		}
+		h.works()
+	})
+	t.Run("a new secret", func(t *testing.T) {
+		t.Parallel()
+		f := newFake(t)
+		h := newHome(t, f)
+		old := h.seed(mine)
+		_, err := h.process(given("mine"), secret("new-secret")).Login(context.Background(), h.request("read:/"), true)
+		must(t, err)
+		if l := h.stored("mine"); l.ClientSecret != "new-secret" || l.Registered || f.count("register")+f.count("delete") > 0 || f.count("revoke "+old.RefreshToken) != 1 {
+			t.Errorf("%q", f.seen())
+		}
+		h.works(given("mine"))
+		h.works() // it is the only one
+	})
+	t.Run("the secret cannot be read", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		p := h.process(given("mine"), func(l *Logins) { l.ClientSecret = func() (string, error) { return "", fs.ErrPermission } })
+		if _, err := p.Login(context.Background(), h.request("read:/"), true); !errors.Is(err, fs.ErrPermission) || f.count("device") > 0 {
+			t.Errorf("%v, %q", err, f.seen())
+		}
+	})
+}
+
+// works2 is works without options, to be passed as a function.
+func (h *home) works2() { h.works() }
+
+// What an issuer refuses about the device request is changed.
+func TestDeviceRequestIsRepaired(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		refuse func(url.Values) *answer
+		want   func(url.Values) bool // of the last request
+		asked  int
+	}{
+		{"offline_access is refused", func(v url.Values) *answer {
+			if strings.Contains(v.Get("scope"), "offline_access") {
+				return refusal(400, "invalid_scope", "Invalid scope")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("scope") == "read:/ wlcg" }, 2},
+		{"openid is demanded", func(v url.Values) *answer {
+			if !strings.Contains(v.Get("scope"), "openid") {
+				return refusal(400, "invalid_scope", "the scope openid is required")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("scope") == "offline_access openid read:/ wlcg" }, 2},
+		{"PKCE is demanded", func(v url.Values) *answer {
+			if !v.Has("code_challenge") {
+				return refusal(400, "invalid_request", "Missing parameter: code_challenge_method")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("code_challenge_method") == "S256" }, 2},
+		{"all of it", func(v url.Values) *answer {
+			switch {
+			case !v.Has("code_challenge"):
+				return refusal(400, "invalid_request", "PKCE is required")
+			case !strings.Contains(v.Get("scope"), "openid"):
+				return refusal(400, "invalid_scope", "openid missing")
+			case strings.Contains(v.Get("scope"), "offline_access"):
+				return refusal(400, "invalid_scope", "offline_access")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("scope") == "openid read:/ wlcg" && v.Has("code_challenge") }, 4},
+		{"another scope is refused", func(url.Values) *answer {
+			return refusal(400, "invalid_scope", "Scope 'read:/' is not allowed")
+		}, nil, 1},
+		{"everything is refused", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, nil, 2},
+		{"PKCE is never right", func(url.Values) *answer { return refusal(400, "invalid_request", "PKCE") }, nil, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFake(t)
+			h := newHome(t, f)
+			var forms []url.Values
+			f.onDevice = func(v url.Values) *answer {
+				forms = append(forms, v)
+				return tt.refuse(v)
+			}
+			p, ctx := h.giveUp(nil)
+			_, err := p.Login(ctx, h.request("read:/"), true)
+			if tt.want != nil {
+				if !errors.Is(err, context.Canceled) || len(forms) != tt.asked || !tt.want(forms[len(forms)-1]) {
+					t.Errorf("%v, sent %v", err, forms)
+				}
+				return
+			}
+			// The document is fetched again after invalid_scope, and only if it was cached.
+			var re *issuer.ResponseError
+			if !errors.As(err, &re) || len(forms) != tt.asked {
+				t.Errorf("%v, sent %d requests", err, len(forms))
+			}
+		})
+	}
+	for listed, want := range map[string]string{"": "offline_access read:/ wlcg", "wlcg offline_access": "offline_access read:/ wlcg", "wlcg": "read:/ wlcg"} {
+		f := newFake(t)
+		h := newHome(t, f)
+		f.metadata = func(doc map[string]any) {
+			if listed != "" {
+				doc["scopes_supported"] = strings.Fields(listed)
+			}
+		}
+		got := ""
+		f.onDevice = func(v url.Values) *answer { got = v.Get("scope"); return nil }
+		p, ctx := h.giveUp(nil)
+		_, _ = p.Login(ctx, h.request("read:/"), true)
+		if got != want {
+			t.Errorf("with scopes_supported %q: requested %q", listed, got)
+		}
+	}
+}
+
+// An issuer that gives no refresh token is told of, and its own token is returned.
+func TestLoginWithoutRefreshToken(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	f.token = func(access, _ string, _ url.Values) *answer {
+		return &answer{200, "application/json", `{"access_token":"` + access + `","expires_in":3600}`}
+	}
+	p := h.process()
+	made, err := p.Login(context.Background(), h.request("read:/"), true)
+	must(t, err)
+	if made.Token.Raw() == "" || f.count("refresh") > 0 || !strings.Contains(strings.Join(p.notes, "\n"), "no refresh token") {
+		t.Errorf("%q, notes %q", f.seen(), p.notes)
+	}
+	var none *NoLoginError
+	if _, err := h.process().Refresh(context.Background(), h.request("read:/")); !errors.As(err, &none) || !strings.Contains(err.Error(), "no refresh token") {
+		t.Errorf("%T %v", err, err)
+	}
+}
+
+// An issuer that refuses scope or audience in a refresh has the login's own token.
+func TestLoginWithoutNarrowing(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	f.onToken = func(v url.Values) *answer {
+		if v.Get("grant_type") == "refresh_token" {
+			return refusal(400, "invalid_scope", "not here")
+		}
+		return nil
+	}
+	made, err := h.process().Login(context.Background(), h.request("read:/"), true)
+	if err != nil || !strings.HasPrefix(made.Token.Raw(), "access-") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A login that cannot be saved is not left at the issuer, and the one that it would have
+// replaced stays.
+func TestLoginCannotBeSaved(t *testing.T) {
+	t.Parallel()
+	for _, before := range []bool{false, true} {
+		t.Run(map[bool]string{false: "the first", true: "a second"}[before], func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			h := newHome(t, f)
+			old := ""
+			if before {
+				old = h.seed(func(l *store.Login) { l.RegisteredScopes = append(l.RegisteredScopes, "write:/") }).RefreshToken
+			}
+			keyring := h.path(".local/share/token-helpers/keyring")
+			given := ""
+			f.token = func(_, refresh string, _ url.Values) *answer {
+				given = refresh
+				if err := os.Rename(keyring, keyring+"-away"); err != nil {
+					t.Error(err)
+				}
+				return nil
+			}
+			_, err := h.process().Login(context.Background(), h.request("read:/", "write:/"), true)
+			var lost *LostError
+			if !errors.As(err, &lost) || !strings.HasPrefix(lost.Token.Raw(), "access-") || lost.ExitCode() != cli.StoreFailed || strings.Contains(err.Error(), "refresh-") {
+				t.Fatalf("%T %v", err, err)
+			}
+			if err := os.Rename(keyring+"-away", keyring); err != nil {
+				t.Error(err)
+			}
+			f.token = nil
+			if f.count("revoke "+given) != 1 || f.count("revoke") != 1 {
+				t.Errorf("%q", f.seen())
+			}
+			if before {
+				if h.stored("seeded").RefreshToken != old {
+					t.Error("the login was changed")
+				}
+				h.works()
+			}
+			f.wantNoLoss()
+		})
+	}
+}

@@ -1,0 +1,130 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/token"
+)
+
+func TestLogout(t *testing.T) {
+	t.Parallel()
+	notOffered := func(doc map[string]any) { delete(doc, "revocation_endpoint") }
+	for _, tt := range []struct {
+		name     string
+		setUp    func(f *fake)
+		login    func(*store.Login)
+		force    bool
+		code     int // 0: success
+		kept     bool
+		note     string
+		requests string // those to the issuer, without the document
+	}{
+		{"registered", nil, nil, false, 0, false, "", "revoke refresh-1, delete seeded"},
+		{"given client", nil, func(l *store.Login) { l.Registered = false }, false, 0, false, "", "revoke refresh-1"},
+		{"no management", nil, func(l *store.Login) { l.RegistrationURI = "" }, false, 0, false, "", "revoke refresh-1"},
+		{"no revocation", func(f *fake) { f.metadata = notOffered }, nil, false, 0, false, "stays valid there until it expires", "delete seeded"},
+		{"deletion is not offered", func(f *fake) { f.onDelete = func(string) *answer { return &answer{405, "", ""} } }, nil, false, 0, false, "stays registered there", "revoke refresh-1, delete seeded"},
+		{"deletion is refused", func(f *fake) { f.onDelete = func(string) *answer { return refusal(401, "invalid_token", "") } }, nil, false, cli.Refused, false, "", "revoke refresh-1, delete seeded"},
+		{"the client is deleted already", func(f *fake) { f.onDelete = func(string) *answer { return &answer{404, "", ""} } }, nil, false, 0, false, "", "revoke refresh-1, delete seeded"},
+		{"the client is gone", func(f *fake) {
+			f.onRevoke = func(url.Values) *answer { return refusal(401, "unauthorized", "Bad credentials") }
+		}, nil, false, 0, false, "", ""},
+		{"revocation is refused", func(f *fake) { f.onRevoke = func(url.Values) *answer { return refusal(403, "access_denied", "") } }, nil, false, cli.Refused, true, "", ""},
+		{"revocation is refused, force", func(f *fake) { f.onRevoke = func(url.Values) *answer { return refusal(403, "access_denied", "") } }, nil, true, 0, false, "valid at", ""},
+		{"the account is disabled", func(f *fake) {
+			f.onRevoke = func(url.Values) *answer { return refusal(401, "unauthorized", "User test is not active.") }
+		}, nil, false, cli.Refused, true, "", ""},
+		{"the issuer is not one any more", func(f *fake) { f.metadata = func(doc map[string]any) { doc["issuer"] = "https://other.example.org/" } }, nil, false, cli.Refused, true, "", ""},
+		{"the issuer is not one any more, force", func(f *fake) { f.metadata = func(doc map[string]any) { doc["issuer"] = "https://other.example.org/" } }, nil, true, 0, false, "valid at", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			h := newHome(t, f)
+			h.seed(func(l *store.Login) {
+				if tt.login != nil {
+					tt.login(l)
+				}
+			})
+			if tt.setUp != nil {
+				tt.setUp(f)
+			}
+			p := h.process()
+			found, err := p.Logout(context.Background(), f.URL, tt.force)
+			if !found || cli.Explain(err).Code != tt.code && err != nil || (err == nil) != (tt.code == 0) {
+				t.Errorf("%v, %T %v", found, err, err)
+			}
+			if want := map[bool]string{true: "seeded", false: "none"}[tt.kept]; h.clients() != want {
+				t.Errorf("logins: %s", h.clients())
+			}
+			if notes := strings.Join(p.notes, "\n"); !strings.Contains(notes, tt.note) || strings.Contains(notes, "refresh-1") {
+				t.Errorf("notes %q", notes)
+			}
+			var got []string
+			for _, s := range f.seen() {
+				if s != "discovery" {
+					got = append(got, s)
+				}
+			}
+			if s := strings.Join(got, ", "); s != tt.requests {
+				t.Errorf("asked %q, want %q", s, tt.requests)
+			}
+			var left *LeftError
+			if tt.code != 0 && !tt.kept && (!errors.As(err, &left) || !strings.Contains(err.Error(), "you are logged out, but the client seeded stays registered") || len(left.Hints()) != 1) {
+				t.Errorf("%T %v", err, err)
+			}
+		})
+	}
+}
+
+func TestLogoutWithoutALogin(t *testing.T) {
+	f := newFake(t)
+	h := newHome(t, f)
+	found, err := h.process().Logout(context.Background(), f.URL, false)
+	if found || err != nil || len(f.seen()) > 0 {
+		t.Errorf("%v, %v, %q", found, err, f.seen())
+	}
+}
+
+// A logout forgets the cached tokens and the document, and the clients of logins that
+// were never completed.
+func TestLogoutForgets(t *testing.T) {
+	f := newFake(t)
+	h := newHome(t, f)
+	h.seed()
+	h.seed(func(l *store.Login) {
+		l.ClientID, l.RegistrationURI, l.RegistrationToken, l.Scopes, l.Waiting = "waiting", f.URL+"/client/waiting", "reg-token-waiting", nil, []string{"x"}
+	})
+	h.seed(func(l *store.Login) { l.ClientID, l.Registered = "given", false })
+	h.works()
+	s := h.process().Store
+	tok := token.New("opaque-token")
+	tok.Issuer, tok.Expires = f.URL, time.Now().Add(time.Hour)
+	must(t, s.PutToken(store.CacheKey{Issuer: f.URL}, tok))
+	tok.Issuer = "https://other.example.org/"
+	must(t, s.PutToken(store.CacheKey{Issuer: tok.Issuer}, tok))
+	found, err := h.process().Logout(context.Background(), f.URL, false)
+	if !found || err != nil {
+		t.Fatal(found, err)
+	}
+	if h.clients() != "given" || len(f.clients) != 1 {
+		t.Errorf("%s, %q", h.clients(), f.seen())
+	}
+	if in, err := s.Tokens(); err != nil || len(in) != 1 || in[0].Issuer != "https://other.example.org/" {
+		t.Errorf("cached: %+v, %v", in, err)
+	}
+	if _, ok := s.Document(f.URL); ok {
+		t.Error("the document is still cached")
+	}
+	// The client that the user named is logged out by its name.
+	if found, err := h.process(given("given")).Logout(context.Background(), f.URL, false); !found || err != nil || h.clients() != "none" {
+		t.Errorf("%v, %v, %s", found, err, h.clients())
+	}
+}
