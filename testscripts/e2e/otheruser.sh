@@ -121,11 +121,11 @@ setpriv --reuid $attacker --regid $attacker --clear-groups -- /usr/bin/python3 "
 await "the other user's server" bash -c 'exec 3<>/dev/tcp/127.0.0.1/18470'
 
 declare -A ways
-planters=()     # processes of the other user's
-kept=()         # files of the victim's that must stay as they are
+planters=()      # process groups of the other user's
+kept=()          # files of the victim's that must stay as they are
 planted_paths=() # what was planted, also inside directories of the victim's
-foreign=()      # directories in which a command may leave nothing
-theirs=         # a secret that the other user knows for the sake of the test
+foreign=()       # directories in which a command may leave nothing
+theirs=           # a secret that the other user knows for the sake of the test
 
 # begin NAME puts everything back as it was and counts the way of this name.
 begin() {
@@ -261,7 +261,7 @@ tries() {
 	[ -z "$found" ] || problems+=("the other user can read a secret in $found")
 	[ ! -s "$server_log" ] || problems+=("it connected to the other user's server")
 	# root leaves nothing in the homes of users.
-	found=$(find "$o/users/victim" "$o/users/victim.run" "${foreign[@]}" -mindepth 1 ! -user $victim ! -user $attacker)
+	found=$(find "$o/users/victim" "$o/users/victim.run" "${foreign[@]}" -mindepth 1 ! -user $victim ! -user $attacker ! -name '*.log')
 	[ "${#foreign[@]}" = 0 ] || found+=$(find "${foreign[@]}" -mindepth 1 ! -user $attacker ! -name '*.log')
 	[ -z "$found" ] || problems+=("it left files: $found")
 	report "$way" "$o/stdout" "$o/stderr" "${problems[@]}"
