@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -110,7 +111,18 @@ func Explain(err error) *Error {
 	e := &Error{Code: Failed, Err: err}
 	var known Explained
 	if errors.As(err, &known) {
-		e.Code, e.hints = known.ExitCode(), slices.Clone(known.Hints())
+		e.Code = known.ExitCode()
+	}
+	// The hints may be those of a cause.
+	for known != nil && len(e.hints) == 0 {
+		e.hints = slices.Clone(known.Hints())
+		cause := errors.Unwrap(known)
+		known = nil
+		_ = errors.As(cause, &known)
+	}
+	var pe *fs.PathError
+	if len(e.hints) == 0 && errors.As(err, &pe) {
+		e.hints = []string{"check that " + text.ShellWord(pe.Path) + " is what it should be, who owns it, and its mode"}
 	}
 	return e
 }

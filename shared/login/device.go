@@ -215,6 +215,7 @@ func (l *Logins) approve(ctx context.Context, req token.Request, dev *issuer.Dev
 // finish saves what a device flow granted.
 func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Login, g *issuer.Grant, req token.Request, narrow bool) (*Made, error) {
 	made := &Made{}
+	saved := false
 	own := FromGrant(g, req, md)
 	var replaced *store.Login // the login as it was
 	err := l.section(ctx, req.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
@@ -237,6 +238,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 			}
 			return err
 		}
+		saved = true
 		made.Login = store.IndexEntry{
 			Issuer: lg.Issuer, ClientID: lg.ClientID, Registered: lg.Registered, Scopes: lg.Scopes,
 			Created: lg.Created, Refreshed: lg.Refreshed, RefreshExpires: lg.RefreshExpires,
@@ -258,7 +260,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		return err
 	})
 	var lost *LostError
-	if errors.As(err, &lost) && g.RefreshToken != "" && lg.RefreshToken == g.RefreshToken &&
+	if errors.As(err, &lost) && g.RefreshToken != "" && !saved &&
 		(replaced == nil || !sameSession(replaced.RefreshToken, g.RefreshToken)) {
 		// Nobody has the new refresh token now.
 		if rerr := l.Issuer.Revoke(ctx, md, credentials(lg), g.RefreshToken); rerr != nil {

@@ -34,14 +34,14 @@ func TestFormats(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 	if l, ok := doc["scopes"].([]any); !ok || len(l) != 0 {
-		t.Errorf("no scopes is an empty list, not null: %s", b)
+		t.Errorf("without scopes the list is empty, not null: %s", b)
 	}
 	if _, err := Format("yaml", tok); err == nil {
-		t.Error("an unknown format passes")
+		t.Error("an unknown format is accepted")
 	}
 	for _, raw := range []string{"a b", "a\nb", "a\x00"} {
 		if _, err := Format("header", token.New(raw)); err == nil {
-			t.Errorf("%q passes, which would put a line of its own into a header", raw)
+			t.Errorf("%q is accepted, which would add a line to a header", raw)
 		}
 	}
 }
@@ -62,7 +62,7 @@ func TestWriteFile(t *testing.T) {
 	if b, _ := os.ReadFile(name); string(b) != "new\n" {
 		t.Errorf("%q", b)
 	}
-	// HTCondor's client takes no token from a link: the name becomes a file.
+	// HTCondor's client reads no token through a link: the name becomes a file.
 	elsewhere, link := filepath.Join(dir, "elsewhere"), filepath.Join(dir, "link")
 	if err := os.WriteFile(elsewhere, []byte("theirs"), 0o600); err != nil {
 		t.Fatal(err)
@@ -80,10 +80,10 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("%v %v", fi, err)
 	}
 	if err := WriteFile(dir, []byte("x")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
-		t.Errorf("a folder: %v", err)
+		t.Errorf("a directory: %v", err)
 	}
 	if err := WriteFile(filepath.Join(dir, "no", "such"), []byte("x")); err == nil {
-		t.Error("a folder that is not there is no error")
+		t.Error("a missing directory is no error")
 	}
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 3 {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"example.org/token-helpers/shared/bearer"
+	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/token"
@@ -53,7 +54,7 @@ func (s bearerToken) find() (raw, place string, err error) {
 		defer func() { _ = f.Close() }()
 		b, err := private.ReadAll(f)
 		if err != nil {
-			return "", "", fmt.Errorf("read the token in %s: %w", s.file, err)
+			return "", "", fail(cli.Failed, "give a file that contains only a token", "read the token in %s: %w", s.file, err)
 		}
 		if raw = strings.TrimSpace(string(b)); raw == "" {
 			return "", "", none("the file %s is empty", s.file)

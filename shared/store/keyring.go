@@ -185,7 +185,9 @@ func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error 
 	if err != nil && !errors.Is(err, errNotFound) {
 		return err
 	}
-	if err := r.set(ctx, probeKey, "token-helpers: probe", make([]byte, len(old)+1024)); err != nil {
+	// The kernel gives the room of removed keys back a moment later.
+	err = Again(func() error { return r.set(ctx, probeKey, "token-helpers: probe", make([]byte, len(old)+1024)) })
+	if err != nil {
 		return &Error{Op: "prepare to save the login", Err: fmt.Errorf("the kernel's key store has no room: %w", err), Hint: "the issuer was not asked, and the login is unchanged: " + hintQuota}
 	}
 	return r.remove(ctx, probeKey)
@@ -393,6 +395,9 @@ func (s *Store) remembered() (string, error) {
 	b, err := private.Read(filepath.Join(dir, "keyring"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
+	}
+	if errors.Is(err, private.ErrTooLong) {
+		err = &Error{Op: "read the remembered keyring", Err: err, Hint: "remove " + filepath.Join(dir, "keyring") + ", or choose one with --keyring"}
 	}
 	if err != nil {
 		return "", err

@@ -115,9 +115,6 @@ func (r passRing) remove(ctx context.Context, key string) error {
 		return errNotFound
 	}
 	_, err := r.run(ctx, nil, "rm", "-f", passName(key))
-	if err == nil && key != probeKey && r.exists(probeKey) {
-		_, err = r.run(ctx, nil, "rm", "-f", passName(probeKey))
-	}
 	return err
 }
 
@@ -125,6 +122,9 @@ func (r passRing) remove(ctx context.Context, key string) error {
 // space in the password store's file system until the login is saved.
 func (r passRing) reserve(ctx context.Context, p *prepared, _ string) (err error) {
 	if err := r.set(ctx, probeKey, "token-helpers: probe", []byte("probe")); err != nil {
+		return err
+	}
+	if err := r.remove(ctx, probeKey); err != nil {
 		return err
 	}
 	dir := filepath.Join(r.dir, serviceName)

@@ -127,6 +127,16 @@ planted_paths=() # what was planted, also inside directories of the victim's
 foreign=()       # directories in which a command may leave nothing
 theirs=           # a secret that the other user knows for the sake of the test
 
+# again_logged_in makes the victim's login anew in what is put back: a login that a way
+# made has ended the one before it at the issuer.
+stale=0
+again_logged_in() {
+	stale=0
+	v condor-token-helper login >"$o/login.log" 2>&1 || die "login: $(tail -n 3 "$o/login.log")"
+	rm -rf "$o/snapshot/users"
+	cp -a "$o/users" "$o/snapshot/"
+}
+
 # begin NAME puts everything back as it was and counts the way of this name.
 begin() {
 	way=$1
@@ -137,6 +147,7 @@ begin() {
 	find /tmp -mindepth 1 -maxdepth 1 ! -path "$W" -exec rm -rf {} +
 	rm -rf "$o/users" "$den" "$open"
 	cp -a "$o/snapshot/users" "$o/"
+	[ "$stale" = 0 ] || again_logged_in
 	mkdir -m 755 "$den"
 	mkdir -m 777 "$open"
 	chmod 777 "$open"
@@ -407,6 +418,7 @@ for variable in XDG_RUNTIME_DIR XDG_CACHE_HOME XDG_STATE_HOME XDG_DATA_HOME; do
 		esac
 		ce=other.example.org tries '0|1|3|8' token '' get $variable=/tmp/xdg --
 		[ "$variable" = XDG_RUNTIME_DIR ] || tries '0|1|8' none '' v $variable=/tmp/xdg condor-token-helper login
+		stale=1
 	done
 done
 
@@ -440,6 +452,7 @@ for kind in file link fifo socket directory link-to-zero; do
 	echo pass >"$den/token"
 	plant "$kind" "$home/.local/state/token-helpers/keyring"
 	tries '0|1|8' none 'token-helpers/keyring' v env -u TOKEN_HELPER_KEYRING condor-token-helper login
+	stale=1
 done
 for kind in file link-to-yours link-to-nothing fifo fifo-read socket directory held; do
 	begin "the lock files: $kind"
