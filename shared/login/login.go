@@ -4,6 +4,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,6 +213,10 @@ func (l *Logins) Credentials(ctx context.Context, md *issuer.Metadata, issuerURL
 
 // peek loads a login for the sake of its client alone.
 func (l *Logins) peek(ctx context.Context, issuerURL string) (*store.Login, error) {
+	// Without a login there is no reason to ask for a passphrase.
+	if _, ok, err := l.Store.Find(issuerURL, ""); err != nil || !ok {
+		return nil, cmp.Or(err, store.ErrNoLogin)
+	}
 	if err := l.Store.Unlock(ctx, issuerURL, ""); err != nil {
 		return nil, err
 	}

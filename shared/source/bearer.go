@@ -11,7 +11,6 @@ import (
 	"example.org/token-helpers/shared/bearer"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/private"
-	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -33,9 +32,7 @@ func (s bearerToken) Token(_ context.Context, req token.Request) (token.Token, e
 	if t.Expires.IsZero() {
 		return token.Token{}, none("the token in %s does not say when it expires", place)
 	}
-	findings := service.Check(t, service.Required{
-		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
-	}, s.env.Now())
+	findings, _ := differences(t, req, s.env.Now())
 	if len(findings) > 0 {
 		return token.Token{}, none("the token in %s does not satisfy the request: %s", place, findings[0].Message)
 	}

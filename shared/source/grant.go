@@ -104,14 +104,9 @@ func (c *Chain) check(t token.Token, req token.Request) error {
 	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
 		return fail(cli.Failed, "", "the source %s returned a token with characters that no token has", t.Source)
 	}
-	now := c.env.Now()
-	list := service.Check(t, service.Required{
-		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
-	}, now)
-	ahead := clockAhead(t, now)
+	list, ahead := differences(t, req, c.env.Now())
 	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
-		return f.Code == finding.NotYetValid && ahead <= leeway ||
-			f.Code == finding.AudMismatch && slices.Contains(t.Audiences, token.AnyAudience)
+		return f.Code == finding.AudMismatch && slices.Contains(t.Audiences, token.AnyAudience)
 	})
 	fromIssuer := c.issued(t.Source)
 	if len(list) > 0 {
@@ -132,6 +127,16 @@ func (c *Chain) check(t token.Token, req token.Request) error {
 	}
 	c.noteWider(t, req)
 	return nil
+}
+
+// differences compares a token against the request. ahead is how far the token's times
+// are in the future; what is within the leeway is no difference.
+func differences(t token.Token, req token.Request, now time.Time) (list []finding.Finding, ahead time.Duration) {
+	ahead = clockAhead(t, now)
+	list = service.Check(t, service.Required{
+		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
+	}, now)
+	return slices.DeleteFunc(list, func(f finding.Finding) bool { return f.Code == finding.NotYetValid && ahead <= leeway }), ahead
 }
 
 // issued reports whether a source asks the issuer itself.
