@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -49,6 +50,9 @@ func (e *Env) Getenv(key string) string {
 
 // System returns the Env of a real process.
 func System(program string) *Env {
+	// net/http prints bytes that nobody asked for with the log package, and with them
+	// whatever secrets a server sends.
+	log.SetOutput(io.Discard)
 	return &Env{
 		Program: program, Args: os.Args[1:],
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,

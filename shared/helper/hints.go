@@ -21,7 +21,9 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 	default:
 		_ = e.Hint("get the token from another source with --from, or request less")
 	}
-	if grant.Has(finding.AudMismatch) || grant.Has(finding.AudMissing) {
+	if !grant.FromIssuer && (grant.Has(finding.AudMismatch) || grant.Has(finding.AudMissing)) {
+		_ = e.Hint("check how this source is asked for an audience")
+	} else if grant.Has(finding.AudMismatch) || grant.Has(finding.AudMissing) {
 		switch w.logins.AudienceParameter {
 		case "", "audience":
 			_ = e.Hint("this issuer may expect the audience in another parameter: try --audience-parameter resource")

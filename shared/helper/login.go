@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
 	"time"
 
@@ -86,7 +87,8 @@ func (a *app) loginEvents() func(login.Event) {
 			}
 		}
 		if b, err := json.Marshal(doc); err == nil {
-			_, _ = a.env.Stdout.Write(append(b, '\n'))
+			// What a terminal would obey is escaped in the way of JSON.
+			_, _ = io.WriteString(a.env.Stdout, text.Printable(string(b))+"\n")
 		}
 	}
 }

@@ -73,6 +73,12 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 		return nil, doing("start the login", &NotJSONError{URL: md.DeviceAuthorizationEndpoint, Got: "a device authorization without its codes"})
 	}
 	d := &Device{UserCode: resp.UserCode, VerificationURI: resp.VerificationURI, resp: resp, config: conf, params: params}
+	// The deadline of ctx in WaitDevice is the only one.
+	expiry := resp.Expiry
+	resp.Expiry = time.Time{}
+	if len(resp.VerificationURI) > maxURI {
+		return nil, &AnswerError{"the verification address is too long"}
+	}
 	if len(resp.UserCode) > maxUserCode {
 		return nil, &AnswerError{"the user code is too long to type"}
 	}
@@ -83,8 +89,8 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 		d.VerificationURIComplete = resp.VerificationURIComplete
 	}
 	d.Expires = now().Add(maxCodeLifetime)
-	if !resp.Expiry.IsZero() && resp.Expiry.Before(d.Expires) {
-		d.Expires = resp.Expiry
+	if !expiry.IsZero() && expiry.Before(d.Expires) {
+		d.Expires = expiry
 	}
 	return d, nil
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -63,7 +64,7 @@ func (c *Client) finish(hc *http.Client, req *http.Request) ([]byte, error) {
 		return nil, network(fmt.Errorf("read the answer of %s: %w", bare(req.URL), err))
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		e := &ResponseError{Doing: bare(req.URL), Status: resp.Status, StatusCode: resp.StatusCode}
+		e := &ResponseError{Doing: bare(req.URL), Status: text.Foreign(resp.Status, maxStatus), StatusCode: resp.StatusCode}
 		canon := expected{kind: tokenAnswer}
 		var o struct {
 			Error       string `json:"error"`
@@ -259,7 +260,7 @@ func (c *Client) fault(what string, err error) error {
 			return doing(what, &NotJSONError{URL: bare(re.Response.Request.URL), Got: "no token"})
 		}
 		return &ResponseError{
-			Doing: what, Status: re.Response.Status, StatusCode: re.Response.StatusCode,
+			Doing: what, Status: text.Foreign(re.Response.Status, maxStatus), StatusCode: re.Response.StatusCode,
 			Code: c.redact(re.ErrorCode), Description: c.redact(re.ErrorDescription),
 		}
 	}

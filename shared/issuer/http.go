@@ -30,11 +30,15 @@ import (
 	"time"
 
 	"example.org/token-helpers/shared/private"
+	"example.org/token-helpers/shared/text"
 )
 
 // maxBody is the most that is read of an answer, in bytes. Discovery documents
 // and token answers are a few kB.
 const maxBody = 1 << 20
+
+// maxStatus is how much of a status line is shown, in characters.
+const maxStatus = 60
 
 // gridCertificates is where grid sites keep the certificates of IGTF's CAs.
 const gridCertificates = "/etc/grid-security/certificates"
@@ -122,7 +126,7 @@ func (c *Client) checkProxy() error {
 // host, over https.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
-	no := func(why string) error { return &RedirectError{bare(first.URL), bare(req.URL), why} }
+	no := func(why string) error { return &RedirectError{bare(first.URL), text.Foreign(bare(req.URL), 300), why} }
 	switch {
 	case first.Method != http.MethodGet:
 		return no("the request carries secrets")
@@ -323,7 +327,7 @@ func (t *transport) try(req *http.Request) (*http.Response, error) {
 		t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), t.c.redact(err.Error()), took)
 		return nil, err
 	}
-	t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), resp.Status, took)
+	t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), text.Foreign(resp.Status, maxStatus), took)
 	return resp, nil
 }
 
@@ -338,15 +342,18 @@ func whole(resp *http.Response, req *http.Request) error {
 		return &NotJSONError{URL: from, Got: "the status " + strconv.Itoa(resp.StatusCode)}
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
-		return fmt.Errorf("the answer broke off: %w", err)
-	}
-	if len(b) > maxBody {
-		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
-	}
 	ok := false
 	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil {
+		// A complete object is an answer, even if the connection broke after it: a new
+		// refresh token may be in it.
 		b, ok = e.normalise(resp, b)
+	}
+	switch {
+	case ok:
+	case err != nil:
+		return fmt.Errorf("the answer broke off: %w", err)
+	case len(b) > maxBody:
+		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
 	}
 	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); !ok && resp.StatusCode < 300 && ct == "text/html" {
 		return &NotJSONError{URL: from, Got: "a web page"}

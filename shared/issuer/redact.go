@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"encoding/base64"
+	"html"
 	"net/url"
 	"regexp"
 	"slices"
@@ -19,13 +20,14 @@ type redactor struct {
 	secrets []string
 }
 
-// secret makes the redactor know secrets: as they are, percent-encoded, and as part of
-// a JSON string.
+// secret makes the redactor know secrets: as they are, percent-encoded, and escaped for
+// JSON and HTML.
 func (r *redactor) secret(secrets ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range secrets {
-		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`)} {
+		query := url.QueryEscape(s)
+		for _, form := range []string{s, query, lowerHex(query), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), html.EscapeString(s)} {
 			if len(form) >= minSecret && !slices.Contains(r.secrets, form) {
 				r.secrets = append(r.secrets, form)
 			}
@@ -34,6 +36,11 @@ func (r *redactor) secret(secrets ...string) {
 	// The longest first, as one form may contain another.
 	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) })
 }
+
+var percentEncoded = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// lowerHex is a percent-encoded string with lower-case digits, as some servers write it.
+func lowerHex(s string) string { return percentEncoded.ReplaceAllStringFunc(s, strings.ToLower) }
 
 // minSecret is the shortest secret that is removed, in bytes: cutting shorter ones would
 // only mangle the text.

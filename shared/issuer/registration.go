@@ -89,14 +89,22 @@ func (m clientMetadata) addRedirect(re *ResponseError) bool {
 
 func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (*Registration, error) {
 	m, err := members(answer)
-	if err != nil || stringMember(m, "client_id") == "" {
+	id := stringMember(m, "client_id")
+	var n json.Number
+	if id == "" && json.Unmarshal(m["client_id"], &n) == nil {
+		id = n.String()
+	}
+	if err != nil || id == "" {
 		return nil, &NotJSONError{URL: md.RegistrationEndpoint, Got: "a registration without a client ID"}
 	}
 	r := &Registration{
-		ClientID: stringMember(m, "client_id"), ClientSecret: stringMember(m, "client_secret"),
+		ClientID: id, ClientSecret: stringMember(m, "client_secret"),
 		AuthMethod: stringMember(m, "token_endpoint_auth_method"),
 	}
 	c.basic(r.ClientID, r.ClientSecret)
+	if len(r.ClientID) > maxCredential || len(r.ClientSecret) > maxCredential {
+		return nil, &AnswerError{"its client ID or secret is too long"}
+	}
 	if r.AuthMethod == "" {
 		r.AuthMethod = AuthMethod(md)
 	}
@@ -115,6 +123,9 @@ func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (
 	}
 	return r, nil
 }
+
+// maxCredential bounds a client's ID and secret, in bytes.
+const maxCredential = 16 << 10
 
 func hasMember(m map[string]json.RawMessage, name string) bool {
 	raw, ok := m[name]

@@ -169,7 +169,7 @@ func TestRegistrationAnswers(t *testing.T) {
 			t.Errorf("%s: %+v", tt.name, *reg)
 		}
 	}
-	for _, bad := range []string{"", "null", "[]", "{}", `{"client_id":""}`, `{"client_id":7}`, "<html>"} {
+	for _, bad := range []string{"", "null", "[]", "{}", `{"client_id":""}`, "<html>"} {
 		var known cli.Explained
 		if _, err := clientOf(func(*http.Request) answer { return answer{201, "application/json", bad} }).
 			Register(context.Background(), endpoints, "test", nil, ""); !errors.As(err, &known) || known.ExitCode() != cli.Network {
@@ -526,7 +526,7 @@ func TestProxies(t *testing.T) {
 			}
 		}
 	}
-	// Nothing else is told with it.
+	// A client with a broken proxy makes no request.
 	if _, err := NewClient(HTTPOptions{LookupEnv: func(k string) (string, bool) { return "http://", k == "HTTPS_PROXY" }}).client(); err == nil {
 		t.Error("the client works")
 	}

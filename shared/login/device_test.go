@@ -440,7 +440,7 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 	}
 }
 
-// An issuer that gives no refresh token is told of, and its own token is returned.
+// If the issuer gives no refresh token, a note says so, and the token of the login is returned.
 func TestLoginWithoutRefreshToken(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

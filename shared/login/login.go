@@ -69,11 +69,21 @@ type Event struct {
 
 // NoLoginError means that there is no login that could serve a request. The next
 // source is asked then.
-type NoLoginError struct{ Reason string }
+type NoLoginError struct {
+	Reason string
+	// Existing means that there is a login, and the reason says what is wrong with it.
+	Existing bool
+}
 
 func (e *NoLoginError) Error() string { return e.Reason }
 
-func noLogin(format string, a ...any) error { return &NoLoginError{fmt.Sprintf(format, a...)} }
+func noLogin(format string, a ...any) error {
+	return &NoLoginError{Reason: fmt.Sprintf(format, a...)}
+}
+
+func badLogin(format string, a ...any) error {
+	return &NoLoginError{Reason: fmt.Sprintf(format, a...), Existing: true}
+}
 
 // Usable returns the login that can serve the request, according to the index: it
 // neither opens the keyring nor asks the issuer. The error is a [NoLoginError] if there
@@ -91,7 +101,7 @@ func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
 		return e, noLogin("there is no login at %s", req.Issuer)
 	}
 	if missing := token.MissingScopes(e.Scopes, req.Scopes); len(missing) > 0 {
-		return e, noLogin("your login at %s lacks %s", req.Issuer, strings.Join(missing, " "))
+		return e, badLogin("your login at %s lacks %s", req.Issuer, strings.Join(missing, " "))
 	}
 	return e, nil
 }

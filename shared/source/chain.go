@@ -96,17 +96,26 @@ func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, erro
 		case errors.Is(err, store.ErrNoHome):
 			// Without a home directory there are neither logins nor a cache, but robots
 			// have other sources.
-			n, homeless = &None{err.Error()}, err
+			n, homeless = &None{Reason: err.Error()}, err
 		default:
 			return token.Token{}, err
 		}
-		c.env.Verbose("%s: %s", s.name, n.Reason)
+		if n.login && c.asksUser() {
+			c.env.Note("%s: a new login is needed", n.Reason)
+		} else {
+			c.env.Verbose("%s: %s", s.name, n.Reason)
+		}
 		reasons = append(reasons, Reason{s.name, n.Reason})
 	}
 	if homeless != nil {
 		return token.Token{}, homeless
 	}
 	return token.Token{}, &NoneError{reasons}
+}
+
+// asksUser reports whether the chain would ask for a new login.
+func (c *Chain) asksUser() bool {
+	return slices.ContainsFunc(c.sources, func(s opened) bool { return s.name == "device" })
 }
 
 func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Token, error) {

@@ -31,7 +31,7 @@ func (e *GrantError) Error() string {
 	var problems []string
 	for _, f := range e.Findings {
 		if f.Code != finding.ScopeMissing {
-			problems = append(problems, f.Message)
+			problems = append(problems, text.Foreign(f.Message, 300))
 		}
 	}
 	if len(e.Missing) > 0 {
@@ -41,7 +41,7 @@ func (e *GrantError) Error() string {
 }
 
 func (e *GrantError) short() string {
-	got, missing := strings.Join(service.Demandable(e.Granted), " "), strings.Join(e.Missing, " ")
+	got, missing := text.Foreign(strings.Join(service.Demandable(e.Granted), " "), 300), strings.Join(e.Missing, " ")
 	switch {
 	case got == "":
 		return "the token does not include the " + plural("scope", len(e.Missing)) + " " + missing

@@ -27,11 +27,13 @@ type Source interface {
 type None struct {
 	// Reason says why, in a clause.
 	Reason string
+	// login means that the reason is what is wrong with a login.
+	login bool
 }
 
 func (n *None) Error() string { return n.Reason }
 
-func none(format string, a ...any) error { return &None{fmt.Sprintf(format, a...)} }
+func none(format string, a ...any) error { return &None{Reason: fmt.Sprintf(format, a...)} }
 
 // The following are optional methods of a Source.
 type (
@@ -179,7 +181,7 @@ func open(e *Env, spec string) (opened, error) {
 func asNone(err error) error {
 	var no *login.NoLoginError
 	if errors.As(err, &no) {
-		return none("%s", no.Reason)
+		return &None{Reason: no.Reason, login: no.Existing}
 	}
 	return err
 }

@@ -189,6 +189,10 @@ func (t *Tx) prepare(ctx context.Context, clientID string) error {
 	return nil
 }
 
+// maxLogin is the longest login that is saved, in bytes. Encrypted it is shorter than
+// what is read back.
+const maxLogin = private.MaxRead / 4
+
 // saveTries and savePause are how often and in which rhythm a save is tried. Most
 // causes that pass, such as an exhausted table of open files, pass within a second.
 const (
@@ -208,6 +212,9 @@ func (t *Tx) Save(ctx context.Context, l *Login) error {
 	data, err := encodeLogin(l)
 	if err != nil {
 		return wrap(op, err)
+	}
+	if len(data) > maxLogin {
+		return wrap(op, fmt.Errorf("it is longer than %d bytes", maxLogin))
 	}
 	p := t.ready[l.ClientID]
 	if p == nil {
