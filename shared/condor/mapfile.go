@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"example.org/token-helpers/shared/finding"
-	"example.org/token-helpers/shared/service"
 )
 
 // srcMapFile is the source of the rules for map files.
@@ -170,6 +169,9 @@ func mapQuoted(s string, end byte) (field, rest string, closed bool) {
 // compile compiles a PCRE2 expression with Go's regexp. An expression that the two read
 // differently is not evaluated: unknown says why. bad says that PCRE2 rejects it too.
 func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bool) {
+	if invalidRange(pattern) {
+		return nil, "invalid range in character class", true
+	}
 	for i := 0; i+1 < len(pattern); i++ {
 		if two := pattern[i : i+2]; two == `\v` || two == "{," {
 			return nil, "it has " + two, false
@@ -191,7 +193,7 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 	var se *syntax.Error
 	if errors.As(err, &se) {
 		switch se.Code {
-		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrTrailingBackslash:
+		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrTrailingBackslash, syntax.ErrInvalidCharRange:
 			return nil, string(se.Code), true
 		}
 		return nil, fmt.Sprintf("%s: %s", se.Code, finding.Brief(se.Expr)), false
@@ -218,12 +220,27 @@ func latin1(s string) string {
 func (e *mapEntry) matches(identity string) ([]string, bool) {
 	switch {
 	case e.re != nil:
-		g := e.re.FindStringSubmatch(latin1(identity))
-		return g, g != nil
+		return submatches(e.re, latin1(identity))
 	case e.regex || e.include != "":
 		return nil, false
 	}
 	return []string{identity}, e.principal == identity
+}
+
+// submatches returns the groups of a match as PCRE2 does: without those that took no part
+// and are followed by none that did.
+func submatches(re *regexp.Regexp, s string) ([]string, bool) {
+	at := re.FindStringSubmatchIndex(s)
+	var groups []string
+	set := 0
+	for i := 0; i < len(at); i += 2 {
+		g := ""
+		if at[i] >= 0 {
+			g, set = s[at[i]:at[i+1]], i/2+1
+		}
+		groups = append(groups, g)
+	}
+	return groups[:set], at != nil
 }
 
 // canonical returns the user, with groups in place of \0 to \9. A reference to a group
@@ -250,15 +267,43 @@ func (e *mapEntry) canonical(groups []string) string {
 
 func (e *mapEntry) forTokens() bool { return strings.EqualFold(e.method, "SCITOKENS") }
 
-// Judge finds the user of a token, see [MapFile.User].
-func (m *MapFile) Judge(p service.Presented) []finding.Finding {
-	iss, _ := p.JWT.String("iss")
-	sub, ok := p.JWT.String("sub")
-	if !ok || iss == "" {
-		return one(finding.Finding{Code: finding.ClaimMissing, Missing: []string{"sub"}, Message: "the token has no issuer and subject to map",
-			Hint: "the issuer must set iss and sub, as strings", Source: "RFC 7519 section 4.1"})
+// mapped is the result of a map file for one identity.
+type mapped struct {
+	// entry is the line that maps the identity, or nil. user is its user.
+	entry *mapEntry
+	user  string
+	// certain says that no line before it could match that cannot be evaluated.
+	certain bool
+	// unknown are the lines that cannot be evaluated.
+	unknown []finding.Finding
+}
+
+// find finds the first line that matches.
+func (m *MapFile) find(iss, sub string) mapped {
+	var out mapped
+	for i := range m.entries {
+		e := &m.entries[i]
+		switch {
+		case e.include != "":
+			out.unknown = append(out.unknown, finding.Finding{Code: finding.MapInclude, Remark: true,
+				Message: fmt.Sprintf("map file line %d includes %s, which was not read", e.line, finding.Brief(e.include)),
+				Hint:    "pass the included files too, those of a directory in the order of their names: --mapfile <(cat FILES)", Source: srcMapFile})
+			continue
+		case !e.forTokens():
+			continue
+		case e.unknown != "":
+			out.unknown = append(out.unknown, finding.Finding{Code: finding.MapUnknown, Remark: true,
+				Message: fmt.Sprintf("map file line %d cannot be evaluated (%s): if it matches, the user is %s", e.line, e.unknown, finding.Brief(e.user)),
+				Hint:    "check on the server: condor_ping -verbose -type COLLECTOR WRITE shows the user", Source: srcMapFile})
+			continue
+		}
+		if groups, ok := e.matches(iss + "," + sub); ok {
+			out.entry, out.user = e, e.canonical(groups)
+			break
+		}
 	}
-	return m.User(iss, sub)
+	out.certain = len(out.unknown) == 0
+	return out
 }
 
 // User finds the user to which the file maps a token's issuer and subject, and the line
@@ -269,34 +314,13 @@ func (m *MapFile) User(iss, sub string) []finding.Finding {
 	if m.more > 0 {
 		out = append(out, finding.Finding{Code: finding.MapLine, Remark: true, Message: fmt.Sprintf("the map file has %d more such lines", m.more), Source: srcMapFile})
 	}
-	identity := iss + "," + sub
-	var unknown []finding.Finding
-	for i := range m.entries {
-		e := &m.entries[i]
-		switch {
-		case e.include != "":
-			unknown = append(unknown, finding.Finding{Code: finding.MapInclude, Remark: true,
-				Message: fmt.Sprintf("map file line %d includes %s, which was not read", e.line, finding.Brief(e.include)),
-				Hint:    "pass the included files too, those of a directory in the order of their names: --mapfile <(cat FILES)", Source: srcMapFile})
-			continue
-		case !e.forTokens():
-			continue
-		case e.unknown != "":
-			unknown = append(unknown, finding.Finding{Code: finding.MapUnknown, Remark: true,
-				Message: fmt.Sprintf("map file line %d cannot be evaluated (%s): if it matches, the user is %s", e.line, e.unknown, finding.Brief(e.user)),
-				Hint:    "check on the server: condor_ping -verbose -type COLLECTOR WRITE shows the user", Source: srcMapFile})
-			continue
-		}
-		groups, ok := e.matches(identity)
-		if !ok {
-			continue
-		}
-		out = append(out, few(unknown)...)
-		return append(append(out, e.mapped(groups, len(unknown) > 0)), m.loose(e, iss, sub)...)
+	found := m.find(iss, sub)
+	out = append(out, few(found.unknown)...)
+	if found.entry != nil {
+		return append(append(out, found.entry.mapped(found.user, !found.certain)), m.loose(found.entry, iss, sub)...)
 	}
-	out = append(out, few(unknown)...)
 	f := m.missing(iss, sub)
-	if f.Remark = len(unknown) > 0; f.Remark {
+	if f.Remark = !found.certain; f.Remark {
 		f.Message += ", unless one of the lines above does"
 	}
 	return append(out, f)
@@ -305,8 +329,7 @@ func (m *MapFile) User(iss, sub string) []finding.Finding {
 // few returns the first of a list that may be as long as the file.
 func few(list []finding.Finding) []finding.Finding { return list[:min(len(list), 5)] }
 
-func (e *mapEntry) mapped(groups []string, unless bool) finding.Finding {
-	user := e.canonical(groups)
+func (e *mapEntry) mapped(user string, unless bool) finding.Finding {
 	f := finding.Finding{Code: finding.Mapped, Remark: true, Source: srcMapFile, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, finding.Brief(user))}
 	switch name, plugin := strings.CutPrefix(user, "PLUGIN:"); {
 	case plugin:

@@ -58,6 +58,9 @@ func (m *MapFile) near(iss, sub string) string {
 }
 
 func (m *MapFile) nearMethod(e *mapEntry, iss, sub string) string {
+	if strings.EqualFold(e.method, "SCITOKEN") {
+		return "its method is " + finding.Brief(e.method) + ": write SCITOKENS, with an S"
+	}
 	if _, ok := e.matches(iss + "," + sub); ok && !e.forTokens() {
 		return "its method is " + finding.Brief(e.method) + ", but the method for tokens is SCITOKENS"
 	}

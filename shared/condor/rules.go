@@ -1,8 +1,10 @@
 package condor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.org/token-helpers/shared/finding"
@@ -24,7 +26,9 @@ type CE struct {
 	write   bool
 	version service.Version
 	library scitokens.Library
-	mapfile *MapFile
+	site    site
+	host    string
+	options Options
 	// ask is the command that requests a token for its audience.
 	ask string
 }
@@ -33,12 +37,15 @@ type CE struct {
 type Options struct {
 	// Write is for submitting jobs; otherwise, jobs are only viewed.
 	Write bool
-	// Version is HTCondor's.
-	Version service.Version
+	// Version is HTCondor's, Library that of scitokens-cpp beside it; by default the newest
+	// one, and the one that such a server usually comes with.
+	Version, Library service.Version
 	// Audiences replace the audience that is derived from the host.
 	Audiences []string
-	// MapFile, if set, maps the token to a user.
-	MapFile *MapFile
+	// MapFile, if set, is the text of a map file, which maps the token to a user.
+	MapFile []byte
+	// Config, if set, is the site's configuration.
+	Config *Config
 }
 
 // New returns the compute element named HOST[:PORT].
@@ -47,16 +54,44 @@ func New(host string, o Options) (*CE, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CE{name: "HTCondor at " + aud, write: o.Write, version: o.Version, mapfile: o.MapFile, ask: "condor-token-helper --ce " + text.ShellWord(aud)}
+	c := &CE{host: host, options: o, name: "HTCondor at " + aud, write: o.Write, version: cmp.Or(o.Version, Newest), ask: "condor-token-helper --ce " + text.ShellWord(aud)}
+	if err := c.configure(o, strings.HasSuffix(aud, ":"+strconv.Itoa(defaultPort))); err != nil {
+		return nil, err
+	}
 	audiences := []string{aud}
+	if o.Config != nil && len(o.Config.audiences()) > 0 {
+		audiences = o.Config.audiences()
+	}
 	if len(o.Audiences) > 0 {
 		audiences = o.Audiences
 	}
 	if !slices.Contains(audiences, aud) {
 		c.ask = "condor-token-helper --aud " + text.ShellWord(audiences[0])
 	}
-	c.library = scitokens.Library{Audiences: audiences, IssuersKnown: o.MapFile != nil, Remedy: c.command}
+	c.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(c.version)), Audiences: audiences, IssuersKnown: o.MapFile != nil, Remedy: c.command}
 	return c, nil
+}
+
+// configure reads what is known about the site. On the port of an HTCondor-CE, its default
+// configuration applies.
+func (c *CE) configure(o Options, ce bool) error {
+	s := &c.site
+	s.config = o.Config
+	hashKeys, known := ce, false
+	if o.Config != nil {
+		hashKeys, known = o.Config.on("CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS", false), true
+		s.rules = o.Config.authorization()
+	} else if ce {
+		s.rules = ceDefaults()
+	}
+	if o.MapFile == nil {
+		return nil
+	}
+	var err error
+	if s.maps, err = ParseMapFile(o.MapFile, hashKeys); err == nil && !known {
+		s.other, err = ParseMapFile(o.MapFile, !hashKeys)
+	}
+	return err
 }
 
 // Name implements [service.Service].
@@ -70,15 +105,46 @@ func (c *CE) Purpose() string {
 	return "view jobs"
 }
 
+// Newest is the newest version of HTCondor whose rules were measured.
+var Newest = service.Version{Major: 25, Minor: 14, Patch: 1}
+
+// usualLibrary returns the version of scitokens-cpp that a version of HTCondor usually
+// comes with.
+func usualLibrary(v service.Version) service.Version {
+	switch {
+	case v.Before(service.Version{Major: 10}):
+		return service.Version{Minor: 7, Patch: 3}
+	case v.Before(service.Version{Major: 25}):
+		return service.Version{Major: 1, Minor: 1, Patch: 3}
+	}
+	return scitokens.Newest
+}
+
+// Versions implements [service.Versioned].
+func (c *CE) Versions() string {
+	return fmt.Sprintf("HTCondor %s with scitokens-cpp %s", c.version, c.library.Version)
+}
+
+// Others implements [service.Versioned]: Debian 13's versions.
+func (c *CE) Others() []service.Service {
+	o := c.options
+	o.Version, o.Library = service.Version{Major: 23, Minor: 9, Patch: 6}, service.Version{Major: 1, Minor: 1, Patch: 3}
+	other, err := New(c.host, o)
+	if err != nil {
+		return nil // not possible: c was made from the same host
+	}
+	return []service.Service{other}
+}
+
 // Judge implements [service.Service].
 func (c *CE) Judge(p service.Presented) []finding.Finding {
+	if isIDToken(p.JWT) {
+		return c.judgeIDToken(p)
+	}
 	list := [][]finding.Finding{
 		scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p), scitokens.Recommended(p),
 	}
-	if c.mapfile != nil {
-		list = append(list, c.mapfile.Judge(p))
-	}
-	return finding.Merge(list...)
+	return finding.Merge(c.judgeForeign(p, finding.Merge(list...)), c.judgeSite(p))
 }
 
 // command gets a token for the operation, of the same profile as the one presented.
@@ -118,7 +184,7 @@ func fileLink(p service.Presented) []finding.Finding {
 func (c *CE) rights(p service.Presented) []finding.Finding {
 	scopes, ok := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
-	if !ok || kind == scitokens.Unknown || c.allows(scopes, kind == scitokens.WLCG) {
+	if !ok || kind == scitokens.Unknown || c.allows(scitokens.Scopes(p.JWT, c.library.Version), kind == scitokens.WLCG) {
 		return nil
 	}
 	missing := computeRead
@@ -168,18 +234,17 @@ var condorLevels = map[string]struct{ read, write bool }{
 
 // allows reports whether the scopes allow the operation. A path after compute.* has no
 // meaning.
-func (c *CE) allows(scopes []string, wlcg bool) bool {
+func (c *CE) allows(scopes []scitokens.Scope, wlcg bool) bool {
 	var compute []string
 	read, write := false, false
 	for _, sc := range scopes {
-		authz, path, _ := strings.Cut(sc, ":")
 		if wlcg {
-			compute = append(compute, authz)
+			compute = append(compute, sc.Authz)
 		}
-		if authz != "condor" {
+		if sc.Authz != "condor" {
 			continue
 		}
-		name := strings.ToUpper(strings.Trim(path, "/"))
+		name := strings.ToUpper(strings.Trim(sc.Path, "/"))
 		level := condorLevels[name]
 		old := name == "ALLOW" && c.version.Before(service.Version{Major: 8, Minor: 9, Patch: 7})
 		read, write = read || level.read || old, write || level.write || old

@@ -4,15 +4,17 @@ import "slices"
 
 // The codes of all causes, in the order of [Sections].
 const (
-	NotAToken      Code = "not-a-token"
-	Kind           Code = "kind"
-	Unsigned       Code = "unsigned"
-	ClaimDuplicate Code = "claim-duplicate"
-	ClaimMissing   Code = "claim-missing"
-	TooLong        Code = "too-long"
-	FileMode       Code = "file-mode"
-	FileLink       Code = "file-link"
-	FileForm       Code = "file-form"
+	NotAToken        Code = "not-a-token"
+	Kind             Code = "kind"
+	Unsigned         Code = "unsigned"
+	SignatureMissing Code = "signature-missing"
+	IDToken          Code = "idtoken"
+	ClaimDuplicate   Code = "claim-duplicate"
+	ClaimMissing     Code = "claim-missing"
+	TooLong          Code = "too-long"
+	FileMode         Code = "file-mode"
+	FileLink         Code = "file-link"
+	FileForm         Code = "file-form"
 
 	Expired        Code = "expired"
 	NotYetValid    Code = "not-yet-valid"
@@ -20,6 +22,7 @@ const (
 	TimeRange      Code = "time-range"
 	LifetimeShort  Code = "lifetime-short"
 	LifetimeRange  Code = "lifetime-range"
+	NeverExpires   Code = "never-expires"
 
 	IssMismatch      Code = "iss-mismatch"
 	IssNotHTTPS      Code = "iss-not-https"
@@ -29,6 +32,7 @@ const (
 	VersionUnknown   Code = "version-unknown"
 	VersionMissing   Code = "version-missing"
 	VersionBoth      Code = "version-both"
+	HeaderType       Code = "header-type"
 	ProfileMismatch  Code = "profile-mismatch"
 
 	AudMissing  Code = "aud-missing"
@@ -46,8 +50,12 @@ const (
 	PathPrefix         Code = "path-prefix"
 	PathMissing        Code = "path-missing"
 	PathEncoded        Code = "path-encoded"
+	PathDots           Code = "path-dots"
+	ScopeSeparator     Code = "scope-separator"
 	CreateNotOverwrite Code = "create-not-overwrite"
 	WriteWithoutRead   Code = "write-without-read"
+	VersionDiffers     Code = "version-differs"
+	VersionVulnerable  Code = "version-vulnerable"
 
 	AlgRefused       Code = "alg-refused"
 	KidMissing       Code = "kid-missing"
@@ -60,6 +68,7 @@ const (
 
 	CfgMatch             Code = "cfg-match"
 	CfgUser              Code = "cfg-user"
+	CfgUserName          Code = "cfg-user-name"
 	PathOutsideBase      Code = "path-outside-base"
 	PathBase             Code = "path-base"
 	PathRestricted       Code = "path-restricted"
@@ -76,12 +85,18 @@ const (
 	CfgRestriction       Code = "cfg-restriction"
 	CfgMore              Code = "cfg-more"
 
-	Mapped     Code = "mapped"
-	MapMissing Code = "map-missing"
-	MapLoose   Code = "map-loose"
-	MapLine    Code = "map-line"
-	MapInclude Code = "map-include"
-	MapUnknown Code = "map-unknown"
+	Mapped        Code = "mapped"
+	MapMissing    Code = "map-missing"
+	MapLoose      Code = "map-loose"
+	MapLine       Code = "map-line"
+	MapInclude    Code = "map-include"
+	MapUnknown    Code = "map-unknown"
+	Denied        Code = "denied"
+	Authorized    Code = "authorized"
+	ReadOpen      Code = "read-open"
+	MethodOff     Code = "method-off"
+	ForeignIssuer Code = "foreign-issuer"
+	ConfigLine    Code = "config-line"
 )
 
 // Effect says whether a cause refuses the token.
@@ -132,6 +147,8 @@ var sections = []Section{
 		{NotAToken, "The input is not a signed token: it is encrypted (JWE), opaque, a macaroon, PEM, a file name or something else. `kind` and the message say what it is.", "Use the access token.", Always, "exit code 3"},
 		{Kind, "The token is an ID token, a refresh token, a DPoP proof or of another kind that is not for services.", "Request an access token.", Sometimes, "cause if a service refuses the token, otherwise remark"},
 		{Unsigned, "The token is not signed (`alg` is none). No service accepts it.", "Use the access token. INDIGO IAM issues unsigned refresh tokens.", Always, "exit code 3"},
+		{SignatureMissing, "The signature was left out. Everything else is checked.", "To use the token, copy it with its signature.", Sometimes, "cause in a token helper, remark in jwt-inspect"},
+		{IDToken, "The token is an IDTOKEN of HTCondor. HTCondor reads it from `~/.condor/tokens.d` or `/etc/condor/tokens.d`, not from `BEARER_TOKEN`, and only the daemons that have its signing key can verify it.", "Put it into `tokens.d`, with mode 0600. For a CE of another site, request an access token.", Never, ""},
 		{ClaimDuplicate, "A claim or header parameter occurs twice. HTCondor and XRootD use the last one.", "The issuer must write it once.", Never, ""},
 		{ClaimMissing, "A required claim is missing or has the wrong JSON type. Server logs show `std::bad_cast` for some of them.", "The issuer must set the claim.", Sometimes, "cause; remark for `jti`, and for `nbf` except on old servers"},
 		{TooLong, "The token is longer than HTCondor (16 KiB) or XRootD's root:// login (4095 bytes) reads.", "Request fewer scopes, or no groups.", Always, ""},
@@ -142,10 +159,11 @@ var sections = []Section{
 	{Title: "Time", Causes: []Cause{
 		{Expired, "The token expired. Servers allow no leeway.", "Get a new token.", Always, ""},
 		{NotYetValid, "`iat` or `nbf` is in the future. Servers report this as \"token expired\".", "Check the clocks of this machine and of the issuer.", Always, ""},
-		{TimeNotInteger, "A time is not an integer: servers accept whole seconds only.", "The issuer must write an integer.", Always, ""},
+		{TimeNotInteger, "A time is not a number (RFC 7519 section 4.1.4), or it has a fraction, which scitokens-cpp before 1.2.0 refuses.", "The issuer must write an integer.", Always, ""},
 		{TimeRange, "A time is after the year 2262, which servers misread. It is probably in milliseconds.", "The issuer must write seconds.", Sometimes, "cause if the misread time refuses the token, otherwise remark"},
 		{LifetimeShort, "The token expires earlier than `--min-lifetime` requires.", "Require less, or get a new token.", Always, ""},
 		{LifetimeRange, "The lifetime is outside the 15 minutes to 6 hours of the WLCG profile.", "", Never, ""},
+		{NeverExpires, "The token has no `exp`, so it never expires.", "The issuer must set `exp`.", Never, ""},
 	}},
 	{Title: "Issuer, subject, version", Causes: []Cause{
 		{IssMismatch, "The token is from another issuer than `--issuer`.", "Request it from the other issuer.", Always, ""},
@@ -155,7 +173,8 @@ var sections = []Section{
 		{SubForm, "The subject is not ASCII of at most 255 characters.", "", Never, ""},
 		{VersionUnknown, "The version is neither `wlcg.ver` \"1.0\" nor `ver` \"scitoken:2.0\", or it is not a string.", "Check how the client is registered.", Always, ""},
 		{VersionMissing, "There is no version claim, but a claim that SciTokens 1.0 does not know.", "Check how the client is registered.", Always, ""},
-		{VersionBoth, "The token has both `ver` and `wlcg.ver`. `ver` wins, and WLCG scopes do not count.", "The issuer must write one of them.", Never, ""},
+		{VersionBoth, "The token has both `ver` and `wlcg.ver`. `ver` wins, and WLCG scopes do not count. With `ver` \"scitokens:1.0\", servers refuse the token.", "The issuer must write one of them.", Never, ""},
+		{HeaderType, "The `typ` of the header is not a string. scitokens-cpp refuses the token.", "The issuer must write a string.", Always, ""},
 		{ProfileMismatch, "The token does not have the profile that `--profile` names.", "Request a token of that profile.", Always, ""},
 	}},
 	{Title: "Audience", Causes: []Cause{
@@ -174,9 +193,13 @@ var sections = []Section{
 		{PathMismatch, "No scope covers the path. `/foo` covers `/foo/bar`, but not `/foobar`.", "Request a scope for the path.", Always, ""},
 		{PathPrefix, "A scope covers the path only because of a bug in XRootD before 5.6.9.", "Request a scope for the path.", Never, ""},
 		{PathMissing, "A scope has no absolute path. XRootD uses `/`, the profile forbids it.", "Request it with a path.", Never, ""},
-		{PathEncoded, "A scope has a percent-encoded path, which XRootD does not decode.", "Request a parent directory whose path needs no encoding.", Never, ""},
+		{PathEncoded, "A scope has a percent-encoded path. scitokens-cpp before 1.4.1 does not decode it. Since 1.4.1, it refuses the whole token if a decoded path still contains `%`, a slash, a backslash or NUL.", "Request a parent directory whose path needs no encoding.", Sometimes, "cause if the whole token is refused, otherwise remark"},
+		{PathDots, "A scope has a path with the component `..`. scitokens-cpp 1.4.1 and later refuse the whole token, even if other scopes are correct, at a CE too. Older versions crash if it leads above the root.", "Request the scope with a path without `..`.", Sometimes, "cause since scitokens-cpp 1.4.1 or above the root, otherwise remark"},
+		{ScopeSeparator, "The scopes are separated by a tab or a line break. Only a space separates scopes (RFC 6749 section 3.3): servers read one long scope.", "The issuer must separate scopes with spaces.", Never, ""},
 		{CreateNotOverwrite, "`storage.create` does not allow overwriting or deleting files.", "Request `storage.modify`.", Always, ""},
 		{WriteWithoutRead, "xrdcp calls stat before it writes, which requires read access before XRootD 5.6.9.", "Run `xrd-token-helper --write`, or use https.", Sometimes, "cause before XRootD 5.6.9, remark since then"},
+		{VersionDiffers, "Another supported version of the server decides differently.", "Check with `--server-version` and `--scitokens-cpp`.", Never, ""},
+		{VersionVulnerable, "This version of the server has a known vulnerability that matters for tokens like this one.", "Update the server.", Never, ""},
 	}},
 	{Title: "Signature", Intro: "Except for the first two, these are checked with `--jwks FILE` or `--fetch-keys` only.", Causes: []Cause{
 		{AlgRefused, "The token is not signed with RS256 or ES256, the only algorithms that the servers accept, or it is signed with a shared secret (HS256).", "The issuer must sign with RS256 or ES256.", Always, ""},
@@ -191,6 +214,7 @@ var sections = []Section{
 	{Title: "`--scitokens-cfg`", configuration: true, Causes: []Cause{
 		{CfgMatch, "The section for the issuer, and what the scopes cover there.", "", Never, ""},
 		{CfgUser, "The local user of the request.", "", Never, ""},
+		{CfgUserName, "The name that `username_claim` yields is not a valid user name for XRootD 5.9.3, 6.0.1 and later.", "Use a name of letters, digits and `._@-`, not beginning with `-`.", Always, ""},
 		{PathOutsideBase, "The path is outside `base_path`: no token of this issuer gives access.", "Use a path below `base_path`.", Always, ""},
 		{PathBase, "A scope's path is relative to `base_path`, so that it covers another place than intended.", "Request the path relative to `base_path`.", Always, ""},
 		{PathRestricted, "`restricted_path` does not let this issuer give access to the path.", "Use a path below `restricted_path`.", Always, ""},
@@ -214,5 +238,13 @@ var sections = []Section{
 		{MapLine, "A line that HTCondor skips or reads differently.", "", Never, ""},
 		{MapInclude, "A line that includes other files, which were not read.", "Pass the included files too.", Never, ""},
 		{MapUnknown, "A line that cannot be evaluated outside HTCondor.", "Check with `condor_ping`.", Never, ""},
+	}},
+	{Title: "What HTCondor lets a user do", Intro: "These are checked with `--mapfile` and `--condor-config FILE`, the output of `condor_config_val -dump` or `condor_ce_config_val -dump`. Without it, a CE's default rules are applied.", configuration: true, Causes: []Cause{
+		{Denied, "The CE maps the token to a user, but does not authorize this user: ALLOW and DENY rules decide.", "Map the token to a user that the rules allow, or add the line in the hint to the configuration.", Always, ""},
+		{Authorized, "The rule that authorizes the user.", "", Never, ""},
+		{ReadOpen, "Viewing jobs may need no authentication: since HTCondor 24, the security configuration that is shipped has READ as OPTIONAL, for the client too.", "Set `SEC_READ_AUTHENTICATION = REQUIRED` if users should authenticate.", Never, ""},
+		{MethodOff, "The server does not accept tokens: its authentication methods lack SCITOKENS, or authentication is switched off.", "Add SCITOKENS to the methods.", Always, ""},
+		{ForeignIssuer, "The issuer is one of `SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS`: HTCondor accepts its tokens without a version claim and without an audience.", "", Never, ""},
+		{ConfigLine, "A line of the configuration that was not read.", "Use the output of `condor_config_val -dump`.", Never, ""},
 	}},
 }

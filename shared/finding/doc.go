@@ -16,9 +16,9 @@ Every finding of ` + "`jwt-inspect`" + ` has a code that does not change, for sc
 A *cause* refuses the token and makes the exit code 1. A *remark* refuses nothing. The
 last column says which of them a code is. ` + "`jwt-inspect --explain CODE`" + ` shows a row of these
 tables. Each finding in a report carries its source: a document, a file of a server's
-source code, or a measurement. Servers were measured with HTCondor 23.9.6, XRootD 5.5.3
-and XRootD 5.8.1; ` + "`make e2e`" + ` compares again, with some 230 tokens and 2,400 requests.
-` + "`--server-version`" + ` selects the bugs of older servers.
+source code, or a measurement. Servers were measured with HTCondor 23.9.6 and 25.14.1, XRootD 5.5.3,
+5.8.1 and 6.2.0, and scitokens-cpp 0.7.3, 1.1.3 and 1.4.1; ` + "`make e2e`" + ` compares again.
+` + "`--server-version` and `--scitokens-cpp`" + ` select other versions than the newest.
 `
 
 const pageEnd = `

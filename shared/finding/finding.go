@@ -39,3 +39,7 @@ func Brief(s string) string { return text.Brief(s, 60) }
 // NoSignature is the finding for a token without a signature.
 var NoSignature = Finding{Code: Unsigned, Message: "the token is not signed: no service accepts it",
 	Hint: "use the access token; INDIGO IAM issues unsigned refresh tokens", Source: "RFC 7518 section 3.6"}
+
+// CutOff is the finding for a token whose signature was left out.
+var CutOff = Finding{Code: SignatureMissing, Message: "the signature is missing: the token was cut off after its claims",
+	Hint: "to use the token, copy it with its signature", Source: "RFC 7515 section 7.1"}

@@ -31,7 +31,8 @@ type grammar struct {
 	kong.Plugins  `group:"Services"`
 	Read          bool   `help:"Check read access: viewing jobs, or reading files (the default for storage)." group:"Services"`
 	Write         bool   `help:"Check write access: submitting jobs (the default for --ce), or writing and overwriting files." group:"Services"`
-	ServerVersion string `placeholder:"V" help:"The server's version, if its bugs matter. Default: the newest known." group:"Services"`
+	ServerVersion string `placeholder:"V" help:"The server's version. Default: the newest known." group:"Services"`
+	ScitokensCpp  string `name:"scitokens-cpp" placeholder:"V" help:"The version of scitokens-cpp, the server's library. Default: the one that such a server usually comes with." group:"Services"`
 
 	Aud         []string     `name:"aud" aliases:"audience" sep:"none" placeholder:"AUD" help:"Check that the token has this audience. With a service: the service's audience. Repeatable." group:"Checks"`
 	Scope       []string     `short:"s" sep:"none" placeholder:"SCOPE" help:"Check that the token grants this scope. Repeatable." group:"Checks"`
@@ -173,12 +174,12 @@ func (o *options) conflict() error {
 	switch {
 	case len(o.given) > 1:
 		return usage("%s and %s cannot be combined", o.given[0].flag, o.given[1].flag)
-	case len(o.given) == 0 && (o.Read || o.Write || o.ServerVersion != ""):
+	case len(o.given) == 0 && (o.Read || o.Write || o.ServerVersion != "" || o.ScitokensCpp != ""):
 		var flags []string
 		for _, e := range ecosystems.All() {
 			flags = append(flags, e.Flag)
 		}
-		return usage("--read, --write and --server-version require %s", strings.Join(flags, " or "))
+		return usage("--read, --write, --server-version and --scitokens-cpp require %s", strings.Join(flags, " or "))
 	case o.Diff && (o.Output != "" && o.Output != "text" || o.checks()):
 		return usage("--diff only compares: it cannot be combined with checks and formats")
 	case o.JWKS != "" && o.FetchKeys:
@@ -234,13 +235,18 @@ func (o *options) service(jd *judge) error {
 			return err
 		}
 	}
+	if o.ScitokensCpp != "" {
+		if asked.Library, err = service.ParseVersion("--scitokens-cpp", o.ScitokensCpp); err != nil {
+			return err
+		}
+	}
 	s, err := o.given[0].Service(asked)
 	if err != nil {
 		return err
 	}
 	jd.judges = append(jd.judges, s.Judge)
 	if s.Name() != "" {
-		jd.service, jd.version = s, asked.Version
+		jd.service, jd.versionGiven = s, o.ServerVersion != "" || o.ScitokensCpp != ""
 		jd.want.Audiences = nil // they are the service's
 	}
 	return nil

@@ -36,9 +36,10 @@ type judge struct {
 	// rules of a part of a service.
 	service service.Service
 	judges  []func(service.Presented) []finding.Finding
-	version service.Version
-	profile string
-	keys    keys
+	// versionGiven says that the version of the server or of its library was given.
+	versionGiven bool
+	profile      string
+	keys         keys
 }
 
 // verdict is the result for one token.
@@ -80,18 +81,22 @@ func (jd *judge) full(i input, j *token.JWT) verdict {
 	for _, judge := range jd.judges {
 		judged = append(judged, judge(shown)...)
 	}
-	if _, aside := kindOf(j); aside != "" {
+	if _, aside := kindOf(j); aside != "" && !jd.understands(j) {
 		f := finding.Finding{Code: finding.Kind, Remark: true, Message: aside, Hint: "request an access token", Source: "RFC 6749 section 1.4"}
 		f, judged = finding.OfKind(f, judged)
 		kind = append(kind, f)
 	}
-	list := finding.Merge(kind, sig.findings, judged)
+	list := finding.Merge(kind, sig.findings, judged, jd.otherVersions(shown, judged))
 	if jd.letsAllIn() != "" {
 		for k := range list {
 			list[k].Remark = true
 		}
 	}
 	list = finding.Merge(list, jd.required(raw, j), duplicates(j))
+	for k := range list {
+		// People leave the signature out on purpose before they show a token.
+		list[k].Remark = list[k].Remark || list[k].Code == finding.SignatureMissing
+	}
 	v := verdict{findings: list, signature: sig.state, code: sig.code}
 	if finding.AnyRefuses(list) {
 		v.code = max(v.code, cli.Failed)
@@ -104,16 +109,54 @@ func (jd *judge) required(raw string, j *token.JWT) []finding.Finding {
 	list := service.Check(token.Decoded(raw, j), jd.want, jd.now)
 	if jd.service != nil {
 		// The service checks the times itself.
-		list = slices.DeleteFunc(list, func(f finding.Finding) bool { return f.Code == finding.Expired || f.Code == finding.NotYetValid })
+		list = slices.DeleteFunc(list, func(f finding.Finding) bool {
+			return f.Code == finding.Expired || f.Code == finding.NotYetValid || f.Code == finding.TimeNotInteger
+		})
 	}
 	if _, ok := j.Time("exp"); !ok && jd.want.MinLifetime > 0 {
 		list = append(list, finding.Finding{Code: finding.ClaimMissing, Missing: []string{"exp"}, Message: "the token does not say when it expires",
 			Hint: "the issuer must set exp, in seconds since 1970", Source: "RFC 7519 section 4.1.4"})
 	}
+	if !j.Has("exp") && jd.want.MinLifetime == 0 && jd.service == nil {
+		list = append(list, finding.Finding{Code: finding.NeverExpires, Remark: true, Message: "the token has no exp, so it never expires: whoever copies it can use it until its key is replaced",
+			Hint: "the issuer must set exp", Source: "RFC 7519 section 4.1.4"})
+	}
 	if jd.profile != "" {
 		list = append(list, scitokens.CheckProfile(j, jd.profile)...)
 	}
 	return list
+}
+
+// understands reports whether the service judges the token although it is not an access
+// token.
+func (jd *judge) understands(j *token.JWT) bool {
+	special, ok := jd.service.(service.Special)
+	return ok && special.Understands(j)
+}
+
+// otherVersions says which other version of the service decides differently, unless the
+// version is known.
+func (jd *judge) otherVersions(p service.Presented, judged []finding.Finding) []finding.Finding {
+	v, ok := jd.service.(service.Versioned)
+	if !ok || jd.versionGiven {
+		return nil
+	}
+	var out []finding.Finding
+	refused := finding.AnyRefuses(judged)
+	for _, other := range v.Others() {
+		list := other.Judge(p)
+		if finding.AnyRefuses(list) == refused {
+			continue
+		}
+		f := finding.Finding{Code: finding.VersionDiffers, Remark: true, Message: other.(service.Versioned).Versions() + " accepts this token",
+			Hint: "if the server has another version, name it with --server-version and --scitokens-cpp", Source: "measured with both versions"}
+		if !refused {
+			first := list[slices.IndexFunc(list, finding.Finding.Refuses)]
+			f.Message = fmt.Sprintf("%s refuses this token: %s", other.(service.Versioned).Versions(), first.Message)
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // letsAllIn returns the setting because of which the service admits everybody, or "".
@@ -130,10 +173,18 @@ func (jd *judge) target() string {
 		return ""
 	}
 	t := fmt.Sprintf("%s (%s)", jd.service.Name(), jd.service.Purpose())
-	if v := jd.version.String(); v != "" {
-		t += ", version " + v
+	if v := jd.versions(); jd.versionGiven && v != "" {
+		t += ", " + v
 	}
 	return t
+}
+
+// versions names the versions whose rules are applied, or returns "".
+func (jd *judge) versions() string {
+	if v, ok := jd.service.(service.Versioned); ok {
+		return v.Versions()
+	}
+	return ""
 }
 
 // duplicates finds names that occur more than once, a few of them.

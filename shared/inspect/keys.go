@@ -19,6 +19,7 @@ const (
 	sigValid   = "valid"
 	sigInvalid = "invalid"
 	sigNone    = "none"
+	sigMissing = "missing"
 )
 
 // keys are the keys that signatures are checked against: those of a file, or those that
@@ -48,6 +49,9 @@ type signature struct {
 func (k *keys) verify(j *token.JWT, raw, only string) signature {
 	if j.Unsigned() {
 		return signature{state: sigNone, hadKeys: k.set != nil}
+	}
+	if j.SignatureMissing() {
+		return signature{state: sigMissing}
 	}
 	set := k.set
 	iss, _ := j.String("iss")

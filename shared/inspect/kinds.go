@@ -1,156 +1,100 @@
 package inspect
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"regexp"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
+	"example.org/token-helpers/shared/ecosystems"
 	"example.org/token-helpers/shared/token"
 )
 
-// proofs are the types of JWTs that are not for services, as their header says.
-var proofs = map[string]string{
-	"dpop+jwt":                "a DPoP proof accompanies an access token and does not replace it (RFC 9449)",
-	"logout+jwt":              "a logout token ends a client's sessions (OpenID Connect Back-Channel Logout)",
-	"secevent+jwt":            "a security event token reports an event (RFC 8417)",
-	"token-introspection+jwt": "an introspection response describes a token (RFC 9701)",
+// kind is a use that a JWT can have.
+type kind struct {
+	name string
+	// note says why services refuse such tokens; "" for access tokens and for JWTs of which
+	// nothing is known.
+	note string
+	is   func(*jwtType) bool
 }
+
+// jwtType is what tells the kinds of JWTs apart.
+type jwtType struct {
+	*token.JWT
+	// typ is the header's typ in lower case, without the prefix application/. use is the
+	// claim typ, which Keycloak writes.
+	typ, use, iss, sub string
+}
+
+func (t *jwtType) hasAll(claims ...string) bool {
+	return !slices.ContainsFunc(claims, func(c string) bool { return !t.Has(c) })
+}
+
+func (t *jwtType) hasAny(claims ...string) bool { return slices.ContainsFunc(claims, t.Has) }
+
+func typed(typ string) func(*jwtType) bool {
+	return func(t *jwtType) bool { return t.typ == typ }
+}
+
+func from(issuers ...string) func(*jwtType) bool {
+	return func(t *jwtType) bool {
+		return slices.ContainsFunc(issuers, func(i string) bool { return t.iss == i || strings.HasPrefix(t.iss, i+"/") })
+	}
+}
+
+const accessToken = "access token"
+
+// kinds lists the kinds in the order in which they are tried. What a header or a claim
+// says explicitly comes before what is guessed.
+var kinds = []kind{
+	{"dpop+jwt", "a DPoP proof accompanies an access token and does not replace it (RFC 9449)", typed("dpop+jwt")},
+	{"logout token", "a logout token ends a client's sessions (OpenID Connect Back-Channel Logout)", func(t *jwtType) bool {
+		return t.typ == "logout+jwt" || t.use == "Logout" || strings.Contains(string(t.Raw("events")), "backchannel-logout")
+	}},
+	{"secevent+jwt", "a security event token reports an event (RFC 8417)", func(t *jwtType) bool { return t.typ == "secevent+jwt" || t.Has("events") }},
+	{"token-introspection+jwt", "an introspection response describes a token (RFC 9701)", typed("token-introspection+jwt")},
+	{"client assertion", "a client assertion authenticates a client to its issuer (RFC 7523)", typed("client-authentication+jwt")},
+	{accessToken, "", typed("at+jwt")},
+	{"refresh token", "a refresh token is only for its issuer: no service accepts it", func(t *jwtType) bool {
+		return t.use == "Refresh" || t.use == "Offline" || t.Unsigned() && !t.Has("scope")
+	}},
+	{"ID token", notID, func(t *jwtType) bool { return t.use == "ID" }},
+	{"Kubernetes service account token", "a Kubernetes service account token is for the API server of its cluster and for those that trust this cluster", func(t *jwtType) bool {
+		return t.Has("kubernetes.io") || strings.HasPrefix(t.sub, "system:serviceaccount:")
+	}},
+	{"GitHub job token", "a GitHub Actions job token identifies a workflow, to be exchanged for a token of another issuer", func(t *jwtType) bool {
+		return from("https://token.actions.githubusercontent.com")(t) || t.hasAll("repository", "workflow", "run_id")
+	}},
+	{"GitLab job token", "a GitLab job token identifies a CI job, to be exchanged for a token of another issuer", func(t *jwtType) bool { return t.hasAll("project_path", "pipeline_id") }},
+	{"Google ID token", "an ID token of Google says who logged in: grid services do not accept it", from("https://accounts.google.com", "accounts.google.com")},
+	{"Azure token", "a token of Microsoft Entra ID is for services that are registered there: grid services do not accept it", from("https://sts.windows.net", "https://login.microsoftonline.com")},
+	{accessToken, "", func(t *jwtType) bool { return t.use == "Bearer" }},
+	{"ID token", notID, func(t *jwtType) bool {
+		return !t.Has("scope") && (t.hasAny("nonce", "at_hash", "c_hash") || t.Has("auth_time") && !t.Has("wlcg.groups"))
+	}},
+	{accessToken, "", func(t *jwtType) bool { return t.hasAny("scope", "scp", "wlcg.ver", "ver", "wlcg.groups") }},
+	{"client assertion", "a client assertion authenticates a client to its issuer (RFC 7523)", func(t *jwtType) bool {
+		return t.iss != "" && t.iss == t.sub && t.Has("aud") && !t.hasAny("client_id", "azp")
+	}},
+	{"JWT", "", func(*jwtType) bool { return true }},
+}
+
+const notID = "an ID token tells a client who logged in: no service accepts it (OpenID Connect Core section 2)"
 
 // kindOf returns what a JWT is used for, and if it is not for services, why.
-func kindOf(j *token.JWT) (kind, note string) {
-	typ, _ := j.HeaderString("typ")
-	typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
-	// Keycloak has a claim for the use.
-	use, _ := j.String("typ")
-	switch {
-	case proofs[typ] != "":
-		return typ, proofs[typ]
-	case use == "Refresh" || use == "Offline" || j.Unsigned() && !j.Has("scope"):
-		return "refresh token", "a refresh token is only for its issuer: no service accepts it"
-	case use == "ID", !j.Has("scope") && (j.Has("nonce") || j.Has("at_hash") || j.Has("c_hash") || j.Has("auth_time") && !j.Has("wlcg.groups")):
-		return "ID token", "an ID token tells a client who logged in: no service accepts it (OpenID Connect Core section 2)"
-	case typ == "at+jwt" || use == "Bearer" || j.Has("scope") || j.Has("wlcg.ver") || j.Has("ver"):
-		return "access token", ""
-	}
-	return "JWT", ""
-}
-
-// answer extracts the token from the JSON that a token endpoint (RFC 6749 section 5.1) or a
-// tool prints. If there is none, kind is what the object is.
-func answer(data []byte) (raw []byte, note, kind string, err error) {
-	no := func(kind, what string) ([]byte, string, string, error) {
-		return nil, "", kind, fmt.Errorf("%w: %s", token.ErrNotToken, what)
-	}
-	var m map[string]json.RawMessage
-	if json.Unmarshal(data, &m) != nil {
-		return no("JSON", "a truncated or invalid JSON object")
-	}
-	for _, name := range []string{"access_token", "token", "id_token"} {
-		var s string
-		if json.Unmarshal(m[name], &s) == nil && s != "" {
-			note = "the " + name + " in a JSON object"
-			if _, ok := m["refresh_token"]; ok {
-				note += ", which also contains a refresh token: do not share it"
+func kindOf(j *token.JWT) (name, note string) {
+	for _, e := range ecosystems.All() {
+		if e.Kind != nil {
+			if name, note := e.Kind(j); name != "" {
+				return name, note
 			}
-			return []byte(strings.TrimSpace(s)), note, "", nil
 		}
 	}
-	var failed struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	switch {
-	case json.Unmarshal(data, &failed) == nil && failed.Error != "":
-		return no("refusal", "an error response of an issuer: "+strings.TrimSuffix(failed.Error+": "+failed.Description, ": "))
-	case m["keys"] != nil:
-		return no("JWK Set", "a set of keys (JWK Set), for --jwks")
-	case m["issuer"] != nil && m["jwks_uri"] != nil:
-		return no("discovery document", "an issuer's discovery document")
-	case m["signatures"] != nil || m["payload"] != nil && m["signature"] != nil:
-		return no("JWS in JSON", "a signature in JSON form (RFC 7515 section 7.2); services accept only the compact form")
-	case m["iss"] != nil || m["alg"] != nil:
-		return no("claims", "decoded claims, or a part of a token")
-	}
-	return no("JSON", "a JSON object without an access_token")
-}
-
-var fileName = regexp.MustCompile(`^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`)
-
-// notJWT says what input is that does not decode, if it can say more than the error. It
-// never repeats the input, which could be a secret.
-func notJWT(raw []byte, err error) (kind string, _ error) {
-	say := func(kind, what string) (string, error) { return kind, fmt.Errorf("%w: %s", token.ErrNotToken, what) }
-	switch dots := bytes.Count(raw, []byte(".")); {
-	case !utf8.Valid(raw) || bytes.IndexByte(raw, 0) >= 0:
-		return "binary", err
-	case bytes.HasPrefix(raw, []byte("-----BEGIN ")):
-		switch {
-		case bytes.Contains(raw, []byte("PRIVATE KEY")):
-			return say("PEM", "a private key in PEM")
-		case bytes.Contains(raw, []byte("CERTIFICATE")):
-			return say("PEM", "a certificate in PEM: an X.509 proxy is not a token")
-		case bytes.Contains(raw, []byte("PUBLIC KEY")):
-			return say("PEM", "a public key in PEM")
-		}
-		return say("PEM", "a PEM file")
-	case macaroon(raw):
-		return say("macaroon", "a macaroon, as dCache issues: only the server that issued it can verify it")
-	case len(raw) < 4096 && fileName.Match(raw):
-		// Not opened: the name may be a secret, which a network file system would see.
-		return say("file name", "probably a file name: pass the file as an argument, or with <")
-	case dots == 0 && !bytes.ContainsAny(raw, " \t"):
-		return "opaque string", err
-	case dots == 2 && signedText(raw):
-		return "JWS", err
-	case dots == 4 && bytes.HasPrefix(raw, []byte("eyJ")):
-		return "JWE", err
-	}
-	return "", err
-}
-
-// looksLikeToken matches a JWT, with a signature or without.
-var looksLikeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
-
-// within finds the token in a line with other text, such as a shell's export or a curl
-// command, and a token whose signature is missing.
-func within(line []byte) (raw []byte, note string, more bool) {
-	if bytes.Count(line, []byte(".")) == 1 && bytes.HasPrefix(line, []byte("eyJ")) {
-		return append(bytes.Clone(line), '.'), "a token whose signature is missing", false
-	}
-	at := looksLikeToken.FindAllIndex(line, 2)
-	if len(at) != 1 || at[0][1]-at[0][0] == len(line) {
-		return nil, "", false
-	}
-	// If a dot follows, it has more parts; other characters mean that it is damaged.
-	from, to := at[0][0], at[0][1]
-	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
-		return line[from:to], "a token in a line with other text", true
-	}
-	return nil, "", false
-}
-
-// signedText reports whether the header is that of a signature, over whatever contents.
-func signedText(raw []byte) bool {
-	header, _, _ := bytes.Cut(raw, []byte("."))
-	b, err := base64.RawURLEncoding.DecodeString(string(header))
-	var h struct {
-		Algorithm string `json:"alg"`
-	}
-	return err == nil && json.Unmarshal(b, &h) == nil && h.Algorithm != ""
-}
-
-// macaroon recognizes both formats by their beginning: four hex digits and "location", or
-// the byte of version 2 (libmacaroons, README).
-func macaroon(raw []byte) bool {
-	s := strings.TrimRight(string(raw[:min(len(raw), 64)]), "=")
-	s = s[:len(s)&^3]
-	b, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_").Replace(s))
-	if err != nil || len(b) < 16 {
-		return false
-	}
-	return bytes.HasPrefix(b[4:], []byte("location ")) || bytes.HasPrefix(b[4:], []byte("identifier ")) || b[0] == 2 && b[1] == 1
+	t := &jwtType{JWT: j}
+	typ, _ := j.HeaderString("typ")
+	t.typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
+	t.use, _ = j.String("typ")
+	t.iss, _ = j.String("iss")
+	t.sub, _ = j.String("sub")
+	k := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.is(t) })]
+	return k.name, k.note
 }

@@ -31,7 +31,7 @@ type view struct {
 	Causes, Remarks []finding.Finding
 	Claims, Header  []claimView
 	// Signature is the state of the signature: "not checked", "valid", "invalid" or
-	// "none"; SignatureNote the sentence for it.
+	// "none", "missing"; SignatureNote the sentence for it.
 	Signature, SignatureNote string
 	// The times are nil if the token has none.
 	Issued, NotBefore, Expires *time.Time
@@ -102,7 +102,10 @@ func (v *view) headline(letsAllIn string) string {
 	case v.KindNote != "":
 		h = v.KindNote
 	}
-	if v.KindNote == "" && v.Signature == notChecked {
+	switch {
+	case v.Signature == sigMissing:
+		h += " (signature missing)"
+	case v.KindNote == "" && v.Signature == notChecked:
 		h += " (signature not checked)"
 	}
 	return h
@@ -121,6 +124,9 @@ func (k *keys) note(state string) string {
 		return "VALID: signed with a key that the issuer publishes"
 	case state == sigInvalid:
 		return "INVALID: see the causes"
+	}
+	if state == sigMissing {
+		return "MISSING: it was cut off, so that nobody can check who issued the token; everything else was checked"
 	}
 	return "NONE: this token is not signed, and no service accepts it"
 }

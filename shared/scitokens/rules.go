@@ -17,6 +17,7 @@ import (
 const (
 	srcCPP      = "scitokens-cpp src/scitokens_internal.h"
 	srcMeasured = "measured on HTCondor 23.9.6, XRootD 5.5.3 and 5.8.1"
+	srcLibrary  = "measured with scitokens-cpp 0.7.3, 1.1.3 and 1.4.1"
 	srcCondor   = "measured on HTCondor 23.9.6"
 	srcXRootD   = "measured on XRootD 5.5.3 and 5.8.1"
 
@@ -41,7 +42,7 @@ type Library struct {
 // Judge returns what the library finds about a token, in the order in which it checks.
 func (l Library) Judge(p service.Presented) []finding.Finding {
 	var out []finding.Finding
-	for _, r := range []rule{signed, keyID, issuerNamed, times, notBefore, versioned, audience, scoped, identity} {
+	for _, r := range []rule{signed, keyID, headerType, issuerNamed, times, notBefore, versioned, audience, scoped, separators, paths, identity} {
 		out = append(out, r(l, p)...)
 	}
 	return out
@@ -61,19 +62,23 @@ type rule func(Library, service.Presented) []finding.Finding
 func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 
 // signed checks the algorithm: servers accept RS256 and ES256 only ("wrong algorithm").
-func signed(_ Library, p service.Presented) []finding.Finding {
+func signed(_ Library, p service.Presented) (out []finding.Finding) {
 	alg, _ := p.JWT.HeaderString("alg")
 	switch {
 	case p.JWT.Unsigned():
 		return one(finding.NoSignature)
+	case p.JWT.SignatureMissing():
+		out = one(finding.CutOff)
+	}
+	switch {
 	case strings.HasPrefix(alg, "HS"):
-		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, a shared secret that no service has", alg),
+		return append(out, finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, a shared secret that no service has", alg),
 			Hint: "the issuer must sign with ES256 or RS256", Source: WLCGSource + ", \"Token integrity\"; " + srcMeasured})
 	case alg != "RS256" && alg != "ES256":
-		return one(finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %q, but servers accept only RS256 and ES256", alg),
+		return append(out, finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %q, but servers accept only RS256 and ES256", alg),
 			Hint: "the issuer must sign with ES256 or RS256", Source: srcCPP + ", Validator::get_public_key_pem"})
 	}
-	return nil
+	return out
 }
 
 // keyID checks kid: without it, a server finds the key only if the issuer has just one.
@@ -90,6 +95,17 @@ func keyID(_ Library, p service.Presented) []finding.Finding {
 	}
 	return one(finding.Finding{Code: finding.KidMissing, Remark: true, Message: "the header names no key: servers refuse the token if the issuer has several",
 		Hint: "check the number of keys with --jwks FILE or --fetch-keys", Source: srcMeasured})
+}
+
+// headerType checks typ, which must be a string: the library throws an exception.
+func headerType(_ Library, p service.Presented) []finding.Finding {
+	for _, m := range p.JWT.HeaderMembers() {
+		if m.Name == "typ" && m.Value[0] != '"' {
+			return one(finding.Finding{Code: finding.HeaderType, Message: "the header's typ is not a string: " + finding.Brief(string(m.Value)),
+				Hint: "the issuer must write a string, such as JWT (servers report std::bad_cast)", Source: "RFC 7515 section 4.1.9; " + srcLibrary})
+		}
+	}
+	return nil
 }
 
 // issuerNamed checks iss, without which no key can be found.
@@ -134,7 +150,7 @@ func versioned(_ Library, p service.Presented) []finding.Finding {
 	case kind == Unknown:
 		out = append(out, finding.Finding{Code: finding.VersionUnknown, Message: what + ", which is unknown to servers",
 			Hint: "the issuer must write the string \"1.0\" as wlcg.ver or \"scitoken:2.0\" as ver", Source: srcCPP + ", Validator::verify; " + srcMeasured})
-	case p.JWT.Has("ver") && p.JWT.Has("wlcg.ver"):
+	case p.JWT.Has("ver") && p.JWT.Has("wlcg.ver") && kind != SciTokens1:
 		out = append(out, finding.Finding{Code: finding.VersionBoth, Remark: true, Message: "the token has both ver and wlcg.ver: ver wins, and WLCG scopes do not count",
 			Hint: "the issuer must write one of them", Source: srcXRootD})
 	case kind == SciTokens1:

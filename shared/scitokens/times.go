@@ -2,6 +2,7 @@ package scitokens
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// times checks exp, iat and nbf: whole seconds, no leeway. Servers report a token from
+// times checks exp, iat and nbf: numbers, before 1.2.0 of whole seconds, and no leeway. Servers report a token from
 // the future as "token expired", too.
-func times(_ Library, p service.Presented) []finding.Finding {
+func times(l Library, p service.Presented) []finding.Finding {
 	var out []finding.Finding
 	for _, claim := range []string{"exp", "iat", "nbf"} {
 		raw := string(p.JWT.Raw(claim))
@@ -22,10 +23,15 @@ func times(_ Library, p service.Presented) []finding.Finding {
 			}
 			continue
 		}
-		seconds, err := strconv.ParseInt(raw, 10, 64)
-		if err != nil {
-			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is %s, but servers accept only whole seconds", claim, finding.Brief(raw)),
-				Hint: "the issuer must write it as an integer (servers report std::bad_cast)", Source: srcCondor})
+		seconds, whole, ok := numericDate(raw)
+		switch {
+		case !ok:
+			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is not a number: %s", claim, finding.Brief(raw)),
+				Hint: "the issuer must write it as an integer (servers report std::bad_cast)", Source: "RFC 7519 section 4.1.4 and section 2, NumericDate; " + srcLibrary})
+			continue
+		case !whole && l.Version.Before(fractionsSince):
+			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is %s, but scitokens-cpp before %s accepts only whole seconds", claim, finding.Brief(raw), fractionsSince),
+				Hint: "the issuer must write it as an integer (servers report std::bad_cast)", Source: srcLibrary})
 			continue
 		}
 		at := serverTime(seconds)
@@ -33,7 +39,7 @@ func times(_ Library, p service.Presented) []finding.Finding {
 		early := claim != "exp" && at.After(p.Now.Add(p.Skew))
 		switch {
 		case at.Unix() != seconds:
-			out = append(out, finding.Finding{Code: finding.TimeRange, Remark: !expired && !early, Message: fmt.Sprintf("%s is %d seconds, which servers misread as %s", claim, seconds, at.Format(time.RFC3339)),
+			out = append(out, finding.Finding{Code: finding.TimeRange, Remark: !expired && !early, Message: fmt.Sprintf("%s is %s seconds, which servers misread as %s", claim, finding.Brief(raw), at.Format(time.RFC3339)),
 				Hint: "the issuer must write seconds since 1970: these are probably milliseconds", Source: "RFC 7519 section 2, NumericDate; " + srcMeasured})
 		case expired:
 			out = append(out, finding.Finding{Code: finding.Expired, Message: fmt.Sprintf("the token expired on %s, %s ago", at.Format(time.RFC3339), text.Duration(p.Now.Sub(at))),
@@ -50,8 +56,22 @@ func times(_ Library, p service.Presented) []finding.Finding {
 // overflow in 2262 (std::chrono::system_clock in jwt-cpp, decoded_jwt::get_expires_at).
 func serverTime(seconds int64) time.Time { return time.Unix(0, seconds*int64(time.Second)).UTC() }
 
-// nbfOptional is the first version of the library that does not require nbf.
-var nbfOptional = service.Version{Major: 1}
+// numericDate reads a time as the library does: rounded to seconds, and as the smallest
+// integer if it is out of range (jwt-cpp, claim::as_date: llround). whole says that it is
+// written as an integer.
+func numericDate(raw string) (seconds int64, whole, ok bool) {
+	if seconds, err := strconv.ParseInt(raw, 10, 64); err == nil {
+		return seconds, true, true
+	}
+	f, err := strconv.ParseFloat(raw, 64)
+	if err != nil && !math.IsInf(f, 0) {
+		return 0, false, false
+	}
+	if f = math.Round(f); f >= -math.MinInt64 || f < math.MinInt64 {
+		return math.MinInt64, false, true
+	}
+	return int64(f), false, true
+}
 
 // notBefore checks nbf, which scitokens-cpp before 1.0.0 requires except of at+jwt.
 func notBefore(l Library, p service.Presented) []finding.Finding {

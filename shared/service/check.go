@@ -27,8 +27,11 @@ type Required struct {
 func Check(t token.Token, r Required, now time.Time) []finding.Finding {
 	j := t.JWT()
 	var out []finding.Finding
-	if j != nil && j.Unsigned() {
+	switch {
+	case j != nil && j.Unsigned():
 		out = append(out, finding.NoSignature)
+	case j != nil && j.SignatureMissing():
+		out = append(out, finding.CutOff)
 	}
 	if r.Issuer != "" && (j != nil || t.Issuer != "") && !token.SameIssuer(t.Issuer, r.Issuer) {
 		out = append(out, finding.Finding{Code: finding.IssMismatch, Message: fmt.Sprintf("the token is from the issuer %q, not from %s", t.Issuer, r.Issuer),
@@ -88,6 +91,12 @@ func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
 	if t.JWT() == nil {
 		return out
 	}
+	for _, claim := range []string{"exp", "nbf", "iat"} {
+		if raw := t.JWT().Raw(claim); raw != nil && !number(raw) {
+			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is not a number: %s", claim, finding.Brief(string(raw))),
+				Hint: "the issuer must write a number of seconds since 1970", Source: "RFC 7519 section 4.1.4 and section 2, NumericDate"})
+		}
+	}
 	for _, claim := range []string{"nbf", "iat"} {
 		// HTCondor and XRootD refuse both in the future (measured on 23.9.6, 5.5.3).
 		if at, ok := t.JWT().Time(claim); ok && at.After(now.Add(r.Skew)) {
@@ -98,6 +107,9 @@ func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
 	}
 	return out
 }
+
+// number reports whether raw is a JSON number.
+func number(raw []byte) bool { return raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9' }
 
 // Demandable returns those of the scopes that a token can be expected to contain. The
 // others select what the issuer does (the profile, a refresh token, the contents of an ID

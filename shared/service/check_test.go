@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -39,6 +40,9 @@ func TestCheck(t *testing.T) {
 		{"nbf ahead", `{"nbf":1767225601}`, Required{}, []string{"not-yet-valid"}},
 		{"nbf ahead within the skew", `{"nbf":1767225601}`, Required{Skew: time.Second}, nil},
 		{"iat ahead", `{"iat":1767225601}`, Required{}, []string{"not-yet-valid"}},
+		{"exp a string", `{"exp":"1767225700"}`, Required{}, []string{"time-not-integer"}},
+		{"scopes joined by a tab", `{"scope":"a\tb"}`, Required{Scopes: []string{"a"}}, []string{"scope-missing"}},
+		{"null among the audiences", `{"aud":["x",null]}`, Required{Audiences: []string{"x"}}, []string{"aud-missing"}},
 		{"in the order of a service", `{"exp":1,"nbf":1767225700}`, Required{Issuer: "https://i", Audiences: []string{"x"}, Scopes: []string{"s"}},
 			[]string{"iss-mismatch", "aud-missing", "scope-missing", "expired", "not-yet-valid"}},
 	}
@@ -58,8 +62,12 @@ func TestCheck(t *testing.T) {
 
 func TestUnsigned(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
-	for _, raw := range []string{b64([]byte(`{"alg":"none"}`)) + ".e30.", b64([]byte(`{"alg":"None"}`)) + ".e30.c2ln", b64([]byte(`{"alg":"ES256"}`)) + ".e30."} {
-		if f := Check(token.New(raw), Required{}, now); len(f) != 1 || f[0].Code != "unsigned" {
+	for raw, code := range map[string]finding.Code{
+		b64([]byte(`{"alg":"none"}`)) + ".e30.":     finding.Unsigned,
+		b64([]byte(`{"alg":"None"}`)) + ".e30.c2ln": finding.Unsigned,
+		b64([]byte(`{"alg":"ES256"}`)) + ".e30.":    finding.SignatureMissing,
+	} {
+		if f := Check(token.New(raw), Required{}, now); len(f) != 1 || f[0].Code != code {
 			t.Errorf("%s: %v", raw, f)
 		}
 	}

@@ -45,6 +45,21 @@ type Service interface {
 	Judge(Presented) []finding.Finding
 }
 
+// Versioned is implemented by services whose rules depend on versions.
+type Versioned interface {
+	// Versions names the versions whose rules are applied, such as "XRootD 5.5.3 with
+	// scitokens-cpp 0.7.3".
+	Versions() string
+	// Others returns the same service in other versions that sites still run.
+	Others() []Service
+}
+
+// Special is implemented by services that also judge tokens that are not access tokens.
+type Special interface {
+	// Understands reports whether the service knows such tokens.
+	Understands(*token.JWT) bool
+}
+
 // Open is implemented by services that may let everybody in, whatever the token.
 type Open interface {
 	// LetsAllIn returns the setting because of which the service lets everybody in, or "".
@@ -89,6 +104,10 @@ type Descriptor struct {
 	Scopes []string
 	// Flag is the flag of jwt-inspect that names a service, such as --ce.
 	Flag string
+	// Kind recognizes tokens that are not access tokens and that only this ecosystem has. It
+	// returns what they are called, and why other services refuse them; "" for all other
+	// tokens. It may be nil.
+	Kind func(*token.JWT) (name, note string)
 	// Target returns the flags of jwt-inspect that belong to the ecosystem.
 	Target func() Target
 }
@@ -107,8 +126,9 @@ type Asked struct {
 	Read, Write bool
 	// Audiences are those of --aud; they replace the service's.
 	Audiences []string
-	// Version is the server's.
-	Version Version
+	// Version is the server's, Library that of scitokens-cpp beside it. The zero value of
+	// Library stands for the version that such a server usually comes with.
+	Version, Library Version
 	// ReadFile reads and parses the file that a flag names. Its errors name flag and file.
 	ReadFile func(flag, name string, parse func([]byte) error) error
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -111,8 +112,12 @@ func object(name, s string) (json.RawMessage, map[string]json.RawMessage, error)
 // 3.6): no service takes it as an access token.
 func (j *JWT) Unsigned() bool {
 	alg, _ := j.HeaderString("alg")
-	return strings.EqualFold(alg, "none") || j.Signature == ""
+	return strings.EqualFold(alg, "none")
 }
+
+// SignatureMissing reports whether the signature that the header announces was cut off,
+// as people do before they post a token.
+func (j *JWT) SignatureMissing() bool { return j.Signature == "" && !j.Unsigned() }
 
 // Has reports whether the claim is there.
 func (j *JWT) Has(claim string) bool { _, ok := j.claims[claim]; return ok }
@@ -165,18 +170,24 @@ func (j *JWT) Audiences() ([]string, bool) {
 	if s, ok := asString(raw); ok {
 		return []string{s}, true
 	}
-	var l []string
-	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &l) != nil {
+	// Pointers, because null would become an empty string, and servers refuse it.
+	var l []*string
+	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &l) != nil || slices.Contains(l, nil) {
 		return nil, false
 	}
-	return l, true
+	out := make([]string, len(l))
+	for i, a := range l {
+		out[i] = *a
+	}
+	return out, true
 }
 
-// Scopes returns the scope claim split at spaces (RFC 8693 section 4.2). A scope
-// claim that is not a string is no scope claim: servers refuse a list.
+// Scopes returns the scope claim split at spaces (RFC 8693 section 4.2). Servers split
+// it at no other white space. A scope claim that is not a string is no scope claim:
+// servers refuse a list.
 func (j *JWT) Scopes() ([]string, bool) {
 	s, ok := j.String("scope")
-	return SplitScopes(s), ok
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ' ' }), ok
 }
 
 // Member is one member of a JSON object.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"example.org/token-helpers/shared/finding"
-	"example.org/token-helpers/shared/scitokens"
 	"example.org/token-helpers/shared/service"
 )
 
@@ -32,7 +31,7 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 	if sec == nil {
 		return append(append(out, c.unknownIssuer(iss)), c.missing()...)
 	}
-	out = append(out, sec.match(p, s.version), sec.who(p, s.version))
+	out = append(out, sec.match(p, s), sec.who(p, s.version))
 	if sec.capability(s.version) {
 		refused := sec.reach(p, s)
 		out = append(out, refused...)
@@ -89,12 +88,10 @@ func (c *SciTokensConfig) unknownIssuer(iss string) finding.Finding {
 }
 
 // match names the section, and the places that the token's scopes cover in it.
-func (sec *issuerSection) match(p service.Presented, v service.Version) finding.Finding {
-	scopes, _ := p.JWT.Scopes()
-	kind, _ := scitokens.ProfileOf(p.JWT)
+func (sec *issuerSection) match(p service.Presented, s *Server) finding.Finding {
 	var becomes []string
-	for _, r := range rightsOf(scopes, kind) {
-		places := sec.paths(r.path, v)
+	for _, r := range s.rightsOf(p.JWT) {
+		places := sec.paths(r.path, s.version)
 		to := "nothing, because of restricted_path"
 		if len(sec.bases) == 0 {
 			to = "nothing"
@@ -145,9 +142,7 @@ func (sec *issuerSection) capability(v service.Version) bool {
 
 // reaches reports whether a scope of the token covers what is to be done.
 func (sec *issuerSection) reaches(p service.Presented, s *Server) bool {
-	scopes, _ := p.JWT.Scopes()
-	kind, _ := scitokens.ProfileOf(p.JWT)
-	return slices.ContainsFunc(rightsOf(scopes, kind), func(r right) bool {
+	return slices.ContainsFunc(s.rightsOf(p.JWT), func(r right) bool {
 		return r.allows(s.access) && s.reaches(p, r)
 	})
 }
@@ -163,8 +158,6 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 		return one(finding.Finding{Code: finding.PathOutsideBase, Message: fmt.Sprintf("%s is outside base_path %s of [Issuer %s]: no token of this issuer gives access", finding.Brief(s.path), orNothing(sec.bases), finding.Brief(sec.name)),
 			Hint: "use a path below base_path, or add the directory to base_path", Source: srcAcls})
 	}
-	scopes, _ := p.JWT.Scopes()
-	kind, _ := scitokens.ProfileOf(p.JWT)
 	var open []string // the paths that a scope may have, after restricted_path
 	for _, b := range bases {
 		rel := path.Clean("/" + strings.TrimPrefix(s.path, b))
@@ -176,7 +169,7 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 		return one(finding.Finding{Code: finding.PathRestricted, Message: fmt.Sprintf("restricted_path %s of [Issuer %s] does not let this issuer give access to %s", orNothing(sec.restricted), finding.Brief(sec.name), finding.Brief(s.path)),
 			Hint: "add the directory to restricted_path, relative to base_path", Source: srcAcls})
 	}
-	for _, r := range rightsOf(scopes, kind) {
+	for _, r := range s.rightsOf(p.JWT) {
 		if !r.allows(s.access) {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"example.org/token-helpers/shared/scitokens"
 	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
 )
 
 // srcXRootD is the source of what was measured.
@@ -33,6 +34,8 @@ type Server struct {
 	version service.Version
 	library scitokens.Library
 	config  *SciTokensConfig
+	url     string
+	options Options
 	// ask is the command that requests a token for its audience.
 	ask string
 }
@@ -45,17 +48,29 @@ type Options struct {
 	Access string
 	// Path is the place; by default the path in the URL, or /.
 	Path string
-	// Version is XRootD's.
-	Version service.Version
+	// Version is XRootD's, Library that of scitokens-cpp beside it; by default the newest
+	// one, and the one that such a server usually comes with.
+	Version, Library service.Version
 	// Audiences replace the derived and the configured ones.
 	Audiences []string
 	// Config, if set, is the server's scitokens.cfg, parsed for the same version.
 	Config *SciTokensConfig
 }
 
-// nbfOptional is the first version of XRootD that is known to come with a scitokens-cpp
-// which does not require nbf. The library is a separate package, so this is only likely.
-var nbfOptional = service.Version{Major: 5, Minor: 6}
+// Newest is the newest version of XRootD whose rules were measured.
+var Newest = service.Version{Major: 6, Minor: 2}
+
+// usualLibrary returns the version of scitokens-cpp that a version of XRootD usually
+// comes with.
+func usualLibrary(v service.Version) service.Version {
+	switch {
+	case v.Before(service.Version{Major: 5, Minor: 6}):
+		return service.Version{Minor: 7, Patch: 3} // Debian 12's
+	case v.Before(service.Version{Major: 6}):
+		return service.Version{Major: 1, Minor: 1, Patch: 3} // Debian 13's
+	}
+	return scitokens.Newest
+}
 
 // New returns the server at a URL: root:// logs in with ztn before it authorizes, https://
 // does not log in.
@@ -70,7 +85,7 @@ func New(server string, o Options) (*Server, error) {
 		where = below
 	}
 	s := &Server{name: "XRootD at " + host, ask: "xrd-token-helper --server " + text.ShellWord(host),
-		pathNamed: where != "", access: o.Access, version: o.Version, config: o.Config,
+		pathNamed: where != "", url: server, options: o, access: o.Access, version: cmp.Or(o.Version, Newest), config: o.Config,
 		web: strings.HasPrefix(host, "https:") || strings.HasPrefix(host, "davs:")}
 	if s.path, err = place(where); err != nil {
 		return nil, err
@@ -85,10 +100,7 @@ func New(server string, o Options) (*Server, error) {
 	if len(audiences) > 0 && !slices.Contains(audiences, aud) {
 		s.ask = "xrd-token-helper --aud " + text.ShellWord(audiences[0])
 	}
-	s.library = scitokens.Library{Audiences: audiences, IssuersKnown: o.Config != nil, Remedy: s.command}
-	if o.Version.Before(nbfOptional) {
-		s.library.Version = service.Version{Minor: 7, Patch: 3} // Debian 12's
-	}
+	s.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(s.version)), Audiences: audiences, IssuersKnown: o.Config != nil, Remedy: s.command}
 	return s, nil
 }
 
@@ -138,6 +150,24 @@ func (s *Server) doing() string {
 	return map[string]string{"read": "reading", "write": "writing", "create": "creating"}[s.access]
 }
 
+// Versions implements [service.Versioned].
+func (s *Server) Versions() string {
+	return fmt.Sprintf("XRootD %s with scitokens-cpp %s", s.version, s.library.Version)
+}
+
+// Others implements [service.Versioned]: the versions of Debian 12 and 13.
+func (s *Server) Others() []service.Service {
+	var out []service.Service
+	for _, v := range []service.Version{{Major: 5, Minor: 8, Patch: 1}, {Major: 5, Minor: 5, Patch: 3}} {
+		o := s.options
+		o.Version, o.Library = v, usualLibrary(v)
+		if other, err := New(s.url, o); err == nil { // s was made from the same URL
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
 // Judge implements [service.Service].
 func (s *Server) Judge(p service.Presented) []finding.Finding {
 	var list [][]finding.Finding
@@ -145,7 +175,7 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	if !s.web {
 		add(scitokens.TooLong(p, maxZTN, srcXRootD+": the ztn login says \"message too long\""))
 	}
-	add(s.library.Judge(p), s.rights(p), pathForm(p))
+	add(s.library.Judge(p), s.rights(p), s.pathForm(p))
 	if !s.web {
 		add(s.statFirst(p), fileMode(p), scitokens.FileForm(p))
 	}
@@ -217,16 +247,16 @@ type right struct {
 }
 
 // rightsOf returns the rights in the scopes as scitokens-cpp's Enforcer reads them.
-func rightsOf(scopes []string, kind scitokens.Profile) []right {
+func (s *Server) rightsOf(j *token.JWT) []right {
+	kind, _ := scitokens.ProfileOf(j)
 	ops := map[string]string{"read": "read", "write": "write"}
 	if kind == scitokens.WLCG {
 		ops["storage.read"], ops["storage.modify"], ops["storage.create"], ops["storage.stage"] = "read", "write", "create", "stage"
 	}
 	var out []right
-	for _, sc := range scopes {
-		authz, p, _ := strings.Cut(sc, ":")
-		if op, ok := ops[authz]; ok {
-			out = append(out, right{op, path.Clean("/" + p), sc})
+	for _, sc := range scitokens.Scopes(j, s.library.Version) {
+		if op, ok := ops[sc.Authz]; ok {
+			out = append(out, right{op, sc.Path, sc.Text})
 		}
 	}
 	return out
@@ -282,7 +312,7 @@ func (s *Server) rights(p service.Presented) []finding.Finding {
 	if !ok || kind == scitokens.Unknown {
 		return nil
 	}
-	rights := rightsOf(scopes, kind)
+	rights := s.rightsOf(p.JWT)
 	var elsewhere, other []string
 	for _, r := range rights {
 		on, _ := s.covers(p, r)
@@ -342,18 +372,16 @@ func scopeList(list []string) string {
 
 // pathForm checks for paths in scopes that the profile forbids, or that servers do not
 // read as intended.
-func pathForm(p service.Presented) []finding.Finding {
-	scopes, _ := p.JWT.Scopes()
-	kind, _ := scitokens.ProfileOf(p.JWT)
-	for _, r := range rightsOf(scopes, kind) {
+func (s *Server) pathForm(p service.Presented) []finding.Finding {
+	for _, r := range s.rightsOf(p.JWT) {
 		_, written, _ := strings.Cut(r.scope, ":")
 		switch {
 		case !strings.HasPrefix(written, "/"):
 			return one(finding.Finding{Code: finding.PathMissing, Remark: true, Message: fmt.Sprintf("%s has no absolute path, which the profile requires: XRootD reads it as %s", r.scope, r.path),
 				Hint: "request the scope with its path", Source: scitokens.WLCGSource + ", \"Capability based authorization: scope\"; measured on XRootD 5.5.3 and 5.8.1"})
 		case strings.Contains(written, "%"):
-			return one(finding.Finding{Code: finding.PathEncoded, Remark: true, Message: fmt.Sprintf("%s has a percent-encoded path, which XRootD does not decode", r.scope),
-				Hint: "request a parent directory whose path needs no encoding", Source: "measured on XRootD 5.5.3 and 5.8.1"})
+			return one(finding.Finding{Code: finding.PathEncoded, Remark: true, Message: fmt.Sprintf("%s has a percent-encoded path, which scitokens-cpp before 1.4.1 does not decode", r.scope),
+				Hint: "request a parent directory whose path needs no encoding", Source: scitokens.PathSource})
 		}
 	}
 	return nil
@@ -362,12 +390,11 @@ func pathForm(p service.Presented) []finding.Finding {
 // statFirst checks the right to read, which xrdcp needs before 5.6.9 because it calls
 // stat before it writes.
 func (s *Server) statFirst(p service.Presented) []finding.Finding {
-	scopes, _ := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
 	if s.access == "read" || kind == scitokens.Unknown {
 		return nil
 	}
-	rights := rightsOf(scopes, kind)
+	rights := s.rightsOf(p.JWT)
 	if slices.ContainsFunc(rights, func(r right) bool { return r.op == "read" && s.reaches(p, r) }) ||
 		!slices.ContainsFunc(rights, func(r right) bool { return r.allows(s.access) && s.reaches(p, r) }) {
 		return nil

@@ -34,7 +34,12 @@ func TestRules(t *testing.T) {
 		{"path beside, older", "https://x.example.org:1094/store/user2/f", "scitokens", "read:/store/user write:/store/user", service.Version{Major: 5, Minor: 5, Patch: 3}, answers{"(path-prefix)", "(path-prefix)", "(path-prefix)"}},
 		{"path above", "https://x.example.org:1094/store", "scitokens", "read:/store/user write:/store/user", service.Version{}, answers{"path-mismatch", "path-mismatch", "path-mismatch"}},
 		{"no path", "https://x.example.org:1094/store", "wlcg", "storage.read storage.modify", service.Version{}, answers{"(path-missing)", "(path-missing)", "(path-missing)"}},
-		{"encoded", "https://x.example.org:1094/a%20b/f", "scitokens", "read:/a%20b write:/a%20b", service.Version{}, answers{"path-mismatch (path-encoded)", "path-mismatch (path-encoded)", "path-mismatch (path-encoded)"}},
+		{"encoded", "https://x.example.org:1094/a%20b/f", "scitokens", "read:/a%20b write:/a%20b", service.Version{Major: 5, Minor: 8, Patch: 1}, answers{"path-mismatch (path-encoded)", "path-mismatch (path-encoded)", "path-mismatch (path-encoded)"}},
+		{"encoded, decoded since 1.4.1", "https://x.example.org:1094/a%20b/f", "scitokens", "read:/a%20b write:/a%2520b", service.Version{}, answers{"(path-encoded)", "(path-encoded)", "(path-encoded)"}},
+		{"what encodes a slash", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/ storage.modify:/ x:/a%2fb", service.Version{}, answers{"path-encoded", "path-encoded", "path-encoded"}},
+		{"dots", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/ storage.modify:/ x:/a/../b", service.Version{}, answers{"path-dots", "path-dots", "path-dots"}},
+		{"dots, older", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/a/../store storage.modify:/", service.Version{Major: 5, Minor: 8, Patch: 1}, answers{"(path-dots)", "(path-dots)", "(path-dots)"}},
+		{"dots above the root, older", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/../ storage.modify:/", service.Version{Major: 5, Minor: 5, Patch: 3}, answers{"path-dots", "path-dots", "path-dots"}},
 		{"doubled slashes", "https://x.example.org:1094//store//f", "scitokens", "read://store/ write:/./store", service.Version{}, ok},
 	} {
 		for access, want := range map[string]string{"read": tt.want.read, "write": tt.want.write, "create": tt.want.create} {

@@ -24,7 +24,7 @@ func (t *Target) Service(a service.Asked) (service.Service, error) {
 	if t.Xrd == "" {
 		return nil, &service.UsageError{Flag: "--create, --path and --scitokens-cfg", Problem: "require --xrd", Form: "--xrd https://x.example.org"}
 	}
-	o := Options{Flag: "--xrd", Access: "read", Path: t.Path, Version: a.Version, Audiences: a.Audiences}
+	o := Options{Flag: "--xrd", Access: "read", Path: t.Path, Version: a.Version, Library: a.Library, Audiences: a.Audiences}
 	n := 0
 	for access, given := range map[string]bool{"read": a.Read, "write": a.Write, "create": t.Create} {
 		if given {

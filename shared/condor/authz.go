@@ -1,0 +1,180 @@
+package condor
+
+import (
+	"fmt"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+)
+
+// authorization is what a site lets users do: its ALLOW and DENY rules.
+type authorization struct {
+	// allow and deny are the rules by level, READ or WRITE.
+	allow, deny map[string]ruleList
+	// uidDomain is the domain of a user whom the map file gives none.
+	uidDomain string
+	// defaults says that these are the defaults of an HTCondor-CE, not a site's.
+	defaults bool
+}
+
+// ruleList is the value of a parameter such as ALLOW_WRITE.
+type ruleList struct {
+	name  string
+	rules []string
+}
+
+// ceDefaults are the rules of an HTCondor-CE that the site did not change
+// (config/05-ce-auth-defaults.conf and 90-ban.conf of htcondor-ce).
+func ceDefaults() *authorization {
+	banned := []string{"*@banned.htcondor.org", "*@unmapped.htcondor.org", "*@unmapped", "anonymous@*", "unmapped@*"}
+	return &authorization{defaults: true, uidDomain: "users.htcondor.org",
+		allow: map[string]ruleList{"READ": {"ALLOW_READ", []string{"*"}}, "WRITE": {"ALLOW_WRITE", []string{"*@users.htcondor.org"}}},
+		deny:  map[string]ruleList{"WRITE": {"DENY_WRITE", banned}},
+	}
+}
+
+// authorization returns the rules in the configuration.
+func (c *Config) authorization() *authorization {
+	a := &authorization{allow: map[string]ruleList{}, deny: map[string]ruleList{}}
+	a.uidDomain, _ = c.value("UID_DOMAIN")
+	for _, level := range []string{"READ", "WRITE", "DAEMON", "ADMINISTRATOR"} {
+		if v, found := c.setting("ALLOW_", level, ""); found != "" {
+			a.allow[level] = ruleList{found, list(v)}
+		}
+		if v, found := c.setting("DENY_", level, ""); found != "" {
+			a.deny[level] = ruleList{found, list(v)}
+		}
+	}
+	return a
+}
+
+// impliedBy lists the levels that include a level (DCpermissionHierarchy).
+var impliedBy = map[string][]string{
+	"READ": {"WRITE", "ADMINISTRATOR"}, "WRITE": {"ADMINISTRATOR", "DAEMON"},
+}
+
+// decision is the result for a user.
+type decision struct {
+	allowed bool
+	// rule is the rule that decided, such as "*@unmapped", and name its parameter. rule is
+	// "" if no rule matched.
+	name, rule string
+	// host says that it depends on the client's host.
+	host bool
+}
+
+// decide applies the rules to a user with a domain. DENY comes first (IpVerify::Verify).
+func (a *authorization) decide(level, user string) decision {
+	if d, ok := a.match(a.deny[level], user); ok && !d.host {
+		d.allowed = false
+		return d
+	}
+	d, ok := a.match(a.allow[level], user)
+	if ok {
+		d.allowed = true
+		if hosts, ok := a.match(a.deny[level], user); ok && hosts.host {
+			hosts.allowed = true
+			return hosts
+		}
+		return d
+	}
+	for _, higher := range impliedBy[level] {
+		if d := a.decide(higher, user); d.allowed {
+			return d
+		}
+	}
+	return decision{name: a.allow[level].name}
+}
+
+// match finds the rule that matches the user, preferably one for all hosts.
+func (a *authorization) match(list ruleList, user string) (decision, bool) {
+	var limited *decision
+	for _, r := range list.rules {
+		who, host := splitRule(r)
+		if !wildcard(who, user) {
+			continue
+		}
+		d := decision{name: list.name, rule: r, host: host != "*"}
+		if !d.host {
+			return d, true
+		}
+		if limited == nil {
+			limited = &d
+		}
+	}
+	if limited != nil {
+		return *limited, true
+	}
+	return decision{}, false
+}
+
+// splitRule splits a rule USER/HOST into its parts. Without a slash, a rule with @ is a
+// user on all hosts, and another one a host with all users (IpVerify::split_entry).
+func splitRule(r string) (user, host string) {
+	user, host, slash := strings.Cut(r, "/")
+	switch {
+	case !slash && r == "*":
+		return "*", "*"
+	case !slash && strings.Contains(r, "@"):
+		return r, "*"
+	case !slash:
+		return "*", r
+	case !strings.Contains(user, "@") && user != "*":
+		return "*", r // a network, such as 192.0.2.0/24
+	}
+	return user, host
+}
+
+// wildcard reports whether a pattern with * matches a user, in any case.
+func wildcard(pattern, user string) bool {
+	parts := strings.Split(strings.ToLower(pattern), "*")
+	user = strings.ToLower(user)
+	if len(parts) == 1 {
+		return parts[0] == user
+	}
+	if !strings.HasPrefix(user, parts[0]) {
+		return false
+	}
+	user = user[len(parts[0]):]
+	last := len(parts) - 1
+	for _, p := range parts[1:last] {
+		i := strings.Index(user, p)
+		if i < 0 {
+			return false
+		}
+		user = user[i+len(p):]
+	}
+	return strings.HasSuffix(user, parts[last])
+}
+
+// judge says whether the rules let the user that the token is mapped to do what is
+// intended.
+func (a *authorization) judge(level, user string) finding.Finding {
+	full := user
+	if !strings.Contains(user, "@") {
+		full = user + "@" + a.uidDomain
+	}
+	d := a.decide(level, full)
+	where := "the configuration"
+	source := srcConfig
+	if a.defaults {
+		where, source = "an HTCondor-CE's default configuration", "htcondor-ce config/05-ce-auth-defaults.conf and 90-ban.conf; measured on HTCondor 23.9.6 and 25.14.1"
+	}
+	f := finding.Finding{Code: finding.Denied, Source: source}
+	shown := finding.Brief(full)
+	switch {
+	case d.allowed && d.host:
+		f.Code, f.Remark = finding.Authorized, true
+		f.Message = fmt.Sprintf("%s: whether user %s has level %s depends on the client's host (%s = %s)", where, shown, level, d.name, finding.Brief(d.rule))
+	case d.allowed:
+		f.Code, f.Remark = finding.Authorized, true
+		f.Message = fmt.Sprintf("%s authorizes user %s for %s (%s = %s)", where, shown, level, d.name, finding.Brief(d.rule))
+	case d.rule != "":
+		f.Message = fmt.Sprintf("%s denies %s to user %s (%s = %s)", where, level, shown, d.name, finding.Brief(d.rule))
+		f.Hint = "map the token to another user, or remove the rule"
+	default:
+		f.Message = fmt.Sprintf("%s does not authorize user %s for %s: no ALLOW_%s rule matches", where, shown, level, level)
+		f.Hint = fmt.Sprintf("map the token to another user, or add this line: ALLOW_%s = $(ALLOW_%s) %s", level, level, shown)
+	}
+	return f
+}

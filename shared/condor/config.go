@@ -1,0 +1,169 @@
+package condor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/text"
+)
+
+// Config is a configuration of HTCondor, as condor_config_val -dump or
+// condor_ce_config_val -dump prints it.
+type Config struct {
+	// values are by name in upper case, in which HTCondor compares names.
+	values map[string]string
+	// broken lists lines that are not NAME = VALUE, a few of them.
+	broken []int
+}
+
+// ParseConfig reads the output of condor_config_val -dump. An error says that the file is
+// something else.
+func ParseConfig(b []byte) (*Config, error) {
+	if bytes.IndexByte(b, 0) >= 0 {
+		return nil, errors.New("not a configuration of HTCondor: binary data")
+	}
+	c := &Config{values: map[string]string{}}
+	n, at := 0, 0
+	for line := range strings.Lines(string(b)) {
+		at++
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		name = strings.TrimSpace(name)
+		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			if len(c.broken) < 3 {
+				c.broken = append(c.broken, at)
+			}
+			continue
+		}
+		c.values[strings.ToUpper(name)] = strings.TrimSpace(value)
+		n++
+	}
+	if n == 0 {
+		return nil, errors.New("not a configuration of HTCondor: no line is NAME = VALUE. Use the output of condor_config_val -dump")
+	}
+	return c, nil
+}
+
+// daemon is the daemon that jobs are submitted to, for which NAME can be set separately.
+const daemon = "SCHEDD"
+
+// value returns the value of a parameter, with references to others replaced, and the name
+// under which it was found. found is "" if it is not set or empty.
+func (c *Config) value(name string) (value, found string) {
+	for _, n := range []string{daemon + "." + name, name} {
+		if v, ok := c.values[n]; ok {
+			if v = strings.TrimSpace(c.expand(v, n, 0)); v != "" {
+				return v, n
+			}
+			return "", ""
+		}
+	}
+	return "", ""
+}
+
+// setting returns a security setting of an authorization level, or the default one: from
+// PREFIX_WRITE_SCHEDD, PREFIX_WRITE, PREFIX_DEFAULT_SCHEDD, PREFIX_DEFAULT (SecMan::getSecSetting).
+func (c *Config) setting(prefix, level, suffix string) (value, found string) {
+	for _, l := range []string{level, "DEFAULT"} {
+		for _, name := range []string{prefix + l + suffix + "_" + daemon, prefix + l + suffix} {
+			if value, found = c.value(name); found != "" {
+				return value, found
+			}
+		}
+	}
+	return "", ""
+}
+
+// on returns a boolean parameter.
+func (c *Config) on(name string, unset bool) bool {
+	v, found := c.value(name)
+	if found == "" {
+		return unset
+	}
+	switch strings.ToLower(v) {
+	case "true", "t", "yes", "1":
+		return true
+	case "false", "f", "no", "0":
+		return false
+	}
+	return unset
+}
+
+// maxExpanded limits what nested references cost.
+const maxExpanded = 64 << 10
+
+// expand replaces $(NAME) and $(NAME:default) in the value of the parameter self.
+func (c *Config) expand(s, self string, depth int) string {
+	var b strings.Builder
+	for b.Len() < maxExpanded {
+		from := strings.Index(s, "$(")
+		if from < 0 || depth > 20 {
+			b.WriteString(s)
+			break
+		}
+		to := closing(s[from+2:])
+		if to < 0 {
+			b.WriteString(s)
+			break
+		}
+		name, fallback, _ := strings.Cut(s[from+2:from+2+to], ":")
+		b.WriteString(s[:from])
+		s = s[from+2+to+1:]
+		name = strings.ToUpper(strings.TrimSpace(name))
+		v, ok := c.values[daemon+"."+name]
+		if !ok {
+			v, ok = c.values[name]
+		}
+		if name == self || !ok || v == "" {
+			v = fallback
+		}
+		b.WriteString(c.expand(v, name, depth+1))
+	}
+	return text.Brief(b.String(), maxExpanded)
+}
+
+// closing returns the position of the parenthesis that closes a reference, or -1.
+func closing(s string) int {
+	depth := 0
+	for i := range len(s) {
+		switch s[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth == 0 {
+				return i
+			}
+			depth--
+		}
+	}
+	return -1
+}
+
+// list splits a list at commas and white space.
+func list(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+}
+
+// audiences are those that the server accepts.
+func (c *Config) audiences() []string {
+	v, _ := c.value("SCITOKENS_SERVER_AUDIENCE")
+	return list(v)
+}
+
+// mistakes are findings about the configuration itself.
+func (c *Config) mistakes() []finding.Finding {
+	if len(c.broken) == 0 {
+		return nil
+	}
+	return one(finding.Finding{Code: finding.ConfigLine, Remark: true, Message: fmt.Sprintf("line %d of the configuration is not NAME = VALUE, and was not read", c.broken[0]),
+		Hint: "use the output of condor_config_val -dump or condor_ce_config_val -dump", Source: srcConfig})
+}
+
+// srcConfig is the source of the rules for the configuration.
+const srcConfig = "HTCondor manual, \"Security\"; measured on HTCondor 23.9.6 and 25.14.1"

@@ -1,0 +1,199 @@
+package condor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/token"
+)
+
+// site is what is known about how a site configured HTCondor.
+type site struct {
+	config *Config
+	rules  *authorization
+	// maps is the map file, other the same file as it is read with the other setting of
+	// CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, if the setting is not known.
+	maps, other *MapFile
+}
+
+// optionalRead is the first version in whose shipped configuration neither clients nor
+// READ require authentication.
+var optionalRead = service.Version{Major: 24}
+
+// level is the authorization level of the operation.
+func (c *CE) level() string {
+	if c.write {
+		return "WRITE"
+	}
+	return "READ"
+}
+
+// judgeSite checks what the site's configuration decides about a token: methods, mapping,
+// and what the user may do.
+func (c *CE) judgeSite(p service.Presented) []finding.Finding {
+	var out []finding.Finding
+	if cfg := c.site.config; cfg != nil {
+		out = append(out, cfg.mistakes()...)
+		out = append(out, c.methods()...)
+	}
+	out = append(out, c.readOpen()...)
+	if c.site.maps == nil {
+		return out
+	}
+	iss, sub, missing := identity(p.JWT)
+	if missing != nil {
+		return append(out, *missing)
+	}
+	iss = c.mappedIssuer(iss, sub)
+	list := c.site.maps.judge(c.site.other, iss, sub)
+	out = append(out, list...)
+	found := c.site.maps.find(iss, sub)
+	if c.site.rules == nil || found.entry == nil || !found.certain || finding.AnyRefuses(list) || found.user == "" || strings.HasPrefix(found.user, "PLUGIN:") {
+		return out
+	}
+	return append(out, c.site.rules.judge(c.level(), found.user))
+}
+
+// identity returns what a map file maps.
+func identity(j *token.JWT) (iss, sub string, missing *finding.Finding) {
+	iss, _ = j.String("iss")
+	sub, ok := j.String("sub")
+	if !ok || iss == "" {
+		return "", "", &finding.Finding{Code: finding.ClaimMissing, Missing: []string{"sub"}, Message: "the token has no issuer and subject to map",
+			Hint: "the issuer must set iss and sub, as strings", Source: "RFC 7519 section 4.1"}
+	}
+	return iss, sub, nil
+}
+
+// mappedIssuer returns the issuer as it is mapped: with SEC_SCITOKENS_ALLOW_EXTRA_SLASH, a
+// slash at its end makes no difference.
+func (c *CE) mappedIssuer(iss, sub string) string {
+	if c.site.config == nil || !c.site.config.on("SEC_SCITOKENS_ALLOW_EXTRA_SLASH", false) {
+		return iss
+	}
+	for _, other := range []string{iss, iss + "/", strings.TrimSuffix(iss, "/")} {
+		if c.site.maps.find(other, sub).entry != nil {
+			return other
+		}
+	}
+	return iss
+}
+
+// judge maps an identity. If another reading of the file is possible, only what both
+// refuse is a cause.
+func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
+	list := m.User(iss, sub)
+	if other == nil || !finding.AnyRefuses(list) {
+		return list
+	}
+	found := other.find(iss, sub)
+	if found.entry == nil {
+		return list
+	}
+	is := map[bool]string{true: "True, as an HTCondor-CE sets it", false: "False, HTCondor's default"}
+	for i := range list {
+		list[i].Remark = true
+	}
+	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile,
+		Message: fmt.Sprintf("with CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS = %s, map file line %d maps the token to %s", is[other.hashKeys], found.entry.line, finding.Brief(found.user)),
+		Hint:    "pass the output of condor_config_val -dump with --condor-config"})
+}
+
+// methods checks whether the server authenticates by tokens.
+func (c *CE) methods() []finding.Finding {
+	cfg, level := c.site.config, c.level()
+	if v, name := cfg.setting("SEC_", level, "_AUTHENTICATION"); strings.EqualFold(v, "NEVER") && c.write {
+		return one(finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not authenticate anybody at level %s", name, v, level),
+			Hint: fmt.Sprintf("set SEC_%s_AUTHENTICATION = REQUIRED", level), Source: srcConfig})
+	}
+	v, name := cfg.setting("SEC_", level, "_AUTHENTICATION_METHODS")
+	methods := list(v)
+	if name == "" || slices.ContainsFunc(methods, isSciTokens) {
+		return nil
+	}
+	f := finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not authenticate by tokens", name, finding.Brief(v)),
+		Hint: fmt.Sprintf("add SCITOKENS: %s = %s", name, finding.Brief(strings.Join(append([]string{"SCITOKENS"}, methods...), ", "))), Source: srcConfig}
+	for _, m := range methods {
+		if l := strings.ToUpper(m); l != "SSL" && (strings.HasPrefix(l, "SCI") || l == "TOKENS_SCI" || l == "SCITOKNES") {
+			f.Hint = fmt.Sprintf("write SCITOKENS instead of %s in %s", finding.Brief(m), name)
+		}
+	}
+	return one(f)
+}
+
+// isSciTokens reports whether a word names the method SCITOKENS.
+func isSciTokens(m string) bool { return strings.EqualFold(m, "SCITOKENS") }
+
+// readOpen says that viewing jobs may need no authentication.
+func (c *CE) readOpen() []finding.Finding {
+	if c.write || c.version.Before(optionalRead) {
+		return nil
+	}
+	f := finding.Finding{Code: finding.ReadOpen, Remark: true, Source: "HTCondor, security configuration since 24.0; measured on HTCondor 25.14.1",
+		Message: "viewing jobs may need no token: since HTCondor 24, the shipped configuration has SEC_READ_AUTHENTICATION = OPTIONAL",
+		Hint:    "check with --condor-config, or set SEC_READ_AUTHENTICATION = REQUIRED on the server"}
+	if cfg := c.site.config; cfg != nil {
+		v, name := cfg.setting("SEC_", "READ", "_AUTHENTICATION")
+		if strings.EqualFold(v, "REQUIRED") {
+			return nil
+		}
+		f.Message = fmt.Sprintf("%s = %s: a client that does not insist on authentication views jobs without a token", name, v)
+	}
+	return one(f)
+}
+
+// LetsAllIn implements [service.Open].
+func (c *CE) LetsAllIn() string {
+	cfg := c.site.config
+	if cfg == nil || c.write || c.version.Before(optionalRead) {
+		return ""
+	}
+	v, name := cfg.setting("SEC_", "READ", "_AUTHENTICATION")
+	if strings.EqualFold(v, "REQUIRED") || strings.EqualFold(v, "PREFERRED") {
+		return ""
+	}
+	if d := c.site.rules.decide("READ", "unauthenticated@unmapped"); !d.allowed {
+		return ""
+	}
+	if name == "" {
+		return "SEC_READ_AUTHENTICATION is OPTIONAL"
+	}
+	return name + " = " + v
+}
+
+// foreignIssuers are those whose tokens HTCondor accepts in another form, unless
+// configured differently.
+var foreignIssuers = []string{"https://aai-dev.egi.eu/auth/realms/egi"}
+
+// foreign reports whether the token is of a foreign type: from one of
+// SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS, and without a version claim.
+func (c *CE) foreign(j *token.JWT) bool {
+	issuers := foreignIssuers
+	if cfg := c.site.config; cfg != nil {
+		if !cfg.on("SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES", true) {
+			return false
+		}
+		if v, found := cfg.value("SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS"); found != "" {
+			issuers = list(v)
+		}
+	}
+	iss, _ := j.String("iss")
+	return !j.Has("wlcg.ver") && !j.Has("ver") && slices.Contains(issuers, iss) && !c.version.Before(foreignSince)
+}
+
+var foreignSince = service.Version{Major: 9}
+
+// judgeForeign removes what HTCondor does not demand of tokens of foreign types.
+func (c *CE) judgeForeign(p service.Presented, list []finding.Finding) []finding.Finding {
+	if !c.foreign(p.JWT) {
+		return list
+	}
+	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
+		return f.Code == finding.VersionMissing || f.Code == finding.AudMissing
+	})
+	return append(list, finding.Finding{Code: finding.ForeignIssuer, Remark: true, Source: srcConfig,
+		Message: "the issuer is one of SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS: HTCondor accepts its tokens without a version claim and without an audience"})
+}

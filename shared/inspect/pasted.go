@@ -1,0 +1,174 @@
+package inspect
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"example.org/token-helpers/shared/token"
+)
+
+// answer extracts the token from the JSON that a token endpoint (RFC 6749 section 5.1) or a
+// tool prints. If there is none, kind is what the object is.
+func answer(data []byte) (raw []byte, note, kind string, err error) {
+	no := func(kind, what string) ([]byte, string, string, error) {
+		return nil, "", kind, fmt.Errorf("%w: %s", token.ErrNotToken, what)
+	}
+	var m map[string]json.RawMessage
+	if json.Unmarshal(data, &m) != nil {
+		return no("JSON", "a truncated or invalid JSON object")
+	}
+	if name, s := nested(m); s != "" {
+		note = "the " + name + " in a JSON object"
+		if _, ok := m["refresh_token"]; ok {
+			note += ", which also contains a refresh token: do not share it"
+		}
+		return []byte(strings.TrimSpace(s)), note, "", nil
+	}
+	if isObject(m["header"]) && isObject(m["claims"]) {
+		signature := ""
+		_ = json.Unmarshal(m["signature"], &signature) // left out unless --show-signature is given
+		return assemble(m["header"], m["claims"], signature), "a report of jwt-inspect in JSON", "", nil
+	}
+	var failed struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	switch {
+	case json.Unmarshal(data, &failed) == nil && failed.Error != "":
+		return no("refusal", "an error response of an issuer: "+strings.TrimSuffix(failed.Error+": "+failed.Description, ": "))
+	case m["keys"] != nil:
+		return no("JWK Set", "a set of keys (JWK Set), for --jwks")
+	case m["issuer"] != nil && m["jwks_uri"] != nil:
+		return no("discovery document", "an issuer's discovery document")
+	case m["signatures"] != nil || m["payload"] != nil && m["signature"] != nil:
+		return no("JWS in JSON", "a signature in JSON form (RFC 7515 section 7.2); services accept only the compact form")
+	case string(m["v"]) == "2" && (m["i"] != nil || m["i64"] != nil):
+		return no("macaroon", aMacaroon)
+	case m["iss"] != nil || m["alg"] != nil:
+		return no("claims", "decoded claims, or a part of a token")
+	}
+	return no("JSON", "a JSON object without an access_token")
+}
+
+var fileName = regexp.MustCompile(`^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`)
+
+// notJWT says what input is that does not decode, if it can say more than the error. It
+// never repeats the input, which could be a secret.
+func notJWT(raw []byte, err error) (kind string, _ error) {
+	say := func(kind, what string) (string, error) { return kind, fmt.Errorf("%w: %s", token.ErrNotToken, what) }
+	switch dots := bytes.Count(raw, []byte(".")); {
+	case !utf8.Valid(raw) || bytes.IndexByte(raw, 0) >= 0:
+		return "binary", err
+	case bytes.HasPrefix(raw, []byte("-----BEGIN ")):
+		switch {
+		case bytes.Contains(raw, []byte("PRIVATE KEY")):
+			return say("PEM", "a private key in PEM")
+		case bytes.Contains(raw, []byte("CERTIFICATE")):
+			return say("PEM", "a certificate in PEM: an X.509 proxy is not a token")
+		case bytes.Contains(raw, []byte("PUBLIC KEY")):
+			return say("PEM", "a public key in PEM")
+		}
+		return say("PEM", "a PEM file")
+	case macaroon(raw):
+		return say("macaroon", aMacaroon)
+	case len(raw) < 4096 && fileName.Match(raw):
+		// Not opened: the name may be a secret, which a network file system would see.
+		return say("file name", "probably a file name: pass the file as an argument, or with <")
+	case dots == 0 && !bytes.ContainsAny(raw, " \t"):
+		return "opaque string", err
+	case dots == 2 && signedText(raw):
+		return "JWS", err
+	case dots == 4 && bytes.HasPrefix(raw, []byte("eyJ")):
+		return "JWE", err
+	}
+	return "", err
+}
+
+// looksLikeToken matches a JWT, with a signature or without.
+var looksLikeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
+
+// places are where tools put a token into JSON: token endpoints and most tools, Vault's
+// server (data.access_token), kubectl create token (status.token), Azure's command
+// (accessToken), and GitHub's endpoint for job tokens (value).
+var places = []string{"access_token", "token", "id_token", "accessToken", "data.access_token", "data.token", "status.token", "value"}
+
+// nested finds the token in a JSON object, and returns the name of its member.
+func nested(m map[string]json.RawMessage) (name, raw string) {
+	for _, name := range places {
+		at := m
+		outer, inner, deep := strings.Cut(name, ".")
+		if deep {
+			at = nil
+			if json.Unmarshal(m[outer], &at) != nil {
+				continue
+			}
+			outer = inner
+		}
+		var s string
+		if json.Unmarshal(at[outer], &s) == nil && s != "" {
+			return name, s
+		}
+	}
+	return "", ""
+}
+
+func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
+
+// assemble puts a decoded token together again.
+func assemble(header, claims []byte, signature string) []byte {
+	b64 := base64.RawURLEncoding.EncodeToString
+	return []byte(b64(header) + "." + b64(claims) + "." + signature)
+}
+
+const aMacaroon = "a macaroon, as dCache issues: only the server that issued it can verify it"
+
+// tokenList matches a line of condor_token_list.
+var tokenList = regexp.MustCompile(`^Header: (\{.*?\}) Payload: (\{.*\}) File: (\S.*)$`)
+
+// within finds the token in a line with other text, such as a shell's export or a curl
+// command, and a token whose signature is missing.
+func within(line []byte) (raw []byte, note string, more bool) {
+	if bytes.Count(line, []byte(".")) == 1 && bytes.HasPrefix(line, []byte("eyJ")) {
+		return append(bytes.Clone(line), '.'), "a token whose signature is missing", false
+	}
+	if m := tokenList.FindSubmatch(line); m != nil && json.Valid(m[1]) && json.Valid(m[2]) {
+		return assemble(m[1], m[2], ""), "a line of condor_token_list, which does not show signatures; the token is in " + string(m[3]), false
+	}
+	at := looksLikeToken.FindAllIndex(line, 2)
+	if len(at) != 1 || at[0][1]-at[0][0] == len(line) {
+		return nil, "", false
+	}
+	// If a dot follows, it has more parts; other characters mean that it is damaged.
+	from, to := at[0][0], at[0][1]
+	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
+		return line[from:to], "a token in a line with other text", true
+	}
+	return nil, "", false
+}
+
+// signedText reports whether the header is that of a signature, over whatever contents.
+func signedText(raw []byte) bool {
+	header, _, _ := bytes.Cut(raw, []byte("."))
+	b, err := base64.RawURLEncoding.DecodeString(string(header))
+	var h struct {
+		Algorithm string `json:"alg"`
+	}
+	return err == nil && json.Unmarshal(b, &h) == nil && h.Algorithm != ""
+}
+
+// macaroon recognizes both formats by their beginning: four hex digits and "location", or
+// the byte of version 2 (libmacaroons, README).
+func macaroon(raw []byte) bool {
+	s := strings.TrimRight(string(raw[:min(len(raw), 64)]), "=")
+	s = s[:len(s)&^3]
+	b, err := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_").Replace(s))
+	if err != nil || len(b) < 16 {
+		return false
+	}
+	return bytes.HasPrefix(b[4:], []byte("location ")) || bytes.HasPrefix(b[4:], []byte("identifier ")) || b[0] == 2 && b[1] == 1
+}
