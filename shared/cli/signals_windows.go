@@ -4,8 +4,10 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"sync"
 )
+
+// endings are the signals that end a process in the middle of its work.
+var endings = []os.Signal{os.Interrupt}
 
 // Deferred are the signals that arrived while they were deferred.
 type Deferred struct {
@@ -15,7 +17,7 @@ type Deferred struct {
 // DeferSignals defers Ctrl-C until [Deferred.Restore] is called.
 func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 1)}
-	signal.Notify(d.c, os.Interrupt)
+	notify(d.c)
 	return d
 }
 
@@ -42,22 +44,6 @@ func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Sign
 		}
 		return nil
 	}
-}
-
-// OnSignal calls clean and ends the process if Ctrl-C arrives before stop is called.
-func OnSignal(clean func()) (stop func()) {
-	c, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(c, os.Interrupt)
-	var once sync.Once
-	go func() {
-		select {
-		case s := <-c:
-			clean()
-			Raise(s)
-		case <-done:
-		}
-	}()
-	return func() { once.Do(func() { signal.Stop(c); close(done) }) }
 }
 
 // Raise ends the process as Ctrl-C does. It does nothing for nil.

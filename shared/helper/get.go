@@ -32,15 +32,7 @@ type getCmd struct {
 
 // Run gets a token and prints it.
 func (g *getCmd) Run(ctx context.Context, a *app) error {
-	if err := a.endpoint(g.Endpoint); err != nil {
-		return err
-	}
-	f := asked{request: g.Request, client: g.Client, source: g.Source}
-	w, err := a.world(f)
-	if err != nil {
-		return err
-	}
-	p, err := a.plan(w, f)
+	w, p, err := a.prepare(g.Endpoint, asked{request: g.Request, client: g.Client, source: g.Source})
 	if err != nil {
 		return err
 	}

@@ -28,15 +28,7 @@ type loginCmd struct {
 
 // Run makes a login, even if there is one.
 func (l *loginCmd) Run(ctx context.Context, a *app) error {
-	if err := a.endpoint(l.Endpoint); err != nil {
-		return err
-	}
-	f := asked{request: l.Request, client: l.Client, login: true}
-	w, err := a.world(f)
-	if err != nil {
-		return err
-	}
-	p, err := a.plan(w, f)
+	w, p, err := a.prepare(l.Endpoint, asked{request: l.Request, client: l.Client, login: true})
 	if err != nil {
 		return err
 	}

@@ -128,6 +128,19 @@ func (a *app) world(f asked) (*world, error) {
 	}, nil
 }
 
+// prepare makes the parts and the plan of a command that has an endpoint.
+func (a *app) prepare(endpoint string, f asked) (*world, *plan, error) {
+	if err := a.endpoint(endpoint); err != nil {
+		return nil, nil, err
+	}
+	w, err := a.world(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := a.plan(w, f)
+	return w, p, err
+}
+
 // plan builds the plan from the flags.
 func (a *app) plan(w *world, f asked) (*plan, error) {
 	r := f.request

@@ -28,15 +28,7 @@ type sourcesCmd struct {
 // Run shows which sources would be asked, in order, and what each has, without asking
 // the issuer.
 func (s *sourcesCmd) Run(ctx context.Context, a *app) error {
-	if err := a.endpoint(s.Endpoint); err != nil {
-		return err
-	}
-	f := asked{request: s.Request, client: s.Client, source: s.Source}
-	w, err := a.world(f)
-	if err != nil {
-		return err
-	}
-	p, err := a.plan(w, f)
+	w, p, err := a.prepare(s.Endpoint, asked{request: s.Request, client: s.Client, source: s.Source})
 	if err != nil {
 		return err
 	}

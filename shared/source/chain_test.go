@@ -461,7 +461,12 @@ func TestColdCache(t *testing.T) {
 					_, err := second.chain(true, k.name, unused).Token(context.Background(), request)
 					done <- err
 				}()
-				<-waits
+				select {
+				case <-waits:
+				case err := <-done:
+					t.Errorf("the second run did not wait (%v)", err)
+					done <- err
+				}
 				return token.New(jwt(nil)), nil
 			}}
 			_, err := first.chain(true, k.name, asks).Token(context.Background(), request)
