@@ -1,5 +1,8 @@
 //go:build unix
 
+// Package hostile runs condor-token-helper against an issuer that answers one kind of
+// request in a hostile way, and checks that no login, no secret and no terminal is lost
+// to it.
 package hostile
 
 import (
@@ -240,33 +243,28 @@ func (row hostile) run(t *testing.T, bin string, ca *authority, on kind) time.Du
 	if row.trusted {
 		ca = served
 	}
-	h := newHostileIssuer(t, served, on, row.answer, row.first)
+	h := newHostileIssuer(t, served, on, row.answer)
 	v := newVictim(t, bin, ca, h)
-	timeout := "30s"
-	if row.short {
-		timeout = "1s"
-		if on == poll {
-			// The other exchanges must be completed in that time.
-			timeout = "3s"
-		}
-	}
-	args := []string{"-v", "--timeout", timeout}
 	warm := on != registration && on != device && on != poll && len(row.args) == 0
 	if warm {
 		v.logIn()
 	}
-	get := []string{"--ce", "ce.example.org"}
-	switch {
-	case on == revocation || on == deletion:
-		args = append([]string{"logout"}, args...)
-	case warm:
-		args = slices.Concat(args, get, []string{"--from", "login"})
-	case len(row.args) > 0 && row.args[0] == "login":
-	default:
-		args = slices.Concat(args, get, []string{"--from", "device"})
+	first := row.first
+	if first == 0 {
+		first = -1
 	}
-	args = append(slices.Clone(row.args), args...)
-	r := v.run(args...)
+	var (
+		r    ran
+		args []string
+	)
+	for _, timeout := range row.timeouts(on) {
+		h.answerFirst(first)
+		args = row.command(on, warm, timeout)
+		r = v.run(args...)
+		if h.hostilities() > 0 && slices.Contains(row.code, r.code) {
+			break
+		}
+	}
 	if h.hostilities() == 0 && row.cert == nil {
 		t.Error("the hostile answer was not requested")
 	}
@@ -281,9 +279,9 @@ func (row hostile) run(t *testing.T, bin string, ca *authority, on kind) time.Du
 		// What is kept of the answer is shown there.
 		v.run("status")
 	}
-	h.behave()
+	h.answerFirst(0)
 	if r.code == 0 && !warm && len(row.args) == 0 || on == discovery && warm && row.cert == nil || on == refresh || on == revocation && r.code != 0 {
-		again := v.run(slices.Concat(get, []string{"--force-new", "--from", "login"})...)
+		again := v.run("--ce", "ce.example.org", "--force-new", "--from", "login")
 		if again.code != 0 && row.lost == "" {
 			t.Errorf("the login is lost: exit code %d: %.500s", again.code, again.stderr)
 		}
@@ -295,6 +293,32 @@ func (row hostile) run(t *testing.T, bin string, ca *authority, on kind) time.Du
 		t.Logf("condor-token-helper %s: exit code %d in %v\nstdout: %.300q\nstderr: %.6000s", strings.Join(args, " "), r.code, r.took, r.stdout, r.stderr)
 	}
 	return r.took
+}
+
+// timeouts are the time limits to try. Where an answer has no end, the limit is short, and
+// on a slow machine another exchange may exceed it.
+func (row hostile) timeouts(on kind) []string {
+	switch {
+	case !row.short:
+		return []string{"30s"}
+	case on == poll:
+		return []string{"2s", "10s"}
+	}
+	return []string{"1s", "10s"}
+}
+
+// command is the command that gets the answer; warm is set if there is a login.
+func (row hostile) command(on kind, warm bool, timeout string) []string {
+	args := append(slices.Clone(row.args), "-v", "--timeout", timeout)
+	switch {
+	case len(row.args) > 0:
+		return args
+	case on == revocation || on == deletion:
+		return append([]string{"logout"}, args...)
+	case warm:
+		return append(args, "--ce", "ce.example.org", "--from", "login")
+	}
+	return append(args, "--ce", "ce.example.org", "--from", "device")
 }
 
 // page is what a person is shown to approve a login.
