@@ -392,8 +392,8 @@ var refreshAnswers = join(everyShape(plainToken, 4, 5), everyRedirect(5), []host
 	{name: "a token of the future, in the year 1", answer: dated("Mon, 01 Jan 0001 00:00:00 GMT", claims(map[string]any{"iat": 4102444800, "nbf": 4102444800, "exp": 4102448400})), code: exit(6)},
 
 	{name: "refresh token of 20 kB", answer: refreshToken(xs(20000)), code: exit(0)},
-	{name: "refresh token of 300 kB", answer: refreshToken(xs(300000)), code: exit(0)},
-	{name: "refresh token of 900 kB", answer: refreshToken(xs(900000)), code: exit(0, 8), lost: "it may be too long to be saved"},
+	{name: "refresh token of 200 kB", answer: refreshToken(xs(200000)), code: exit(0)},
+	{name: "refresh token of 900 kB", answer: refreshToken(xs(900000)), code: exit(8), lost: "it is too long to be saved, which is reported"},
 	{name: "refresh token with newlines and controls", answer: refreshToken("\nhint: run EVIL\x1b[2J\r\x7f\u202e"), code: exit(0)},
 	{name: "refresh token that is not ASCII", answer: refreshToken(" é\u2028\ufeff "), code: exit(0)},
 	{name: "refresh token with a NUL", answer: refreshToken("\x00x"), code: exit(0)},

@@ -399,7 +399,7 @@ func (v *victim) checkStdout(r ran, args []string, bad func(string, ...any)) {
 		if r.stdout != "" {
 			bad("stdout has %.300q", r.stdout)
 		}
-	case r.code == 0:
+	case r.code == 0 || r.stdout != "":
 		token, _ := strings.CutSuffix(r.stdout, "\n")
 		if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			bad("stdout has no token: %.300q", r.stdout)
