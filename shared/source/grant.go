@@ -1,7 +1,10 @@
 package source
 
 import (
+	"encoding/json"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,6 +139,9 @@ func differences(t token.Token, req token.Request, now time.Time) (list []findin
 	list = service.Check(t, service.Required{
 		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
 	}, now)
+	if ahead == math.MaxInt64 {
+		list = append(list, finding.Finding{Code: finding.NotYetValid, Message: "the token's iat or nbf is beyond the year 9999"})
+	}
 	return slices.DeleteFunc(list, func(f finding.Finding) bool { return f.Code == finding.NotYetValid && ahead <= leeway }), ahead
 }
 
@@ -149,12 +155,22 @@ func clockAhead(t token.Token, now time.Time) time.Duration {
 	var ahead time.Duration
 	if j := t.JWT(); j != nil {
 		for _, claim := range []string{"nbf", "iat"} {
-			if at, ok := j.Time(claim); ok {
+			at, ok := j.Time(claim)
+			switch {
+			case ok:
 				ahead = max(ahead, at.Sub(now))
+			case farFuture(j.Raw(claim)):
+				ahead = math.MaxInt64
 			}
 		}
 	}
 	return ahead
+}
+
+// farFuture reports whether a time is a number beyond the year 9999.
+func farFuture(raw json.RawMessage) bool {
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return err == nil && f > 253402300799
 }
 
 // noteWider tells of a token that may do more than was requested.
