@@ -144,6 +144,9 @@ func (c *CE) Judge(p service.Presented) []finding.Finding {
 	list := [][]finding.Finding{
 		scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p), scitokens.Recommended(p),
 	}
+	if c.options.Version != (service.Version{}) || c.options.Library != (service.Version{}) {
+		list = append(list, scitokens.Vulnerable(c.library.Version))
+	}
 	return finding.Merge(c.judgeForeign(p, finding.Merge(list...)), c.judgeSite(p))
 }
 

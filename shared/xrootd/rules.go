@@ -25,7 +25,7 @@ const maxZTN = 4095
 // Server judges tokens as an XRootD server does.
 type Server struct {
 	name string
-	// access is read, write or create; path is the place.
+	// access is read, write, create, stage or poll; path is the place.
 	access, path string
 	// pathNamed says that the path was given.
 	pathNamed bool
@@ -34,6 +34,7 @@ type Server struct {
 	version service.Version
 	library scitokens.Library
 	config  *SciTokensConfig
+	names   *NameMap
 	url     string
 	options Options
 	// ask is the command that requests a token for its audience.
@@ -44,7 +45,8 @@ type Server struct {
 type Options struct {
 	// Flag is the flag that errors about the URL name; --server unless given.
 	Flag string
-	// Access is read, write (which may overwrite) or create.
+	// Access is read, write (which may overwrite), create, stage (from tape) or poll (ask
+	// whether files were staged).
 	Access string
 	// Path is the place; by default the path in the URL, or /.
 	Path string
@@ -55,6 +57,8 @@ type Options struct {
 	Audiences []string
 	// Config, if set, is the server's scitokens.cfg, parsed for the same version.
 	Config *SciTokensConfig
+	// Names, if set, is the name_mapfile of the issuer's section.
+	Names *NameMap
 }
 
 // Newest is the newest version of XRootD whose rules were measured.
@@ -85,7 +89,7 @@ func New(server string, o Options) (*Server, error) {
 		where = below
 	}
 	s := &Server{name: "XRootD at " + host, ask: "xrd-token-helper --server " + text.ShellWord(host),
-		pathNamed: where != "", url: server, options: o, access: o.Access, version: cmp.Or(o.Version, Newest), config: o.Config,
+		pathNamed: where != "", url: server, options: o, access: o.Access, version: cmp.Or(o.Version, Newest), config: o.Config, names: o.Names,
 		web: strings.HasPrefix(host, "https:") || strings.HasPrefix(host, "davs:")}
 	if s.path, err = place(where); err != nil {
 		return nil, err
@@ -139,15 +143,15 @@ func (s *Server) Name() string { return s.name }
 
 // Purpose implements [service.Service].
 func (s *Server) Purpose() string {
-	if s.access == "create" {
-		return "create " + s.path
+	if s.access == "poll" {
+		return "ask whether " + s.path + " was staged"
 	}
 	return s.access + " " + s.path
 }
 
 // doing returns the operation as a gerund.
 func (s *Server) doing() string {
-	return map[string]string{"read": "reading", "write": "writing", "create": "creating"}[s.access]
+	return map[string]string{"read": "reading", "write": "writing", "create": "creating", "stage": "staging", "poll": "asking about the staging of"}[s.access]
 }
 
 // Versions implements [service.Versioned].
@@ -179,7 +183,7 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	if !s.web {
 		add(s.statFirst(p), fileMode(p), scitokens.FileForm(p))
 	}
-	add(scitokens.Recommended(p))
+	add(scitokens.Recommended(p), s.vulnerable(p))
 	if s.config != nil {
 		add(s.explain(p))
 	}
@@ -202,6 +206,8 @@ func (s *Server) command(p service.Presented) string {
 		c += " --profile wlcg"
 	}
 	switch {
+	case s.access == "stage" || s.access == "poll":
+		c = s.ask + " --profile wlcg --stage"
 	case s.access == "create" && kind == scitokens.WLCG:
 		c += " --read --create"
 	case s.access != "read":
@@ -275,7 +281,10 @@ func within(base, place string) bool {
 // of the bug of older servers.
 func (s *Server) covers(p service.Presented, r right) (on, byBug bool) {
 	for _, b := range s.places(p, r.path) {
-		on = on || within(b, s.path)
+		if b == "/" && s.version == rootOnly && s.config != nil {
+			b = "/." // the bug of this version
+		}
+		on = on || within(b, s.path) || b == "/." && s.path == "/"
 		byBug = byBug || strings.HasPrefix(s.path, b)
 	}
 	return on, byBug && !on
