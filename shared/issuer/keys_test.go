@@ -126,7 +126,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 		{"not a URL", map[string]string{openID: doc("/keys")}, &answer, "not a URL", openID},
 		{"keys that are a web page", map[string]string{openID: good, "/keys": "<!doctype html>"}, &notJSON, "/keys answered with a web page", openID + " /keys"},
 		{"keys that are not there", map[string]string{openID: good}, &refused, "/keys: the issuer answered 404", openID + " /keys"},
-		{"keys elsewhere", map[string]string{openID: good, "/keys": "302"}, &redirect, "redirects to https://other.example.org/keys, which is not followed: it is another host", openID + " /keys"},
+		{"keys elsewhere", map[string]string{openID: good, "/keys": "302"}, &redirect, "redirects to https://other.example.org, which is not followed: it is another host", openID + " /keys"},
 		{"keys that never end", map[string]string{openID: good, "/keys": strings.Repeat(" ", maxBody+1)}, &notJSON, "more than 1024 kB", openID + " /keys"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
