@@ -176,7 +176,8 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	if base, _, found := strings.Cut(given, "/.well-known/"); found {
 		given = base + "/"
 	}
-	if !strings.Contains(given, "://") && strings.Contains(given, ".") && !strings.ContainsAny(given, " \t@") {
+	host, _, _ := strings.Cut(given, "/")
+	if !strings.Contains(given, "://") && strings.ContainsAny(host, ".:") && !strings.ContainsAny(given, " \t@") {
 		given = "https://" + given
 		if !strings.Contains(strings.TrimPrefix(given, "https://"), "/") {
 			given += "/"

@@ -40,7 +40,10 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 // explainRefusal adds to a refused scope which one it is, and what else can be asked.
 func (p *plan) explainRefusal(w *world, e *cli.Error) error {
 	var re *issuer.ResponseError
-	if !errors.As(e, &re) || re.Code != "invalid_scope" {
+	if errors.As(e, &re) && re.ExitCode() == cli.NeedLogin {
+		return e.Hint("log in with\n  %s", p.loginCommand)
+	}
+	if re == nil || re.Code != "invalid_scope" {
 		return e
 	}
 	rejected := login.Named(re.Description, p.request.Scopes)
