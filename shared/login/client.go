@@ -57,8 +57,13 @@ func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req toke
 		return nil, err
 	}
 	var current *store.Login
+	var before []string // what logins of clients that are gone could do
 	for _, e := range in {
-		if !e.Registered || e.ClientGone || !token.SameIssuer(e.Issuer, req.Issuer) {
+		if !e.Registered || !token.SameIssuer(e.Issuer, req.Issuer) {
+			continue
+		}
+		if e.ClientGone {
+			before = text.Set(before, e.Scopes)
 			continue
 		}
 		lg, err := c.tx.Load(ctx, e.ClientID)
@@ -81,6 +86,7 @@ func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req toke
 		return nil, err
 	}
 	if current == nil {
+		lg.Scopes = before // to be asked for again
 		return lg, nil
 	}
 	if len(token.MissingScopes(lg.RegisteredScopes, req.Scopes)) >= len(token.MissingScopes(current.RegisteredScopes, req.Scopes)) {
@@ -88,7 +94,7 @@ func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req toke
 		l.abandonNow(ctx, c, lg, run)
 		return current, c.join(ctx, current, run)
 	}
-	lg.Scopes = current.Scopes // to be asked for again
+	lg.Scopes = text.Set(current.Scopes, before)
 	return lg, nil
 }
 
