@@ -494,7 +494,7 @@ func TestOpen(t *testing.T) {
 		"bearer": "", "bearer:/a:b": "", "exchange": "", "exchange:/x": "", "plugin:vault": "", "plugin:other": "", "vault": "",
 		"cache:x": `the source cache takes no argument, but got "x"`, "login:": "takes no argument", "": "unknown source", "CACHE": "unknown source",
 		"other": "put an executable token-source-other on PATH", "vault:x": "unknown source", "../x": "unknown source",
-		"plugin": `"" is not the name of a plugin`, "plugin:": "is not the name of a plugin", "plugin:../x": "is not the name of a plugin", "plugin:a b": "is not the name of a plugin",
+		"plugin": "write it as plugin:NAME", "plugin:": "write it as plugin:NAME", "plugin:../x": "is not the name of a plugin", "plugin:a b": "is not the name of a plugin",
 	} {
 		_, err := NewChain(w.Env, []string{"cache", spec})
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
