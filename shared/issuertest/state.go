@@ -24,3 +24,10 @@ func (s *Server) Reinstate(refresh string) error {
 	s.clients[g.client.id] = g.client
 	return nil
 }
+
+// Clients returns how many clients are registered.
+func (s *Server) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients)
+}
