@@ -68,6 +68,8 @@ type Options struct {
 	// Answered, if set, is called with the tokens of each answer just before the
 	// answer is written; refresh may be empty. It must not call the Server.
 	Answered func(access, refresh string)
+	// Wrap, if set, is put around the handler of all requests.
+	Wrap func(http.Handler) http.Handler
 }
 
 // DefaultScopes are scopes_supported where Options.Scopes is nil.
@@ -123,6 +125,9 @@ type Server struct {
 	lastForm url.Values
 	auto     bool
 	failed   bool // server-error-once has failed once
+
+	sinceMode map[string]int // requests by endpoint since the mode was set
+	challenge string         // of the last device code, if it must have one
 }
 
 // modes are the named failures, with what they do.
@@ -258,7 +263,10 @@ func (s *Server) SetMode(mode string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mode, s.failed = mode, false
+	s.mode, s.failed, s.sinceMode = mode, false, map[string]int{}
+	if enter := quirks[mode].enter; enter != nil {
+		enter(s)
+	}
 	return nil
 }
 
@@ -331,10 +339,11 @@ func (s *Server) handler() http.Handler {
 			s.requests[name]++
 			s.mu.Unlock()
 			w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
-			h(w, r)
+			s.quirky(name, h)(w, r)
 		})
 	}
 	handle("GET /.well-known/openid-configuration", "discovery", s.discovery)
+	handle("GET /.well-known/oauth-authorization-server", "discovery", s.oauthMetadata)
 	handle("GET /jwk", "jwks", s.jwks)
 	handle("POST /iam/api/client-registration", "registration", s.register)
 	handle("DELETE /iam/api/client-registration/{id}", "client", s.unregister)
@@ -343,7 +352,10 @@ func (s *Server) handler() http.Handler {
 	handle("POST /device", "verification", s.verificationForm)
 	handle("POST /token", "token", s.token)
 	handle("POST /revoke", "revocation", s.revoke)
-	return mux
+	if s.opts.Wrap != nil {
+		return s.opts.Wrap(unmove(mux))
+	}
+	return unmove(mux)
 }
 
 func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
@@ -374,6 +386,18 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
 		delete(doc, "registration_endpoint")
 	}
 	reply(w, http.StatusOK, doc)
+}
+
+// oauthMetadata serves RFC 8414's address, which only the mode oauth-metadata has.
+func (s *Server) oauthMetadata(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	mode := s.mode
+	s.mu.Unlock()
+	if mode != "oauth-metadata" {
+		http.NotFound(w, r)
+		return
+	}
+	s.discovery(w, r)
 }
 
 func page(w http.ResponseWriter) {
