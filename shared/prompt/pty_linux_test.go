@@ -81,7 +81,7 @@ func run(t *testing.T, name string, columns, lines int, env ...string) *terminal
 	self, err := os.Executable()
 	check(err)
 	// The limit only keeps a broken child from hanging.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	x := &terminal{t: t, master: master, cmd: exec.CommandContext(ctx, self)}
 	x.more = sync.NewCond(&x.mu)

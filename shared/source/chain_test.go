@@ -71,7 +71,7 @@ func newWorld(home string, env ...string) *world {
 	now := func() time.Time { return epoch }
 	w.Env = &Env{
 		Store: store.New(store.Options{
-			LookupEnv: lookup, Now: now, Note: w.add(&w.notes),
+			LookupEnv: lookup, Now: now, LockTimeout: 5 * time.Minute, Note: w.add(&w.notes),
 			Verbose: func(format string, a ...any) {
 				if w.onVerbose != nil {
 					w.onVerbose(fmt.Sprintf(format, a...))
@@ -82,7 +82,7 @@ func newWorld(home string, env ...string) *world {
 		Note: w.add(&w.notes), Verbose: w.add(&w.verbose),
 	}
 	w.Logins = &login.Logins{
-		Store: w.Store, Issuer: issuer.NewClient(issuer.HTTPOptions{Timeout: time.Minute, LookupEnv: lookup}), Prompt: w.Prompt,
+		Store: w.Store, Issuer: issuer.NewClient(issuer.HTTPOptions{Timeout: 5 * time.Minute, LookupEnv: lookup}), Prompt: w.Prompt,
 		Now: now, Getenv: getenv, Note: w.Note, Verbose: w.Verbose, Hold: func() func() { return func() {} },
 		ClientSecret:      func() (string, error) { return "", nil },
 		RegistrationToken: func() (string, error) { return "", nil },

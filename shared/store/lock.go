@@ -18,7 +18,10 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-const lockPoll = 50 * time.Millisecond
+// lockLook is how often a waiting process looks who holds the lock. It waits in the
+// kernel: a thousand processes that polled the lock would leave the one that holds it
+// no processor.
+const lockLook = time.Second
 
 // lock is a lock file that this process holds. The file contains the process ID and a
 // counter. A waiter sees from a change of either that the queue moves.
@@ -62,12 +65,14 @@ func (s *Store) lock(ctx context.Context, name string) (*lock, error) {
 	path := filepath.Join(dir, name)
 	l := &lock{s: s, flock: flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|private.NoFollow), flock.SetPermissions(0o600))}
 	got, err := l.flock.TryLock()
-	if err == nil && !got {
-		got, err = l.wait(ctx, path)
-	}
-	if err != nil || !got {
+	switch {
+	case err != nil:
 		_ = l.flock.Close()
 		return nil, err
+	case !got:
+		if err := l.wait(ctx, path); err != nil {
+			return nil, err
+		}
 	}
 	l.sign()
 	s.locks.Lock()
@@ -76,34 +81,43 @@ func (s *Store) lock(ctx context.Context, name string) (*lock, error) {
 	return l, nil
 }
 
-func (l *lock) wait(ctx context.Context, path string) (bool, error) {
+func (l *lock) wait(ctx context.Context, path string) error {
 	holder := readHolder(path)
 	l.s.o.Verbose("waiting for %s, which holds %s", process(holder), path)
+	locked := make(chan error, 1)
+	go func() { locked <- l.flock.Lock() }()
 	limit := time.NewTimer(l.s.o.LockTimeout)
 	defer limit.Stop()
-	poll := time.NewTicker(lockPoll)
-	defer poll.Stop()
-	for {
+	look := time.NewTicker(min(lockLook, l.s.o.LockTimeout/4))
+	defer look.Stop()
+	var err error
+	for err == nil {
 		select {
+		case err := <-locked:
+			return err
 		case <-ctx.Done():
-			return false, ctx.Err()
+			err = ctx.Err()
 		case <-limit.C:
-			return false, &Error{
+			err = &Error{
 				Op: "wait for the login", Err: fmt.Errorf("%w (%s) is using this login and did not finish within %v", ErrLocked, process(holder), l.s.o.LockTimeout),
 				Hint: "wait for that process to finish, or end it, and run the command again",
 			}
-		case <-poll.C:
-		}
-		if got, err := l.flock.TryLock(); got || err != nil {
-			return got, err
-		}
-		if now := readHolder(path); now != holder {
-			holder = now
-			limit.Reset(l.s.o.LockTimeout)
-			// Whoever waits for this process waits for that queue, too.
-			l.s.tick()
+		case <-look.C:
+			if now := readHolder(path); now != holder {
+				holder = now
+				limit.Reset(l.s.o.LockTimeout)
+				// Whoever waits for this process waits for that queue, too.
+				l.s.tick()
+			}
 		}
 	}
+	go func() {
+		// The system call cannot be called off. A lock that comes too late is given back.
+		if <-locked == nil {
+			_ = l.flock.Unlock()
+		}
+	}()
+	return err
 }
 
 // sign writes who holds the lock. That is information for those who wait: a failure
