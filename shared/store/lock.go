@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,10 +19,12 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// lockLook is how often a waiting process looks who holds the lock. It waits in the
-// kernel: a thousand processes that polled the lock would leave the one that holds it
-// no processor.
-const lockLook = time.Second
+// A waiting process looks for the lock often at first and then less often: a thousand
+// processes that looked every few milliseconds would leave the holder no processor.
+const (
+	firstLook = 10 * time.Millisecond
+	lastLook  = 500 * time.Millisecond
+)
 
 // lock is a lock file that this process holds. The file contains the process ID and a
 // counter. A waiter sees from a change of either that the queue moves.
@@ -65,14 +68,12 @@ func (s *Store) lock(ctx context.Context, name string) (*lock, error) {
 	path := filepath.Join(dir, name)
 	l := &lock{s: s, flock: flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR|private.NoFollow), flock.SetPermissions(0o600))}
 	got, err := l.flock.TryLock()
-	switch {
-	case err != nil:
+	if err == nil && !got {
+		got, err = l.wait(ctx, path)
+	}
+	if err != nil || !got {
 		_ = l.flock.Close()
 		return nil, err
-	case !got:
-		if err := l.wait(ctx, path); err != nil {
-			return nil, err
-		}
 	}
 	l.sign()
 	s.locks.Lock()
@@ -81,43 +82,37 @@ func (s *Store) lock(ctx context.Context, name string) (*lock, error) {
 	return l, nil
 }
 
-func (l *lock) wait(ctx context.Context, path string) error {
+func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 	holder := readHolder(path)
 	l.s.o.Verbose("waiting for %s, which holds %s", process(holder), path)
-	locked := make(chan error, 1)
-	go func() { locked <- l.flock.Lock() }()
 	limit := time.NewTimer(l.s.o.LockTimeout)
 	defer limit.Stop()
-	look := time.NewTicker(min(lockLook, l.s.o.LockTimeout/4))
+	pause := firstLook
+	look := time.NewTimer(pause)
 	defer look.Stop()
-	var err error
-	for err == nil {
+	for {
 		select {
-		case err := <-locked:
-			return err
 		case <-ctx.Done():
-			err = ctx.Err()
+			return false, ctx.Err()
 		case <-limit.C:
-			err = &Error{
+			return false, &Error{
 				Op: "wait for the login", Err: fmt.Errorf("%w (%s) is using this login and did not finish within %v", ErrLocked, process(holder), l.s.o.LockTimeout),
 				Hint: "wait for that process to finish, or end it, and run the command again",
 			}
 		case <-look.C:
-			if now := readHolder(path); now != holder {
-				holder = now
-				limit.Reset(l.s.o.LockTimeout)
-				// Whoever waits for this process waits for that queue, too.
-				l.s.tick()
-			}
 		}
+		if got, err := l.flock.TryLock(); got || err != nil {
+			return got, err
+		}
+		if now := readHolder(path); now != holder {
+			holder = now
+			limit.Reset(l.s.o.LockTimeout)
+			// Whoever waits for this process waits for that queue, too.
+			l.s.tick()
+		}
+		pause = min(pause*3/2, lastLook)
+		look.Reset(pause/2 + rand.N(pause))
 	}
-	go func() {
-		// The system call cannot be called off. A lock that comes too late is given back.
-		if <-locked == nil {
-			_ = l.flock.Unlock()
-		}
-	}()
-	return err
 }
 
 // sign writes who holds the lock. That is information for those who wait: a failure
