@@ -64,6 +64,7 @@ func TestHelpers(t *testing.T) { run(t, "helper") }
 func TestInspect(t *testing.T) { run(t, "inspect") }
 
 func run(t *testing.T, dir string) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,

@@ -111,6 +111,7 @@ type Server struct {
 	temp   string
 	url    string
 	http   *http.Server
+	conns  *conns
 	closed chan struct{}
 
 	closing sync.Once
@@ -191,7 +192,7 @@ func Start(opts Options) (*Server, error) {
 		opts.Now = time.Now
 	}
 	s := &Server{
-		opts: opts, closed: make(chan struct{}),
+		opts: opts, conns: newConns(), closed: make(chan struct{}),
 		requests: map[string]int{}, clients: map[string]*client{}, devices: map[string]*deviceGrant{}, refresh: map[string]*grant{},
 	}
 	dir := opts.Dir
@@ -228,6 +229,7 @@ func Start(opts Options) (*Server, error) {
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
 		ErrorLog:  log.New(io.Discard, "", 0),
+		ConnState: s.conns.changed,
 	}
 	go func() { _ = s.http.ServeTLS(l, "", "") }()
 	return s, nil
@@ -253,7 +255,11 @@ func (s *Server) CAFile() string { return s.pki.caFile }
 func (s *Server) Client() *http.Client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(s.pki.caPEM)
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool},
+		// An idle connection would be one that Drain waits for.
+		DisableKeepAlives: true,
+	}}
 }
 
 // SetMode makes the issuer fail as named from now on; "" ends it.
