@@ -24,7 +24,7 @@ type grammar struct {
 
 	Output        string `short:"o" enum:",text,claims,json,ndjson,html" default:"" placeholder:"FORMAT" help:"text (the default on a terminal), claims (the default elsewhere), json, ndjson (one line per token) or html (a page to view or to attach to a ticket)."`
 	ShowSignature bool   `help:"Show the signature too (text, json)."`
-	Explain       string `placeholder:"WORD" help:"Explain a claim, a scope or the code of a cause, and exit."`
+	Explain       string `placeholder:"TEXT" help:"Explain a claim, a scope, the code of a cause, or a line of a server's or client's log, and exit."`
 	Diff          bool   `help:"Show the differences between two tokens, such as one that works and one that is refused."`
 
 	// The flags of the ecosystems that name services.
