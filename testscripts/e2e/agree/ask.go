@@ -104,11 +104,14 @@ func (p place) local(s sample, args ...string) *exec.Cmd {
 	return cmd
 }
 
+// authorized matches the output of condor_ping if the level was granted.
+var authorized = regexp.MustCompile(`Authorized: +TRUE`)
+
 func (c condor) ping(level string) func(context.Context, sample) (bool, string) {
 	return func(ctx context.Context, s sample) (bool, string) {
 		cmd := c.machine.run(s, "/usr/bin/condor_ping", "-verbose", "-pool", c.pool, "-type", "COLLECTOR", level)
 		code, said := output(ctx, cmd)
-		return code == 0 && strings.Contains(said, "SCITOKENS") && !strings.Contains(said, "FAIL"), said
+		return code == 0 && authorized.MatchString(said), said
 	}
 }
 

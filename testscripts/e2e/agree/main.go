@@ -41,8 +41,13 @@ type place struct {
 	work, pki, mapfile, config, part string
 	// debian13 and today are the trees with servers and clients of these versions.
 	debian13, today machine
-	// what selects the servers: those of Debian 12 and 13, or today's.
+	// what selects what to compare: debian (the servers of Debian 12 and 13), today,
+	// htconfig or random.
 	what string
+	// seed, count and probe are for random tokens.
+	seed  uint64
+	count int
+	probe string
 }
 
 // machine is a directory tree in which programs run, with a directory that they see as
@@ -85,7 +90,10 @@ func main() {
 	var p place
 	flag.StringVar(&p.work, "work", "", "a directory for the tokens")
 	flag.StringVar(&p.pki, "pki", "", "the issuers' directory")
-	flag.StringVar(&p.what, "servers", "debian", "debian or today")
+	flag.StringVar(&p.what, "servers", "debian", "what to compare: debian, today, htconfig or random")
+	flag.Uint64Var(&p.seed, "seed", 1, "the seed of random tokens")
+	flag.IntVar(&p.count, "count", 5000, "the number of random tokens")
+	flag.StringVar(&p.probe, "probe", "", "the program that calls scitokens-cpp")
 	flag.StringVar(&p.debian13.tree, "tree", "", "the tree with Debian 13's servers")
 	flag.StringVar(&p.debian13.work, "condor", "", "HTCondor's directory, /e2e in that tree")
 	flag.StringVar(&p.today.tree, "today-tree", "", "the tree with today's servers")
@@ -101,8 +109,11 @@ func main() {
 }
 
 func run(p place) error {
-	if p.what == "htconfig" {
+	switch p.what {
+	case "htconfig":
 		return p.configurations()
+	case "random":
+		return p.random(p.seed, p.count, p.probe)
 	}
 	samples, err := p.mint()
 	if err != nil {
