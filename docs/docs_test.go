@@ -7,12 +7,14 @@ import (
 	"example.org/token-helpers/shared/finding"
 )
 
-func TestCausesPageIsGenerated(t *testing.T) {
-	b, err := os.ReadFile("causes.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(b) != finding.Page() {
-		t.Error("causes.md differs from the table of causes: run go generate ./docs")
+func TestPagesAreGenerated(t *testing.T) {
+	for name, page := range map[string]string{"causes.md": finding.Page(), "log-messages.md": finding.LogPage()} {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(b) != page {
+			t.Errorf("%s differs from its table: run go generate ./docs", name)
+		}
 	}
 }

@@ -255,7 +255,8 @@ type right struct {
 // rightsOf returns the rights in the scopes as scitokens-cpp's Enforcer reads them.
 func (s *Server) rightsOf(j *token.JWT) []right {
 	kind, _ := scitokens.ProfileOf(j)
-	ops := map[string]string{"read": "read", "write": "write"}
+	// The plugin knows the words modify and create in tokens of any profile (measured).
+	ops := map[string]string{"read": "read", "write": "write", "modify": "write", "create": "create"}
 	if kind == scitokens.WLCG {
 		ops["storage.read"], ops["storage.modify"], ops["storage.create"], ops["storage.stage"] = "read", "write", "create", "stage"
 	}
