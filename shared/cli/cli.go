@@ -126,7 +126,7 @@ func Explain(err error) *Error {
 	}
 	var pe *fs.PathError
 	if len(e.hints) == 0 && errors.As(err, &pe) {
-		e.hints = []string{"check that " + text.ShellWord(pe.Path) + " is what it should be, who owns it, and its mode"}
+		e.hints = []string{"check that " + text.ShellWord(pe.Path) + " is the right path, and check its owner and its mode"}
 	}
 	return e
 }

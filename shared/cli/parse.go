@@ -59,7 +59,7 @@ func (d *Duration) UnmarshalText(text []byte) error {
 		v, err = time.Duration(n)*time.Second, nil
 	}
 	if err != nil || v < 0 {
-		return fmt.Errorf("%q is not a time span: give seconds, or a span such as 90s or 1h30m", s)
+		return fmt.Errorf("%q is not a duration: use seconds, or a duration such as 90s or 1h30m", s)
 	}
 	*d = Duration(v)
 	return nil

@@ -126,7 +126,7 @@ func (c *config) parse(content string) error {
 			return cli.Errorf(cli.Usage, "%s: issuer.%s has no url", c.path, name)
 		}
 		if !slices.Contains([]string{"", "audience", "resource", "both"}, i.AudienceParameter) {
-			return cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter is audience, resource or both", c.path, name)
+			return cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter must be audience, resource or both", c.path, name)
 		}
 	}
 	return nil
@@ -140,7 +140,7 @@ func (c *config) blame(err error) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
 		if strings.HasPrefix(err.Error(), "--"+name+":") || strings.HasPrefix(err.Error(), "--"+name+" ") {
-			return e.Hint("defaults.%s is set in\n  %s", name, c.path)
+			return e.Hint("check defaults.%s in\n  %s", name, c.path)
 		}
 	}
 	return err
@@ -162,7 +162,7 @@ func (c *config) unknown(content, key string, known []string) error {
 	if near := text.Nearest(last, known); near != "" {
 		return e.Hint("did you mean %s?", near)
 	}
-	return e.Hint("the known keys are %s", strings.Join(known, ", "))
+	return e.Hint("use one of the known keys: %s", strings.Join(known, ", "))
 }
 
 // issuer resolves --issuer: a configured name, or a URL with the settings of the issuer
@@ -257,7 +257,7 @@ func (c clientFlags) secret() (string, error) {
 	case file == "" && command == "":
 		return "", nil
 	case file != "" && command != "":
-		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command cannot be used together")
+		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command cannot be combined")
 	case command != "":
 		return store.SecretFromCommand(context.Background(), "--client-secret-command", command)
 	}

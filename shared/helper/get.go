@@ -144,7 +144,7 @@ func (p *plan) alternativeFor(w *world) string {
 // explainScopes adds how to get around scopes that the issuer does not grant.
 func (p *plan) explainScopes(w *world, e *cli.Error, missing []string) *cli.Error {
 	if alt := p.alternativeFor(w); alt != "" {
-		return e.Hint("this issuer spells these scopes differently: use %s", alt)
+		return e.Hint("use %s: this issuer spells these scopes differently", alt)
 	}
 	return e.Hint("ask the issuer's administrators for the group that may have %s, or request less", strings.Join(missing, " "))
 }

@@ -203,7 +203,7 @@ func parseScopes(flags []string) ([]string, error) {
 	for _, f := range flags {
 		fields := token.SplitScopes(f)
 		if len(fields) == 0 {
-			return nil, cli.Errorf(cli.Usage, "--scope: is empty").Hint("give one scope, as in --scope compute.read")
+			return nil, cli.Errorf(cli.Usage, "--scope: the value is empty").Hint("give one scope, as in --scope compute.read")
 		}
 		for _, s := range fields {
 			if !validScope(s) {

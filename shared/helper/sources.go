@@ -83,7 +83,7 @@ func (a *app) checkPlugin(ctx context.Context, w *world, p *plan, name, format s
 		err = a.print(b.String())
 	}
 	if err == nil && bad > 0 {
-		err = cli.Errorf(cli.Failed, "the plugin %s breaks its contract", name).Hint("see docs/plugins.md for the contract and examples")
+		err = cli.Errorf(cli.Failed, "the plugin %s violates its contract", name).Hint("see docs/plugins.md for the contract and examples")
 	}
 	return err
 }

@@ -57,7 +57,7 @@ func (e *ResponseError) Hints() []string {
 	case len(e.hints) > 0:
 		return e.hints
 	case e.Temporary():
-		return []string{"this is a problem of the issuer: try again later"}
+		return []string{"try again later: the issuer has a problem"}
 	case e.PolicyUnsigned():
 		return []string{"sign the use policy on the issuer's web pages, and run the command again"}
 	case e.Disabled():
@@ -182,7 +182,7 @@ func (c *Client) network(err error) error {
 	case errors.As(err, &redirect):
 		return redirect
 	case errors.As(err, &unknownCA):
-		return &NetworkError{err, "name the CA that signed the issuer's certificate with --cafile or --capath", said + missingSigner(unknownCA.Cert)}
+		return &NetworkError{err, "use --cafile or --capath to name the CA that signed the issuer's certificate", said + missingSigner(unknownCA.Cert)}
 	case errors.As(err, &hostname):
 		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host", said}
 	case errors.As(err, &invalid):
@@ -260,7 +260,7 @@ func (e *RedirectError) ExitCode() int { return cli.Network }
 // Hints implements cli.Explained.
 func (e *RedirectError) Hints() []string {
 	if base, _, ok := strings.Cut(e.To, "/.well-known/"); ok && CheckURL("", base) == nil {
-		return []string{"if you trust that issuer, use its URL: --issuer " + base + "/"}
+		return []string{"use the new URL if you trust that issuer: --issuer " + base + "/"}
 	}
 	return []string{"check the issuer's URL"}
 }

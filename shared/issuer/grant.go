@@ -256,7 +256,7 @@ func (c *Client) fault(what string, err error) error {
 	var re *oauth2.RetrieveError
 	if errors.As(err, &re) && re.Response != nil {
 		if re.Response.StatusCode < 300 && re.ErrorCode == "" {
-			return doing(what, &NotJSONError{URL: bare(re.Response.Request.URL), Got: "no token"})
+			return doing(what, &AnswerError{"it has no access token"})
 		}
 		return &ResponseError{
 			Doing: what, Status: c.status(re.Response.Status), StatusCode: re.Response.StatusCode,

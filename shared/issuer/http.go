@@ -351,7 +351,7 @@ func whole(resp *http.Response, req *http.Request) error {
 	switch {
 	case ok:
 	case err != nil:
-		return fmt.Errorf("the answer broke off: %w", err)
+		return fmt.Errorf("the answer is incomplete: %w", err)
 	case len(b) > maxBody:
 		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
 	}

@@ -119,7 +119,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 		{"another issuer", map[string]string{openID: `{"issuer":"https://other.example.org","jwks_uri":"https://HOST/keys"}`}, &mismatch, "other.example.org", openID},
 		{"null", map[string]string{openID: "null"}, &answer, "not a JSON object", openID},
 		{"an empty object", map[string]string{openID: "{}"}, &mismatch, `""`, openID},
-		{"no jwks_uri", map[string]string{openID: `{"issuer":"ISSUER"}`}, &unsupported, "names no keys", openID},
+		{"no jwks_uri", map[string]string{openID: `{"issuer":"ISSUER"}`}, &unsupported, "has no jwks_uri", openID},
 		{"http", map[string]string{openID: doc("http://iam.example.org/keys")}, &answer, "not https", openID},
 		{"http on loopback", map[string]string{openID: doc("http://HOST/keys?secret")}, &answer, "/keys is not https", openID},
 		{"a password", map[string]string{openID: doc("https://user:secret@HOST/keys")}, &answer, "a password", openID},

@@ -271,7 +271,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		return nil, err
 	}
 	if lg.RefreshToken == "" {
-		l.Note("the issuer gave no refresh token: the next token needs a login again")
+		l.Note("the issuer issued no refresh token: you must log in again for the next token")
 	}
 	l.retire(ctx, md, lg, replaced)
 	if l.Events != nil {

@@ -206,7 +206,7 @@ func (l *Logins) Credentials(ctx context.Context, md *issuer.Metadata, issuerURL
 	if l.ClientID == "" {
 		lg, err := l.peek(ctx, issuerURL)
 		if errors.Is(err, store.ErrNoLogin) {
-			return issuer.Credentials{}, noLogin("there is no client for the exchange: give one with --client-id, or log in first")
+			return issuer.Credentials{}, noLogin("there is no client for the exchange: use --client-id, or log in first")
 		}
 		if err != nil {
 			return issuer.Credentials{}, err

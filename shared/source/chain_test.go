@@ -211,7 +211,7 @@ func TestNoSourceHasAToken(t *testing.T) {
 		want    string
 		login   bool
 	}{
-		{nil, false, "no source was asked", true},
+		{nil, false, "no source was tried", true},
 		{nil, true, "no token is cached for this request", true},
 		{[]any{"login", fails(none("no login"))}, true, "no login", true},
 		{[]any{"login", fails(none("no login")), "oidc-agent", fails(none("no agent"))}, true, "no login", true},

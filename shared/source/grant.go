@@ -105,7 +105,7 @@ const (
 // check compares a new token against the request. A wider token is returned with a note.
 func (c *Chain) check(t token.Token, req token.Request) error {
 	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
-		return fail(cli.Failed, "", "the source %s returned a token with characters that no token has", t.Source)
+		return fail(cli.Failed, "", "the source %s returned a token with characters that tokens cannot contain", t.Source)
 	}
 	list, ahead := differences(t, req, c.env.Now())
 	list = slices.DeleteFunc(list, func(f finding.Finding) bool {

@@ -142,7 +142,7 @@ func (r *fileRing) unlock(ctx context.Context) error {
 		if !asked || n == passphraseTries || !errors.Is(err, ErrWrongPassphrase) {
 			return r.explain(err)
 		}
-		r.s.o.Note("that is not the passphrase of the encrypted logins: try again")
+		r.s.o.Note("wrong passphrase: try again")
 	}
 	r.hold()
 	return nil

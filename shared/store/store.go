@@ -138,7 +138,7 @@ func sameIssuer(s string) string { return strings.TrimSuffix(s, "/") }
 func diskHint(err error) string {
 	switch {
 	case isNoLocks(err):
-		return "this file system has no file locks: set XDG_STATE_HOME to a directory on another one, such as a local disk"
+		return "set XDG_STATE_HOME to a directory on another file system, such as a local disk: this one has no file locks"
 	case isDiskFull(err):
 		return "free some disk space or quota and run the command again"
 	case errors.Is(err, fs.ErrPermission):
