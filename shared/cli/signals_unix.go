@@ -25,11 +25,7 @@ type Deferred struct {
 // SIGPIPE is ignored meanwhile, in this process but not in its children.
 func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 2), pipe: make(chan os.Signal, 1), done: make(chan struct{}), ended: make(chan struct{}), first: make(chan struct{})}
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(d.c, s)
-		}
-	}
+	notifyEnding(d.c)
 	if !signal.Ignored(syscall.SIGPIPE) {
 		// With a receiver a write to a closed pipe returns EPIPE. Unlike an ignored
 		// signal, this is not inherited by children.
@@ -96,11 +92,7 @@ func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Sign
 // process, such as a terminal without echo or a file that holds a token.
 func OnSignal(clean func()) (stop func()) {
 	c, done := make(chan os.Signal, 1), make(chan struct{})
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(c, s)
-		}
-	}
+	notifyEnding(c)
 	var once sync.Once
 	go func() {
 		select {
@@ -111,6 +103,19 @@ func OnSignal(clean func()) (stop func()) {
 		}
 	}()
 	return func() { once.Do(func() { signal.Stop(c); close(done) }) }
+}
+
+// notifyEnding makes the signals that end a process arrive at c, unless they were ignored
+// when the process started or have another owner.
+func notifyEnding(c chan<- os.Signal) {
+	if owned.Load() {
+		return
+	}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(c, s)
+		}
+	}
 }
 
 // Raise ends the process with the signal's default action, so that its parent sees by

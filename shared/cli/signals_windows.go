@@ -15,7 +15,7 @@ type Deferred struct {
 // DeferSignals defers Ctrl-C until [Deferred.Restore] is called.
 func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 1)}
-	signal.Notify(d.c, os.Interrupt)
+	notifyEnding(d.c)
 	return d
 }
 
@@ -33,6 +33,10 @@ func (d *Deferred) Restore() os.Signal {
 // CancelOnSignal returns a context that Ctrl-C cancels. stop must be called; it returns
 // the signal that arrived, or nil.
 func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Signal) {
+	if owned.Load() {
+		ctx, cancel := context.WithCancel(ctx)
+		return ctx, func() os.Signal { cancel(); return nil }
+	}
 	ctx, cancel := signal.NotifyContext(ctx, os.Interrupt)
 	return ctx, func() os.Signal {
 		interrupted := ctx.Err() != nil
@@ -47,7 +51,7 @@ func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Sign
 // OnSignal calls clean and ends the process if Ctrl-C arrives before stop is called.
 func OnSignal(clean func()) (stop func()) {
 	c, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(c, os.Interrupt)
+	notifyEnding(c)
 	var once sync.Once
 	go func() {
 		select {
@@ -58,6 +62,13 @@ func OnSignal(clean func()) (stop func()) {
 		}
 	}()
 	return func() { once.Do(func() { signal.Stop(c); close(done) }) }
+}
+
+// notifyEnding makes Ctrl-C arrive at c, unless it has another owner.
+func notifyEnding(c chan<- os.Signal) {
+	if !owned.Load() {
+		signal.Notify(c, os.Interrupt)
+	}
 }
 
 // Raise ends the process as Ctrl-C does. It does nothing for nil.
