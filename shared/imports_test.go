@@ -32,7 +32,8 @@ var mayImport = map[string][]string{
 	"store":               {"cli", "private", "store/dbusguard", "token", "text"},
 	"login":               {"cli", "issuer", "prompt", "store", "token", "text"},
 	"source":              {"bearer", "cli", "finding", "issuer", "login", "private", "prompt", "service", "store", "token", "text"},
-	"helper":              {"cli", "ecosystems", "finding", "issuer", "login", "output", "private", "prompt", "service", "source", "store", "token", "text"},
+	"fresh":               {"token"},
+	"helper":              {"bearer", "cli", "ecosystems", "finding", "fresh", "issuer", "login", "output", "private", "prompt", "service", "source", "store", "token", "text"},
 	"inspect":             {"bearer", "cli", "ecosystems", "finding", "issuer", "jwks", "scitokens", "service", "text", "token"},
 }
 

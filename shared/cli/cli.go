@@ -33,8 +33,10 @@ type Env struct {
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
-	// LookupEnv reads an environment variable, as os.LookupEnv.
+	// LookupEnv reads an environment variable, as os.LookupEnv, and Environ all of them,
+	// for a command that is run.
 	LookupEnv func(string) (string, bool)
+	Environ   func() []string
 	Now       func() time.Time
 
 	mu    sync.Mutex // guards what follows
@@ -56,7 +58,7 @@ func System(program string) *Env {
 	return &Env{
 		Program: program, Args: os.Args[1:],
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		LookupEnv: os.LookupEnv, Now: time.Now,
+		LookupEnv: os.LookupEnv, Environ: os.Environ, Now: time.Now,
 	}
 }
 

@@ -47,19 +47,30 @@ func Parse(env *Env, grammar any, options ...kong.Option) (ctx *kong.Context, do
 	return ctx, false, nil
 }
 
-// Duration is a flag's time span: a Go duration (90s, 1h30m) or bare seconds, as
-// htgettoken's --minsecs takes them.
+// Duration is a flag's time span: a Go duration (90s, 1h30m), days with or without one
+// (5d, 1d12h), or bare seconds, as htgettoken's --minsecs takes them.
 type Duration time.Duration
 
 // UnmarshalText implements encoding.TextUnmarshaler. Negative spans are refused.
 func (d *Duration) UnmarshalText(text []byte) error {
 	s := strings.TrimSpace(string(text))
-	v, err := time.ParseDuration(s)
+	days, rest, hasDays := strings.Cut(s, "d")
+	n, derr := strconv.ParseUint(days, 10, 15)
+	if hasDays = hasDays && derr == nil; !hasDays {
+		n, rest = 0, s
+	}
+	v, err := time.ParseDuration(rest)
+	if hasDays && rest == "" {
+		err = nil
+	}
+	if err == nil && v >= 0 {
+		v += time.Duration(n) * 24 * time.Hour
+	}
 	if n, nerr := strconv.ParseUint(s, 10, 31); nerr == nil {
 		v, err = time.Duration(n)*time.Second, nil
 	}
 	if err != nil || v < 0 {
-		return fmt.Errorf("%q is not a duration: use seconds, or a duration such as 90s or 1h30m", s)
+		return fmt.Errorf("%q is not a duration: use seconds, or a duration such as 90s, 1h30m or 5d", s)
 	}
 	*d = Duration(v)
 	return nil

@@ -7,8 +7,11 @@ import (
 )
 
 // notify asks for the signals that end a process, except for those that were ignored
-// when the process started.
+// when the process started, unless they have another owner.
 func notify(c chan<- os.Signal) {
+	if owned.Load() {
+		return
+	}
 	for _, s := range endings {
 		if !signal.Ignored(s) {
 			signal.Notify(c, s)

@@ -35,6 +35,10 @@ func (d *Deferred) Restore() os.Signal {
 // CancelOnSignal returns a context that Ctrl-C cancels. stop must be called; it returns
 // the signal that arrived, or nil.
 func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Signal) {
+	if owned.Load() {
+		ctx, cancel := context.WithCancel(ctx)
+		return ctx, func() os.Signal { cancel(); return nil }
+	}
 	ctx, cancel := signal.NotifyContext(ctx, os.Interrupt)
 	return ctx, func() os.Signal {
 		interrupted := ctx.Err() != nil

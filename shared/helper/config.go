@@ -30,6 +30,8 @@ type config struct {
 	Defaults map[string]any `toml:"defaults"`
 	// Issuers are the named issuers.
 	Issuers map[string]issuerConfig `toml:"issuer"`
+	// Tokens are the tokens that --token names.
+	Tokens map[string]tokenConfig `toml:"token"`
 }
 
 // issuerConfig is one [issuer.NAME] table.
@@ -103,16 +105,19 @@ func (c *config) parse(content string) error {
 	if err != nil {
 		return cli.Errorf(cli.Usage, "%s: %w", c.path, err)
 	}
-	for _, table := range []string{"defaults", "issuer"} {
+	for _, table := range configTables {
 		// The library reads a plain value in the place of a table as an empty table.
 		if typ := md.Type(table); typ != "" && typ != "Hash" {
-			return cli.Errorf(cli.Usage, "%s: %s is not a table", c.path, table).Hint("begin it with [defaults] or [issuer.NAME]")
+			return cli.Errorf(cli.Usage, "%s: %s is not a table", c.path, table).Hint("begin it with [defaults], [issuer.NAME] or [token.NAME]")
 		}
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {
 		known := issuerKeys
-		if len(keys[0]) == 1 {
-			known = []string{"defaults", "issuer"}
+		switch {
+		case len(keys[0]) == 1:
+			known = configTables
+		case keys[0][0] == "token":
+			known = tokenKeys
 		}
 		return c.unknown(content, keys[0].String(), known)
 	}
@@ -129,7 +134,7 @@ func (c *config) parse(content string) error {
 			return cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter must be audience, resource or both", c.path, name)
 		}
 	}
-	return nil
+	return c.checkTokens()
 }
 
 // blame adds to an error about a flag that its value is a configured default.

@@ -43,3 +43,11 @@ type sourceFlags struct {
 	ForceNew bool     `help:"Ignore cached tokens."`
 	NoPrompt bool     `help:"Never prompt. If a login is needed, fail and print the command."`
 }
+
+// keepFlags say for how long a token is needed, and which of the configured ones.
+type keepFlags struct {
+	Watch     bool         `help:"Stay, and keep the file fresh."`
+	Token     []string     `sep:"none" placeholder:"NAME" help:"Get the token that [token.NAME] in the configuration describes. Repeatable."`
+	AllTokens bool         `help:"Get all tokens that the configuration describes."`
+	For       cli.Duration `placeholder:"D" help:"How long the work takes, such as 5d: warn if your login expires earlier."`
+}

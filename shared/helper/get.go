@@ -24,43 +24,54 @@ type getCmd struct {
 	Client  clientFlags  `embed:""`
 	Source  sourceFlags  `embed:""`
 
-	Output string `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
-	File   string `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, readable only by you, instead of stdout."`
+	Output     string `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
+	File       string `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, readable only by you, instead of stdout."`
+	BearerFile bool   `help:"Write to the file where clients look: $$BEARER_TOKEN_FILE, $$XDG_RUNTIME_DIR/bt_u$$EUID or /tmp/bt_u$$EUID."`
+	keepFlags  `embed:""`
 
 	Endpoint string `arg:"" optional:"" help:"The service that the token is for, instead of the flag."`
 }
 
-// Run gets a token and prints it.
+// Run gets a token and prints it, or keeps it fresh for a command or in a file.
 func (g *getCmd) Run(ctx context.Context, a *app) error {
-	w, p, err := a.prepare(g.Endpoint, asked{request: g.Request, client: g.Client, source: g.Source})
+	if err := a.endpoint(g.Endpoint); err != nil {
+		return err
+	}
+	all, err := a.items(g)
 	if err != nil {
 		return err
 	}
-	chain, err := source.NewChain(w.sources, p.specs)
-	if err != nil {
-		return cli.Errorf(cli.Usage, "--from: %w", err)
+	for _, st := range stores(all) {
+		st.SweepRuns()
 	}
-	t, err := chain.Token(ctx, p.request)
-	var lost *login.LostError
-	if errors.As(err, &lost) && !lost.Token.IsZero() {
-		// The one exception to printing only on success: it is all that is left.
-		return errors.Join(a.write(lost.Token, g), err)
+	switch {
+	case a.command != nil:
+		return a.runCommand(ctx, g, all)
+	case g.Watch:
+		return a.watch(ctx, g, all)
 	}
-	if err != nil {
-		return p.explain(w, err)
+	for _, it := range all {
+		t, err := a.obtain(ctx, it, all)
+		if !t.IsZero() {
+			// With an error it is the one exception to printing only on success: the
+			// token is all that is left of a login.
+			err = errors.Join(a.write(t, g.Output, it.file), err)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	a.warnIfRefused(w, p, t)
-	a.warnIfExpiring(w, p, t)
-	return a.write(t, g)
+	a.warnIfTooShort(g, all)
+	return nil
 }
 
-func (a *app) write(t token.Token, g *getCmd) error {
-	data, err := output.Format(g.Output, t)
+func (a *app) write(t token.Token, format, file string) error {
+	data, err := output.Format(format, t)
 	if err != nil {
 		return err
 	}
-	if g.File != "" && g.File != "-" {
-		return output.WriteFile(g.File, data)
+	if file != "" && file != "-" {
+		return output.WriteFile(file, data)
 	}
 	if _, err := a.env.Stdout.Write(data); err != nil {
 		return fmt.Errorf("write the token to stdout: %w", err)

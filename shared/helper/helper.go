@@ -41,11 +41,21 @@ type app struct {
 	// line.
 	common commonFlags
 	parsed *kong.Context
+	// command is the command to run, after "--"; nil if there is none.
+	command []string
 }
 
 // Main runs a token helper and returns its exit code.
 func Main(env *cli.Env, eco service.Ecosystem) int {
-	return env.Report(run(env, eco))
+	if isWitness(env.Args) {
+		return witness(env.Args)
+	}
+	err := run(env, eco)
+	var status *commandStatus
+	if errors.As(err, &status) {
+		return status.exit()
+	}
+	return env.Report(err)
 }
 
 func run(env *cli.Env, eco service.Ecosystem) error {
@@ -57,6 +67,8 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	g.Get.Plugins = kong.Plugins{eco}
 	g.Login.Plugins = kong.Plugins{eco}
 	g.Sources.Plugins = kong.Plugins{eco}
+	var command []string
+	env.Args, command = splitCommand(env.Args)
 	kctx, done, err := cli.Parse(env, &g,
 		kong.Description(description(eco)), kong.Help(help),
 		kong.Vars{"issuer": DefaultIssuer, "sources": source.Help()},
@@ -66,7 +78,10 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	if err != nil || done {
 		return conf.blame(err)
 	}
-	a := &app{env: env, conf: conf, eco: eco, common: g.Common, parsed: kctx}
+	a := &app{env: env, conf: conf, eco: eco, common: g.Common, parsed: kctx, command: command}
+	if name := kctx.Selected().Name; command != nil && name != "get" {
+		return cli.Errorf(cli.Usage, "%s runs no command", name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
+	}
 	err = kctx.Run(a)
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
@@ -84,7 +99,7 @@ func description(eco service.Ecosystem) string {
 	}
 	b.WriteString("\nExit codes: 0 done, 1 other error, 2 usage, 3 login required, but there is no terminal, " +
 		"4 the issuer refused, 5 network or TLS, 6 the grant differs from the request, " +
-		"7 timed out, 8 the store failed.\n\n" +
+		"7 timed out, 8 the store failed. With -- COMMAND: its own status, 126 not executable, 127 not found.\n\n" +
 		"Each flag has an environment variable: --min-lifetime is TOKEN_HELPER_MIN_LIFETIME. " +
 		"Defaults and named issuers: token-helpers/config.toml in the configuration directory.")
 	return b.String()

@@ -4,6 +4,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -43,6 +44,10 @@ type asked struct {
 	source  sourceFlags
 	// login means that the request is for a login, not for a token.
 	login bool
+	// kept means that the token is kept fresh, so that a short lifetime is accepted.
+	kept bool
+	// beside is the world of another token of the same run, whose store is shared.
+	beside *world
 }
 
 // world is what a run works with, made for its plan. Nothing in it is opened before it
@@ -53,11 +58,16 @@ type world struct {
 	logins    *login.Logins
 	sources   *source.Env
 	note      func(format string, a ...any)
+	// unattended is set once other work uses the terminal: nobody is asked any more.
+	unattended *atomic.Bool
 }
 
 // world makes the parts of a run.
-func (a *app) world(f asked) (*world, error) {
-	named, err := a.conf.issuer(a.common.Issuer)
+func (a *app) world(f asked) (*world, error) { return a.worldAt(f, a.common.Issuer) }
+
+// worldAt makes the parts of a run for tokens of an issuer.
+func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
+	named, err := a.conf.issuer(urlOrName)
 	if err != nil {
 		return nil, err
 	}
@@ -97,10 +107,19 @@ func (a *app) world(f asked) (*world, error) {
 		// Whoever holds the lock makes an exchange or two, each with a time limit.
 		LockTimeout: 2 * timeout,
 	}
+	unattended := new(atomic.Bool)
 	if terminal.Available() {
-		opts.Passphrase = terminal.Passphrase
+		opts.Passphrase = func(question string) (string, error) {
+			if unattended.Load() {
+				return "", prompt.ErrNoTerminal
+			}
+			return terminal.Passphrase(question)
+		}
 	}
 	st := store.New(opts)
+	if f.beside != nil {
+		st, unattended = f.beside.store, f.beside.unattended
+	}
 	logins := &login.Logins{
 		Store: st,
 		Issuer: issuer.NewClient(issuer.HTTPOptions{
@@ -119,7 +138,7 @@ func (a *app) world(f asked) (*world, error) {
 		Fresh:              f.login || f.source.ForceNew,
 	}
 	return &world{
-		issuerURL: named.URL, store: st, logins: logins, note: note,
+		issuerURL: named.URL, store: st, logins: logins, note: note, unattended: unattended,
 		sources: &source.Env{
 			Logins: logins, Store: st, Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Program: env.Program,
 			Account: f.source.Account, ForceNew: f.source.ForceNew, Explicit: len(f.source.From) > 0, Timeout: timeout,
@@ -171,16 +190,26 @@ func (a *app) plan(w *world, f asked) (*plan, error) {
 	}
 	p.request = token.Request{
 		Issuer: w.issuerURL, Audiences: audiences, Scopes: slices.Concat(want.Scopes, scopes),
-		MinLifetime: time.Duration(r.MinLifetime),
+		MinLifetime: time.Duration(r.MinLifetime), AnyLifetime: f.kept,
 	}.Normalized()
-	p.specs = f.source.From
-	if len(p.specs) == 0 {
-		p.specs = source.Default(a.env.Getenv, w.sources.Prompt.Available())
+	p.specs = a.specs(w, f)
+	return p, nil
+}
+
+// specs are the sources to ask.
+func (a *app) specs(w *world, f asked) []string {
+	specs := f.source.From
+	if len(specs) == 0 {
+		specs = source.Default(a.env.Getenv, w.sources.Prompt.Available())
 	}
 	if f.source.NoPrompt {
-		p.specs = slices.DeleteFunc(slices.Clone(p.specs), func(n string) bool { return n == "device" })
+		specs = withoutDevice(specs)
 	}
-	return p, nil
+	return specs
+}
+
+func withoutDevice(specs []string) []string {
+	return slices.DeleteFunc(slices.Clone(specs), func(n string) bool { return n == "device" })
 }
 
 // unqualified are the hosts in audiences that have no domain.

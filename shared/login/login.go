@@ -57,6 +57,7 @@ type Logins struct {
 
 	metadata *issuer.Metadata
 	cached   bool
+	had      time.Time // when metadata was read or fetched
 }
 
 // Event is a step of a login, for programs that log in on behalf of a user.
@@ -124,11 +125,13 @@ const discoveryAge = 24 * time.Hour
 // Metadata returns the issuer's discovery document, from the cache if it is there.
 func (l *Logins) Metadata(ctx context.Context, issuerURL string) (*issuer.Metadata, error) {
 	if l.metadata != nil {
+		// A process that keeps tokens fresh runs for days.
+		l.cached = l.cached || l.Now().Sub(l.had) > time.Minute
 		return l.metadata, nil
 	}
 	if doc, ok := l.Store.Document(issuerURL); ok && !l.Fresh {
 		if md, err := issuer.ParseMetadata(doc, issuerURL); err == nil {
-			l.metadata, l.cached = md, true
+			l.metadata, l.cached, l.had = md, true, l.Now()
 			return md, nil
 		}
 	}
@@ -157,7 +160,7 @@ func (l *Logins) discover(ctx context.Context, issuerURL string) (*issuer.Metada
 		// It costs the next run a request.
 		l.Verbose("the discovery document was not cached: %s", err)
 	}
-	l.metadata, l.cached = md, false
+	l.metadata, l.cached, l.had = md, false, l.Now()
 	return md, nil
 }
 

@@ -52,10 +52,14 @@ func Format(format string, t token.Token) ([]byte, error) {
 
 // WriteFile writes data to a file that only its owner can read, atomically: the file
 // either stays as it was or is complete and new. A symbolic link of that name is
-// replaced, not followed, since HTCondor's client reads no token through one. What is
+// replaced, not followed, since HTCondor's client reads no token through one; in a
+// directory that others can write to, it is rejected, as is another user's file. What is
 // open already (/dev/stdout, /dev/fd/N), a named pipe of the current user, and a device
 // are written to, never replaced.
 func WriteFile(name string, data []byte) error {
+	if err := planted(name); err != nil {
+		return failed(name, err)
+	}
 	if fd, ok := private.Descriptor(name); ok {
 		f, err := openDescriptor(fd)
 		if err == nil {

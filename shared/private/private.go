@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -256,6 +257,13 @@ func Create(path string, room int) (*File, error) {
 		return nil, cause(path, err)
 	}
 	w := &File{path: path, f: f}
+	if fi, err := f.Stat(); err == nil && fi.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+		// The umask takes bits from the owner, too.
+		if err := f.Chmod(0o600); err != nil {
+			w.Close()
+			return nil, cause(path, err)
+		}
+	}
 	if room > 0 {
 		if _, err = f.WriteAt(make([]byte, room), 0); err == nil {
 			// A network file system may report a full disk only now.

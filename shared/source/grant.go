@@ -107,6 +107,9 @@ func (c *Chain) check(t token.Token, req token.Request) error {
 	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
 		return fail(cli.Failed, "", "the source %s returned a token with characters that tokens cannot contain", t.Source)
 	}
+	if req.AnyLifetime {
+		req.MinLifetime = 0
+	}
 	list, ahead := differences(t, req, c.env.Now())
 	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
 		return f.Code == finding.AudMismatch && slices.Contains(t.Audiences, token.AnyAudience)

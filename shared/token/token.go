@@ -28,6 +28,10 @@ type Request struct {
 	Scopes []string
 	// MinLifetime is how long the token must still live when it is handed out.
 	MinLifetime time.Duration
+	// AnyLifetime accepts a new token that lives shorter than MinLifetime, which then
+	// only says how long a stored token must still live: whoever keeps a token fresh
+	// replaces it early enough.
+	AnyLifetime bool
 }
 
 // Normalized returns the request with sorted scopes and audiences, each named

@@ -1,0 +1,225 @@
+package fresh
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"example.org/token-helpers/shared/token"
+)
+
+var begin = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+
+// jwt makes a token that was issued and expires at these times.
+func jwt(iat, exp time.Time) token.Token {
+	b64 := base64.RawURLEncoding.EncodeToString
+	return token.New(b64([]byte(`{"alg":"none"}`)) + "." + b64(fmt.Appendf(nil, `{"iat":%d,"exp":%d}`, iat.Unix(), exp.Unix())) + ".c2ln")
+}
+
+// world is a clock, an issuer and a file in which time passes only while the keeper
+// sleeps.
+type world struct {
+	now time.Time
+	// life is the lifetime of new tokens.
+	life time.Duration
+	// down says whether the issuer fails at that time, and full whether the disk is full.
+	down, full func(time.Time) bool
+	// drift is added to the clock at each sleep, for a machine that was suspended.
+	drift func(slept time.Duration) time.Duration
+
+	gets, puts []time.Time
+	events     []string
+	file       token.Token
+	enough     []time.Duration
+	cancel     context.CancelFunc
+	end        time.Time
+}
+
+func (w *world) since(t time.Time) time.Duration { return t.Sub(begin).Round(time.Millisecond) }
+
+// run keeps a token for a time.
+func (w *world) run(span time.Duration) {
+	w.now, w.end = begin, begin.Add(span)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	w.file = jwt(w.now, w.now.Add(w.life))
+	k := &Keeper{
+		Now: func() time.Time { return w.now }, Jitter: func() float64 { return 0 },
+		Sleep: func(ctx context.Context, d time.Duration) error {
+			if d <= 0 || d > slice {
+				panic(fmt.Sprint("sleeps for ", d))
+			}
+			w.now = w.now.Add(d)
+			if w.drift != nil {
+				w.now = w.now.Add(w.drift(d))
+			}
+			if !w.now.Before(w.end) {
+				cancel()
+			}
+			return ctx.Err()
+		},
+		Get: func(_ context.Context, enough time.Duration) (token.Token, error) {
+			w.gets, w.enough = append(w.gets, w.now), append(w.enough, enough)
+			if w.down != nil && w.down(w.now) {
+				return token.Token{}, errors.New("the issuer is down")
+			}
+			return jwt(w.now, w.now.Add(w.life)), nil
+		},
+		Put: func(t token.Token) error {
+			w.puts = append(w.puts, w.now)
+			if w.full != nil && w.full(w.now) {
+				return errors.New("no space left on device")
+			}
+			w.file = t
+			return nil
+		},
+		Report: func(e Event) {
+			name := []string{"renewed", "failed", "expired", "recovered", "damaged"}[e.Kind]
+			w.events = append(w.events, fmt.Sprintf("%s at %v", name, w.since(w.now)))
+		},
+	}
+	k.Run(ctx, w.file)
+}
+
+func between(from, to time.Duration) func(time.Time) bool {
+	return func(t time.Time) bool { return t.Sub(begin) >= from && t.Sub(begin) < to }
+}
+
+func TestRenewsAtTwoThirds(t *testing.T) {
+	w := &world{life: time.Hour}
+	w.run(3 * time.Hour)
+	want := []string{"renewed at 40m0s", "renewed at 1h20m0s", "renewed at 2h0m0s", "renewed at 2h40m0s"}
+	if !slices.Equal(w.events, want) || len(w.gets) != len(want) {
+		t.Errorf("%q, %d requests", w.events, len(w.gets))
+	}
+	if w.enough[0] != 40*time.Minute {
+		t.Errorf("a stored token must live for %v, which is what is left and a third more", w.enough[0])
+	}
+}
+
+// A token is replaced no earlier than it must be, and with a third of it left, whatever
+// the jitter and wherever it comes from.
+func TestDue(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		t      token.Token
+		jitter float64
+		want   time.Duration
+	}{
+		{"just issued", jwt(begin, begin.Add(time.Hour)), 0, 40 * time.Minute},
+		{"the most jitter", jwt(begin, begin.Add(time.Hour)), 1, 36 * time.Minute},
+		{"from the cache", jwt(begin.Add(-30*time.Minute), begin.Add(30*time.Minute)), 0, 10 * time.Minute},
+		{"from the cache, late", jwt(begin.Add(-50*time.Minute), begin.Add(10*time.Minute)), 0, -10 * time.Minute},
+		{"issued by a clock that is ahead", jwt(begin.Add(time.Hour), begin.Add(2*time.Hour)), 0, 40 * time.Minute},
+		{"20 seconds", jwt(begin, begin.Add(20*time.Second)), 0, 13333333333},
+		{"opaque, with an expiry", func() token.Token { o := token.New("opaque"); o.Expires = begin.Add(time.Hour); return o }(), 0, 40 * time.Minute},
+		{"opaque, without", token.New("opaque"), 0, 10 * time.Minute},
+	} {
+		k := &Keeper{Jitter: func() float64 { return c.jitter }}
+		if got := k.due(c.t, begin).Sub(begin); got.Round(time.Microsecond) != c.want.Round(time.Microsecond) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// An issuer that is down for a while costs nothing as long as the token lives, and the
+// renewal follows at once.
+func TestIssuerDown(t *testing.T) {
+	w := &world{life: 20 * time.Second, down: between(10*time.Second, 18*time.Second)}
+	w.run(30 * time.Second)
+	if want := []string{"failed at 13.333s", "recovered at 18.333s"}; !slices.Equal(w.events[:2], want) {
+		t.Errorf("%q", w.events)
+	}
+
+	w = &world{life: 20 * time.Second, down: between(20*time.Second, 50*time.Second)}
+	w.run(55 * time.Second)
+	if len(w.events) != 4 || w.events[0] != "renewed at 13.333s" || w.events[1][:6] != "failed" || w.events[2] != "expired at 33s" || w.events[3][:9] != "recovered" {
+		t.Errorf("%q", w.events)
+	}
+	if last := w.since(w.gets[len(w.gets)-1]); last < 50*time.Second || last > 52*time.Second {
+		t.Errorf("renewed at %v, not within two seconds of the issuer's return", last)
+	}
+
+	// Down for good: one warning, then the expiry, and no more.
+	w = &world{life: time.Hour, down: func(time.Time) bool { return true }}
+	w.run(24 * time.Hour)
+	if want := []string{"failed at 40m0s", "expired at 1h0m0s"}; !slices.Equal(w.events, want) {
+		t.Errorf("%q", w.events)
+	}
+	if n := len(w.gets); n > 24*60+10 || n < 23*60 {
+		t.Errorf("%d requests in a day", n)
+	}
+}
+
+// A token that cannot be written is not requested again.
+func TestDiskFull(t *testing.T) {
+	w := &world{life: time.Hour, full: between(0, 50*time.Minute)}
+	w.run(time.Hour)
+	if len(w.gets) != 1 || len(w.events) != 2 || w.events[0] != "failed at 40m0s" || w.events[1][:9] != "recovered" {
+		t.Errorf("%d requests, %q", len(w.gets), w.events)
+	}
+	// Unless it expires before there is space.
+	w = &world{life: time.Hour, full: between(0, 2*time.Hour)}
+	w.run(150 * time.Minute)
+	if len(w.gets) != 3 || w.file.Expires.Before(w.now) {
+		t.Errorf("%d requests, %q, a token until %v at %v", len(w.gets), w.events, w.file.Expires, w.now)
+	}
+}
+
+// Go's timers stand still while a machine is suspended; its clock does not.
+func TestSuspend(t *testing.T) {
+	slept := false
+	w := &world{life: time.Hour}
+	w.drift = func(time.Duration) time.Duration {
+		if !slept && w.since(w.now) >= 10*time.Minute {
+			slept = true
+			return time.Hour
+		}
+		return 0
+	}
+	w.run(2 * time.Hour)
+	if want := []string{"renewed at 1h10m0s", "renewed at 1h50m0s"}; !slices.Equal(w.events, want) {
+		t.Errorf("%q", w.events)
+	}
+}
+
+// The time since the token came counts, too, if the clock is set back. The test's clock
+// has no monotonic reading, so Go's own must be used.
+func TestClockSetBack(t *testing.T) {
+	start := time.Now()
+	wall, elapsed := start, time.Duration(0)
+	k := &Keeper{Now: func() time.Time {
+		// The wall clock is an hour behind, and the monotonic one is right.
+		return start.Add(elapsed)
+	}, Sleep: func(_ context.Context, d time.Duration) error { elapsed += d; return nil }}
+	if !k.until(context.Background(), wall.Round(0).Add(time.Hour)) || elapsed != time.Hour {
+		t.Errorf("%v", elapsed)
+	}
+}
+
+func TestTheSameToken(t *testing.T) {
+	old := jwt(begin, begin.Add(time.Hour))
+	for name, next := range map[string]token.Token{"the same": old, "an older one": jwt(begin.Add(-time.Minute), begin.Add(30*time.Minute))} {
+		k := &Keeper{Get: func(context.Context, time.Duration) (token.Token, error) { return next, nil }}
+		if got, err := k.get(context.Background(), old, 0); !errors.Is(err, ErrSame) || !got.IsZero() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A token that comes with an error is used, and the error is reported.
+func TestDamaged(t *testing.T) {
+	var kinds []Kind
+	k := &Keeper{
+		Now: func() time.Time { return begin }, Put: func(token.Token) error { return nil },
+		Get:    func(context.Context, time.Duration) (token.Token, error) { return jwt(begin, begin.Add(time.Hour)), errors.New("the login is lost") },
+		Report: func(e Event) { kinds = append(kinds, e.Kind) },
+	}
+	if _, ok := k.renew(context.Background(), jwt(begin.Add(-time.Hour), begin)); !ok || !slices.Equal(kinds, []Kind{Damaged, Renewed}) {
+		t.Errorf("%v", kinds)
+	}
+}

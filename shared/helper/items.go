@@ -1,0 +1,287 @@
+package helper
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"example.org/token-helpers/shared/bearer"
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/login"
+	"example.org/token-helpers/shared/private"
+	"example.org/token-helpers/shared/source"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// item is one token of a run: how it is obtained, and where it is written.
+type item struct {
+	// name is that of the [token.NAME] table; empty if flags make the request.
+	name string
+	// file is where the token is written; empty means stdout.
+	file string
+	w    *world
+	p    *plan
+	// chain may ask a person, quiet never does.
+	chain, quiet *source.Chain
+	// one lets a single renewal at a time use the world.
+	one *sync.Mutex
+}
+
+// items makes the tokens that the command line asks for.
+func (a *app) items(g *getCmd) ([]*item, error) {
+	if err := g.checkFlags(a); err != nil {
+		return nil, err
+	}
+	f := asked{request: g.Request, client: g.Client, source: g.Source, kept: g.Watch || a.command != nil}
+	names, err := g.named(a.conf)
+	if err != nil {
+		return nil, err
+	}
+	var all []*item
+	if len(names) == 0 {
+		w, err := a.world(f)
+		if err != nil {
+			return nil, err
+		}
+		p, err := a.plan(w, f)
+		if err != nil {
+			return nil, err
+		}
+		all = []*item{{w: w, p: p, one: new(sync.Mutex)}}
+	}
+	worlds := map[string]*item{}
+	issuers := map[*world]string{}
+	for _, name := range names {
+		t := a.conf.Tokens[name]
+		issuer := t.Issuer
+		if issuer == "" {
+			issuer = a.common.Issuer
+		}
+		like := worlds[issuer]
+		if like == nil {
+			w, err := a.worldAt(f, issuer)
+			if err != nil {
+				return nil, err
+			}
+			f.beside = w
+			like = &item{w: w, one: new(sync.Mutex)}
+			worlds[issuer], issuers[w] = like, issuer
+		}
+		all = append(all, &item{name: name, w: like.w, one: like.one, p: a.namedPlan(like.w, f, t)})
+	}
+	for _, it := range all {
+		if it.name != "" {
+			it.p.loginCommand = a.namedLogin(all, it.w, issuers[it.w])
+		}
+		if it.chain, err = source.NewChain(it.w.sources, it.p.specs); err == nil {
+			specs := withoutDevice(it.p.specs)
+			if len(specs) == 0 || len(specs) == 1 && specs[0] == "cache" {
+				specs = []string{"cache", "login"} // what a device flow leaves
+			}
+			it.quiet, err = source.NewChain(it.w.sources, specs)
+		}
+		if err != nil {
+			return nil, cli.Errorf(cli.Usage, "--from: %w", err)
+		}
+	}
+	return all, g.place(a, all)
+}
+
+// checkFlags rejects flags that contradict each other.
+func (g *getCmd) checkFlags(a *app) error {
+	several := g.AllTokens || len(g.Token) > 0
+	together := func(x, y, hint string) error {
+		return cli.Errorf(cli.Usage, "%s and %s cannot be used together", x, y).Hint("%s", hint)
+	}
+	switch {
+	case g.File != "" && g.BearerFile:
+		return together("--file", "--bearer-file", "use --file FILE, or --bearer-file for the place where clients look")
+	case g.AllTokens && len(g.Token) > 0:
+		return together("--token", "--all-tokens", "name the tokens with --token, or get all of them")
+	case a.command != nil && g.Watch:
+		return together("--watch", "a command", "leave --watch out: the token is kept fresh while the command runs")
+	case a.command != nil && (g.File != "" || g.BearerFile):
+		return together("--file or --bearer-file", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")
+	case a.command != nil && a.given("output") && g.Output != "token":
+		return together("--output", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")
+	case g.Watch && !g.BearerFile && g.File == "" && !several:
+		return cli.Errorf(cli.Usage, "--watch: there is no file to keep fresh").Hint("add --file FILE or --bearer-file")
+	}
+	if !several {
+		return nil
+	}
+	for _, p := range a.parsed.Path {
+		if p.Positional != nil && g.Endpoint != "" {
+			return together("--token", "the argument "+g.Endpoint, "write the audience in the token's table in the configuration")
+		}
+		if p.Flag != nil && !p.Resolved && a.requests(p.Flag.Name) {
+			return together("--token", "--"+p.Flag.Name, "write audience and scopes in the token's table in the configuration")
+		}
+	}
+	return nil
+}
+
+// requests reports whether a flag says what is requested, as the ecosystem's own do.
+func (a *app) requests(flag string) bool {
+	if flag == "aud" || flag == "scope" {
+		return true
+	}
+	k, err := kong.New(a.eco, kong.NoDefaultHelp())
+	return err == nil && slices.ContainsFunc(k.Model.Flags, func(f *kong.Flag) bool { return f.Name == flag })
+}
+
+// place says where the tokens are written.
+func (g *getCmd) place(a *app, all []*item) error {
+	if a.command != nil {
+		return nil // into a directory of its own
+	}
+	bearerFile := ""
+	if g.BearerFile {
+		var err error
+		if bearerFile, err = bearer.Place(a.env.LookupEnv, os.Geteuid()); err != nil {
+			return err
+		}
+		if v := a.env.Getenv("BEARER_TOKEN"); v != "" {
+			all[0].w.note("note: BEARER_TOKEN is set, and clients read it before the file: unset it")
+		}
+	}
+	for _, it := range all {
+		configured, err := a.configuredFile(it.name)
+		switch {
+		case g.File != "":
+			it.file = g.File
+		case bearerFile != "" && len(all) > 1:
+			// The name of a further token (WLCG Bearer Token Discovery).
+			it.file = bearerFile + "-" + it.name
+		case bearerFile != "":
+			it.file = bearerFile
+		case err != nil:
+			return err
+		default:
+			it.file = configured
+		}
+		if len(all) > 1 && (g.File != "" || it.file == "") {
+			return cli.Errorf(cli.Usage, "several tokens need a file each").Hint("write file = \"/path\" in each [token.NAME] table, or use --bearer-file, or run a command: %s --token A --token B -- COMMAND", a.env.Program)
+		}
+		if _, open := private.Descriptor(it.file); g.Watch && (it.file == "" || it.file == "-" || open) {
+			return cli.Errorf(cli.Usage, "--watch: there is no file to keep fresh").Hint("give a file that can be replaced, with --file FILE or --bearer-file")
+		}
+	}
+	return nil
+}
+
+// obtain gets the first token of an item. A token that comes with an error is all that is
+// left of a login.
+func (a *app) obtain(ctx context.Context, it *item, all []*item) (token.Token, error) {
+	t, err := a.first(ctx, it, all)
+	var lost *login.LostError
+	if errors.As(err, &lost) && !lost.Token.IsZero() {
+		return lost.Token, err
+	}
+	if err != nil {
+		return token.Token{}, it.p.explain(it.w, err)
+	}
+	a.warnIfRefused(it.w, it.p, t)
+	a.warnIfExpiring(it.w, it.p, t)
+	return t, nil
+}
+
+func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, error) {
+	if it.name == "" {
+		return it.chain.Token(ctx, it.p.request)
+	}
+	// One login for all tokens, not one for each.
+	t, err := it.quiet.Token(ctx, it.p.request)
+	var none *source.NoneError
+	if !errors.As(err, &none) || !slices.Contains(it.p.specs, "device") {
+		return t, err
+	}
+	if _, err := it.w.logins.Login(ctx, union(all, it.w), false); err != nil {
+		return token.Token{}, err
+	}
+	return it.quiet.Token(ctx, it.p.request)
+}
+
+// renewed gets a token without asking anybody. One that is stored is good enough if it
+// lives for at least enough.
+func (it *item) renewed(ctx context.Context, enough time.Duration) (token.Token, error) {
+	it.one.Lock()
+	defer it.one.Unlock()
+	if ctx.Err() != nil {
+		return token.Token{}, ctx.Err()
+	}
+	req := it.p.request
+	req.MinLifetime, req.AnyLifetime = enough, true
+	t, err := it.quiet.Token(ctx, req)
+	var lost *login.LostError
+	if errors.As(err, &lost) && !lost.Token.IsZero() {
+		return lost.Token, err
+	}
+	if err != nil {
+		return token.Token{}, it.p.explain(it.w, err)
+	}
+	return t, nil
+}
+
+// noteShort tells of a token that lives shorter than was asked for, once.
+func (a *app) noteShort(it *item, t token.Token) {
+	left, known := t.Lifetime(a.env.Now())
+	switch {
+	case !known:
+		it.w.note("note: the token%s does not say when it expires: it is replaced every 10 minutes", it.called())
+	case left < it.p.request.MinLifetime && it.p.request.AnyLifetime && t.Source != "cache":
+		it.w.note("note: the token%s is valid for %s, which is less than --min-lifetime %s: it is replaced in time all the same", it.called(), text.Duration(left), text.Duration(it.p.request.MinLifetime))
+	}
+}
+
+// called names a configured token in a message.
+func (it *item) called() string {
+	if it.name == "" {
+		return ""
+	}
+	return " " + it.name
+}
+
+// warnIfTooShort reports a login that expires before the work can finish, before the work
+// starts.
+func (a *app) warnIfTooShort(g *getCmd, all []*item) {
+	span := time.Duration(g.For)
+	if span == 0 {
+		return
+	}
+	told := map[*world]bool{}
+	for _, it := range all {
+		if told[it.w] {
+			continue
+		}
+		told[it.w] = true
+		e, ok, err := it.w.store.Find(it.w.issuerURL, it.w.logins.ClientID)
+		now := a.env.Now()
+		switch {
+		case err != nil || !ok || !slices.Contains(it.p.specs, "login"):
+		case e.RefreshExpires.IsZero():
+			it.w.sources.Verbose("the issuer %s does not say when your login expires", it.w.issuerURL)
+		case e.RefreshExpires.Before(now.Add(span)):
+			a.env.Say("warning: your login at %s expires on %s, in %s, but the work takes %s: log in again first, with\n  %s", it.w.issuerURL,
+				e.RefreshExpires.Local().Format("2 January 2006 15:04"), text.Duration(e.RefreshExpires.Sub(now)), text.Duration(span), it.p.loginCommand)
+		}
+	}
+}
+
+// stores are the stores of the items, each once.
+func stores(all []*item) []*store.Store {
+	var out []*store.Store
+	for _, it := range all {
+		if !slices.Contains(out, it.w.store) {
+			out = append(out, it.w.store)
+		}
+	}
+	return out
+}
