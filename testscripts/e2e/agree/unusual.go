@@ -52,6 +52,14 @@ func unusualShapes() []shape {
 		d.claims.set("scope", `" `+strings.Trim(raw, `"`)+` "`)
 	}})
 
+	// What is in the token file, of which clients send all.
+	for name, form := range map[string]string{
+		"quotes": "\"%s\"\n", "single quotes": "'%s'\n", "a byte order mark": "\ufeff%s\n", "JSON": "{\"access_token\":\"%s\"}\n", "a tab before": "\t%s\n", "no line break": "%s", "carriage returns": "%s\r\n",
+	} {
+		add(shape{name: "file with " + name, edit: file(form)})
+	}
+	add(shape{name: "file with folded lines", edit: file(folded)})
+
 	// Audiences, types and versions.
 	for _, form := range []string{`["{}",null]`, `[null,"{}"]`, `["{}",["x"]]`, `{"x":"{}"}`, `["{}","{}"]`, `true`, `["ANY","x"]`, `["https://wlcg.cern.ch/jwt/v1/any","x"]`} {
 		add(shape{name: "audience " + form, profiles: three, edit: aud(form)})
@@ -75,6 +83,9 @@ func unusualShapes() []shape {
 	}
 	return out
 }
+
+// folded is the form of a file in which the token is broken into lines.
+const folded = "folded"
 
 // claimed returns a claim's JSON.
 func (d *draft) claimed(name string) (string, bool) {
