@@ -193,9 +193,9 @@ func countdown(c Code, now time.Time, width int) string {
 		left := max(c.Expires.Sub(now), 0).Round(time.Second)
 		line = fmt.Sprintf("%d:%02d left, %s", int(left.Minutes()), int(left.Seconds())%60, waiting)
 	}
-	// A line that wraps could not be overwritten.
-	if len(line) >= width {
-		line = line[:max(width-1, 0)]
+	// A line that wraps could not be overwritten. The terminal adds ^C to it.
+	if most := max(width-3, 0); len(line) > most {
+		line = line[:most]
 	}
 	return line
 }

@@ -42,7 +42,7 @@ type place struct {
 	// debian13 and today are the trees with servers and clients of these versions.
 	debian13, today machine
 	// what selects what to compare: debian (the servers of Debian 12 and 13), today,
-	// htconfig or random.
+	// htconfig, namemap or random.
 	what string
 	// seed, count and probe are for random tokens.
 	seed  uint64
@@ -90,7 +90,7 @@ func main() {
 	var p place
 	flag.StringVar(&p.work, "work", "", "a directory for the tokens")
 	flag.StringVar(&p.pki, "pki", "", "the issuers' directory")
-	flag.StringVar(&p.what, "servers", "debian", "what to compare: debian, today, htconfig or random")
+	flag.StringVar(&p.what, "servers", "debian", "what to compare: debian, today, htconfig, namemap or random")
 	flag.Uint64Var(&p.seed, "seed", 1, "the seed of random tokens")
 	flag.IntVar(&p.count, "count", 5000, "the number of random tokens")
 	flag.StringVar(&p.probe, "probe", "", "the program that calls scitokens-cpp")
@@ -112,6 +112,8 @@ func run(p place) error {
 	switch p.what {
 	case "htconfig":
 		return p.configurations()
+	case "namemap":
+		return p.names()
 	case "random":
 		return p.random(p.seed, p.count, p.probe)
 	}
@@ -267,7 +269,7 @@ func (p place) mint() ([]sample, error) {
 				}
 				one := sample{name: profile + ", " + s.name, service: service, mode: d.mode, link: d.link, raw: raw, shape: s,
 					file: filepath.Join(p.work, fmt.Sprintf("%03d", len(out)))}
-				if err := one.write(fmt.Appendf(nil, d.file, raw)); err != nil {
+				if err := one.write(d.contents(raw)); err != nil {
 					return nil, err
 				}
 				out = append(out, one)
@@ -275,6 +277,18 @@ func (p place) mint() ([]sample, error) {
 		}
 	}
 	return out, nil
+}
+
+// contents returns the contents of the token file.
+func (d *draft) contents(raw string) []byte {
+	if d.file != folded {
+		return fmt.Appendf(nil, d.file, raw)
+	}
+	var b []byte
+	for part := range slices.Chunk([]byte(raw), 64) {
+		b = append(append(b, part...), '\n')
+	}
+	return b
 }
 
 // write writes the sample's file.
@@ -372,6 +386,7 @@ var reasons = []struct{ name, codes string }{
 	{"ended", "expired"}, {"iat in", "not-yet-valid|time-range|time-not-integer"}, {"nbf in", "not-yet-valid"}, {"exp in milli", "time-range"}, {"exp twice", "expired"}, {"exp ", "time-|expired"}, {"iat ", "time-"}, {"nbf ", "time-"},
 	{"signature", "signature-invalid"}, {"signed by", "signature-invalid"}, {"unsigned", "unsigned"}, {"HS256", "alg-refused"}, {"alg says", "alg-mismatch|signature-invalid"},
 	{"unknown kid", "kid-unknown"}, {"several keys, no", "kid-missing"}, {"PS256", "alg-refused"}, {"RS512", "alg-refused"}, {"ES384", "alg-refused"},
+	{"file with a tab", "."}, {"file with no", "."}, {"file with carr", "."}, {"file with", "file-form"},
 	{"kid a", "kid-missing"}, {"Bearer", "file-form"}, {"long", "too-long"}, {"file mode", "file-mode"}, {"file behind", "file-link"},
 	{"condor:/ALLOW", "condor-allow"}, {"compute.*", "compute-without-wlcg"}, {"storage.*", "storage-without-wlcg|path-"},
 }

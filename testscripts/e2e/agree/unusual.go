@@ -52,6 +52,14 @@ func unusualShapes() []shape {
 		d.claims.set("scope", `" `+strings.Trim(raw, `"`)+` "`)
 	}})
 
+	// What is in the token file, of which clients send all.
+	for name, form := range map[string]string{
+		"quotes": "\"%s\"\n", "single quotes": "'%s'\n", "a byte order mark": "\ufeff%s\n", "JSON": "{\"access_token\":\"%s\"}\n", "a tab before": "\t%s\n", "no line break": "%s", "carriage returns": "%s\r\n",
+	} {
+		add(shape{name: "file with " + name, edit: file(form)})
+	}
+	add(shape{name: "file with folded lines", edit: file(folded)})
+
 	// Audiences, types and versions.
 	for _, form := range []string{`["{}",null]`, `[null,"{}"]`, `["{}",["x"]]`, `{"x":"{}"}`, `["{}","{}"]`, `true`, `["ANY","x"]`, `["https://wlcg.cern.ch/jwt/v1/any","x"]`} {
 		add(shape{name: "audience " + form, profiles: three, edit: aud(form)})
@@ -67,7 +75,7 @@ func unusualShapes() []shape {
 	}
 
 	// Operations that only the library's names give.
-	for _, scope := range []string{"modify:/", "create:/", "stage:/", "storage.modify:/ storage.read:/store/user", "storage.create:/ storage.read:/", "queue execute", "write:/store read:/", "storage.poll:/"} {
+	for _, scope := range []string{"modify:/", "create:/", "stage:/", "storage.modify:/ storage.read:/store/user", "storage.create:/ storage.read:/", "queue execute", "write:/store read:/", "storage.poll:/", "storage.stage:/ storage.read:/", "storage.stage:/store/user", "storage.poll:/ storage.read:/"} {
 		add(shape{name: "only " + scope, on: "xrd", profiles: []string{wlcg, scitokens}, scope: scope, rights: true})
 	}
 	for _, scope := range []string{"condor:/%52EAD", "condor:/WRITE/", "condor://WRITE", "condor:/./WRITE", "condor:/x/../WRITE", "condor:/ADVERTISE_MASTER", "condor:/CONFIG", "condor:/NEGOTIATOR", "condor:/OWNER", "condor:/WRITE%2e"} {
@@ -75,6 +83,9 @@ func unusualShapes() []shape {
 	}
 	return out
 }
+
+// folded is the form of a file in which the token is broken into lines.
+const folded = "folded"
 
 // claimed returns a claim's JSON.
 func (d *draft) claimed(name string) (string, bool) {
