@@ -35,7 +35,6 @@ type world struct {
 	events     []string
 	file       token.Token
 	enough     []time.Duration
-	cancel     context.CancelFunc
 	end        time.Time
 }
 

@@ -279,14 +279,14 @@ func (c clientFlags) registrationToken() (string, error) {
 	return strings.TrimSpace(s), secretFileError("--registration-token-file", err, "")
 }
 
-func secretFileError(flag string, err error, or string) error {
+func secretFileError(flag string, err error, orHint string) error {
 	if err == nil {
 		return nil
 	}
 	e := cli.Errorf(cli.Usage, "%s: %w", flag, err)
 	var pe *private.Error
 	if errors.As(err, &pe) {
-		_ = e.Hint("%s", strings.TrimSpace(pe.Hint()+"\n"+or))
+		_ = e.Hint("%s", strings.TrimSpace(pe.Hint()+"\n"+orHint))
 	}
 	return e
 }

@@ -23,7 +23,7 @@ type loginCmd struct {
 	Client  clientFlags  `embed:""`
 	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text, or json for programs: a line with the verification URL and the code, then one with the result. Default: text."`
 
-	Endpoint string `arg:"" optional:"" help:"The service that the login is for, instead of the flag."`
+	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the login is for, instead of its flag."`
 }
 
 // Run makes a login, even if there is one.

@@ -22,7 +22,7 @@ type sourcesCmd struct {
 	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
 	Check   string       `placeholder:"NAME" help:"Test the plugin token-source-NAME against its contract."`
 
-	Endpoint string `arg:"" optional:"" help:"The service that the token is for, instead of the flag."`
+	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
 // Run shows which sources would be asked, in order, and what each has, without asking

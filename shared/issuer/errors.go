@@ -241,7 +241,7 @@ func (e *MismatchError) ExitCode() int { return cli.Refused }
 // Hints implements cli.Explained.
 func (e *MismatchError) Hints() []string {
 	if CheckURL("the issuer", e.Got) == nil {
-		return []string{"use the URL that the issuer calls itself: --issuer " + e.Got}
+		return []string{"use the URL that the issuer calls itself:\n  --issuer " + e.Got}
 	}
 	return []string{"check the issuer's URL"}
 }
@@ -260,7 +260,7 @@ func (e *RedirectError) ExitCode() int { return cli.Network }
 // Hints implements cli.Explained.
 func (e *RedirectError) Hints() []string {
 	if base, _, ok := strings.Cut(e.To, "/.well-known/"); ok && CheckURL("", base) == nil {
-		return []string{"use the new URL if you trust that issuer: --issuer " + base + "/"}
+		return []string{"use the new URL if you trust that issuer:\n  --issuer " + base + "/"}
 	}
 	return []string{"check the issuer's URL"}
 }
