@@ -55,7 +55,12 @@ func ParseNameMap(b []byte) (*NameMap, error) {
 		if err != nil {
 			return nil, fmt.Errorf("rule %d: %w", i+1, err)
 		}
-		if r.number = i + 1; !ignored {
+		switch {
+		case ignored:
+		case r.result == "":
+			return nil, fmt.Errorf("rule %d has no result, so no server starts with the file", i+1)
+		default:
+			r.number = i + 1
 			m.rules = append(m.rules, r)
 		}
 	}
@@ -107,7 +112,7 @@ type requester struct {
 func (m *NameMap) user(q requester, bases []string, place string, v service.Version) (user string, number int) {
 	for _, r := range m.rules {
 		for _, b := range bases {
-			if r.result != "" && r.matches(q, path.Clean(b+"/"+r.path), place, v) {
+			if r.matches(q, path.Clean(b+"/"+r.path), place, v) {
 				return r.result, r.number
 			}
 		}
@@ -128,8 +133,9 @@ func (r nameRule) matches(q requester, below, place string, v service.Version) b
 	return false
 }
 
-// mapPathFixed is the first version that compares the paths of rules by components.
-var mapPathFixed = prefixFixed
+// mapPathFixed is the first version that compares the paths of rules by components
+// (measured: 5.8.1 does not, 6.2.0 does).
+var mapPathFixed = service.Version{Major: 5, Minor: 9, Patch: 3}
 
 // groupsOf returns the groups of a token: wlcg.groups, or those in groups_claim.
 func (sec *issuerSection) groupsOf(j *token.JWT, v service.Version) []string {

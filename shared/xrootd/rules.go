@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/scitokens"
@@ -187,7 +188,25 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	if s.config != nil {
 		add(s.explain(p))
 	}
-	return finding.Merge(list...)
+	return s.cached(p, finding.Merge(list...))
+}
+
+// cacheUntil is the first version that refuses a token over https at its end.
+var cacheUntil = service.Version{Major: 5, Minor: 9, Patch: 3}
+
+// cached says that an older server may still accept a token over https that has just
+// expired (measured on 5.5.3).
+func (s *Server) cached(p service.Presented, list []finding.Finding) []finding.Finding {
+	exp, ok := p.JWT.Time("exp")
+	if !s.web || !ok || !s.version.Before(cacheUntil) || p.Now.Sub(exp) > time.Minute {
+		return list
+	}
+	for i := range list {
+		if list[i].Code == finding.Expired {
+			list[i].Hint += fmt.Sprintf("; over https, XRootD before %s accepts a token that it has seen before for up to 60 s longer", cacheUntil)
+		}
+	}
+	return list
 }
 
 // LetsAllIn implements [service.Open]. A root:// login comes before the authorization.

@@ -136,7 +136,6 @@ func TestNameMap(t *testing.T) {
 		{`[]`, "the user is nobody: default_user; no rule of name_mapfile matches"},
 		{`[{"sub":"u","result":"alice"}]`, "the user is alice: rule 1 of name_mapfile"},
 		{`[{"sub":"x","result":"bob"},{"result":"carol"}]`, "the user is carol: rule 2"},
-		{`[{"sub":"u"},{"result":"carol"}]`, "the user is carol: rule 2"},
 		{`[{"path":"/john","result":"john"}]`, "the user is john: rule 1"},
 		{`[{"path":"/store/john","result":"john"}]`, "no rule of name_mapfile matches"},
 		{`[{"path":"/jo","result":"john"}]`, "no rule of name_mapfile matches"},
@@ -168,7 +167,7 @@ func TestNameMap(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"", "{}", "null", "[1]", "[null]", `[{"sub":1,"result":"x"}]`, `[{"path":"x","result":"x"}]`, `[{"result":"x"}`} {
+	for _, bad := range []string{"", "{}", "null", "[1]", "[null]", `[{"sub":1,"result":"x"}]`, `[{"path":"x","result":"x"}]`, `[{"result":"x"}`, `[{"sub":"u"}]`, `[{"result":""}]`} {
 		if m, err := ParseNameMap([]byte(bad)); err == nil {
 			t.Errorf("%s: %+v", bad, m)
 		}

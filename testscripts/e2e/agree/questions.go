@@ -92,8 +92,11 @@ func (p place) questions() ([]question, error) {
 	}
 	for _, srv := range servers {
 		for _, folder := range []string{"/store/user", "/store/user/sub", "/store/user2", "/store", "/store/user x"} {
-			for _, access := range []string{"read", "write", "create"} {
+			for _, access := range []string{"read", "write", "create", "stage"} {
 				for _, door := range []string{"root", "https"} {
+					if access == "stage" && (door == "https" || folder != "/store/user") {
+						continue
+					}
 					base := srv.root
 					if door == "https" {
 						base = srv.web

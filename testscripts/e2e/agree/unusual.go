@@ -75,7 +75,7 @@ func unusualShapes() []shape {
 	}
 
 	// Operations that only the library's names give.
-	for _, scope := range []string{"modify:/", "create:/", "stage:/", "storage.modify:/ storage.read:/store/user", "storage.create:/ storage.read:/", "queue execute", "write:/store read:/", "storage.poll:/"} {
+	for _, scope := range []string{"modify:/", "create:/", "stage:/", "storage.modify:/ storage.read:/store/user", "storage.create:/ storage.read:/", "queue execute", "write:/store read:/", "storage.poll:/", "storage.stage:/ storage.read:/", "storage.stage:/store/user", "storage.poll:/ storage.read:/"} {
 		add(shape{name: "only " + scope, on: "xrd", profiles: []string{wlcg, scitokens}, scope: scope, rights: true})
 	}
 	for _, scope := range []string{"condor:/%52EAD", "condor:/WRITE/", "condor://WRITE", "condor:/./WRITE", "condor:/x/../WRITE", "condor:/ADVERTISE_MASTER", "condor:/CONFIG", "condor:/NEGOTIATOR", "condor:/OWNER", "condor:/WRITE%2e"} {
