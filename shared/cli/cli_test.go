@@ -111,8 +111,8 @@ func TestParseErrors(t *testing.T) {
 		"--list":         "--list: the value is missing",
 		"--sure=perhaps": `--sure: "perhaps" is neither true nor false`,
 		"--nane x":       `unknown flag --nane, did you mean "--name"?`,
-		"--for 1x":       `--for: "1x" is not a duration: use seconds, or a duration such as 90s or 1h30m`,
-		"--for=-1s":      `--for: "-1s" is not a duration: use seconds, or a duration such as 90s or 1h30m`,
+		"--for 1x":       `--for: "1x" is not a duration: use seconds, or a duration such as 90s, 1h30m or 5d`,
+		"--for=-1s":      `--for: "-1s" is not a duration: use seconds, or a duration such as 90s, 1h30m or 5d`,
 		"word":           "unexpected argument word",
 	} {
 		var g struct {

@@ -38,7 +38,7 @@ func MatchLog(line string) []LogMessage {
 		if strings.HasSuffix(m.Text, ": …") && m.Codes == nil {
 			return 0
 		}
-		return len(m.Text)
+		return len(normal(strings.ReplaceAll(m.Text, "…", "")))
 	}
 	slices.SortStableFunc(out, func(a, b LogMessage) int { return weight(b) - weight(a) })
 	if len(out) > 0 || len(line) < 8 {

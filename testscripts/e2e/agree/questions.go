@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -81,48 +80,50 @@ func (p place) questions() ([]question, error) {
 	default:
 		return nil, fmt.Errorf("unknown servers %q", p.what)
 	}
-	keys := []string{"--fetch-keys", "--cafile", filepath.Join(p.pki, "ca.pem")}
 	var out []question
 	for _, c := range condors {
 		for _, level := range []string{"READ", "WRITE"} {
 			out = append(out, question{name: c.name + " " + level, service: "ce", flags: []string{"--ce", audiences["ce"], "--" + strings.ToLower(level)},
 				versions: []string{"--server-version", c.version, "--scitokens-cpp", c.library}, newest: p.what == "today",
-				known: append(slices.Clone(keys), "--mapfile", p.mapfile), ask: c.ping(level)})
+				known: append(p.keys(), "--mapfile", p.mapfile), ask: c.ping(level)})
 		}
 	}
 	for _, srv := range servers {
 		for _, folder := range []string{"/store/user", "/store/user/sub", "/store/user2", "/store", "/store/user x"} {
-			for _, access := range []string{"read", "write", "create", "stage"} {
-				for _, door := range []string{"root", "https"} {
-					if access == "stage" && (door == "https" || folder != "/store/user") {
-						continue
-					}
-					base := srv.root
-					if door == "https" {
-						base = srv.web
-					}
-					file := folder + "/have.txt"
-					if access == "create" {
-						file = folder + "/new.txt"
-					}
-					q := question{
-						name: strings.TrimSpace(fmt.Sprintf("%s %s:// %s %s", srv.name, door, access, strings.TrimPrefix(folder, "/store/user"))), service: "xrd", folder: folder,
-						rights: access != "read" || folder != "/store/user" || srv.config == p.part, alone: access == "write", configured: srv.config == p.part,
-						flags:    []string{"--xrd", base, "--" + access, "--path", file, "--aud", audiences["xrd"]},
-						versions: []string{"--server-version", srv.version, "--scitokens-cpp", srv.library}, newest: p.what == "today",
-						known: append(slices.Clone(keys), "--scitokens-cfg", srv.config),
-					}
-					if door == "root" {
-						q.ask = p.rooted(srv, access, folder)
-					} else {
-						q.ask = p.web(srv, access, folder)
-					}
-					out = append(out, q)
-				}
+			for _, access := range []string{"read", "write", "create"} {
+				out = append(out, p.storage(srv, "root", access, folder), p.storage(srv, "https", access, folder))
 			}
 		}
+		out = append(out, p.storage(srv, "root", "stage", "/store/user"))
 	}
 	return out, nil
+}
+
+// keys are the flags for the issuers' keys.
+func (p place) keys() []string {
+	return []string{"--fetch-keys", "--cafile", filepath.Join(p.pki, "ca.pem")}
+}
+
+// storage returns one access over one protocol, which is root or https.
+func (p place) storage(srv server, protocol, access, folder string) question {
+	base, file := srv.root, folder+"/have.txt"
+	if protocol == "https" {
+		base = srv.web
+	}
+	if access == "create" {
+		file = folder + "/new.txt"
+	}
+	q := question{
+		name: strings.TrimSpace(fmt.Sprintf("%s %s:// %s %s", srv.name, protocol, access, strings.TrimPrefix(folder, "/store/user"))), service: "xrd", folder: folder,
+		rights: access != "read" || folder != "/store/user" || srv.config == p.part, alone: access == "write", configured: srv.config == p.part,
+		flags:    []string{"--xrd", base, "--" + access, "--path", file, "--aud", audiences["xrd"]},
+		versions: []string{"--server-version", srv.version, "--scitokens-cpp", srv.library}, newest: p.what == "today",
+		known: append(p.keys(), "--scitokens-cfg", srv.config),
+	}
+	if q.ask = p.rooted(srv, access, folder); protocol == "https" {
+		q.ask = p.web(srv, access, folder)
+	}
+	return q
 }
 
 // versions reads the versions of the servers in the tree, as their packages are numbered.
