@@ -12,9 +12,11 @@ mkdir -m 700 "$tt"
 start_issuer terminal 18471 -wait
 printf 'set -g status off\nset -g history-limit 0\n' >"$tt/tmux.conf"
 
-# on_terminal runs a command of tmux.
+# on_terminal runs a command of tmux. Each terminal has a server of its own, since one that
+# is about to end accepts commands and fails.
+terminals=0
 on_terminal() {
-	tmux -u -S "$tt/socket" -f "$tt/tmux.conf" "$@"
+	tmux -u -S "$tt/socket.$terminals" -f "$tt/tmux.conf" "$@"
 }
 
 # open_terminal COLUMNS LINES [VARIABLE=VALUE...] opens a new terminal with a shell on it,
@@ -22,7 +24,8 @@ on_terminal() {
 open_terminal() {
 	local columns=$1 lines=$2 home
 	shift 2
-	on_terminal kill-server 2>/dev/null || true
+	[ "$terminals" = 0 ] || on_terminal kill-server
+	terminals=$((terminals + 1))
 	home=$(mktemp -d "$tt/home.XXXXXX")
 	mkdir -m 700 "$home/run"
 	on_terminal new-session -d -x "$columns" -y "$lines" \
