@@ -37,6 +37,8 @@ type collector struct {
 	// makers are the functions of the package that return an error, with the names of their
 	// parameters.
 	makers map[string][]string
+	// fields are the names of the fields of the package's structs.
+	fields map[string][]string
 	// texts are the texts of the package's constants, and local those that are assigned in
 	// the declaration at hand.
 	texts, local map[string][]string
@@ -49,7 +51,7 @@ func collect(t *testing.T, dir string) []message {
 	t.Helper()
 	// The findings of service are the differences between grant and request. The others are
 	// causes, which causes.md lists.
-	c := &collector{findings: filepath.Base(dir) == "service", rules: slices.Contains([]string{"condor", "xrootd"}, filepath.Base(dir)), fset: token.NewFileSet(), makers: map[string][]string{}, texts: map[string][]string{}}
+	c := &collector{findings: filepath.Base(dir) == "service", rules: slices.Contains([]string{"condor", "xrootd"}, filepath.Base(dir)), fset: token.NewFileSet(), makers: map[string][]string{}, fields: map[string][]string{}, texts: map[string][]string{}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
@@ -84,9 +86,17 @@ func collect(t *testing.T, dir string) []message {
 	return c.found
 }
 
-// maker notes functions that make errors.
+// maker notes functions that make errors, and the fields of structs.
 func (c *collector) maker(n ast.Node) bool {
 	switch n := n.(type) {
+	case *ast.TypeSpec:
+		if s, ok := n.Type.(*ast.StructType); ok {
+			for _, f := range s.Fields.List {
+				for _, id := range f.Names {
+					c.fields[n.Name.Name] = append(c.fields[n.Name.Name], id.Name)
+				}
+			}
+		}
 	case *ast.FuncDecl:
 		if returnsError(n.Type) && hasText(n.Type) {
 			c.makers[n.Name.Name] = parameters(n.Type)
@@ -207,14 +217,16 @@ func (c *collector) use(n ast.Node) bool {
 			return true
 		}
 		for i, e := range n.Elts {
-			kv, keyed := e.(*ast.KeyValueExpr)
-			switch {
-			case typ == "Finding" && (!keyed || name(kv.Key) != "Message"):
-			case keyed && !strings.EqualFold(name(kv.Key), "hint") && name(kv.Key) != "Form" && name(kv.Key) != "Flag":
-				c.add(kv.Value)
-			case !keyed && (i != 1 || typ != "LocalError" && typ != "NetworkError"): // else a hint
-				c.add(e)
+			field := ""
+			if kv, ok := e.(*ast.KeyValueExpr); ok {
+				field, e = name(kv.Key), kv.Value
+			} else if f := c.fields[typ]; i < len(f) {
+				field = f[i]
 			}
+			if typ == "Finding" && field != "Message" || slices.Contains([]string{"hint", "form", "flag"}, strings.ToLower(field)) {
+				continue
+			}
+			c.add(e)
 		}
 	case *ast.FuncDecl:
 		results := problems(n.Type)
@@ -316,6 +328,7 @@ func sources(t *testing.T) []string {
 
 // notMessages are texts of several words that are no messages.
 var notMessages = []string{
+	"the command ended",                                                                                            // never printed
 	"JWS in JSON", "issuer-\x00.lock", "request-\x00.lock", "token-helpers: probe", "token-helpers: login at \x00", // names
 	// What a message is about. The rest of it counts.
 	"the issuer", "the registration", "the verification address", "the token endpoint",
@@ -388,6 +401,8 @@ func g() error {
 
 var errNone = errors.New("made by New")
 
+type OtherError struct{ Problem, hint string }
+
 type SomeError struct{ Reason, Hint string }
 
 func (e *SomeError) Error() string { return e.Reason + " in a method" }
@@ -406,6 +421,7 @@ func f(v string) error {
 	note("printed as note %s", v)
 	_ = &SomeError{Reason: "in a field", Hint: "not this hint"}
 	_ = &SomeError{fmt.Sprintf("formatted %q in a field", v), v}
+	_ = &OtherError{"in an unkeyed field", "no hint either"}
 	_ = local("passed to a local function")
 	_ = local(op + " and " + v + " joined")
 	_ = fail(1, "not this hint either", "passed to a function: %w, 100%% of it", errNone)
@@ -421,7 +437,7 @@ func f(v string) error {
 	for _, m := range collect(t, dir) {
 		got = append(got, strings.ReplaceAll(m.text, hole, "…"))
 	}
-	want := []string{"formatted … in a field", "in a field", "… in a method", "made by Errorf: …", "made by New", "passed to a function: …, 100% of it",
+	want := []string{"formatted … in a field", "in a field", "in an unkeyed field", "… in a method", "made by Errorf: …", "made by New", "passed to a function: …, 100% of it",
 		"passed to a local function", "one of two texts", "the other of two texts", "with a local constant", "printed as note …", "returned as problem", "with the constant and … joined"}
 	slices.Sort(got)
 	slices.Sort(want)
