@@ -56,13 +56,13 @@ type Options struct {
 	Scopes []string
 	// DropScopes are not granted, and nothing is said of it.
 	DropScopes []string
-	// DenyRegistration takes the registration endpoint away.
+	// DenyRegistration disables the registration endpoint.
 	DenyRegistration bool
 	// MoreKeys publishes keys of other kinds beside the one that tokens are signed
 	// with, so that a token has to name its own.
 	MoreKeys bool
 	// Dir keeps CA and keys between runs, with host.pem and host.key for other
-	// servers on this host; a temporary folder by default.
+	// servers on this host; a temporary directory by default.
 	Dir string
 	Now func() time.Time
 	// Answered, if set, is called with the tokens of each answer just before the
@@ -163,7 +163,7 @@ var modes = map[string]string{
 	"no-refresh-token":    "a login comes without a refresh token",
 }
 
-// Modes are the names that SetMode takes.
+// Modes are the names that SetMode accepts.
 func Modes() []string { return slices.Sorted(maps.Keys(modes)) }
 
 // Start starts an issuer.
@@ -320,7 +320,7 @@ func (s *Server) Mint(claims map[string]any) string {
 	t.Header["kid"] = KeyID(s.pki.signing)
 	raw, err := t.SignedString(s.pki.signing)
 	if err != nil {
-		panic(err) // the key is ours: it cannot fail to sign
+		panic(err) // signing with a key that was made here does not fail
 	}
 	return raw
 }

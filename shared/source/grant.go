@@ -96,7 +96,7 @@ func (e *GrantError) Has(code finding.Code) bool {
 
 const (
 	// leeway is how far this machine's clock may be behind the issuer's. The service
-	// compares the token with a clock of its own, so a token from a near future is good.
+	// compares the token with another clock, so a token from the near future is accepted.
 	leeway = time.Minute
 	// worthNoting is the clock difference from which on the user is told.
 	worthNoting = 2 * time.Second
@@ -176,7 +176,7 @@ func farFuture(raw json.RawMessage) bool {
 	return err == nil && f > 253402300799
 }
 
-// noteWider tells of a token that may do more than was requested.
+// noteWider prints a note if a token may do more than was requested.
 func (c *Chain) noteWider(t token.Token, req token.Request) {
 	var more []string
 	if extra := token.MissingScopes(req.Scopes, service.Demandable(t.Scopes)); len(extra) > 0 && len(req.Scopes) > 0 {

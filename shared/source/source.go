@@ -42,7 +42,7 @@ type (
 	preparer interface {
 		prepare(ctx context.Context, req token.Request) error
 	}
-	// reporter tells what the source would do, without asking the issuer and without
+	// reporter says what the source would do, without asking the issuer and without
 	// opening the keyring. has reports whether it has something for the request.
 	reporter interface {
 		report(ctx context.Context, req token.Request) (has bool, what string)

@@ -289,7 +289,7 @@ func (s *Store) choose(ctx context.Context, current string) (string, error) {
 	remembered, err := s.remembered()
 	if asked && s.o.Backend == current {
 		if err != nil || remembered != current {
-			// The login stays where it is, whatever comes of the note for the next one.
+			// The login stays where it is, even if the choice cannot be remembered.
 			if err := s.remember(current); err != nil {
 				s.o.Verbose("the choice of the keyring was not remembered: %v", err)
 			}
