@@ -137,7 +137,7 @@ func (sec *issuerSection) capability(v service.Version) bool {
 // reaches reports whether a scope of the token covers what is to be done.
 func (sec *issuerSection) reaches(p service.Presented, s *Server) bool {
 	return slices.ContainsFunc(s.rightsOf(p.JWT), func(r right) bool {
-		return r.allows(s.access) && s.reaches(p, r)
+		return s.allows(r) && s.reaches(p, r)
 	})
 }
 
@@ -164,7 +164,7 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 			Hint: "add the directory to restricted_path, relative to base_path", Source: srcAcls})
 	}
 	for _, r := range s.rightsOf(p.JWT) {
-		if !r.allows(s.access) {
+		if !s.allows(r) {
 			continue
 		}
 		want, _, _ := strings.Cut(r.scope, ":")

@@ -226,7 +226,7 @@ func (s *Server) command(p service.Presented) string {
 	}
 	switch {
 	case s.access == "stage" || s.access == "poll":
-		c = s.ask + " --profile wlcg --stage"
+		c = s.ask + " --profile wlcg --read --stage"
 	case s.access == "create" && kind == scitokens.WLCG:
 		c += " --read --create"
 	case s.access != "read":
@@ -267,7 +267,7 @@ func fileMode(p service.Presented) []finding.Finding {
 
 // right is one scope as XRootD reads it.
 type right struct {
-	op, path string // read, write (overwrites too), create, stage
+	op, path string // read, write (overwrites too), create, stage, poll
 	scope    string
 }
 
@@ -277,7 +277,8 @@ func (s *Server) rightsOf(j *token.JWT) []right {
 	// The plugin knows the words modify and create in tokens of any profile (measured).
 	ops := map[string]string{"read": "read", "write": "write", "modify": "write", "create": "create"}
 	if kind == scitokens.WLCG {
-		ops["storage.read"], ops["storage.modify"], ops["storage.create"], ops["storage.stage"] = "read", "write", "create", "stage"
+		ops["storage.read"], ops["storage.modify"], ops["storage.create"] = "read", "write", "create"
+		ops["storage.stage"], ops["storage.poll"] = "stage", "poll"
 	}
 	var out []right
 	for _, sc := range scitokens.Scopes(j, s.library.Version) {
@@ -290,6 +291,19 @@ func (s *Server) rightsOf(j *token.JWT) []right {
 
 func (r right) allows(access string) bool {
 	return r.op == access || r.op == "write" && access == "create"
+}
+
+// stageAlone is the first version in which storage.stage alone does not permit prepare -s
+// over root://, which is authorized as reading (measured: 5.5.3 permits it, 5.8.1 and 6.2.0
+// do not).
+var stageAlone = service.Version{Major: 5, Minor: 6}
+
+// allows reports whether a right is the one that the operation requires.
+func (s *Server) allows(r right) bool {
+	if s.access == "stage" && !s.web {
+		return r.op == "read" || r.op == "stage" && s.version.Before(stageAlone)
+	}
+	return r.allows(s.access)
 }
 
 // within reports whether place lies in or below base, on a component boundary.
@@ -346,21 +360,24 @@ func (s *Server) rights(p service.Presented) []finding.Finding {
 	for _, r := range rights {
 		on, _ := s.covers(p, r)
 		switch {
-		case r.allows(s.access) && s.reaches(p, r):
+		case s.allows(r) && s.reaches(p, r):
 			if !on {
 				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", r.scope, s.path, prefixFixed),
 					Hint: "request a scope for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
 			}
 			return nil
-		case r.allows(s.access):
+		case s.allows(r):
 			elsewhere = append(elsewhere, r.scope)
 		case on:
 			other = append(other, r.scope)
 		}
 	}
-	names := map[string]string{"read": "read:", "write": "write:", "create": "write:"}
+	names := map[string]string{"read": "read:", "write": "write:", "create": "write:", "stage": "storage.stage:", "poll": "storage.poll:"}
 	if kind == scitokens.WLCG {
-		names = map[string]string{"read": "storage.read:", "write": "storage.modify:", "create": "storage.create:"}
+		names["read"], names["write"], names["create"] = "storage.read:", "storage.modify:", "storage.create:"
+	}
+	if !s.web {
+		names["stage"] = names["read"] // prepare -s is authorized as reading
 	}
 	want := names[s.access] + s.scopePath(p)
 	f := finding.Finding{Code: finding.ScopeMissing, Missing: []string{want}, Source: srcXRootD,
@@ -420,12 +437,12 @@ func (s *Server) pathForm(p service.Presented) []finding.Finding {
 // stat before it writes.
 func (s *Server) statFirst(p service.Presented) []finding.Finding {
 	kind, _ := scitokens.ProfileOf(p.JWT)
-	if s.access == "read" || kind == scitokens.Unknown {
+	if s.access != "write" && s.access != "create" || kind == scitokens.Unknown {
 		return nil
 	}
 	rights := s.rightsOf(p.JWT)
 	if slices.ContainsFunc(rights, func(r right) bool { return r.op == "read" && s.reaches(p, r) }) ||
-		!slices.ContainsFunc(rights, func(r right) bool { return r.allows(s.access) && s.reaches(p, r) }) {
+		!slices.ContainsFunc(rights, func(r right) bool { return s.allows(r) && s.reaches(p, r) }) {
 		return nil
 	}
 	return one(finding.Finding{Code: finding.WriteWithoutRead, Remark: !s.version.Before(prefixFixed),

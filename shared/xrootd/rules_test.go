@@ -99,6 +99,33 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// prepare -s over root:// is authorized as reading (measured).
+func TestStage(t *testing.T) {
+	old := service.Version{Major: 5, Minor: 5, Patch: 3}
+	for _, tt := range []struct {
+		url, access, scope string
+		version            service.Version
+		want               string
+	}{
+		{"root://x.example.org", "stage", "storage.read:/", Newest, ""},
+		{"root://x.example.org", "stage", "storage.stage:/", Newest, "scope-missing"},
+		{"root://x.example.org", "stage", "storage.stage:/", old, ""},
+		{"root://x.example.org", "stage", "storage.modify:/", Newest, "scope-missing"},
+		{"https://x.example.org:1094", "stage", "storage.stage:/", Newest, ""},
+		{"https://x.example.org:1094", "poll", "storage.poll:/", Newest, ""},
+		{"https://x.example.org:1094", "poll", "storage.read:/", Newest, "scope-missing"},
+	} {
+		s, err := New(tt.url, Options{Access: tt.access, Version: tt.version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := slices.DeleteFunc(servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("wlcg", xrdAud, tt.scope)), func(f finding.Finding) bool { return f.Code == finding.VersionVulnerable })
+		if got := servicetest.Codes(t, list); got != tt.want {
+			t.Errorf("%s %s %s on %s: %q, want %q", tt.url, tt.access, tt.scope, tt.version, got, tt.want)
+		}
+	}
+}
+
 func TestVulnerableVersions(t *testing.T) {
 	for _, tt := range []struct {
 		scope            string

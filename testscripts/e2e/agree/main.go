@@ -48,6 +48,8 @@ type place struct {
 	seed  uint64
 	count int
 	probe string
+	// only limits the questions to those whose names it matches; for debugging.
+	only string
 }
 
 // machine is a directory tree in which programs run, with a directory that they see as
@@ -91,6 +93,7 @@ func main() {
 	flag.StringVar(&p.work, "work", "", "a directory for the tokens")
 	flag.StringVar(&p.pki, "pki", "", "the issuers' directory")
 	flag.StringVar(&p.what, "servers", "debian", "what to compare: debian, today, htconfig, namemap or random")
+	flag.StringVar(&p.only, "only", "", "ask only questions whose names match this expression")
 	flag.Uint64Var(&p.seed, "seed", 1, "the seed of random tokens")
 	flag.IntVar(&p.count, "count", 5000, "the number of random tokens")
 	flag.StringVar(&p.probe, "probe", "", "the program that calls scitokens-cpp")
@@ -126,7 +129,14 @@ func run(p place) error {
 	if err != nil {
 		return err
 	}
+	only, err := regexp.Compile(p.only)
+	if err != nil {
+		return err
+	}
 	for _, q := range questions {
+		if !only.MatchString(q.name) {
+			continue
+		}
 		list := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return !q.concerns(s) })
 		// Once with everything that is known, and once with the token only.
 		verdicts, err := p.inspect(slices.Concat(q.known, q.flags, q.versions), list)
@@ -156,7 +166,7 @@ func run(p place) error {
 		}
 		fmt.Printf("     %-44s %3d of %3d tokens agree\n", q.name, agreed, len(list))
 	}
-	return r.print()
+	return r.print(p.only != "")
 }
 
 // concerns reports whether the question is asked with the sample.
@@ -212,8 +222,9 @@ func (r *report) compare(q question, s sample, a answer, v, offline verdict) boo
 	return true
 }
 
-// print prints the results, and returns an error if there are disagreements.
-func (r *report) print() error {
+// print prints the results, and returns an error if there are disagreements, or, unless it
+// is a part of the test, too few questions.
+func (r *report) print(partial bool) error {
 	for _, d := range r.disagreed {
 		fmt.Printf("DISAGREE %s\n", d)
 	}
@@ -227,7 +238,7 @@ func (r *report) print() error {
 	if len(r.disagreed) > 0 {
 		return errors.New("jwt-inspect and the servers disagree")
 	}
-	if len(r.tokens) < 320 || r.asked < 1000 {
+	if !partial && (len(r.tokens) < 320 || r.asked < 1000) {
 		return errors.New("too few questions were asked to show anything")
 	}
 	return nil
