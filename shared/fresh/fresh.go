@@ -159,10 +159,10 @@ func (k *Keeper) renew(ctx context.Context, old token.Token) (token.Token, bool)
 		reported, expired bool
 	)
 	for {
-		left, known := old.Lifetime(k.Now())
+		left, _ := old.Lifetime(k.Now())
 		var err error
 		if next.IsZero() {
-			next, err = k.get(ctx, old, left+whole/3)
+			next, err = k.get(ctx, old, max(left, 0)+whole/3)
 		}
 		if !next.IsZero() {
 			if err != nil {
@@ -183,7 +183,7 @@ func (k *Keeper) renew(ctx context.Context, old token.Token) (token.Token, bool)
 		if ctx.Err() != nil {
 			return old, false
 		}
-		left, known = old.Lifetime(k.Now())
+		left, known := old.Lifetime(k.Now())
 		if !reported {
 			reported = true
 			k.Report(Event{Kind: Failed, Token: old, Err: err, Left: left})

@@ -35,7 +35,6 @@ type world struct {
 	events     []string
 	file       token.Token
 	enough     []time.Duration
-	cancel     context.CancelFunc
 	end        time.Time
 }
 
@@ -216,7 +215,9 @@ func TestDamaged(t *testing.T) {
 	var kinds []Kind
 	k := &Keeper{
 		Now: func() time.Time { return begin }, Put: func(token.Token) error { return nil },
-		Get:    func(context.Context, time.Duration) (token.Token, error) { return jwt(begin, begin.Add(time.Hour)), errors.New("the login is lost") },
+		Get: func(context.Context, time.Duration) (token.Token, error) {
+			return jwt(begin, begin.Add(time.Hour)), errors.New("the login is lost")
+		},
 		Report: func(e Event) { kinds = append(kinds, e.Kind) },
 	}
 	if _, ok := k.renew(context.Background(), jwt(begin.Add(-time.Hour), begin)); !ok || !slices.Equal(kinds, []Kind{Damaged, Renewed}) {
