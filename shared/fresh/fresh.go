@@ -162,7 +162,7 @@ func (k *Keeper) renew(ctx context.Context, old token.Token) (token.Token, bool)
 		left, _ := old.Lifetime(k.Now())
 		var err error
 		if next.IsZero() {
-			next, err = k.get(ctx, old, left+whole/3)
+			next, err = k.get(ctx, old, max(left, 0)+whole/3)
 		}
 		if !next.IsZero() {
 			if err != nil {

@@ -65,6 +65,15 @@ func (s *signals) pending() os.Signal {
 	}
 }
 
+// forgetStops drops what stopped this process together with the command.
+func (s *signals) forgetStops() {
+	for range len(s.c) {
+		if n := <-s.c; n != unix.SIGTSTP {
+			s.c <- n
+		}
+	}
+}
+
 func (s *signals) ending() <-chan os.Signal { return s.c }
 
 // stopped is the status of a process that SIGSTOP has stopped.
@@ -130,6 +139,7 @@ func (c *command) wait() *commandStatus {
 		case ws := <-changes:
 			if ws.Stopped() {
 				if ws = c.stop(); !ws.Exited() && !ws.Signaled() {
+					c.sig.forgetStops()
 					resume <- struct{}{}
 					continue
 				}

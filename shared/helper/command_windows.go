@@ -63,6 +63,3 @@ func (s *commandStatus) exit() int {
 	cli.Raise(s.signal)
 	return s.code
 }
-
-func isWitness([]string) bool { return false }
-func witness([]string) int    { return cli.Usage }

@@ -47,9 +47,6 @@ type app struct {
 
 // Main runs a token helper and returns its exit code.
 func Main(env *cli.Env, eco service.Ecosystem) int {
-	if isWitness(env.Args) {
-		return witness(env.Args)
-	}
 	err := run(env, eco)
 	var status *commandStatus
 	if errors.As(err, &status) {

@@ -139,7 +139,7 @@ func union(all []*item, w *world) token.Request {
 // namedLogin is the command that makes the login for all the tokens of one issuer.
 func (a *app) namedLogin(all []*item, w *world, issuer string) string {
 	argv := []string{a.env.Program, "login"}
-	if issuer != DefaultIssuer {
+	if issuer != a.common.Issuer || a.given("issuer") {
 		argv = append(argv, "--issuer", text.ShellWord(issuer))
 	}
 	if f := a.common.CAFile; f != "" && a.given("cafile") {

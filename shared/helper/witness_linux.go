@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -15,8 +13,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"example.org/token-helpers/shared/cli"
 )
 
 // A witness is a process in the group of the helper and its command. It blocks the
@@ -24,32 +20,54 @@ import (
 // for the group reaches the witness, too; one for the helper alone does not. The kernel
 // signals the newest members of a group first, so what the helper has received from the
 // group, the witness has already.
+//
+// The witness is a fork of the helper that goes on without the Go runtime, because the
+// runtime does not leave SIGINT and others blocked. It has one thread, uses no memory but
+// witnessState, and makes raw system calls only.
 
-// witnessArg is the argument that makes this program a witness: it starts once to block
-// the signals, and then again, because the Go runtime leaves signals blocked that were
-// blocked when the program started.
-const (
-	witnessArg     = "--signal-witness"
-	witnessBlocked = "blocked"
-)
+// patience is how long a witness has for an answer. It answers at once, unless somebody
+// has stopped it or the machine is overloaded.
+const patience = 30 * time.Second
 
-func isWitness(args []string) bool { return len(args) > 0 && args[0] == witnessArg }
+// watched are the numbers of the signals in passed.
+var watched = func() (n [9]uint32) {
+	for i, s := range passed {
+		n[i] = uint32(s.(syscall.Signal))
+	}
+	return n
+}()
+
+// witnessState is all the memory that a witness uses.
+var witnessState struct {
+	mask     uint64 // the signals, as rt_sigprocmask(2) has them
+	info     [unsafe.Sizeof(unix.SignalfdSiginfo{})]byte
+	question [1]byte
+	ready    [2]unix.PollFd
+	now      unix.Timespec
+	last     [len(watched)]int64 // when each signal arrived
+}
 
 // observer is the helper's side of a witness.
 type observer struct {
-	cmd      *exec.Cmd
-	ask      *os.File // a byte asks
-	answer   *os.File
-	received uint64 // signals of the group whose event at the helper is still to come
+	pid         int
+	ask, answer *os.File // a byte asks
+	// matched is when the witness received the signal of the group that the last signal
+	// of that number at the helper was.
+	matched map[syscall.Signal]time.Duration
 }
+
+// The witness and the helper see two signals of one number as one if they come in quick
+// succession, and not always both of them do. So what the helper receives shortly after
+// a signal to the group counts as that signal.
+const (
+	sameSignal = 2 * time.Second
+	// lateSignal is how much later than the witness an overloaded helper may notice one.
+	lateSignal = 10 * time.Second
+)
 
 // newObserver starts a witness. It returns nil if that fails: the rule for a program
 // without one is in saw.
 func newObserver() *observer {
-	self, err := os.Executable()
-	if err != nil {
-		return nil
-	}
 	theirs, ask, err := os.Pipe()
 	if err != nil {
 		return nil
@@ -59,115 +77,162 @@ func newObserver() *observer {
 		_, _ = theirs.Close(), ask.Close()
 		return nil
 	}
-	// The witness has no part in the user's environment. The variable keeps it from
-	// looking for a desktop keyring.
-	cmd := &exec.Cmd{Path: self, Args: []string{os.Args[0], witnessArg}, Env: []string{"TOKEN_HELPER_KEYRING=file", "GORACE=atexit_sleep_ms=0"}, Dir: "/", Stdin: theirs, Stdout: reply}
-	err = cmd.Start()
+	o := &observer{ask: ask, answer: answer, matched: map[syscall.Signal]time.Duration{}}
+	o.pid = forkWitness(int(theirs.Fd()), int(reply.Fd()))
 	_, _ = theirs.Close(), reply.Close()
-	o := &observer{cmd: cmd, ask: ask, answer: answer}
-	if err != nil {
+	if o.pid <= 0 {
 		_, _ = ask.Close(), answer.Close()
 		return nil
 	}
-	if _, err := o.collect(10 * time.Second); err != nil {
+	if _, err := o.collect(); err != nil {
 		o.close()
 		return nil
 	}
 	return o
 }
 
-// collect returns the signals that the witness has received since the last call.
-func (o *observer) collect(patience time.Duration) (uint64, error) {
+// forkWitness returns the process ID of a new witness, or 0.
+//
+//go:norace
+func forkWitness(question, reply int) int {
+	for _, n := range watched {
+		witnessState.mask |= 1 << (n - 1)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, old uint64
+	all = ^uint64(0)
+	const size = unsafe.Sizeof(all)
+	// Nothing may interrupt the thread until it is the witness's only one, or has its own
+	// mask again.
+	if _, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), size, 0, 0); e != 0 {
+		return 0
+	}
+	pid, _, e := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if e == 0 && pid == 0 {
+		beWitness(uintptr(question), uintptr(reply))
+	}
+	_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&old)), 0, size, 0, 0)
+	if e != 0 {
+		return 0
+	}
+	return int(pid)
+}
+
+// beWitness runs a witness until the helper's end of the pipe is closed. It never returns.
+//
+//go:norace
+//go:nosplit
+func beWitness(question, reply uintptr) {
+	st := &witnessState
+	lo, hi := min(question, reply), max(question, reply)
+	_, _, e1 := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, hi+1, uintptr(^uint32(0)), 0)
+	_, _, e2 := syscall.RawSyscall(unix.SYS_CLOSE_RANGE, lo+1, hi-1, 0)
+	if e1 != 0 || e2 != 0 && hi > lo+1 { // Linux before 5.9
+		for fd := lo + 1; fd < 4096; fd++ {
+			if fd != hi {
+				_, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+			}
+		}
+	}
+	for fd := uintptr(0); fd < lo; fd++ {
+		_, _, _ = syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	}
+	signals, _, e := syscall.RawSyscall6(unix.SYS_SIGNALFD4, ^uintptr(0), uintptr(unsafe.Pointer(&st.mask)), unsafe.Sizeof(st.mask), unix.SFD_NONBLOCK, 0, 0)
+	for e == 0 {
+		st.ready[0] = unix.PollFd{Fd: int32(signals), Events: unix.POLLIN}
+		st.ready[1] = unix.PollFd{Fd: int32(question), Events: unix.POLLIN}
+		_, _, e = syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&st.ready)), 2, 0, 0, 0, 0)
+		_, _, _ = syscall.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&st.now)), 0)
+		for {
+			n, _, re := syscall.RawSyscall(unix.SYS_READ, signals, uintptr(unsafe.Pointer(&st.info)), unsafe.Sizeof(st.info))
+			if re != 0 || n != unsafe.Sizeof(st.info) {
+				break
+			}
+			number := (*unix.SignalfdSiginfo)(unsafe.Pointer(&st.info)).Signo
+			for i, w := range &watched {
+				if w == number {
+					st.last[i] = int64(st.now.Sec)*1e9 + int64(st.now.Nsec)
+				}
+			}
+		}
+		if st.ready[1].Revents == 0 {
+			continue
+		}
+		var n uintptr
+		if n, _, e = syscall.RawSyscall(unix.SYS_READ, question, uintptr(unsafe.Pointer(&st.question)), 1); n == 1 && e == 0 {
+			_, _, e = syscall.RawSyscall(unix.SYS_WRITE, reply, uintptr(unsafe.Pointer(&st.last)), unsafe.Sizeof(st.last))
+		} else {
+			break
+		}
+	}
+	for {
+		_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+	}
+}
+
+// collect returns when the witness last received each of the signals, by the clock of
+// monotonic; 0 means never.
+func (o *observer) collect() (map[syscall.Signal]time.Duration, error) {
 	if _, err := o.ask.Write([]byte{'?'}); err != nil {
-		return 0, err
+		return nil, err
 	}
 	_ = o.answer.SetReadDeadline(time.Now().Add(patience))
-	var b [8]byte
-	_, err := io.ReadFull(o.answer, b[:])
-	return binary.LittleEndian.Uint64(b[:]), err
+	times := make([]int64, len(passed))
+	if err := binary.Read(o.answer, binary.NativeEndian, times); err != nil {
+		return nil, err
+	}
+	last := map[syscall.Signal]time.Duration{}
+	for i, s := range passed {
+		last[s.(syscall.Signal)] = time.Duration(times[i])
+	}
+	return last, nil
+}
+
+// monotonic is a clock that all processes share.
+func monotonic() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return time.Duration(ts.Nano())
 }
 
 // saw reports whether a signal that the helper has received was sent to the whole group.
 // Without a witness the signals of a terminal are taken to be for the group, if there is
 // one in whose foreground the group is.
 func (o *observer) saw(n syscall.Signal) bool {
-	if o == nil || o.cmd == nil {
+	if o == nil || o.pid == 0 {
 		return terminalSignal(n)
 	}
-	got, err := o.collect(time.Second)
+	all, err := o.collect()
 	if err != nil {
 		o.close()
 		return terminalSignal(n)
 	}
-	o.received |= got
-	bit := uint64(1) << uint(n)
-	seen := o.received&bit != 0
-	o.received &^= bit
+	last := all[n]
+	if last == 0 {
+		return false
+	}
+	age := monotonic() - last
+	seen := age < sameSignal || age < lateSignal && last != o.matched[n]
+	if seen {
+		o.matched[n] = last
+	}
 	return seen
 }
 
 // close ends the witness. It may be called for none, and again.
 func (o *observer) close() {
-	if o == nil || o.cmd == nil {
+	if o == nil || o.pid == 0 {
 		return
 	}
 	_, _ = o.ask.Close(), o.answer.Close()
-	_ = o.cmd.Process.Kill()
-	_ = o.cmd.Wait()
-	o.cmd = nil
-}
-
-// witness runs a witness until the helper's end of the pipe is closed.
-func witness(args []string) int {
-	var set unix.Sigset_t
-	for _, s := range passed {
-		n := uint(s.(syscall.Signal)) - 1
-		width := uint(unsafe.Sizeof(set.Val[0])) * 8
-		set.Val[n/width] |= 1 << (n % width)
-	}
-	if len(args) < 2 || args[1] != witnessBlocked {
-		self, err := os.Executable()
-		if err != nil {
-			return cli.Failed
-		}
-		runtime.LockOSThread()
-		if err := unix.PthreadSigmask(unix.SIG_BLOCK, &set, nil); err != nil {
-			return cli.Failed
-		}
-		_ = syscall.Exec(self, []string{os.Args[0], witnessArg, witnessBlocked}, os.Environ())
-		return cli.Failed
-	}
-	fd, err := unix.Signalfd(-1, &set, unix.SFD_NONBLOCK|unix.SFD_CLOEXEC)
-	if err != nil {
-		return cli.Failed
-	}
-	var question [1]byte
+	_ = unix.Kill(o.pid, unix.SIGKILL)
 	for {
-		if _, err := os.Stdin.Read(question[:]); err != nil {
-			return cli.OK
-		}
-		var b [8]byte
-		binary.LittleEndian.PutUint64(b[:], drain(fd))
-		if _, err := os.Stdout.Write(b[:]); err != nil {
-			return cli.OK
+		if _, err := unix.Wait4(o.pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
 		}
 	}
-}
-
-// drain returns the signals that have arrived, and forgets them.
-func drain(fd int) (got uint64) {
-	var info unix.SignalfdSiginfo
-	buf := (*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:]
-	for {
-		n, err := unix.Read(fd, buf)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil || n < len(buf) {
-			return got
-		}
-		got |= 1 << info.Signo
-	}
+	o.pid = 0
 }
 
 // ignoredAtStart reports whether the signal was ignored when the process started. The Go

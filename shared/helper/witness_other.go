@@ -5,8 +5,6 @@ package helper
 import (
 	"os"
 	"syscall"
-
-	"example.org/token-helpers/shared/cli"
 )
 
 // observer exists only on Linux.
@@ -16,5 +14,3 @@ func newObserver() *observer                { return nil }
 func (*observer) saw(n syscall.Signal) bool { return terminalSignal(n) }
 func (*observer) close()                    {}
 func ignoredAtStart(os.Signal) bool         { return false }
-func isWitness([]string) bool               { return false }
-func witness([]string) int                  { return cli.Usage }
