@@ -55,6 +55,7 @@ func System(program string) *Env {
 	// net/http prints bytes that nobody asked for with the log package, and with them
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
+	noCoreDump()
 	return &Env{
 		Program: program, Args: os.Args[1:],
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,

@@ -147,7 +147,7 @@ types 'clear; condor-token-helper --read --ce ce.example.org'
 visible "the passphrase is asked for" '^Passphrase of'
 no_echo || die "the passphrase would be shown"
 types 'a typo'
-visible "a mistyped one is asked for again" 'that is not the passphrase'
+visible "a mistyped one is asked for again" 'wrong passphrase'
 no_echo || die "the passphrase would be shown"
 on_terminal send-keys C-c
 visible "Ctrl-C ends the prompt" '^ready>$'
