@@ -153,6 +153,11 @@ func (s namer) try(p place, i int, n naming, keys *issuertest.Keys, r *report) e
 		return err
 	}
 	started, ok, user, err := s.ask(p, one)
+	if !started && err == nil {
+		// The port of the server before may not be free yet. A file that the server
+		// rejects keeps it from starting again.
+		started, ok, user, err = s.ask(p, one)
+	}
 	if err != nil {
 		return err
 	}
