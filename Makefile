@@ -7,7 +7,7 @@ CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 BIN ?= bin
 
-.PHONY: all build test fuzz lint e2e bench demo demo-issuer clean
+.PHONY: all build test fuzz lint e2e soak bench demo demo-issuer clean
 
 all: build
 
@@ -35,6 +35,13 @@ lint:
 
 e2e:
 	testscripts/e2e/run
+
+# Half an hour of tests of what must last: 10,000 renewals in a row, and watchers that share
+# a login. SOAK is how long the watchers run.
+SOAK ?= 5m
+soak:
+	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestManyRenewals' ./shared/helper
+	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestWatchersShareALogin' ./testscripts
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

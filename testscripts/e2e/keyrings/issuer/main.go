@@ -44,6 +44,8 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&opts.Dir, "dir", "", "directory with the CA and the keys")
 	flags.BoolVar(&opts.Rotate, "rotate", false, "rotate refresh tokens")
 	flags.BoolVar(&wait, "wait", false, "approve no login until asked to")
+	flags.DurationVar(&opts.AccessLifetime, "lifetime", 0, "lifetime of access tokens")
+	flags.DurationVar(&opts.RefreshLifetime, "refresh-lifetime", 0, "lifetime of refresh tokens")
 	flags.StringVar(&control, "control", "", "path of the control socket")
 	if err := flags.Parse(args); err != nil {
 		return err
