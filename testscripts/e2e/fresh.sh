@@ -56,7 +56,8 @@ loop() {
 	shift
 	while [ $SECONDS -lt $end ]; do
 		n=$((n + 1))
-		timeout 60 "$@" >"$f/last" 2>&1 || { bad=$((bad + 1)) && cat "$f/last"; }
+		# Through a shell, for the command is a function.
+		timeout 60 bash -c '"$@"' loop "$@" >"$f/last" 2>&1 || { bad=$((bad + 1)) && cat "$f/last"; }
 		sleep 1
 	done
 	echo "$bad of $n failed"
