@@ -62,7 +62,11 @@ func (l *Logins) login(ctx context.Context, md *issuer.Metadata, req token.Reque
 				g.Scopes = scopes
 			}
 			made, err := l.finish(context.WithoutCancel(ctx), md, lg, g, req, narrow)
-			stop()
+			pending := stop()
+			var lost *LostError
+			if !errors.As(err, &lost) {
+				cli.Raise(pending)
+			}
 			return made, err
 		}
 		// Not under ctx, which may be canceled.
