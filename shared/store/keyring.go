@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -185,12 +186,13 @@ func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error 
 	if err != nil && !errors.Is(err, errNotFound) {
 		return err
 	}
+	probe := ownProbe()
 	// The kernel gives the room of removed keys back a moment later.
-	err = Again(func() error { return r.set(ctx, probeKey, "token-helpers: probe", make([]byte, len(old)+1024)) })
+	err = Again(func() error { return r.set(ctx, probe, "token-helpers: probe", make([]byte, len(old)+1024)) })
 	if err != nil {
 		return &Error{Op: "prepare to save the login", Err: fmt.Errorf("the kernel's key store has no room: %w", err), Hint: "the issuer was not asked, and the login is unchanged: " + hintQuota}
 	}
-	return r.remove(ctx, probeKey)
+	return r.remove(ctx, probe)
 }
 
 const hintQuota = "remove keys that you do not need ('keyctl show @u' lists them, /proc/key-users shows the quota), or log in with --keyring file"
@@ -355,18 +357,28 @@ func candidates(goos string) []candidate {
 	}
 }
 
+// ownProbe is the name of a probe that no other process uses: one would remove what the
+// other is about to read.
+func ownProbe() string { return probeKey + "-" + strings.ToLower(rand.Text()[:8]) }
+
 // try stores a probe in the backend and reads it back.
 func (s *Store) try(ctx context.Context, backend string) error {
 	r, err := s.open(ctx, backend)
 	if err != nil {
 		return err
 	}
-	want := "probe " + s.o.Now().UTC().Format(time.RFC3339Nano)
+	_, encrypted := r.(*fileRing)
+	key := ownProbe()
+	if encrypted {
+		key = probeKey // it stays, to recognise a wrong passphrase
+	}
+	// The contents are always the same, as another process may try at the same time.
+	const want = "probe"
 	op := "try the keyring " + backend
-	err = r.set(ctx, probeKey, "token-helpers: probe", []byte(want))
+	err = r.set(ctx, key, "token-helpers: probe", []byte(want))
 	if err == nil {
 		var got []byte
-		if got, err = r.get(ctx, probeKey); err == nil && string(got) != want {
+		if got, err = r.get(ctx, key); err == nil && string(got) != want {
 			err = errors.New("it does not return what was stored")
 		}
 	}
@@ -378,10 +390,10 @@ func (s *Store) try(ctx context.Context, backend string) error {
 	default:
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
 	}
-	if _, encrypted := r.(*fileRing); encrypted {
-		return nil // there the probe stays, to recognise a wrong passphrase
+	if encrypted {
+		return nil
 	}
-	if err := r.remove(ctx, probeKey); err != nil && !errors.Is(err, errNotFound) {
+	if err := r.remove(ctx, key); err != nil && !errors.Is(err, errNotFound) {
 		s.o.Verbose("could not remove the probe from the keyring %s: %v", backend, err)
 	}
 	return nil

@@ -121,10 +121,11 @@ func (r passRing) remove(ctx context.Context, key string) error {
 // reserve makes sure that gpg can encrypt, which it cannot with an expired key, and keeps
 // space in the password store's file system until the login is saved.
 func (r passRing) reserve(ctx context.Context, p *prepared, _ string) (err error) {
-	if err := r.set(ctx, probeKey, "token-helpers: probe", []byte("probe")); err != nil {
+	probe := ownProbe()
+	if err := r.set(ctx, probe, "token-helpers: probe", []byte("probe")); err != nil {
 		return err
 	}
-	if err := r.remove(ctx, probeKey); err != nil {
+	if err := r.remove(ctx, probe); err != nil {
 		return err
 	}
 	dir := filepath.Join(r.dir, serviceName)
