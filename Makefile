@@ -1,8 +1,8 @@
-# The targets that people and CI call. Only Go and make are needed, but for e2e,
-# which needs root and installs what it needs.
+# The targets for developers and CI. They require only Go and make, except e2e, which
+# requires root and installs what it needs.
 
 GO ?= go
-# The race detector needs cgo and a C compiler; without one the tests run without it.
+# The race detector requires cgo and a C compiler. Without one, the tests run without it.
 CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 BIN ?= bin
@@ -19,7 +19,7 @@ test:
 	$(GO) vet ./...
 	$(if $(RACE),CGO_ENABLED=1,CGO_ENABLED=0) $(GO) test $(RACE) ./...
 
-# What reads what others wrote, from bytes to report. make test runs the seeds alone.
+# Random input for jwt-inspect, from bytes to report. make test runs only the seeds.
 FUZZTIME ?= 60s
 fuzz:
 	$(GO) test -run '^$$' -fuzz FuzzInspect -fuzztime $(FUZZTIME) -fuzzminimizetime 10x ./shared/inspect

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,14 @@ import (
 
 	"example.org/token-helpers/shared/issuertest"
 	"example.org/token-helpers/shared/token"
+)
+
+const (
+	sourceFile  = "examples/_source-command/command.go"
+	sourceTable = "../shared/source/source.go"
+	// The line is added before this one.
+	sourceBefore = "\t{name: \"plugin\", "
+	sourceLine   = "\t{name: \"command\", arg: \"COMMAND\", help: \"a token that a command prints\", open: newCommand, shared: true},\n"
 )
 
 const (
@@ -31,9 +40,84 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// extended writes the table of ecosystems with the example, and an overlay that makes the
-// go command use it.
-func extended(t *testing.T) (overlay string) {
+// overlay writes a file for go build -overlay, in which the files that are named by the
+// keys have these contents.
+func overlay(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	replace := map[string]string{}
+	for name, content := range files {
+		original, err := filepath.Abs(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[original] = filepath.Join(dir, filepath.Base(name))
+		if err := os.WriteFile(replace[original], []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// build builds packages with an overlay into a directory, which it returns.
+func build(t *testing.T, overlay string, packages ...string) string {
+	t.Helper()
+	bin := t.TempDir()
+	args := append([]string{"build", "-overlay", overlay, "-o", bin + string(filepath.Separator)}, packages...)
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return bin
+}
+
+// program runs a program that must exit with the code.
+type program func(code int, args ...string) (stdout, stderr string)
+
+// programs starts a test issuer, and returns it with a function that runs the programs in
+// bin against it, in a home directory of their own.
+func programs(t *testing.T, bin string) (*issuertest.Server, string, program) {
+	t.Helper()
+	srv, err := issuertest.Start(issuertest.Options{Interval: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = srv.Close() })
+	srv.AutoApprove(true)
+	home := t.TempDir()
+	passphrase := filepath.Join(home, "passphrase")
+	if err := os.WriteFile(passphrase, []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return srv, home, func(code int, args ...string) (stdout, stderr string) {
+		t.Helper()
+		var out, diag bytes.Buffer
+		cmd := exec.Command(filepath.Join(bin, args[0]), args[1:]...)
+		cmd.Stdout, cmd.Stderr = &out, &diag
+		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_RUNTIME_DIR="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_CACHE_HOME=", "XDG_DATA_HOME=",
+			"TOKEN_HELPER_ISSUER="+srv.URL(), "TOKEN_HELPER_CAFILE="+srv.CAFile(), "TOKEN_HELPER_KEYRING=file", "TOKEN_HELPER_PASSPHRASE_FILE="+passphrase)
+		err := cmd.Run()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		if got := cmd.ProcessState.ExitCode(); got != code {
+			t.Fatalf("%q: exit code %d, want %d\n%s", args, got, code, diag.String())
+		}
+		said := strings.ReplaceAll(diag.String(), "\n"+args[0]+":", "")
+		return out.String(), strings.Join(strings.Fields(said), " ")
+	}
+}
+
+// extended returns the table of ecosystems with the example.
+func extended(t *testing.T) string {
 	t.Helper()
 	table := read(t, tableFile)
 	edited := strings.Replace(table, "\t\"example.org/token-helpers/shared/condor\"\n", tableImport+"\t\"example.org/token-helpers/shared/condor\"\n", 1)
@@ -41,24 +125,7 @@ func extended(t *testing.T) (overlay string) {
 	if len(edited) != len(table)+len(tableImport)+len(tableLine) {
 		t.Fatal("the table of ecosystems has another form")
 	}
-	dir := t.TempDir()
-	original, err := filepath.Abs(tableFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	replacement := filepath.Join(dir, "ecosystems.go")
-	if err := os.WriteFile(replacement, []byte(edited), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b, err := json.Marshal(map[string]any{"Replace": map[string]string{original: replacement}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	overlay = filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlay, b, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return overlay
+	return edited
 }
 
 // A new ecosystem is one file, one main and one line in the table, fewer than 50 lines in
@@ -90,39 +157,8 @@ func TestEcosystemExample(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds two programs")
 	}
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-overlay", extended(t), "-o", bin+string(filepath.Separator), "./"+exampleDir, "../cmd/jwt-inspect")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	srv, err := issuertest.Start(issuertest.Options{Interval: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = srv.Close() }()
-	srv.AutoApprove(true)
-	home := t.TempDir()
-	passphrase := filepath.Join(home, "passphrase")
-	if err := os.WriteFile(passphrase, []byte("open sesame\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run := func(code int, args ...string) (stdout, stderr string) {
-		t.Helper()
-		var out, diag bytes.Buffer
-		cmd := exec.Command(filepath.Join(bin, args[0]), args[1:]...)
-		cmd.Stdout, cmd.Stderr = &out, &diag
-		cmd.Env = append(os.Environ(), "HOME="+home, "XDG_RUNTIME_DIR="+home, "XDG_CONFIG_HOME=", "XDG_STATE_HOME=", "XDG_CACHE_HOME=",
-			"TOKEN_HELPER_ISSUER="+srv.URL(), "TOKEN_HELPER_CAFILE="+srv.CAFile(), "TOKEN_HELPER_KEYRING=file", "TOKEN_HELPER_PASSPHRASE_FILE="+passphrase)
-		err := cmd.Run()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
-		}
-		if got := cmd.ProcessState.ExitCode(); got != code {
-			t.Fatalf("%q: exit code %d, want %d\n%s", args, got, code, diag.String())
-		}
-		return out.String(), strings.Join(strings.Fields(diag.String()), " ")
-	}
+	bin := build(t, overlay(t, map[string]string{tableFile: extended(t)}), "./"+exampleDir, "../cmd/jwt-inspect")
+	_, home, run := programs(t, bin)
 
 	file := filepath.Join(home, "token")
 	_, _ = run(0, "davs-token-helper", "--from", "device", "--davs", "davs://SE.example.org/dir", "--file", file)
@@ -150,5 +186,75 @@ func TestEcosystemExample(t *testing.T) {
 	}
 	if _, diag := run(2, "jwt-inspect", "--davs", "https://se.example.org", "--ce", "ce.example.org", file); !strings.Contains(diag, "--ce and --davs cannot be combined") {
 		t.Error(diag)
+	}
+}
+
+// A new source is one file and one line in the table, and the walk-through shows exactly
+// these.
+func TestSourceExampleIsShown(t *testing.T) {
+	page, code := read(t, "extending.md"), read(t, sourceFile)
+	if !strings.Contains(page, "```go\n"+code+"```\n") {
+		t.Errorf("extending.md does not show %s as it is", sourceFile)
+	}
+	if !strings.Contains(page, "+"+sourceLine) {
+		t.Errorf("extending.md does not show the line %q", sourceLine)
+	}
+	if said := fmt.Sprintf("The file has %d lines", strings.Count(code, "\n")); !strings.Contains(page, said) {
+		t.Errorf("extending.md does not say: %s", said)
+	}
+}
+
+// The source in the walk-through returns tokens, which are checked and cached, and the
+// help, the sources command and the exit codes know it.
+func TestSourceExample(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	table := read(t, sourceTable)
+	edited := strings.Replace(table, sourceBefore, sourceLine+sourceBefore, 1)
+	if edited == table {
+		t.Fatal("the table of sources has another form")
+	}
+	bin := build(t, overlay(t, map[string]string{sourceTable: edited, "../shared/source/command.go": read(t, sourceFile)}), "../cmd/condor-token-helper")
+	srv, home, run := programs(t, bin)
+	const helper = "condor-token-helper"
+	file := filepath.Join(home, "token")
+	_, _ = run(0, helper, "--from", "device", "--ce", "ce.example.org", "--file", file)
+	want := read(t, file)
+	srv.ResetRequests()
+
+	line := `echo "$TOKEN_ISSUER $TOKEN_AUDIENCES $TOKEN_SCOPES" >> "$HOME/requests"; cat "$HOME/token"`
+	for range 2 { // the second time from the cache
+		if got, _ := run(0, helper, "--read", "--from", "cache", "--from", "command:"+line, "--ce", "ce.example.org"); got != want {
+			t.Errorf("got %q", got)
+		}
+	}
+	if got := read(t, filepath.Join(home, "requests")); got != srv.URL()+" ce.example.org:9619 compute.read\n" {
+		t.Errorf("the command was asked for %q", got)
+	}
+	// Another command is another subject: its tokens are not those of the first.
+	if _, diag := run(3, helper, "--read", "--from", "cache", "--from", "command:true", "--ce", "ce.example.org"); !strings.Contains(diag, "the command printed no token") {
+		t.Error(diag)
+	}
+	if _, diag := run(6, helper, "--from", "command:cat "+file, "--ce", "other.example.org"); !strings.Contains(diag, "not other.example.org:9619") {
+		t.Error(diag)
+	}
+	if _, diag := run(4, helper, "--from", "command:exit 9", "--ce", "ce.example.org"); !strings.Contains(diag, "the command failed: exit status 9") {
+		t.Error(diag)
+	}
+	if _, diag := run(7, helper, "--timeout", "100ms", "--from", "command:exec tail -f /dev/null", "--ce", "ce.example.org"); !strings.Contains(diag, "did not finish within 200ms") {
+		t.Error(diag)
+	}
+	if _, diag := run(2, helper, "--from", "command", "--ce", "ce.example.org"); !strings.Contains(diag, "the source command needs an argument: write it as command:COMMAND") {
+		t.Error(diag)
+	}
+	if out, _ := run(0, helper, "sources", "--from", "command:true", "--ce", "ce.example.org"); !strings.Contains(out, "the command would be run: true") {
+		t.Error(out)
+	}
+	if out, _ := run(0, helper, "--help"); !strings.Contains(strings.Join(strings.Fields(out), " "), "command:COMMAND") {
+		t.Error(out)
+	}
+	if n := srv.Requests()["token"]; n != 0 {
+		t.Errorf("the issuer was asked for %d tokens", n)
 	}
 }

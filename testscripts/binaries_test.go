@@ -30,6 +30,7 @@ func TestBinariesLeaveDBusAlone(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("there is no session bus on " + runtime.GOOS)
 	}
+	t.Parallel()
 	bin := build(t)
 	dir := t.TempDir()
 	ran := filepath.Join(dir, "ran")

@@ -1,14 +1,18 @@
 package testscripts
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,9 +22,10 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// user is a home of its own with the real binaries, logged in at an issuer.
+// user is a home directory, the real binaries, and a login at an issuer.
 type user struct {
 	t   *testing.T
+	ctx context.Context // ends what hangs
 	srv *issuertest.Server
 	bin string
 	env []string
@@ -29,6 +34,9 @@ type user struct {
 
 func newUser(t *testing.T, opts issuertest.Options) *user {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts hundreds of processes")
+	}
 	opts.Interval = 1
 	srv, err := issuertest.Start(opts)
 	if err != nil {
@@ -46,7 +54,9 @@ func newUser(t *testing.T, opts issuertest.Options) *user {
 	if err := os.WriteFile(pass, []byte("open sesame"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	u := &user{t: t, srv: srv, bin: build(t), dir: dir, env: []string{
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	t.Cleanup(cancel)
+	u := &user{t: t, ctx: ctx, srv: srv, bin: build(t), dir: dir, env: []string{
 		"HOME=" + filepath.Join(dir, "home"), "XDG_RUNTIME_DIR=" + filepath.Join(dir, "run"),
 		"TOKEN_HELPER_PASSPHRASE_FILE=" + pass, "TOKEN_HELPER_KEYRING=file",
 		"TOKEN_HELPER_ISSUER=" + srv.URL(), "TOKEN_HELPER_CAFILE=" + srv.CAFile(),
@@ -56,7 +66,7 @@ func newUser(t *testing.T, opts issuertest.Options) *user {
 }
 
 func (u *user) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(u.bin, "condor-token-helper"), args...)
+	cmd := exec.CommandContext(u.ctx, filepath.Join(u.bin, "condor-token-helper"), args...)
 	cmd.Env = u.env
 	return cmd
 }
@@ -68,7 +78,7 @@ func (u *user) login() {
 	}
 }
 
-// get runs a get and returns its exit code and what it said.
+// get runs a get and returns its exit code and what it printed.
 func (u *user) get(args ...string) (code int, stdout, stderr string) {
 	var out, said bytes.Buffer
 	cmd := u.command(args...)
@@ -79,112 +89,226 @@ func (u *user) get(args ...string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), said.String()
 }
 
-// Hundreds of jobs and shells of one host that all want a token at once, at an
-// issuer that rotates refresh tokens and ends the login when one is used twice.
+// A thousand jobs and shells of one host that all want a token at once, with nothing cached,
+// at an issuer that rotates refresh tokens and ends the login when one is used twice.
 // kubelogin#389 and aws-vault#1275 are what happens without a lock.
 func TestAllAtOnce(t *testing.T) {
-	const processes = 300
-	for _, audiences := range []int{1, 10} {
-		t.Run(fmt.Sprintf("%d audiences", audiences), func(t *testing.T) {
-			u := newUser(t, issuertest.Options{Rotate: true})
-			u.srv.ResetRequests()
-			var wg sync.WaitGroup
-			faults := make(chan string, processes)
-			start := make(chan struct{})
-			for i := range processes {
-				wg.Go(func() {
-					ce := fmt.Sprintf("ce%d.example.org:9619", i%audiences)
-					cmd := u.command("--ce", ce)
-					var out, said bytes.Buffer
-					cmd.Stdout, cmd.Stderr = &out, &said
-					<-start
-					if err := cmd.Run(); err != nil {
-						faults <- fmt.Sprintf("%v: %s", err, said.String())
-						return
-					}
-					tok := token.New(strings.TrimSpace(out.String()))
-					if len(tok.Audiences) != 1 || tok.Audiences[0] != ce || !tok.Expires.After(time.Now()) {
-						faults <- fmt.Sprintf("a token for %q that ends at %v", tok.Audiences, tok.Expires)
-					}
-				})
+	const processes, audiences = 1000, 50
+	u := newUser(t, issuertest.Options{Rotate: true})
+	u.srv.ResetRequests()
+	var wg sync.WaitGroup
+	failures := make(chan string, processes)
+	start := make(chan struct{})
+	for i := range processes {
+		wg.Go(func() {
+			ce := fmt.Sprintf("ce%d.example.org:9619", i%audiences)
+			<-start
+			code, stdout, stderr := u.get("--ce", ce)
+			if code != 0 {
+				failures <- fmt.Sprintf("exit %d: %s", code, stderr)
+				return
 			}
-			close(start)
-			wg.Wait()
-			close(faults)
-			for f := range faults {
-				t.Error(f)
-			}
-			if n := u.srv.Requests()["token"]; n != audiences {
-				t.Errorf("the issuer counted %d token requests, not %d", n, audiences)
-			}
-			if code, _, said := u.get("--ce", "after.example.org"); code != 0 {
-				t.Errorf("the login does not work afterwards: exit %d: %s", code, said)
+			tok := token.New(strings.TrimSpace(stdout))
+			if len(tok.Audiences) != 1 || tok.Audiences[0] != ce || !tok.Expires.After(time.Now()) {
+				failures <- fmt.Sprintf("a token for %q that expires at %v", tok.Audiences, tok.Expires)
 			}
 		})
 	}
+	began := time.Now()
+	close(start)
+	wg.Wait()
+	close(failures)
+	for f := range failures {
+		t.Error(f)
+	}
+	n := u.srv.Requests()["token"]
+	t.Logf("%d processes, %d audiences: %d refreshes in %v", processes, audiences, n, time.Since(began).Round(time.Millisecond))
+	if n != audiences {
+		t.Errorf("the issuer counted %d token requests, not %d", n, audiences)
+	}
+	if code, _, stderr := u.get("--ce", "after.example.org"); code != 0 {
+		t.Errorf("the login does not work afterwards: exit %d: %s", code, stderr)
+	}
 }
 
-// A run that is killed at any moment of a refresh leaves a login that works, but
-// where the issuer had ended the old refresh token and its answer never came.
+// A run that is killed at any moment of a refresh leaves a login that works, except if the
+// issuer replaced the refresh token and the run did not live to save the new one. The moments
+// are given by requests, answers and the lines of the trace, so that each of them is reached on
+// any machine.
 func TestKilled(t *testing.T) {
-	for _, grace := range []bool{true, false} {
-		t.Run(fmt.Sprintf("grace %v", grace), func(t *testing.T) {
+	for _, tt := range []struct {
+		grace bool
+		// Where exactly a run is when it dies differs each time.
+		rounds int
+	}{
+		{true, 6},
+		{false, 2}, // each login that is lost takes a device flow to replace
+	} {
+		t.Run(fmt.Sprintf("grace %v", tt.grace), func(t *testing.T) {
 			t.Parallel()
-			u := newUser(t, issuertest.Options{Rotate: true, Grace: grace})
-			began := time.Now()
-			if code, _, said := u.get("--force-new", "--ce", "ce.example.org"); code != 0 {
-				t.Fatalf("exit %d: %s", code, said)
+			k := &killer{}
+			u := newUser(t, issuertest.Options{Rotate: true, Grace: tt.grace, Wrap: k.wrap})
+			code, _, trace := u.get(traced...)
+			if code != 0 {
+				t.Fatalf("exit %d: %s", code, trace)
 			}
-			whole := time.Since(began)
-			runs := 300
-			if !grace {
-				// Each login that is lost takes a device flow, a second's wait, to replace.
-				runs = 120
-			}
-			killed, lost := 0, 0
-			for range runs {
-				u.srv.ResetRequests()
-				printed, dead := u.killedWithin(whole * 5 / 4)
-				if dead {
-					killed++
+			moments := allMoments(strings.Count(trace, "\n"))
+			lost := map[moment]int{}
+			for range tt.rounds {
+				for _, m := range moments {
+					if u.killedAt(m, k, tt.grace) {
+						lost[m]++
+						u.login()
+					}
+					u.checkFiles()
 				}
-				code, _, said := u.get("--force-new", "--ce", "ce.example.org")
-				// A request may reach the issuer after who sent it is dead, so it is
-				// counted now, without the one of the run above.
-				asked := u.srv.Requests()["token"] - 1
-				switch {
-				case code == 0:
-				case grace:
-					t.Fatalf("the login is lost: exit %d: %s", code, said)
-				case code != 3 || asked == 0 || printed:
-					t.Fatalf("the login is lost though the issuer was asked %d times and a token was printed: %v; exit %d: %s", asked, printed, code, said)
-				default:
-					lost++
-					u.login()
-				}
-				u.checkFiles()
 			}
-			t.Logf("%d of %d killed, %d logins lost", killed, runs, lost)
-			if killed < runs/3 {
-				t.Errorf("only %d runs were killed: it shows little", killed)
-			}
+			t.Logf("%d runs killed, at %d moments; logins lost: %v", tt.rounds*len(moments), len(moments), lost)
 		})
 	}
 }
 
-// killedWithin kills a run at a random moment of span; printed says whether a token
-// came out before.
-func (u *user) killedWithin(span time.Duration) (printed, dead bool) {
-	u.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), rand.N(span))
-	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(u.bin, "condor-token-helper"), "--force-new", "--ce", "ce.example.org")
-	cmd.Env = u.env
-	out, _ := cmd.Output()
-	return len(out) > 0, ctx.Err() != nil && (cmd.ProcessState == nil || !cmd.ProcessState.Exited())
+// traced are the arguments of the runs that are killed.
+var traced = []string{"-v", "--force-new", "--ce", "ce.example.org"}
+
+// moment is when a run is killed: at a request, or after a line of its trace.
+type moment struct {
+	path, when string
+	line       int
 }
 
-// checkFiles looks that nothing is half written: what has its final name is whole.
+const (
+	unseen   = "before the issuer gets it"
+	unsent   = "before the answer"
+	halfSent = "in the answer"
+	sent     = "after the answer"
+)
+
+func allMoments(lines int) []moment {
+	var out []moment
+	for _, path := range []string{"/.well-known/openid-configuration", tokenPath} {
+		for _, when := range []string{unseen, unsent, halfSent, sent} {
+			out = append(out, moment{path: path, when: when})
+		}
+	}
+	for i := range lines {
+		out = append(out, moment{line: i + 1})
+	}
+	return out
+}
+
+const tokenPath = "/token"
+
+// killer is put around the issuer and kills a run at one of its requests.
+type killer struct {
+	mu  sync.Mutex
+	run *victim // the run that is to be killed, if there is one
+}
+
+// victim is a run that is killed.
+type victim struct {
+	moment
+	process        *os.Process
+	started, ended chan struct{}
+	killed         bool // at a request
+	handled        int  // token requests that the issuer handled
+}
+
+// kill kills the run at a request. When it returns, the run can no longer read the answer.
+func (v *victim) kill() {
+	<-v.started
+	_ = v.process.Kill()
+	<-v.ended
+}
+
+func (k *killer) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		k.mu.Lock()
+		v := k.run
+		here := v != nil && r.URL.Path == v.path && !v.killed
+		if here {
+			v.killed = true
+		}
+		if v != nil && r.URL.Path == tokenPath && !(here && v.when == unseen) {
+			v.handled++
+		}
+		k.mu.Unlock()
+		if !here {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if v.when == unseen {
+			v.kill()
+			return
+		}
+		rec := httptest.NewRecorder()
+		next.ServeHTTP(rec, r)
+		body := rec.Body.Bytes()
+		maps.Copy(w.Header(), rec.Header())
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		switch v.when {
+		case unsent:
+			body = nil
+		case halfSent:
+			body = body[:len(body)/2]
+		}
+		if body != nil {
+			w.WriteHeader(rec.Code)
+			_, _ = w.Write(body)
+			_ = http.NewResponseController(w).Flush()
+		}
+		v.kill()
+	})
+}
+
+// killedAt kills a run and reports whether the login is lost. The test fails if it is lost
+// although the issuer did not replace the refresh token, or although the token was printed.
+func (u *user) killedAt(m moment, k *killer, grace bool) (lost bool) {
+	u.t.Helper()
+	var out bytes.Buffer
+	cmd := u.command(traced...)
+	cmd.Stdout = &out
+	trace, err := cmd.StderrPipe()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	v := &victim{moment: m, started: make(chan struct{}), ended: make(chan struct{})}
+	k.mu.Lock()
+	k.run = v
+	k.mu.Unlock()
+	if err := cmd.Start(); err != nil {
+		u.t.Fatal(err)
+	}
+	v.process = cmd.Process
+	close(v.started)
+	lines := bufio.NewScanner(trace)
+	reached := false
+	for n := 1; lines.Scan(); n++ {
+		if n == m.line {
+			_ = cmd.Process.Kill()
+			reached = true
+		}
+	}
+	_ = cmd.Wait()
+	close(v.ended)
+	u.srv.Drain()
+	k.mu.Lock()
+	k.run = nil
+	k.mu.Unlock()
+	if !reached && !v.killed {
+		u.t.Fatalf("%v: the run never came to it", m)
+	}
+	code, _, stderr := u.get(traced...)
+	if code == 0 {
+		return false
+	}
+	if grace || code != 3 || v.handled == 0 || out.Len() > 0 {
+		u.t.Fatalf("%v: the login is lost, after %d token requests, with %d bytes on stdout; exit %d: %s", m, v.handled, out.Len(), code, stderr)
+	}
+	return true
+}
+
+// checkFiles fails the test if a file with its final name is not complete.
 func (u *user) checkFiles() {
 	u.t.Helper()
 	check := func(pattern string, whole func([]byte) bool) {

@@ -7,11 +7,13 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +33,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	parallel()
 	testscript.Main(m, map[string]func(){
 		"condor-token-helper": func() {
 			os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags)))
@@ -39,7 +42,19 @@ func TestMain(m *testing.M) {
 			os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags)))
 		},
 		"jwt-inspect": func() { os.Exit(inspect.Main(cli.System("jwt-inspect"))) },
+		"dialog":      dialogMain,
+		"htgettoken":  htgettokenMain,
 	})
+}
+
+// parallel lets more tests run at once than there are processors, unless the command line
+// says how many: scripts spend most of their time waiting for the interval of a device flow.
+func parallel() {
+	testing.Init()
+	given := slices.ContainsFunc(os.Args[1:], func(a string) bool { return strings.HasPrefix(a, "-test.parallel") })
+	if !given {
+		_ = flag.Set("test.parallel", "16")
+	}
 }
 
 type serverKey struct{}
@@ -49,6 +64,7 @@ func TestHelpers(t *testing.T) { run(t, "helper") }
 func TestInspect(t *testing.T) { run(t, "inspect") }
 
 func run(t *testing.T, dir string) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
 		RequireExplicitExec: true,
@@ -108,7 +124,8 @@ func server(ts *testscript.TestScript) **issuertest.Server {
 
 // issuerCmd: issuer [OPTION...] starts the script's issuer and points the helpers
 // at it; issuer mode NAME makes it fail as named from now on; issuer reset forgets
-// the requests counted so far.
+// the requests counted so far; issuer clients COUNT compares how many clients are
+// registered; issuer approve and issuer deny decide the logins that wait for it.
 func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: issuer [OPTION...]")
@@ -124,6 +141,12 @@ func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Check((*s).SetMode(name))
 		case "reset":
 			(*s).ResetRequests()
+		case "approve", "deny":
+			(*s).Decide(args[0] == "approve")
+		case "clients":
+			if n := (*s).Clients(); len(args) != 2 || args[1] != strconv.Itoa(n) {
+				ts.Fatalf("%d clients are registered", n)
+			}
 		default:
 			ts.Fatalf("the issuer runs already; issuer %s is not known", args[0])
 		}
@@ -320,8 +343,9 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // exitsCmd: exits CODE COMMAND... runs a command that must exit with CODE. Its streams
-// are left in the files out and err, whatever the code, and the sentences of stderr,
-// unwrapped, in said. A usage error must leave stdout empty.
+// are left in the files out and err, whatever the code, and the sentences of stderr (of the
+// terminal, if the command is dialog), unwrapped, in said. A usage error must leave stdout
+// empty.
 func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
@@ -334,8 +358,11 @@ func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("out"), []byte(ts.ReadFile("stdout")), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("err"), []byte(ts.ReadFile("stderr")), 0o600))
 	// said is stderr with wrapped lines put together again, to look for sentences.
-	said := strings.ReplaceAll(ts.ReadFile("stderr"), "\n"+args[1]+":   ", " ")
-	ts.Check(os.WriteFile(ts.MkAbs("said"), []byte(said), 0o600))
+	said := ts.ReadFile("stderr")
+	if args[1] == "dialog" && said == "" {
+		said = ts.ReadFile("screen")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("said"), []byte(continued.ReplaceAllString(said, " ")), 0o600))
 	if code == "2" && ts.ReadFile("stdout") != "" {
 		ts.Fatalf("a usage error printed to stdout: %s", ts.ReadFile("stdout"))
 	}
@@ -353,6 +380,9 @@ func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 }
+
+// continued is where a sentence goes on in the next line.
+var continued = regexp.MustCompile(`\n[a-z-]+:   `)
 
 // claimCmd: claim FILE NAME VALUE compares a claim of the token in FILE; lists are
 // joined with spaces and sorted.

@@ -1,4 +1,4 @@
-// Command causes writes causes.md from the table of causes.
+// Command causes writes the pages that are generated from tables: causes.md and log-messages.md.
 package main
 
 import (
@@ -9,8 +9,10 @@ import (
 )
 
 func main() {
-	if err := os.WriteFile("causes.md", []byte(finding.Page()), 0o644); err != nil {
-		fmt.Fprintln(os.Stderr, "causes: error:", err)
-		os.Exit(1)
+	for name, page := range map[string]string{"causes.md": finding.Page(), "log-messages.md": finding.LogPage()} {
+		if err := os.WriteFile(name, []byte(page), 0o644); err != nil {
+			fmt.Fprintln(os.Stderr, "causes: error:", err)
+			os.Exit(1)
+		}
 	}
 }

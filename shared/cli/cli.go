@@ -55,6 +55,7 @@ func System(program string) *Env {
 	// net/http prints bytes that nobody asked for with the log package, and with them
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
+	noCoreDump()
 	return &Env{
 		Program: program, Args: os.Args[1:],
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
@@ -128,7 +129,7 @@ func Explain(err error) *Error {
 	}
 	var pe *fs.PathError
 	if len(e.hints) == 0 && errors.As(err, &pe) {
-		e.hints = []string{"check that " + text.ShellWord(pe.Path) + " is what it should be, who owns it, and its mode"}
+		e.hints = []string{"check that " + text.ShellWord(pe.Path) + " is the right path, and check its owner and its mode"}
 	}
 	return e
 }

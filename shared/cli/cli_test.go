@@ -101,3 +101,31 @@ func TestExplain(t *testing.T) {
 		t.Error("the hint was added to the error's own list")
 	}
 }
+
+// kong's messages are worded like the others.
+func TestParseErrors(t *testing.T) {
+	for args, want := range map[string]string{
+		"--color blue":   `--color: "blue" is not one of red, green`,
+		"--name":         "--name: the value is missing",
+		"--name -x":      `--name: the value is missing: write it as --name="-x" if it begins with a dash`,
+		"--list":         "--list: the value is missing",
+		"--sure=perhaps": `--sure: "perhaps" is neither true nor false`,
+		"--nane x":       `unknown flag --nane, did you mean "--name"?`,
+		"--for 1x":       `--for: "1x" is not a duration: use seconds, or a duration such as 90s, 1h30m or 5d`,
+		"--for=-1s":      `--for: "-1s" is not a duration: use seconds, or a duration such as 90s, 1h30m or 5d`,
+		"word":           "unexpected argument word",
+	} {
+		var g struct {
+			Color string `enum:",red,green" default:""`
+			Name  string
+			List  []string
+			Sure  bool
+			For   Duration
+		}
+		_, done, err := Parse(&Env{Program: "prog", Args: strings.Fields(args)}, &g)
+		var e *Error
+		if done || !errors.As(err, &e) || e.Code != Usage || err.Error() != want || len(e.Hints()) != 1 {
+			t.Errorf("%s: %v, want %s", args, err, want)
+		}
+	}
+}

@@ -6,10 +6,12 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 	"time"
 )
+
+// endings are the signals that end a process in the middle of its work.
+var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 
 // Deferred are the signals that arrived while they were deferred.
 type Deferred struct {
@@ -25,7 +27,7 @@ type Deferred struct {
 // SIGPIPE is ignored meanwhile, in this process but not in its children.
 func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 2), pipe: make(chan os.Signal, 1), done: make(chan struct{}), ended: make(chan struct{}), first: make(chan struct{})}
-	notifyEnding(d.c)
+	notify(d.c)
 	if !signal.Ignored(syscall.SIGPIPE) {
 		// With a receiver a write to a closed pipe returns EPIPE. Unlike an ignored
 		// signal, this is not inherited by children.
@@ -84,37 +86,6 @@ func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Sign
 		cancel()
 		<-watched
 		return s
-	}
-}
-
-// OnSignal calls clean and then ends the process as SIGINT, SIGTERM or SIGHUP would
-// have, if one of them arrives before stop is called. It is for state outside of the
-// process, such as a terminal without echo or a file that holds a token.
-func OnSignal(clean func()) (stop func()) {
-	c, done := make(chan os.Signal, 1), make(chan struct{})
-	notifyEnding(c)
-	var once sync.Once
-	go func() {
-		select {
-		case s := <-c:
-			clean()
-			Raise(s)
-		case <-done:
-		}
-	}()
-	return func() { once.Do(func() { signal.Stop(c); close(done) }) }
-}
-
-// notifyEnding makes the signals that end a process arrive at c, unless they were ignored
-// when the process started or have another owner.
-func notifyEnding(c chan<- os.Signal) {
-	if owned.Load() {
-		return
-	}
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(c, s)
-		}
 	}
 }
 

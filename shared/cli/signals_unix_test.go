@@ -152,7 +152,7 @@ func start(t *testing.T, name string, argv ...string) *child {
 	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(c) })
 	// The limit only keeps a broken child from hanging.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	argv = append(slices.Clone(argv), self)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"sync"
 )
+
+// endings are the signals that end a process in the middle of its work.
+var endings = []os.Signal{os.Interrupt}
 
 // Deferred are the signals that arrived while they were deferred.
 type Deferred struct {
@@ -15,7 +17,7 @@ type Deferred struct {
 // DeferSignals defers Ctrl-C until [Deferred.Restore] is called.
 func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 1)}
-	notifyEnding(d.c)
+	notify(d.c)
 	return d
 }
 
@@ -45,29 +47,6 @@ func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Sign
 			return os.Interrupt
 		}
 		return nil
-	}
-}
-
-// OnSignal calls clean and ends the process if Ctrl-C arrives before stop is called.
-func OnSignal(clean func()) (stop func()) {
-	c, done := make(chan os.Signal, 1), make(chan struct{})
-	notifyEnding(c)
-	var once sync.Once
-	go func() {
-		select {
-		case s := <-c:
-			clean()
-			Raise(s)
-		case <-done:
-		}
-	}()
-	return func() { once.Do(func() { signal.Stop(c); close(done) }) }
-}
-
-// notifyEnding makes Ctrl-C arrive at c, unless it has another owner.
-func notifyEnding(c chan<- os.Signal) {
-	if !owned.Load() {
-		signal.Notify(c, os.Interrupt)
 	}
 }
 

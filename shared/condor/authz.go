@@ -125,26 +125,18 @@ func splitRule(r string) (user, host string) {
 	return user, host
 }
 
-// wildcard reports whether a pattern with * matches a user, in any case.
+// wildcard reports whether a pattern matches a user, in any case. Only the first * is a
+// wildcard, and a second one at the end if the pattern also begins with one (measured).
 func wildcard(pattern, user string) bool {
-	parts := strings.Split(strings.ToLower(pattern), "*")
-	user = strings.ToLower(user)
-	if len(parts) == 1 {
-		return parts[0] == user
+	pattern, user = strings.ToLower(pattern), strings.ToLower(user)
+	before, after, star := strings.Cut(pattern, "*")
+	switch {
+	case !star:
+		return pattern == user
+	case before == "" && strings.HasSuffix(after, "*"):
+		return strings.Contains(user, strings.TrimSuffix(after, "*"))
 	}
-	if !strings.HasPrefix(user, parts[0]) {
-		return false
-	}
-	user = user[len(parts[0]):]
-	last := len(parts) - 1
-	for _, p := range parts[1:last] {
-		i := strings.Index(user, p)
-		if i < 0 {
-			return false
-		}
-		user = user[i+len(p):]
-	}
-	return strings.HasSuffix(user, parts[last])
+	return len(user) >= len(before)+len(after) && strings.HasPrefix(user, before) && strings.HasSuffix(user, after)
 }
 
 // judge says whether the rules let the user that the token is mapped to do what is

@@ -113,6 +113,12 @@ func (c *Config) expand(s, self string, depth int) string {
 			break
 		}
 		name, fallback, _ := strings.Cut(s[from+2:from+2+to], ":")
+		if strings.ContainsFunc(fallback, oddDefault) {
+			// HTCondor does not see a reference in it.
+			b.WriteString(s[:from+2])
+			s = s[from+2:]
+			continue
+		}
 		b.WriteString(s[:from])
 		s = s[from+2+to+1:]
 		name = strings.ToUpper(strings.TrimSpace(name))
@@ -126,6 +132,12 @@ func (c *Config) expand(s, self string, depth int) string {
 		b.WriteString(c.expand(v, name, depth+1))
 	}
 	return text.Brief(b.String(), maxExpanded)
+}
+
+// oddDefault reports whether a character cannot occur in the default of a reference
+// (measured for * and @).
+func oddDefault(r rune) bool {
+	return r > '~' || strings.ContainsRune("*@\"'&|<>=!?", r)
 }
 
 // closing returns the position of the parenthesis that closes a reference, or -1.

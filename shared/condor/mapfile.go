@@ -63,7 +63,7 @@ func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
 		n++
 		m.parseLine(n, strings.TrimRight(line, "\r\n"))
 	}
-	if len(m.entries) == 0 && len(m.mistakes) > 0 {
+	if len(m.entries) == 0 && len(m.mistakes) > 0 && m.expressions == 0 {
 		return nil, errors.New("not a map file: no line is METHOD PRINCIPAL USER")
 	}
 	return m, nil

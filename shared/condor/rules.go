@@ -59,13 +59,13 @@ func New(host string, o Options) (*CE, error) {
 		return nil, err
 	}
 	audiences := []string{aud}
-	if o.Config != nil && len(o.Config.audiences()) > 0 {
+	if o.Config != nil {
 		audiences = o.Config.audiences()
 	}
 	if len(o.Audiences) > 0 {
 		audiences = o.Audiences
 	}
-	if !slices.Contains(audiences, aud) {
+	if len(audiences) > 0 && !slices.Contains(audiences, aud) {
 		c.ask = "condor-token-helper --aud " + text.ShellWord(audiences[0])
 	}
 	c.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(c.version)), Audiences: audiences, IssuersKnown: o.MapFile != nil, Remedy: c.command}
@@ -144,6 +144,9 @@ func (c *CE) Judge(p service.Presented) []finding.Finding {
 	list := [][]finding.Finding{
 		scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p), scitokens.Recommended(p),
 	}
+	if c.options.Version != (service.Version{}) || c.options.Library != (service.Version{}) {
+		list = append(list, scitokens.Vulnerable(c.library.Version))
+	}
 	return finding.Merge(c.judgeForeign(p, finding.Merge(list...)), c.judgeSite(p))
 }
 
@@ -184,7 +187,7 @@ func fileLink(p service.Presented) []finding.Finding {
 func (c *CE) rights(p service.Presented) []finding.Finding {
 	scopes, ok := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
-	if !ok || kind == scitokens.Unknown || c.allows(scitokens.Scopes(p.JWT, c.library.Version), kind == scitokens.WLCG) {
+	if !ok || kind == scitokens.Unknown || c.allows(scitokens.Scopes(p.JWT, c.library.Version), kind == scitokens.WLCG || c.foreign(p.JWT)) {
 		return nil
 	}
 	missing := computeRead

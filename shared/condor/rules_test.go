@@ -92,11 +92,11 @@ func TestRules(t *testing.T) {
 		}
 	}
 	before, _ := New("ce.example.org", Options{Write: true, Version: service.Version{Major: 23, Minor: 9, Patch: 6}})
-	if got := servicetest.Codes(t, servicetest.Judge(t, before, servicetest.ES256, wlcg("1767228600", "1767228600.5"))); got != "time-not-integer" {
+	if got := servicetest.Codes(t, servicetest.Judge(t, before, servicetest.ES256, wlcg("1767228600", "1767228600.5"))); got != "time-not-integer (version-vulnerable)" {
 		t.Errorf("a fraction on 23.9.6: %q", got)
 	}
 	old, _ := New("ce.example.org", Options{Write: true, Version: service.Version{Major: 8, Minor: 9, Patch: 6}})
-	if got := servicetest.Codes(t, servicetest.Judge(t, old, servicetest.ES256, scoped("scitokens", "condor:/ALLOW"))); got != "" {
+	if got := servicetest.Codes(t, servicetest.Judge(t, old, servicetest.ES256, scoped("scitokens", "condor:/ALLOW"))); got != "(version-vulnerable)" {
 		t.Errorf("condor:/ALLOW on 8.9.6: %q", got)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -69,12 +70,12 @@ func identity(j *token.JWT) (iss, sub string, missing *finding.Finding) {
 }
 
 // mappedIssuer returns the issuer as it is mapped: with SEC_SCITOKENS_ALLOW_EXTRA_SLASH, a
-// slash at its end makes no difference.
+// slash at its end is ignored, but a slash in the map file is not (measured).
 func (c *CE) mappedIssuer(iss, sub string) string {
 	if c.site.config == nil || !c.site.config.on("SEC_SCITOKENS_ALLOW_EXTRA_SLASH", false) {
 		return iss
 	}
-	for _, other := range []string{iss, iss + "/", strings.TrimSuffix(iss, "/")} {
+	for _, other := range []string{iss, strings.TrimSuffix(iss, "/")} {
 		if c.site.maps.find(other, sub).entry != nil {
 			return other
 		}
@@ -105,7 +106,7 @@ func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
 // methods checks whether the server authenticates by tokens.
 func (c *CE) methods() []finding.Finding {
 	cfg, level := c.site.config, c.level()
-	if v, name := cfg.setting("SEC_", level, "_AUTHENTICATION"); strings.EqualFold(v, "NEVER") && c.write {
+	if v, name := cfg.setting("SEC_", level, "_AUTHENTICATION"); strings.EqualFold(v, "NEVER") && (c.write || cfg.needsKey(level) || c.version.Before(optionalRead)) {
 		return one(finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not authenticate anybody at level %s", name, v, level),
 			Hint: fmt.Sprintf("set SEC_%s_AUTHENTICATION = REQUIRED", level), Source: srcConfig})
 	}
@@ -117,15 +118,29 @@ func (c *CE) methods() []finding.Finding {
 	f := finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not authenticate by tokens", name, finding.Brief(v)),
 		Hint: fmt.Sprintf("add SCITOKENS: %s = %s", name, finding.Brief(strings.Join(append([]string{"SCITOKENS"}, methods...), ", "))), Source: srcConfig}
 	for _, m := range methods {
-		if l := strings.ToUpper(m); l != "SSL" && (strings.HasPrefix(l, "SCI") || l == "TOKENS_SCI" || l == "SCITOKNES") {
+		if near := text.Nearest(strings.ToUpper(m), []string{"SCITOKENS"}); near != "" {
 			f.Hint = fmt.Sprintf("write SCITOKENS instead of %s in %s", finding.Brief(m), name)
 		}
 	}
 	return one(f)
 }
 
-// isSciTokens reports whether a word names the method SCITOKENS.
-func isSciTokens(m string) bool { return strings.EqualFold(m, "SCITOKENS") }
+// needsKey reports whether encryption or integrity is required, for which a session key and
+// so authentication is needed.
+func (c *Config) needsKey(level string) bool {
+	for _, what := range []string{"_ENCRYPTION", "_INTEGRITY"} {
+		if v, _ := c.setting("SEC_", level, what); strings.EqualFold(v, "REQUIRED") {
+			return true
+		}
+	}
+	return false
+}
+
+// isSciTokens reports whether a word names the method SCITOKENS. In this list, HTCondor
+// also accepts SCITOKEN (measured), but not in a map file.
+func isSciTokens(m string) bool {
+	return strings.EqualFold(m, "SCITOKENS") || strings.EqualFold(m, "SCITOKEN")
+}
 
 // readOpen says that viewing jobs may need no authentication.
 func (c *CE) readOpen() []finding.Finding {
@@ -152,7 +167,7 @@ func (c *CE) LetsAllIn() string {
 		return ""
 	}
 	v, name := cfg.setting("SEC_", "READ", "_AUTHENTICATION")
-	if strings.EqualFold(v, "REQUIRED") || strings.EqualFold(v, "PREFERRED") {
+	if strings.EqualFold(v, "REQUIRED") || strings.EqualFold(v, "NEVER") && cfg.needsKey("READ") {
 		return ""
 	}
 	if d := c.site.rules.decide("READ", "unauthenticated@unmapped"); !d.allowed {
@@ -192,8 +207,8 @@ func (c *CE) judgeForeign(p service.Presented, list []finding.Finding) []finding
 		return list
 	}
 	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
-		return f.Code == finding.VersionMissing || f.Code == finding.AudMissing
+		return f.Code == finding.VersionMissing || f.Code == finding.AudMissing || f.Code == finding.AudMismatch
 	})
 	return append(list, finding.Finding{Code: finding.ForeignIssuer, Remark: true, Source: srcConfig,
-		Message: "the issuer is one of SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS: HTCondor accepts its tokens without a version claim and without an audience"})
+		Message: "the issuer is one of SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS: HTCondor accepts its tokens without a version claim, for any audience"})
 }

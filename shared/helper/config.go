@@ -131,7 +131,7 @@ func (c *config) parse(content string) error {
 			return cli.Errorf(cli.Usage, "%s: issuer.%s has no url", c.path, name)
 		}
 		if !slices.Contains([]string{"", "audience", "resource", "both"}, i.AudienceParameter) {
-			return cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter is audience, resource or both", c.path, name)
+			return cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter must be audience, resource or both", c.path, name)
 		}
 	}
 	return c.checkTokens()
@@ -145,7 +145,7 @@ func (c *config) blame(err error) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
 		if strings.HasPrefix(err.Error(), "--"+name+":") || strings.HasPrefix(err.Error(), "--"+name+" ") {
-			return e.Hint("defaults.%s is set in\n  %s", name, c.path)
+			return e.Hint("check defaults.%s in\n  %s", name, c.path)
 		}
 	}
 	return err
@@ -167,7 +167,7 @@ func (c *config) unknown(content, key string, known []string) error {
 	if near := text.Nearest(last, known); near != "" {
 		return e.Hint("did you mean %s?", near)
 	}
-	return e.Hint("the known keys are %s", strings.Join(known, ", "))
+	return e.Hint("use one of the known keys: %s", strings.Join(known, ", "))
 }
 
 // issuer resolves --issuer: a configured name, or a URL with the settings of the issuer
@@ -181,7 +181,8 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	if base, _, found := strings.Cut(given, "/.well-known/"); found {
 		given = base + "/"
 	}
-	if !strings.Contains(given, "://") && strings.Contains(given, ".") && !strings.ContainsAny(given, " \t@") {
+	host, _, _ := strings.Cut(given, "/")
+	if !strings.Contains(given, "://") && strings.ContainsAny(host, ".:") && !strings.ContainsAny(given, " \t@") {
 		given = "https://" + given
 		if !strings.Contains(strings.TrimPrefix(given, "https://"), "/") {
 			given += "/"
@@ -261,7 +262,7 @@ func (c clientFlags) secret() (string, error) {
 	case file == "" && command == "":
 		return "", nil
 	case file != "" && command != "":
-		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command cannot be used together")
+		return "", cli.Errorf(cli.Usage, "--client-secret-file and --client-secret-command cannot be combined")
 	case command != "":
 		return store.SecretFromCommand(context.Background(), "--client-secret-command", command)
 	}
@@ -278,14 +279,14 @@ func (c clientFlags) registrationToken() (string, error) {
 	return strings.TrimSpace(s), secretFileError("--registration-token-file", err, "")
 }
 
-func secretFileError(flag string, err error, or string) error {
+func secretFileError(flag string, err error, orHint string) error {
 	if err == nil {
 		return nil
 	}
 	e := cli.Errorf(cli.Usage, "%s: %w", flag, err)
 	var pe *private.Error
 	if errors.As(err, &pe) {
-		_ = e.Hint("%s", strings.TrimSpace(pe.Hint()+"\n"+or))
+		_ = e.Hint("%s", strings.TrimSpace(pe.Hint()+"\n"+orHint))
 	}
 	return e
 }

@@ -15,7 +15,7 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 		{"\n[defauls]\n", "config.toml:2: unknown key defauls"},
 		{"[issuer.a]\nurl = \"https://a/\"\ncolour = 1\n", "config.toml:3: unknown key issuer.a.colour"},
 		{"[issuer.a]\nclient-id = \"x\"\n", "issuer.a has no url"},
-		{"[issuer.a]\nurl = \"https://a/\"\naudience-parameter = \"aud\"\n", "audience-parameter is audience, resource or both"},
+		{"[issuer.a]\nurl = \"https://a/\"\naudience-parameter = \"aud\"\n", "audience-parameter must be audience, resource or both"},
 		{"[issuer.a]\nurl = 7\n", "config.toml"},
 		{"issuer = 1\n", "config.toml"},
 	}

@@ -29,7 +29,7 @@ type getCmd struct {
 	BearerFile bool   `help:"Write to the file where clients look: $$BEARER_TOKEN_FILE, $$XDG_RUNTIME_DIR/bt_u$$EUID or /tmp/bt_u$$EUID."`
 	keepFlags  `embed:""`
 
-	Endpoint string `arg:"" optional:"" help:"The service that the token is for, instead of the flag."`
+	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
 // Run gets a token and prints it, or keeps it fresh for a command or in a file.
@@ -155,7 +155,7 @@ func (p *plan) alternativeFor(w *world) string {
 // explainScopes adds how to get around scopes that the issuer does not grant.
 func (p *plan) explainScopes(w *world, e *cli.Error, missing []string) *cli.Error {
 	if alt := p.alternativeFor(w); alt != "" {
-		return e.Hint("this issuer spells these scopes differently: use %s", alt)
+		return e.Hint("use %s: this issuer spells these scopes differently", alt)
 	}
 	return e.Hint("ask the issuer's administrators for the group that may have %s, or request less", strings.Join(missing, " "))
 }

@@ -77,7 +77,7 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	}
 	a := &app{env: env, conf: conf, eco: eco, common: g.Common, parsed: kctx, command: command}
 	if name := kctx.Selected().Name; command != nil && name != "get" {
-		return cli.Errorf(cli.Usage, "%s runs no command", name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
+		return cli.Errorf(cli.Usage, "the command %s cannot run another command", name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
 	}
 	err = kctx.Run(a)
 	var ue *service.UsageError

@@ -15,7 +15,7 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 	switch {
 	case len(grant.Missing) == 0:
 	case grant.Hidden && grant.FromIssuer:
-		_ = e.Hint("the issuer writes no scopes into its tokens: use a client that is registered with the scope wlcg")
+		_ = e.Hint("use a client that is registered with the scope wlcg: the issuer writes no scopes into its tokens")
 	case grant.FromIssuer:
 		_ = p.explainScopes(w, e, grant.Missing)
 	default:
@@ -26,7 +26,7 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 	} else if grant.Has(finding.AudMismatch) || grant.Has(finding.AudMissing) {
 		switch w.logins.AudienceParameter {
 		case "", "audience":
-			_ = e.Hint("this issuer may expect the audience in another parameter: try --audience-parameter resource")
+			_ = e.Hint("try --audience-parameter resource: this issuer may expect the audience in another parameter")
 		default:
 			_ = e.Hint("ask the issuer's administrators how a token for this audience is requested")
 		}
@@ -40,7 +40,10 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 // explainRefusal adds to a refused scope which one it is, and what else can be asked.
 func (p *plan) explainRefusal(w *world, e *cli.Error) error {
 	var re *issuer.ResponseError
-	if !errors.As(e, &re) || re.Code != "invalid_scope" {
+	if errors.As(e, &re) && re.ExitCode() == cli.NeedLogin {
+		return e.Hint("log in with\n  %s", p.loginCommand)
+	}
+	if re == nil || re.Code != "invalid_scope" {
 		return e
 	}
 	rejected := login.Named(re.Description, p.request.Scopes)

@@ -98,7 +98,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 func (g *getCmd) checkFlags(a *app) error {
 	several := g.AllTokens || len(g.Token) > 0
 	together := func(x, y, hint string) error {
-		return cli.Errorf(cli.Usage, "%s and %s cannot be used together", x, y).Hint("%s", hint)
+		return cli.Errorf(cli.Usage, "%s and %s cannot be combined", x, y).Hint("%s", hint)
 	}
 	switch {
 	case g.File != "" && g.BearerFile:
@@ -230,14 +230,14 @@ func (it *item) renewed(ctx context.Context, enough time.Duration) (token.Token,
 	return t, nil
 }
 
-// noteShort tells of a token that lives shorter than was asked for, once.
+// noteShort prints a note if a token is valid for less time than was requested.
 func (a *app) noteShort(it *item, t token.Token) {
 	left, known := t.Lifetime(a.env.Now())
 	switch {
 	case !known:
-		it.w.note("note: the token%s does not say when it expires: it is replaced every 10 minutes", it.called())
+		it.w.note("note: the token%s has no expiry: it is replaced every 10 minutes", it.called())
 	case left < it.p.request.MinLifetime && it.p.request.AnyLifetime && t.Source != "cache":
-		it.w.note("note: the token%s is valid for %s, which is less than --min-lifetime %s: it is replaced in time all the same", it.called(), text.Duration(left), text.Duration(it.p.request.MinLifetime))
+		it.w.note("note: the token%s is valid for %s, which is less than --min-lifetime %s: it is replaced earlier", it.called(), text.Duration(left), text.Duration(it.p.request.MinLifetime))
 	}
 }
 
@@ -267,7 +267,7 @@ func (a *app) warnIfTooShort(g *getCmd, all []*item) {
 		switch {
 		case err != nil || !ok || !slices.Contains(it.p.specs, "login"):
 		case e.RefreshExpires.IsZero():
-			it.w.sources.Verbose("the issuer %s does not say when your login expires", it.w.issuerURL)
+			it.w.sources.Verbose("the expiry of your login at %s is unknown", it.w.issuerURL)
 		case e.RefreshExpires.Before(now.Add(span)):
 			a.env.Say("warning: your login at %s expires on %s, in %s, but the work takes %s: log in again first, with\n  %s", it.w.issuerURL,
 				e.RefreshExpires.Local().Format("2 January 2006 15:04"), text.Duration(e.RefreshExpires.Sub(now)), text.Duration(span), it.p.loginCommand)

@@ -23,20 +23,12 @@ type loginCmd struct {
 	Client  clientFlags  `embed:""`
 	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text, or json for programs: a line with the verification URL and the code, then one with the result. Default: text."`
 
-	Endpoint string `arg:"" optional:"" help:"The service that the login is for, instead of the flag."`
+	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the login is for, instead of its flag."`
 }
 
 // Run makes a login, even if there is one.
 func (l *loginCmd) Run(ctx context.Context, a *app) error {
-	if err := a.endpoint(l.Endpoint); err != nil {
-		return err
-	}
-	f := asked{request: l.Request, client: l.Client, login: true}
-	w, err := a.world(f)
-	if err != nil {
-		return err
-	}
-	p, err := a.plan(w, f)
+	w, p, err := a.prepare(l.Endpoint, asked{request: l.Request, client: l.Client, login: true})
 	if err != nil {
 		return err
 	}
@@ -48,15 +40,15 @@ func (l *loginCmd) Run(ctx context.Context, a *app) error {
 		return p.explain(w, err)
 	}
 	if missing := token.MissingScopes(made.Login.Scopes, service.Demandable(p.request.Scopes)); len(missing) > 0 {
-		got := strings.Join(service.Demandable(made.Login.Scopes), " ")
-		if got == "" {
-			got = "none of the requested scopes"
+		e := cli.Errorf(cli.GrantDiffer, "the issuer did not grant %s", strings.Join(missing, " "))
+		if got := service.Demandable(made.Login.Scopes); len(got) > 0 {
+			e = cli.Errorf(cli.GrantDiffer, "the issuer granted %s but not %s", strings.Join(got, " "), strings.Join(missing, " "))
 		}
-		return p.explainScopes(w, cli.Errorf(cli.GrantDiffer, "the issuer granted %s but not %s", got, strings.Join(missing, " ")), missing)
+		return p.explainScopes(w, e, missing)
 	}
 	until := ""
 	if !made.Login.RefreshExpires.IsZero() {
-		until = ", until " + made.Login.RefreshExpires.Local().Format("2 January 2006 15:04")
+		until = ", valid until " + made.Login.RefreshExpires.Local().Format("2 January 2006 15:04")
 	}
 	w.note("logged in at %s%s", w.issuerURL, until)
 	return nil
@@ -95,7 +87,7 @@ func (a *app) loginEvents() func(login.Event) {
 
 type logoutCmd struct {
 	ClientID string `name:"client-id" placeholder:"ID" help:"End the login of this client."`
-	Force    bool   `help:"Forget the login here even if the issuer cannot be told."`
+	Force    bool   `help:"Forget the login here even if it cannot be ended at the issuer."`
 }
 
 // Run ends a login.
@@ -108,7 +100,7 @@ func (l *logoutCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		e := cli.Explain(err)
 		if e.Code == cli.Network || e.Code == cli.Refused && !isLeft(err) {
-			_ = e.Hint("the login is kept here: try again later, or forget it with --force")
+			_ = e.Hint("try again later, or run logout with --force to forget the login here")
 		}
 		return e
 	}

@@ -147,6 +147,19 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 	}, nil
 }
 
+// prepare makes the parts and the plan of a command that has an endpoint.
+func (a *app) prepare(endpoint string, f asked) (*world, *plan, error) {
+	if err := a.endpoint(endpoint); err != nil {
+		return nil, nil, err
+	}
+	w, err := a.world(f)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := a.plan(w, f)
+	return w, p, err
+}
+
 // plan builds the plan from the flags.
 func (a *app) plan(w *world, f asked) (*plan, error) {
 	r := f.request
@@ -219,7 +232,7 @@ func parseScopes(flags []string) ([]string, error) {
 	for _, f := range flags {
 		fields := token.SplitScopes(f)
 		if len(fields) == 0 {
-			return nil, cli.Errorf(cli.Usage, "--scope: is empty").Hint("give one scope, as in --scope compute.read")
+			return nil, cli.Errorf(cli.Usage, "--scope: the value is empty").Hint("give one scope, as in --scope compute.read")
 		}
 		for _, s := range fields {
 			if !validScope(s) {

@@ -22,21 +22,13 @@ type sourcesCmd struct {
 	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
 	Check   string       `placeholder:"NAME" help:"Test the plugin token-source-NAME against its contract."`
 
-	Endpoint string `arg:"" optional:"" help:"The service that the token is for, instead of the flag."`
+	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
 // Run shows which sources would be asked, in order, and what each has, without asking
 // the issuer.
 func (s *sourcesCmd) Run(ctx context.Context, a *app) error {
-	if err := a.endpoint(s.Endpoint); err != nil {
-		return err
-	}
-	f := asked{request: s.Request, client: s.Client, source: s.Source}
-	w, err := a.world(f)
-	if err != nil {
-		return err
-	}
-	p, err := a.plan(w, f)
+	w, p, err := a.prepare(s.Endpoint, asked{request: s.Request, client: s.Client, source: s.Source})
 	if err != nil {
 		return err
 	}
@@ -91,7 +83,7 @@ func (a *app) checkPlugin(ctx context.Context, w *world, p *plan, name, format s
 		err = a.print(b.String())
 	}
 	if err == nil && bad > 0 {
-		err = cli.Errorf(cli.Failed, "the plugin %s breaks its contract", name).Hint("see docs/plugins.md for the contract and examples")
+		err = cli.Errorf(cli.Failed, "the plugin %s violates its contract", name).Hint("see docs/plugins.md for the contract and examples")
 	}
 	return err
 }

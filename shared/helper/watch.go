@@ -133,7 +133,7 @@ func (k *keeping) report(i int, e fresh.Event) {
 			left = "it has expired"
 		}
 		if e.Token.Expires.IsZero() {
-			left = "it does not say when it expires"
+			left = "its expiry is unknown"
 		}
 		env.Say("warning: could not renew the token%s, and will keep trying (%s): %s", it.called(), left, e.Err)
 		for _, h := range cli.Explain(e.Err).Hints() {

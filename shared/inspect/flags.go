@@ -22,9 +22,10 @@ import (
 type grammar struct {
 	Files []string `arg:"" optional:"" name:"file" help:"Files with one token each or one token per line; - is stdin."`
 
-	Output        string `short:"o" enum:",text,claims,json,ndjson,html" default:"" placeholder:"FORMAT" help:"text (the default on a terminal), claims (the default elsewhere), json, ndjson (one line per token) or html (a page to view or to attach to a ticket)."`
+	Output        string `short:"o" enum:",text,claims,json,ndjson,html,markdown" default:"" placeholder:"FORMAT" help:"text (the default on a terminal), claims (the default elsewhere), json, ndjson (one line per token), html (a page to view or to attach to a ticket) or markdown (for a ticket)."`
 	ShowSignature bool   `help:"Show the signature too (text, json)."`
-	Explain       string `placeholder:"WORD" help:"Explain a claim, a scope or the code of a cause, and exit."`
+	Redact        bool   `help:"Mask subjects, token IDs, names, mail addresses and other IDs of persons, in every format."`
+	Explain       string `placeholder:"TEXT" help:"Explain a claim, a scope, the code of a cause, or a line of a server's or client's log, and exit."`
 	Diff          bool   `help:"Show the differences between two tokens, such as one that works and one that is refused."`
 
 	// The flags of the ecosystems that name services.
@@ -67,6 +68,8 @@ Exit codes: 0 decoded and all checks passed, 1 a check failed, 2 usage, 3 not a 
 type options struct {
 	grammar
 	given []givenTarget
+	// files are the files that were read for flags, with their digests.
+	files []string
 }
 
 type givenTarget struct {
@@ -148,6 +151,8 @@ func diffUsage() error {
 func (o *options) format(tty bool) (format, error) {
 	name := o.Output
 	switch {
+	case o.Diff && o.Redact:
+		return format{}, usage("--diff and --redact cannot be combined")
 	case o.Diff && len(o.Files) != 2:
 		return format{}, diffUsage()
 	case o.Diff:
@@ -158,6 +163,9 @@ func (o *options) format(tty bool) (format, error) {
 		name = "claims"
 	}
 	f := formats[slices.IndexFunc(formats, func(f format) bool { return f.name == name })]
+	if o.ShowSignature && o.Redact {
+		return format{}, usage("--redact and --show-signature cannot be combined")
+	}
 	if o.ShowSignature && !f.signature {
 		return format{}, cli.Errorf(cli.Usage, "--show-signature requires -o text or -o json").Hint("jwt-inspect -o text --show-signature < token")
 	}
@@ -220,6 +228,7 @@ func (o *options) judge(env *cli.Env, f format) (*judge, error) {
 	if err == nil {
 		err = o.keys(env, &jd.keys)
 	}
+	jd.origin = origin{Tool: cli.VersionString(env.Program), Command: commandLine(env.Program, env.Args), Files: o.files}
 	return jd, err
 }
 
@@ -228,7 +237,7 @@ func (o *options) service(jd *judge) error {
 	if len(o.given) == 0 {
 		return nil
 	}
-	asked := service.Asked{Read: o.Read, Write: o.Write, Audiences: o.Aud, ReadFile: readFile}
+	asked := service.Asked{Read: o.Read, Write: o.Write, Audiences: o.Aud, ReadFile: o.readFile}
 	var err error
 	if o.ServerVersion != "" {
 		if asked.Version, err = service.ParseVersion("--server-version", o.ServerVersion); err != nil {
@@ -256,7 +265,7 @@ func (o *options) service(jd *judge) error {
 func (o *options) keys(env *cli.Env, k *keys) error {
 	if o.JWKS != "" {
 		k.file = o.JWKS
-		err := readFile("--jwks", o.JWKS, func(b []byte) (err error) {
+		err := o.readFile("--jwks", o.JWKS, func(b []byte) (err error) {
 			k.set, err = jwks.Parse(b)
 			return err
 		})

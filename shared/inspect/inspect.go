@@ -43,6 +43,9 @@ func run(env *cli.Env) (int, error) {
 	}
 	out := &output{env: env, screen: screen, now: jd.now, several: len(g.Files) > 1, showSignature: g.ShowSignature}
 	p := &pipeline{env: env, judge: jd, renderer: f.new(out), output: out}
+	if g.Redact {
+		p.redactor = newRedactor()
+	}
 	if err := p.read(g.Files); err != nil {
 		return 0, err
 	}
@@ -67,6 +70,8 @@ type pipeline struct {
 	env      *cli.Env
 	judge    *judge
 	renderer renderer
+	// redactor masks persons; nil unless --redact is given.
+	redactor *redactor
 	*output
 }
 
@@ -80,7 +85,12 @@ func (p *pipeline) one(i input) {
 	}
 	v := p.judge.verdict(i, j)
 	p.worse(v.code)
-	p.renderer.token(newView(i, j, v, p.judge))
+	shown := newView(i, j, v, p.judge)
+	if p.redactor != nil {
+		p.redactor.learn(j)
+		shown = shown.redacted(p.redactor)
+	}
+	p.renderer.token(shown)
 }
 
 func exists(name string) bool {

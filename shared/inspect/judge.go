@@ -39,7 +39,9 @@ type judge struct {
 	// versionGiven says that the version of the server or of its library was given.
 	versionGiven bool
 	profile      string
-	keys         keys
+	// origin says how the reports are made.
+	origin origin
+	keys   keys
 }
 
 // verdict is the result for one token.
@@ -204,8 +206,9 @@ func duplicates(j *token.JWT) (out []finding.Finding) {
 	return out
 }
 
-// readFile reads the file that a flag names, such as a configuration, and parses it.
-func readFile(flag, name string, parse func([]byte) error) error {
+// readFile reads the file that a flag names, such as a configuration, and parses it. The
+// reports give its digest.
+func (o *options) readFile(flag, name string, parse func([]byte) error) error {
 	const most = 1 << 20
 	b, err := func() ([]byte, error) {
 		f, err := os.Open(name)
@@ -219,6 +222,7 @@ func readFile(flag, name string, parse func([]byte) error) error {
 	case err == nil && len(b) > most:
 		err = fmt.Errorf("longer than %d bytes", most)
 	case err == nil:
+		o.files = append(o.files, digest(flag, name, b))
 		err = parse(b)
 	}
 	if err != nil {

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"example.org/token-helpers/shared/cli"
-	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -21,6 +19,19 @@ const (
 	idToken = "OpenID Connect Core section 2"
 	wlcg    = "WLCG Common JWT Profile"
 	aarc    = "AARC guidelines"
+
+	dpop      = "RFC 9449 section 4.2"
+	keycloak  = "Keycloak"
+	cern      = "CERN Authorization Service"
+	cilogon   = "CILogon"
+	iam       = "INDIGO IAM"
+	voperson  = "voPerson 2.0"
+	eduperson = "eduPerson"
+	azure     = "Microsoft Entra ID"
+	google    = "Google"
+	github    = "GitHub Actions"
+	gitlab    = "GitLab"
+	cognito   = "Amazon Cognito"
 )
 
 var meanings = map[string]meaning{
@@ -64,50 +75,139 @@ var meanings = map[string]meaning{
 	"scp":                           {"what the token allows; grid services ignore this claim", "Microsoft, Okta"},
 	"roles":                         {"roles; grid services ignore this claim", "RFC 9068 section 2.2.3.1"},
 	"sid":                           {"the login session", "OpenID Connect Front-Channel Logout"},
+	"events":                        {"the events that are reported", "RFC 8417 section 2.2"},
+	"txn":                           {"the ID of a transaction, the same in all events that belong to it", "RFC 8417 section 2.2"},
+	"toe":                           {"time of the event", "RFC 8417 section 2.2"},
+	"sub_id":                        {"the subject, in a form with a type", "RFC 9493 section 3"},
+	"c_hash":                        {"links an ID token to its authorization code", oidc + ", section 3.3.2.11"},
+	"s_hash":                        {"links an ID token to the state of its request", "OpenID FAPI 1.0 Advanced section 5.2.2.1"},
+	"updated_at":                    {"when the user's data changed", oidc},
+	"zoneinfo":                      {"time zone of the user", oidc},
+	"locale":                        {"language of the user", oidc},
+	"picture":                       {"address of a picture of the user", oidc},
+	"phone_number":                  {"phone number", oidc},
+	"address":                       {"postal address", oidc},
+	"htm":                           {"the HTTP method of the request that a DPoP proof is for", dpop},
+	"htu":                           {"the address of the request that a DPoP proof is for", dpop},
+	"ath":                           {"links a DPoP proof to its access token", dpop},
+	"may_act":                       {"who may act for the subject", "RFC 8693 section 4.4"},
+	"authorization_details":         {"what the token allows, in a structured form; grid services ignore this claim", "RFC 9396 section 9.1"},
+
+	// Keycloak.
+	"typ":               {"the kind of token: Bearer, ID, Refresh, Offline or Logout", keycloak},
+	"session_state":     {"the login session", keycloak},
+	"allowed-origins":   {"the web pages that may use the token in a browser", keycloak},
+	"trusted-certs":     {"trusted certificates", keycloak},
+	"authorization":     {"permissions on resources", keycloak},
+	"clientHost":        {"the address that a service account's token was requested from", keycloak},
+	"clientAddress":     {"the address that a service account's token was requested from", keycloak},
+	"clientId":          {"the client of a service account", keycloak},
+	"not-before-policy": {"tokens issued before this time are invalid", keycloak},
+	"upn":               {"the login name of the user", "Keycloak, Microsoft Entra ID"},
+
+	// CERN.
+	"cern_upn":                {"the login name at CERN", cern},
+	"cern_mail_upn":           {"the CERN mail address of the user", cern},
+	"cern_roles":              {"the roles of the user in the application", cern},
+	"cern_person_id":          {"the number of the person at CERN", cern},
+	"cern_preferred_language": {"the language of the user", cern},
+	"cern_identity_id":        {"the ID of the account in the authorization service", cern},
+	"cern_gid":                {"the group ID of the account", cern},
+	"cern_uid":                {"the user ID of the account", cern},
+	"home_institute":          {"the institute of the user", cern},
+
+	// CILogon, OSG and IGWN (LIGO, Virgo, KAGRA).
+	"eppn":            {"the login name at the user's institution", cilogon},
+	"eptid":           {"an identifier from the user's institution that differs for each service", cilogon},
+	"idp":             {"the identity provider that the user logged in at", cilogon},
+	"idp_name":        {"the name of the identity provider", cilogon},
+	"oidc":            {"the subject at an OpenID provider behind CILogon", cilogon},
+	"cert_subject_dn": {"the subject of the certificate that CILogon would issue to the user", cilogon},
+	"isMemberOf":      {"groups of the user", cilogon},
+	"uidNumber":       {"the number of the account", cilogon},
+	"affiliation":     {"the user's affiliation at home", cilogon},
+	"subject_id":      {"the subject at the user's institution", cilogon},
+	"itrustuin":       {"the number of the user at the University of Illinois", cilogon},
+	"token_id":        {"the address of the token at CILogon", cilogon},
+
+	// INDIGO IAM.
+	"external_id":       {"the ID of the user at another identity provider", iam},
+	"ga4gh_passport_v1": {"signed visas: the datasets that the user may access", "GA4GH Passport 1.0"},
+	"ssh_keys":          {"the public SSH keys of the user", iam},
+	"attr":              {"attributes of the user", iam},
+	"preferred_mfa":     {"the second factor of the user", iam},
+	"entitlements_v2":   {"entitlements: groups and roles as URNs", iam},
+
+	// voPerson and eduPerson.
+	"voperson_application_uid":    {"the login name in an application", voperson},
+	"voperson_external_id":        {"the ID of the user at another identity provider", voperson},
+	"voperson_verified_email":     {"a verified mail address", voperson},
+	"voperson_policy_agreement":   {"the policies that the user accepted", voperson},
+	"voperson_affiliation":        {"the user's affiliation in the community", voperson},
+	"voperson_scoped_affiliation": {"the user's affiliation in the community", voperson},
+	"voperson_sor_id":             {"the ID of the user in a system of record", voperson},
+	"eduperson_principal_name":    {"the login name at the user's institution", eduperson},
+	"eduperson_targeted_id":       {"an identifier that differs for each service", eduperson},
+	"eduperson_unique_id":         {"an identifier that is never given to another user", eduperson},
+	"eduperson_orcid":             {"the ORCID of the user", eduperson},
+	"orcid":                       {"the ORCID of the user", "orcid.org"},
+	"schac_home_organization":     {"the institution of the user", "SCHAC 1.5"},
+	"schac_home_organisation":     {"the institution of the user", "SCHAC 1.5"},
+	"authenticating_authority":    {"the identity providers that took part in the login", "EGI Check-in; AARC-G074"},
+	"acr_values":                  {"the strength of the authentication that is requested", idToken},
+
+	// Others that users paste.
+	"group":              {"the group by which DIRAC authorizes", "DIRAC"},
+	"vo":                 {"the virtual organization", "DIRAC"},
+	"dirac_properties":   {"the properties of the group, by which DIRAC authorizes", "DIRAC"},
+	"dirac_policies":     {"the policies of the token", "DIRAC"},
+	"posix":              {"the account on the experiment's machines: user ID, group ID, home directory", "IceCube"},
+	"oid":                {"the ID of the user in the tenant", azure},
+	"tid":                {"the tenant", azure},
+	"appid":              {"the client that the token was issued to", azure},
+	"appidacr":           {"how the client was authenticated", azure},
+	"idtyp":              {"whether the token is for a user or an app", azure},
+	"wids":               {"roles in the tenant", azure},
+	"unique_name":        {"the name of the user; not unique", azure},
+	"ipaddr":             {"the address that the user logged in from", azure},
+	"xms_mirid":          {"the managed identity", azure},
+	"uti":                {"the ID of the token, by which Azure finds it in its logs", azure},
+	"rh":                 {"internal to Azure", azure},
+	"aio":                {"internal to Azure", azure},
+	"hd":                 {"the organization's domain", google},
+	"google":             {"the Compute Engine instance", google},
+	"repository":         {"the repository of the workflow", github},
+	"repository_owner":   {"the owner of the repository", github},
+	"workflow":           {"the workflow", github},
+	"job_workflow_ref":   {"the file of the workflow", github},
+	"run_id":             {"the run of the workflow", github},
+	"actor":              {"the account that started the run", github},
+	"environment":        {"the deployment environment", "GitHub Actions, GitLab"},
+	"ref":                {"the branch or tag", "GitHub Actions, GitLab"},
+	"sha":                {"the commit", "GitHub Actions, GitLab"},
+	"runner_environment": {"where the job runs", "GitHub Actions, GitLab"},
+	"project_path":       {"the project of the job", gitlab},
+	"namespace_path":     {"the group or user of the project", gitlab},
+	"pipeline_id":        {"the pipeline", gitlab},
+	"pipeline_source":    {"what started the pipeline", gitlab},
+	"job_id":             {"the job", gitlab},
+	"user_login":         {"the user who started the job", gitlab},
+	"ref_protected":      {"whether the branch or tag is protected", gitlab},
+	"kubernetes.io":      {"namespace, pod, node and service account of the token", "Kubernetes"},
+	"token_use":          {"whether it is an access token or an ID token", cognito},
+	"cognito:username":   {"the name of the user", cognito},
+	"cognito:groups":     {"groups of the user", cognito},
+	"event_id":           {"the ID of the login", cognito},
+	"origin_jti":         {"the ID that all tokens of a login share", cognito},
 }
 
 var headerMeanings = map[string]meaning{
 	"alg": {"the signature algorithm", rfc7515}, "kid": {"the ID of the issuer's key", rfc7515}, "typ": {"the kind of token", rfc7515},
 	"jku": {"URL of the keys; must not be trusted", rfc7515}, "jwk": {"the key; must not be trusted", rfc7515},
 	"cty": {"the type of the contents", rfc7515}, "enc": {"the encryption algorithm of a JWE", "RFC 7516 section 4.1.2"}, "x5c": {"certificates of the key", rfc7515}, "x5t": {"fingerprint of the key's certificate", rfc7515}, "crit": {"extensions that must be understood", rfc7515},
-}
-
-// allows has scopes in words.
-var allows = map[string]string{
-	"compute.read": "may view jobs", "compute.modify": "may change jobs",
-	"compute.create": "may submit jobs", "compute.cancel": "may remove jobs",
-	"condor:/READ": "may view jobs and daemons", "condor:/WRITE": "may submit, change and remove jobs",
-	"condor:/ALLOW": "has no meaning since HTCondor 8.9.7", "condor:/DAEMON": "may act as a daemon of the pool",
-	"condor:/ADMINISTRATOR": "may administer the pool",
-	"offline_access":        "requests a refresh token", "openid": "requests an ID token",
-	"profile": "requests the name and other data of the user", "email": "requests the mail address",
-	"wlcg": "requests the WLCG profile", "wlcg.groups": "requests the groups",
-}
-
-var pathAllows = map[string]string{
-	"read": "may read", "write": "may write, overwrite and delete",
-	"storage.read": "may read", "storage.create": "may create files, but not overwrite them",
-	"storage.modify": "may write, overwrite and delete", "storage.stage": "may stage files from tape", "storage.poll": "may query whether files were staged from tape",
-}
-
-// explain explains a claim, a scope or the code of a cause, for --explain.
-func explain(word string) (string, error) {
-	word = strings.TrimSpace(word)
-	m, ok := meanings[word]
-	if !ok {
-		m, ok = headerMeanings[word]
-	}
-	if ok {
-		return fmt.Sprintf("%s: %s\n  %s\n", word, m.what, m.source), nil
-	}
-	if w := words(word); w != "" {
-		return word + ": " + w + "\n", nil
-	}
-	if c, ok := finding.Lookup(finding.Code(word)); ok {
-		return c.Explain(), nil
-	}
-	return "", cli.Errorf(cli.Usage, "unknown claim, scope or cause: %q", word).
-		Hint("see the documentation of the issuer, which may add other claims")
+	"x5u": {"URL of the key's certificates; must not be trusted", rfc7515}, "x5t#S256": {"SHA-256 fingerprint of the key's certificate", rfc7515},
+	"zip": {"compression of a JWE's contents; services do not read compressed tokens", "RFC 7516 section 4.1.3"},
+	"b64": {"whether the payload is base64url; if it is false, the contents are not a JWT", "RFC 7797 section 3"},
 }
 
 // scopesInWords says what scopes allow, with scopes that belong together on one line.
@@ -124,23 +224,6 @@ func scopesInWords(list []string) []string {
 		}
 	}
 	return out
-}
-
-func words(scope string) string {
-	if w, ok := allows[scope]; ok {
-		return w
-	}
-	authz, path, _ := strings.Cut(scope, ":")
-	w, ok := pathAllows[authz]
-	switch {
-	case !ok:
-		return ""
-	case path == "":
-		return w + " anywhere, as XRootD reads a scope without a path"
-	case path == "/":
-		return w + " anywhere"
-	}
-	return w + " below /" + strings.TrimLeft(path, "/")
 }
 
 // urnInWords explains an EGI or AARC entitlement (AARC-G069:
@@ -164,7 +247,7 @@ func urnInWords(urn string) string {
 
 func isTime(claim string) bool {
 	switch claim {
-	case "exp", "nbf", "iat", "auth_time":
+	case "exp", "nbf", "iat", "auth_time", "toe", "updated_at":
 		return true
 	}
 	return false

@@ -32,7 +32,7 @@ func answer(data []byte) (raw []byte, note, kind string, err error) {
 	if isObject(m["header"]) && isObject(m["claims"]) {
 		signature := ""
 		_ = json.Unmarshal(m["signature"], &signature) // left out unless --show-signature is given
-		return assemble(m["header"], m["claims"], signature), "a report of jwt-inspect in JSON", "", nil
+		return assemble(m["header"], m["claims"], signature), reportNote, "", nil
 	}
 	var failed struct {
 		Error       string `json:"error"`
@@ -124,6 +124,9 @@ func assemble(header, claims []byte, signature string) []byte {
 	b64 := base64.RawURLEncoding.EncodeToString
 	return []byte(b64(header) + "." + b64(claims) + "." + signature)
 }
+
+// reportNote says that a token was taken from our own -o json.
+const reportNote = "a report of jwt-inspect in JSON"
 
 const aMacaroon = "a macaroon, as dCache issues: only the server that issued it can verify it"
 

@@ -20,11 +20,11 @@ type input struct {
 	raw   []byte
 	// note says what the token was extracted from.
 	note string
-	// only says that the file contains nothing else, bare that the line is the token itself.
-	// mode is then the mode of the file, wrapped says that the token is surrounded by more
-	// than white space, and link that the file is a symbolic link.
-	only, bare, wrapped, link bool
-	mode                      fs.FileMode
+	// only says that the file contains nothing else. mode is then the mode of the file, link
+	// says that the file is a symbolic link, and wrapped that a client would send more than
+	// the token and white space: a scheme, quotes, JSON, or several lines.
+	only, wrapped, link bool
+	mode                fs.FileMode
 	// kind and err are set if it is not a token.
 	kind string
 	err  error
@@ -108,7 +108,7 @@ func (s *scanner) line(whole []byte, long bool) {
 		s.token.add(line)
 	case len(line) > 0:
 		s.inPEM, s.afterPEM = false, false
-		i := input{line: s.n, raw: line, bare: true, wrapped: len(line) != len(bytes.TrimSpace(whole))}
+		i := input{line: s.n, raw: line, wrapped: len(line) != len(bytes.TrimSpace(whole))}
 		i.only = s.seen == 0 && s.atEnd()
 		s.give(i)
 	}
@@ -131,15 +131,18 @@ func (s *scanner) endObject(more bool) {
 		i.err = tooLong()
 	} else {
 		i.raw, i.note, i.kind, i.err = answer(s.object.text)
+		// A client would send the whole object. Nobody gives it a report.
+		i.wrapped = i.note != reportNote
 	}
 	s.object, s.inPEM, s.afterPEM = nil, false, false
 	s.give(i)
 }
 
 func (s *scanner) endToken(more bool) {
-	i := input{line: s.token.line, raw: s.token.text, only: !more && s.seen == 0 && s.atEnd(), bare: s.token.lines == 1}
+	i := input{line: s.token.line, raw: s.token.text, only: !more && s.seen == 0 && s.atEnd()}
 	if s.token.lines > 1 {
 		i.note = fmt.Sprintf("a token folded over %d lines", s.token.lines)
+		i.wrapped = true
 	}
 	s.token = nil
 	s.give(i)

@@ -40,6 +40,7 @@ var formats = []format{
 	{"json", full, true, func(o *output) renderer { return &jsonRenderer{output: o} }},
 	{"ndjson", full, false, func(o *output) renderer { return &ndjsonRenderer{output: o} }},
 	{"html", full, false, func(o *output) renderer { return &htmlRenderer{output: o} }},
+	{"markdown", full, false, func(o *output) renderer { return &markdownRenderer{output: o} }},
 }
 
 var diffFormat = format{"diff", none, false, func(o *output) renderer { return &diffRenderer{output: o} }}

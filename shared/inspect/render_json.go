@@ -16,7 +16,9 @@ type jsonRenderer struct{ *output }
 func (r *jsonRenderer) token(v *view) {
 	// encoding/json would indent and escape the claims again.
 	var b bytes.Buffer
-	b.Write(bytes.TrimSuffix(v.result().encode(), []byte("}")))
+	res := v.result()
+	res.Report = &originJSON{v.Origin.Tool, v.Origin.Command, v.Origin.Files}
+	b.Write(bytes.TrimSuffix(res.encode(), []byte("}")))
 	fmt.Fprintf(&b, `,"header":%s,"claims":%s`, v.token.Header, v.token.Claims)
 	if r.showSignature {
 		fmt.Fprintf(&b, `,"signature":%q`, v.token.Signature)
@@ -58,15 +60,24 @@ type result struct {
 	Subject    string        `json:"sub,omitempty"`
 	ID         string        `json:"jti,omitempty"`
 	Service    string        `json:"service,omitempty"`
+	Versions   string        `json:"versions,omitempty"`
 	Verdict    string        `json:"verdict"`
 	Causes     []findingJSON `json:"causes"`
 	Remarks    []findingJSON `json:"remarks,omitempty"`
 	Signature  string        `json:"signatureState,omitempty"`
+	// Report says how the report was made; only in -o json.
+	Report *originJSON `json:"report,omitempty"`
+}
+
+type originJSON struct {
+	Tool    string   `json:"tool"`
+	Command string   `json:"command"`
+	Files   []string `json:"files,omitempty"`
 }
 
 func (v *view) result() result {
 	r := result{APIVersion: text.APIVersion, File: v.Label, Line: v.Line, Kind: v.Kind, Note: v.Note, Issuer: v.claim("iss"), Subject: v.claim("sub"), ID: v.claim("jti"),
-		Service: v.Target, Verdict: "ok", Causes: findingsJSON(v.Causes), Remarks: findingsJSON(v.Remarks), Signature: v.Signature}
+		Service: v.Target, Versions: v.Versions, Verdict: "ok", Causes: findingsJSON(v.Causes), Remarks: findingsJSON(v.Remarks), Signature: v.Signature}
 	if !v.OK {
 		r.Verdict = "fail"
 	}

@@ -81,6 +81,9 @@ func (p *textReport) report(v *view, signature string) {
 	if v.Note != "" {
 		p.para("", 2, 0, "%s", v.Note)
 	}
+	if v.Versions != "" {
+		p.para("", 0, 2, "versions: %s", v.Versions)
+	}
 	if bar := lifetime(v, p.width); bar != "" {
 		p.b.WriteString(bar + "\n")
 	}
@@ -97,6 +100,13 @@ func (p *textReport) report(v *view, signature string) {
 	for _, u := range v.Unknown {
 		p.para(p.dim, 2, 2, "- %s", u)
 	}
+	if v.Origin.Tool != "" {
+		p.b.WriteString("\n")
+		p.para(p.dim, 0, 2, "%s: %s", v.Origin.Tool, v.Origin.Command)
+	}
+	for _, f := range v.Origin.Files {
+		p.para(p.dim, 2, 2, "%s", f)
+	}
 }
 
 func (p *textReport) findings(v *view) {
@@ -104,19 +114,22 @@ func (p *textReport) findings(v *view) {
 		p.b.WriteString("\n")
 	}
 	for i, f := range v.Causes {
-		p.finding(p.bold, fmt.Sprintf("%d. ", i+1), f)
+		p.finding(p.bold, fmt.Sprintf("%d. ", i+1), f, v.difference(f))
 	}
 	if len(v.Remarks) > 0 {
 		p.b.WriteString("\nworth knowing\n")
 	}
 	for _, f := range v.Remarks {
-		p.finding("", "- ", f)
+		p.finding("", "- ", f, v.difference(f))
 	}
 }
 
-func (p *textReport) finding(colour, lead string, f finding.Finding) {
+func (p *textReport) finding(colour, lead string, f finding.Finding, compared []string) {
 	indent := 2 + len(lead)
 	p.para(colour, 2, len(lead), "%s%s (%s)", lead, f.Message, f.Code)
+	for _, l := range compared { // unwrapped, so that they stay below each other
+		p.b.WriteString(strings.Repeat(" ", indent) + text.Printable(text.OneLine(l)) + "\n")
+	}
 	if f.Hint != "" {
 		p.para("", indent, 0, "hint: %s", f.Hint)
 	}

@@ -46,7 +46,7 @@ func (p *pipeline) file(name string) {
 	err = inputs(rd, func(i input) {
 		n++
 		i.label = label
-		if i.only && i.bare {
+		if i.only {
 			i.mode, i.link = mode, link
 		}
 		i.wrapped = i.wrapped && i.mode != 0
@@ -99,7 +99,7 @@ func (p *pipeline) discover() error {
 		p.file(found.File)
 		return nil
 	}
-	p.one(input{label: found.Place, line: 1, raw: []byte(found.Token), only: true, bare: true})
+	p.one(input{label: found.Place, line: 1, raw: []byte(found.Token), only: true})
 	return nil
 }
 

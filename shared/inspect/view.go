@@ -24,6 +24,10 @@ type view struct {
 	Kind, KindNote, Note string
 	// Target is the service in words; "" if there is none.
 	Target string
+	// Versions are those whose rules were applied; "" if there is no service.
+	Versions string
+	// Origin says how the report was made.
+	Origin origin
 	// OK is the verdict, Headline the sentence for it.
 	OK       bool
 	Headline string
@@ -68,6 +72,10 @@ func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
 	v.Issued, v.NotBefore, v.Expires = timeOf(j, "iat"), timeOf(j, "nbf"), timeOf(j, "exp")
 	v.Headline = v.headline(jd.letsAllIn())
 	v.SignatureNote = jd.keys.note(vd.signature)
+	if v.Versions = jd.versions(); v.Versions != "" && !jd.versionGiven {
+		v.Versions += " (the newest known)"
+	}
+	v.Origin = jd.origin
 	return v
 }
 

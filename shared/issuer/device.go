@@ -70,7 +70,7 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 	}
 	c.secret(resp.DeviceCode)
 	if resp.DeviceCode == "" || resp.UserCode == "" || resp.VerificationURI == "" {
-		return nil, doing("start the login", &NotJSONError{URL: md.DeviceAuthorizationEndpoint, Got: "a device authorization without its codes"})
+		return nil, doing("start the login", &AnswerError{"it lacks the device code, the user code or the verification address"})
 	}
 	d := &Device{UserCode: resp.UserCode, VerificationURI: resp.VerificationURI, resp: resp, config: conf, params: params}
 	// The deadline of ctx in WaitDevice is the only one.

@@ -107,7 +107,7 @@ func listMember(m map[string]json.RawMessage, name string) []string {
 func ParseMetadata(doc []byte, issuerURL string) (*Metadata, error) {
 	m, err := members(doc)
 	if err != nil {
-		return nil, &AnswerError{"its discovery document is not a JSON object"}
+		return nil, &AnswerError{"the discovery document is not a JSON object"}
 	}
 	md := &Metadata{
 		Issuer:                            stringMember(m, "issuer"),
@@ -194,21 +194,21 @@ func (c *Client) Keys(ctx context.Context, issuerURL string) ([]byte, error) {
 	}
 	m, err := members(doc)
 	if err != nil {
-		return nil, &AnswerError{"its discovery document is not a JSON object"}
+		return nil, &AnswerError{"the discovery document is not a JSON object"}
 	}
 	if got := stringMember(m, "issuer"); !token.SameIssuer(got, issuerURL) {
 		return nil, &MismatchError{Asked: issuerURL, Got: text.Foreign(got, 200)}
 	}
 	uri := stringMember(m, "jwks_uri")
 	if uri == "" {
-		return nil, &UnsupportedError{What: "the issuer's discovery document names no keys (jwks_uri)"}
+		return nil, &UnsupportedError{What: "the issuer's discovery document has no jwks_uri"}
 	}
-	if err := CheckURL("the address of its keys", uri); err != nil {
+	if err := CheckURL("the jwks_uri", uri); err != nil {
 		return nil, &AnswerError{text.Foreign(err.Error(), 300)}
 	}
 	// Not even on loopback: whoever answers there decides which tokens are valid.
 	if u, err := url.Parse(uri); err == nil && u.Scheme != "https" {
-		return nil, &AnswerError{fmt.Sprintf("the address of its keys %s is not https", text.Foreign(bare(u), 200))}
+		return nil, &AnswerError{fmt.Sprintf("the jwks_uri %s is not https", text.Foreign(bare(u), 200))}
 	}
 	return c.do(ctx, http.MethodGet, uri, "", nil)
 }

@@ -57,7 +57,7 @@ func (e *ResponseError) Hints() []string {
 	case len(e.hints) > 0:
 		return e.hints
 	case e.Temporary():
-		return []string{"this is a problem of the issuer: try again later"}
+		return []string{"try again later: the issuer has a problem"}
 	case e.PolicyUnsigned():
 		return []string{"sign the use policy on the issuer's web pages, and run the command again"}
 	case e.Disabled():
@@ -135,18 +135,11 @@ func (e *ResponseError) Moved() bool {
 type NetworkError struct {
 	Err  error
 	hint string
-	// signer says which certificate is missing; may be empty.
-	signer string
+	// said is the text of Err without the secrets that a server may have sent.
+	said string
 }
 
-func (e *NetworkError) Error() string {
-	said := e.Err.Error()
-	var ue *url.Error
-	if errors.As(e.Err, &ue) {
-		said = fmt.Sprintf("could not reach %s: %s", ue.URL, ue.Err)
-	}
-	return said + e.signer
-}
+func (e *NetworkError) Error() string { return e.said }
 
 func (e *NetworkError) Unwrap() error { return e.Err }
 
@@ -156,8 +149,19 @@ func (e *NetworkError) ExitCode() int { return cli.Network }
 // Hints implements cli.Explained.
 func (e *NetworkError) Hints() []string { return []string{e.hint} }
 
-// network makes a NetworkError of an error of the HTTP client.
-func network(err error) error {
+// network makes a NetworkError of an error of the HTTP client, whose text may contain
+// what the server sent.
+func (c *Client) network(err error) error {
+	said := ""
+	if err != nil {
+		said = err.Error()
+		var ue *url.Error
+		if errors.As(err, &ue) {
+			said = fmt.Sprintf("could not reach %s: %s", ue.URL, c.redact(ue.Err.Error()))
+		} else {
+			said = c.redact(said)
+		}
+	}
 	var (
 		local     *LocalError
 		notJSON   *NotJSONError
@@ -178,17 +182,17 @@ func network(err error) error {
 	case errors.As(err, &redirect):
 		return redirect
 	case errors.As(err, &unknownCA):
-		return &NetworkError{err, "name the CA that signed the issuer's certificate with --cafile or --capath", missingSigner(unknownCA.Cert)}
+		return &NetworkError{err, "use --cafile or --capath to name the CA that signed the issuer's certificate", said + missingSigner(unknownCA.Cert)}
 	case errors.As(err, &hostname):
-		return &NetworkError{Err: err, hint: "check the host name in the issuer's URL: the server's certificate is for another host"}
+		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host", said}
 	case errors.As(err, &invalid):
-		return &NetworkError{Err: err, hint: "check this machine's clock; if it is right, tell the issuer's administrators"}
+		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators", said}
 	case errors.As(err, &dns):
-		return &NetworkError{Err: err, hint: "check the host name in the issuer's URL, and the network"}
+		return &NetworkError{err, "check the host name in the issuer's URL, and the network", said}
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return &NetworkError{Err: errors.New("the issuer did not answer in time"), hint: "allow more time with --timeout, or try again later"}
+		return &NetworkError{err, "allow more time with --timeout, or try again later", "the issuer did not answer in time"}
 	}
-	return &NetworkError{Err: err, hint: "check the network, and HTTPS_PROXY if there is a proxy"}
+	return &NetworkError{err, "check the network, and HTTPS_PROXY if there is a proxy", said}
 }
 
 // missingSigner names the authority that is missing, which is an intermediate one if the
@@ -237,7 +241,7 @@ func (e *MismatchError) ExitCode() int { return cli.Refused }
 // Hints implements cli.Explained.
 func (e *MismatchError) Hints() []string {
 	if CheckURL("the issuer", e.Got) == nil {
-		return []string{"use the URL that the issuer calls itself: --issuer " + e.Got}
+		return []string{"use the URL that the issuer calls itself:\n  --issuer " + e.Got}
 	}
 	return []string{"check the issuer's URL"}
 }
@@ -256,7 +260,7 @@ func (e *RedirectError) ExitCode() int { return cli.Network }
 // Hints implements cli.Explained.
 func (e *RedirectError) Hints() []string {
 	if base, _, ok := strings.Cut(e.To, "/.well-known/"); ok && CheckURL("", base) == nil {
-		return []string{"if you trust that issuer, use its URL: --issuer " + base + "/"}
+		return []string{"use the new URL if you trust that issuer:\n  --issuer " + base + "/"}
 	}
 	return []string{"check the issuer's URL"}
 }

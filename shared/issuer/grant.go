@@ -16,7 +16,6 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
-	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -56,15 +55,15 @@ func (c *Client) do(ctx context.Context, method, u, bearer string, body any) ([]
 func (c *Client) finish(hc *http.Client, req *http.Request) ([]byte, error) {
 	resp, err := hc.Do(req)
 	if err != nil {
-		return nil, network(err)
+		return nil, c.network(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return nil, network(fmt.Errorf("read the answer of %s: %w", bare(req.URL), err))
+		return nil, c.network(fmt.Errorf("read the answer of %s: %w", bare(req.URL), err))
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		e := &ResponseError{Doing: bare(req.URL), Status: text.Foreign(resp.Status, maxStatus), StatusCode: resp.StatusCode}
+		e := &ResponseError{Doing: bare(req.URL), Status: c.status(resp.Status), StatusCode: resp.StatusCode}
 		canon := expected{kind: tokenAnswer}
 		var o struct {
 			Error       string `json:"error"`
@@ -257,17 +256,17 @@ func (c *Client) fault(what string, err error) error {
 	var re *oauth2.RetrieveError
 	if errors.As(err, &re) && re.Response != nil {
 		if re.Response.StatusCode < 300 && re.ErrorCode == "" {
-			return doing(what, &NotJSONError{URL: bare(re.Response.Request.URL), Got: "no token"})
+			return doing(what, &AnswerError{"it has no access token"})
 		}
 		return &ResponseError{
-			Doing: what, Status: text.Foreign(re.Response.Status, maxStatus), StatusCode: re.Response.StatusCode,
+			Doing: what, Status: c.status(re.Response.Status), StatusCode: re.Response.StatusCode,
 			Code: c.redact(re.ErrorCode), Description: c.redact(re.ErrorDescription),
 		}
 	}
 	var ue *url.Error
 	var nj *NotJSONError
 	if errors.As(err, &ue) || errors.As(err, &nj) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return doing(what, network(err))
+		return doing(what, c.network(err))
 	}
 	// What is left are x/oauth2's own complaints about the answer: not JSON, cut off, or
 	// without an access token.

@@ -126,7 +126,7 @@ func (c *Client) checkProxy() error {
 // host, over https.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
-	no := func(why string) error { return &RedirectError{bare(first.URL), text.Foreign(bare(req.URL), 300), why} }
+	no := func(why string) error { return &RedirectError{bare(first.URL), target(req.URL), why} }
 	switch {
 	case first.Method != http.MethodGet:
 		return no("the request carries secrets")
@@ -327,7 +327,7 @@ func (t *transport) try(req *http.Request) (*http.Response, error) {
 		t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), t.c.redact(err.Error()), took)
 		return nil, err
 	}
-	t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), text.Foreign(resp.Status, maxStatus), took)
+	t.c.trace("%s %s: %s (%s)", req.Method, bare(req.URL), t.c.status(resp.Status), took)
 	return resp, nil
 }
 
@@ -351,7 +351,7 @@ func whole(resp *http.Response, req *http.Request) error {
 	switch {
 	case ok:
 	case err != nil:
-		return fmt.Errorf("the answer broke off: %w", err)
+		return fmt.Errorf("the answer is incomplete: %w", err)
 	case len(b) > maxBody:
 		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
 	}
@@ -361,6 +361,17 @@ func whole(resp *http.Response, req *http.Request) error {
 	resp.Body = io.NopCloser(bytes.NewReader(b))
 	resp.ContentLength = int64(len(b))
 	return nil
+}
+
+// target is the part of a redirect's target that is shown: of a path only that of a
+// discovery document, as anything else may be an echo of a secret.
+func target(u *url.URL) string {
+	base, _, found := strings.Cut(u.EscapedPath(), "/.well-known/")
+	shown := &url.URL{Scheme: u.Scheme, Host: u.Host}
+	if found && len(base) < 100 {
+		shown.Path = base + wellKnown
+	}
+	return text.Foreign(shown.String(), 300)
 }
 
 // bare is a URL without user, query and fragment, any of which may hold a secret.

@@ -26,7 +26,7 @@ func start(t *testing.T, opts issuertest.Options) (*issuertest.Server, *Client) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = srv.Close() })
-	return srv, NewClient(HTTPOptions{CAFile: srv.CAFile(), Timeout: 10 * time.Second, LookupEnv: os.LookupEnv})
+	return srv, NewClient(HTTPOptions{CAFile: srv.CAFile(), Timeout: 5 * time.Minute, LookupEnv: os.LookupEnv})
 }
 
 func TestParseMetadata(t *testing.T) {
@@ -244,7 +244,7 @@ func TestTrust(t *testing.T) {
 		{"no such file", HTTPOptions{CAFile: filepath.Join(dir, "x"), LookupEnv: env(dir)}, false},
 	}
 	for _, tt := range tests {
-		tt.opts.Timeout = 10 * time.Second
+		tt.opts.Timeout = 5 * time.Minute
 		if _, _, err := NewClient(tt.opts).Discover(context.Background(), srv.URL()); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.name, err)
 		}
@@ -263,7 +263,7 @@ func TestRedirects(t *testing.T) {
 	mux.Handle("/here", http.RedirectHandler("/json", http.StatusFound))
 	mux.Handle("/circle", http.RedirectHandler("/circle", http.StatusFound))
 	mux.HandleFunc("/json", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{}")) })
-	c := NewClient(HTTPOptions{Timeout: 10 * time.Second, LookupEnv: os.LookupEnv})
+	c := NewClient(HTTPOptions{Timeout: 5 * time.Minute, LookupEnv: os.LookupEnv})
 	ctx := context.Background()
 	if _, err := c.do(ctx, http.MethodGet, srv.URL+"/here", "", nil); err != nil {
 		t.Errorf("a GET within the host: %v", err)

@@ -56,6 +56,9 @@ func (r *redactor) basic(id, secret string) {
 		base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret))))
 }
 
+// status is a status line as it is shown.
+func (r *redactor) status(s string) string { return text.Brief(r.redact(s), maxStatus) }
+
 var tokenLike = regexp.MustCompile(`[A-Za-z0-9_-]{16,}(\.[A-Za-z0-9_-]*){2,}`)
 
 // redact removes secrets, and everything that looks like a token, and returns one line

@@ -30,7 +30,7 @@ type clientMetadata map[string]any
 // for the supported scopes that cover them, and at last for those without openid.
 func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes []string, initial string) (*Registration, error) {
 	if md.RegistrationEndpoint == "" {
-		return nil, &UnsupportedError{What: "the issuer does not register clients", Hint: hintClient}
+		return nil, &UnsupportedError{What: "the issuer does not offer client registration", Hint: hintClient}
 	}
 	c.secret(initial)
 	meta := clientMetadata{
@@ -95,7 +95,7 @@ func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (
 		id = n.String()
 	}
 	if err != nil || id == "" {
-		return nil, &NotJSONError{URL: md.RegistrationEndpoint, Got: "a registration without a client ID"}
+		return nil, &AnswerError{"it has no client ID"}
 	}
 	r := &Registration{
 		ClientID: id, ClientSecret: stringMember(m, "client_secret"),
@@ -103,7 +103,7 @@ func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (
 	}
 	c.basic(r.ClientID, r.ClientSecret)
 	if len(r.ClientID) > maxCredential || len(r.ClientSecret) > maxCredential {
-		return nil, &AnswerError{"its client ID or secret is too long"}
+		return nil, &AnswerError{"the client ID or the client secret is too long"}
 	}
 	if r.AuthMethod == "" {
 		r.AuthMethod = AuthMethod(md)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +26,7 @@ import (
 // local makes a client for servers on loopback that ignores the proxies of the
 // environment.
 func local() *Client {
-	return NewClient(HTTPOptions{Timeout: time.Minute, LookupEnv: func(string) (string, bool) { return "", false }})
+	return NewClient(HTTPOptions{Timeout: 5 * time.Minute, LookupEnv: func(string) (string, bool) { return "", false }})
 }
 
 // What is wanted is asked for first. Only what the issuer refuses is changed, and
@@ -475,10 +477,12 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
-// A connection that is handed over with status 101 would never end.
+// A connection that is handed over with status 101 would never end. The client closes it.
 func TestSwitchingProtocols(t *testing.T) {
-	release := make(chan struct{})
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	var served sync.WaitGroup
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		served.Add(1)
+		defer served.Done()
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -487,10 +491,15 @@ func TestSwitchingProtocols(t *testing.T) {
 		defer func() { _ = conn.Close() }()
 		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: slow\r\n\r\n")
 		_ = rw.Flush()
-		<-release
+		// The limit only keeps a client that does not close it from hanging.
+		_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+		var ne net.Error
+		if _, err := conn.Read(make([]byte, 1)); errors.As(err, &ne) && ne.Timeout() {
+			t.Error("the client keeps the connection")
+		}
 	}))
 	defer srv.Close()
-	defer close(release)
+	defer served.Wait()
 	md := &Metadata{Issuer: srv.URL, TokenEndpoint: srv.URL, DeviceAuthorizationEndpoint: srv.URL, RegistrationEndpoint: srv.URL, RevocationEndpoint: srv.URL}
 	c := local()
 	_, rerr := c.Refresh(context.Background(), md, Credentials{ClientID: "c"}, "old-refresh-token", nil, nil, clock)

@@ -56,18 +56,20 @@ type Options struct {
 	Scopes []string
 	// DropScopes are not granted, and nothing is said of it.
 	DropScopes []string
-	// DenyRegistration takes the registration endpoint away.
+	// DenyRegistration disables the registration endpoint.
 	DenyRegistration bool
 	// MoreKeys publishes keys of other kinds beside the one that tokens are signed
 	// with, so that a token has to name its own.
 	MoreKeys bool
 	// Dir keeps CA and keys between runs, with host.pem and host.key for other
-	// servers on this host; a temporary folder by default.
+	// servers on this host; a temporary directory by default.
 	Dir string
 	Now func() time.Time
 	// Answered, if set, is called with the tokens of each answer just before the
 	// answer is written; refresh may be empty. It must not call the Server.
 	Answered func(access, refresh string)
+	// Wrap, if set, is put around the handler of all requests.
+	Wrap func(http.Handler) http.Handler
 }
 
 // DefaultScopes are scopes_supported where Options.Scopes is nil.
@@ -109,6 +111,7 @@ type Server struct {
 	temp   string
 	url    string
 	http   *http.Server
+	conns  *conns
 	closed chan struct{}
 
 	closing sync.Once
@@ -123,6 +126,9 @@ type Server struct {
 	lastForm url.Values
 	auto     bool
 	failed   bool // server-error-once has failed once
+
+	sinceMode map[string]int // requests by endpoint since the mode was set
+	challenge string         // of the last device code, if it must have one
 }
 
 // modes are the named failures, with what they do.
@@ -157,7 +163,7 @@ var modes = map[string]string{
 	"no-refresh-token":    "a login comes without a refresh token",
 }
 
-// Modes are the names that SetMode takes.
+// Modes are the names that SetMode accepts.
 func Modes() []string { return slices.Sorted(maps.Keys(modes)) }
 
 // Start starts an issuer.
@@ -186,7 +192,7 @@ func Start(opts Options) (*Server, error) {
 		opts.Now = time.Now
 	}
 	s := &Server{
-		opts: opts, closed: make(chan struct{}),
+		opts: opts, conns: newConns(), closed: make(chan struct{}),
 		requests: map[string]int{}, clients: map[string]*client{}, devices: map[string]*deviceGrant{}, refresh: map[string]*grant{},
 	}
 	dir := opts.Dir
@@ -223,6 +229,7 @@ func Start(opts Options) (*Server, error) {
 		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
 		ErrorLog:  log.New(io.Discard, "", 0),
+		ConnState: s.conns.changed,
 	}
 	go func() { _ = s.http.ServeTLS(l, "", "") }()
 	return s, nil
@@ -248,7 +255,11 @@ func (s *Server) CAFile() string { return s.pki.caFile }
 func (s *Server) Client() *http.Client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(s.pki.caPEM)
-	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool},
+		// An idle connection would be one that Drain waits for.
+		DisableKeepAlives: true,
+	}}
 }
 
 // SetMode makes the issuer fail as named from now on; "" ends it.
@@ -258,7 +269,10 @@ func (s *Server) SetMode(mode string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mode, s.failed = mode, false
+	s.mode, s.failed, s.sinceMode = mode, false, map[string]int{}
+	if enter := quirks[mode].enter; enter != nil {
+		enter(s)
+	}
 	return nil
 }
 
@@ -306,7 +320,7 @@ func (s *Server) Mint(claims map[string]any) string {
 	t.Header["kid"] = KeyID(s.pki.signing)
 	raw, err := t.SignedString(s.pki.signing)
 	if err != nil {
-		panic(err) // the key is ours: it cannot fail to sign
+		panic(err) // signing with a key that was made here does not fail
 	}
 	return raw
 }
@@ -331,10 +345,11 @@ func (s *Server) handler() http.Handler {
 			s.requests[name]++
 			s.mu.Unlock()
 			w.Header().Set("Date", s.opts.Now().UTC().Format(http.TimeFormat))
-			h(w, r)
+			s.quirky(name, h)(w, r)
 		})
 	}
 	handle("GET /.well-known/openid-configuration", "discovery", s.discovery)
+	handle("GET /.well-known/oauth-authorization-server", "discovery", s.oauthMetadata)
 	handle("GET /jwk", "jwks", s.jwks)
 	handle("POST /iam/api/client-registration", "registration", s.register)
 	handle("DELETE /iam/api/client-registration/{id}", "client", s.unregister)
@@ -343,7 +358,10 @@ func (s *Server) handler() http.Handler {
 	handle("POST /device", "verification", s.verificationForm)
 	handle("POST /token", "token", s.token)
 	handle("POST /revoke", "revocation", s.revoke)
-	return mux
+	if s.opts.Wrap != nil {
+		return s.opts.Wrap(unmove(mux))
+	}
+	return unmove(mux)
 }
 
 func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
@@ -374,6 +392,18 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
 		delete(doc, "registration_endpoint")
 	}
 	reply(w, http.StatusOK, doc)
+}
+
+// oauthMetadata serves RFC 8414's address, which only the mode oauth-metadata has.
+func (s *Server) oauthMetadata(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	mode := s.mode
+	s.mu.Unlock()
+	if mode != "oauth-metadata" {
+		http.NotFound(w, r)
+		return
+	}
+	s.discovery(w, r)
 }
 
 func page(w http.ResponseWriter) {

@@ -21,7 +21,7 @@ import (
 )
 
 // pki is a CA, a server certificate for this host, and the key that tokens are
-// signed with. All of it is made at run time; kept in a folder, it serves several
+// signed with. All of it is made at run time; kept in a directory, it serves several
 // issuers and the servers that are to trust them.
 type pki struct {
 	caPEM            []byte
@@ -31,7 +31,7 @@ type pki struct {
 	caFile           string
 }
 
-// Keys are what tokens of an issuer that keeps its keys in a folder can be signed
+// Keys are what tokens of an issuer that keeps its keys in a directory can be signed
 // with: its own, and those that [Options.MoreKeys] publishes beside it.
 type Keys struct {
 	Signing *ecdsa.PrivateKey // P-256, the issuer's own
@@ -39,7 +39,7 @@ type Keys struct {
 	RSA     *rsa.PrivateKey
 }
 
-// LoadKeys reads the keys in dir, and makes what is not there, the folder too.
+// LoadKeys reads the keys in dir, and creates those that do not exist, and the directory.
 func LoadKeys(dir string) (*Keys, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err

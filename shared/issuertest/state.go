@@ -24,3 +24,23 @@ func (s *Server) Reinstate(refresh string) error {
 	s.clients[g.client.id] = g.client
 	return nil
 }
+
+// Clients returns how many clients are registered.
+func (s *Server) Clients() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.clients)
+}
+
+// Decide approves or denies all logins that wait for it.
+func (s *Server) Decide(approve bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, d := range s.devices {
+		if d.state == "pending" && approve {
+			d.state = "approved"
+		} else if d.state == "pending" {
+			d.state = "denied"
+		}
+	}
+}

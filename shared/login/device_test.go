@@ -187,6 +187,64 @@ func TestParallelFirstLogins(t *testing.T) {
 	}
 }
 
+// The run that registered the client may give up while another one waits with it.
+func TestRegistrarGivesUpFirst(t *testing.T) {
+	for _, second := range []string{"", "access_denied"} {
+		t.Run(map[bool]string{true: "the second approved", false: "both denied"}[second == ""], func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			h := newHome(t, f)
+			decision := "access_denied"
+			f.decide = func(string) string {
+				return decision
+			}
+			joined, gaveUp, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+			waits := h.process(events(func(e Event) {
+				if e.Code != nil {
+					close(joined)
+					<-gaveUp
+				}
+			}))
+			registers := h.process(events(func(e Event) {
+				if e.Code == nil {
+					return
+				}
+				go func() {
+					_, err := waits.Login(context.Background(), h.request("read:/"), true)
+					done <- err
+				}()
+				select {
+				case <-joined:
+				case err := <-done:
+					t.Errorf("the second run does not wait: %v", err)
+					done <- err
+				}
+			}))
+			if _, err := registers.Login(context.Background(), h.request("read:/"), true); err == nil {
+				t.Error("the first run was approved")
+			}
+			if h.clients() != "client1 (waits)" || f.count("delete") > 0 {
+				t.Errorf("the client of a run that waits: %s, %q", h.clients(), f.seen())
+			}
+			f.mu.Lock()
+			decision = second
+			f.mu.Unlock()
+			close(gaveUp)
+			if err := <-done; (err == nil) != (second == "") {
+				t.Error(err)
+			}
+			if second == "" {
+				h.works()
+			} else if h.clients() != "none" || len(f.clients) > 0 {
+				t.Errorf("%s, %q", h.clients(), f.seen())
+			}
+			if f.count("register") != 1 {
+				t.Errorf("%q", f.seen())
+			}
+		})
+	}
+}
+
 // A login that may do more replaces the one there is once it works, and is forgotten if
 // it does not.
 func TestWidening(t *testing.T) {

@@ -355,14 +355,14 @@ func (h *home) process(change ...func(*Logins)) *process {
 	}
 	p.Logins = &Logins{
 		Store: store.New(store.Options{
-			LookupEnv: h.env, Now: time.Now, Backend: "file", Note: add(&p.notes),
+			LookupEnv: h.env, Now: time.Now, Backend: "file", LockTimeout: 5 * time.Minute, Note: add(&p.notes),
 			Verbose: func(format string, a ...any) {
 				if s := fmt.Sprintf(format, a...); p.onVerbose != nil {
 					p.onVerbose(s)
 				}
 			},
 		}),
-		Issuer: issuer.NewClient(issuer.HTTPOptions{Timeout: time.Minute, LookupEnv: h.env}),
+		Issuer: issuer.NewClient(issuer.HTTPOptions{Timeout: 5 * time.Minute, LookupEnv: h.env}),
 		Now:    time.Now, Getenv: func(k string) string { v, _ := h.env(k); return v },
 		Note: add(&p.notes), Verbose: add(&p.verbose), Hold: func() func() { return func() {} },
 		ClientSecret:      func() (string, error) { return "", nil },

@@ -209,7 +209,7 @@ func (l *Logins) Credentials(ctx context.Context, md *issuer.Metadata, issuerURL
 	if l.ClientID == "" {
 		lg, err := l.peek(ctx, issuerURL)
 		if errors.Is(err, store.ErrNoLogin) {
-			return issuer.Credentials{}, noLogin("there is no client for the exchange: give one with --client-id, or log in first")
+			return issuer.Credentials{}, noLogin("there is no client for the exchange: use --client-id, or log in first")
 		}
 		if err != nil {
 			return issuer.Credentials{}, err
@@ -241,7 +241,7 @@ func (l *Logins) peek(ctx context.Context, issuerURL string) (*store.Login, erro
 	return tx.Load(ctx, "")
 }
 
-// FromGrant makes the token of an issuer's answer. A JWT speaks for itself, as services
+// FromGrant makes the token of an issuer's answer. If it is a JWT, only its claims count, because services
 // read nothing else. Of an opaque token is known what the answer says, and what it does
 // not say is as requested (RFC 6749 section 5.1).
 func FromGrant(g *issuer.Grant, req token.Request, md *issuer.Metadata) token.Token {

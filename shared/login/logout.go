@@ -40,7 +40,7 @@ func (l *Logins) Logout(ctx context.Context, issuerURL string, force bool) (foun
 	if found {
 		err = l.WithMetadata(ctx, issuerURL, func(md *issuer.Metadata) error { return l.end(ctx, md, e, force) })
 		if err != nil && force && !errors.As(err, &left) {
-			l.Note("the issuer was not told: %s", err)
+			l.Note("the login was not ended at the issuer: %s", err)
 			err = l.forget(ctx, e)
 		}
 		if err != nil && !errors.As(err, &left) {
@@ -117,11 +117,11 @@ func (c *changing) endAtIssuer(ctx context.Context, md *issuer.Metadata, lg *sto
 
 // forget removes a login here without telling the issuer.
 func (l *Logins) forget(ctx context.Context, e store.IndexEntry) error {
-	left := "its refresh token stays"
 	if e.Registered {
-		left = "its refresh token and the client " + e.ClientID + " stay"
+		l.Note("the refresh token and the client %s stay valid at %s until they expire", e.ClientID, e.Issuer)
+	} else {
+		l.Note("the refresh token stays valid at %s until it expires", e.Issuer)
 	}
-	l.Note("%s valid at %s until they expire there", left, e.Issuer)
 	tx, err := l.Store.Begin(ctx, e.Issuer)
 	if err != nil {
 		return err

@@ -26,6 +26,17 @@ func (f *fake) first(run func()) {
 	}
 }
 
+// until waits until the second process waits for the lock. It fails the test if that
+// process ends before, which it can only do if it needs no lock.
+func (f *fake) until(waits <-chan struct{}, done chan error) {
+	select {
+	case <-waits:
+	case err := <-done:
+		f.t.Errorf("the second process did not wait for the first one (%v)", err)
+		done <- err
+	}
+}
+
 func (f *fake) wantNoLoss() {
 	f.t.Helper()
 	if f.count("REUSE")+f.count("REVOKED AFTER") > 0 {
@@ -53,7 +64,7 @@ func TestLoginBesideARefresh(t *testing.T) {
 					_, err := logsIn.Login(ctx, h.request("read:/"), true)
 					done <- err
 				}()
-				<-waits
+				f.until(waits, done)
 			})
 			_, err := h.process().Refresh(context.Background(), h.request("read:/"))
 			must(t, err)
@@ -102,7 +113,7 @@ func TestRefreshBesideALogin(t *testing.T) {
 			_, err := other.Refresh(context.Background(), h.request("read:/"))
 			done <- err
 		}()
-		<-waits
+		f.until(waits, done)
 	})
 	made, err := h.process().Login(context.Background(), h.request("read:/"), true)
 	must(t, err)
@@ -126,7 +137,7 @@ func TestLogoutBesideARefresh(t *testing.T) {
 			_, err := logsOut.Logout(context.Background(), f.URL, false)
 			done <- err
 		}()
-		<-waits
+		f.until(waits, done)
 	})
 	_, err := h.process().Refresh(context.Background(), h.request("read:/"))
 	must(t, err)
@@ -155,7 +166,7 @@ func TestParallelRefreshes(t *testing.T) {
 			_, err := second.Refresh(context.Background(), h.request("read:/"))
 			done <- err
 		}()
-		<-waits
+		f.until(waits, done)
 	})
 	_, err := h.process().Refresh(context.Background(), h.request("read:/"))
 	must(t, err)

@@ -37,7 +37,7 @@ func (l *Logins) Refresh(ctx context.Context, req token.Request) (t token.Token,
 				return err
 			}
 			if lg.RefreshToken == "" {
-				return badLogin("the issuer %s gave no refresh token with your login, so a new login is needed", req.Issuer)
+				return badLogin("the issuer %s issued no refresh token with your login, so a new login is needed", req.Issuer)
 			}
 			t, err = c.refresh(ctx, md, lg, req)
 			return err
@@ -81,7 +81,7 @@ func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.L
 		}
 		var unanswered *issuer.UnansweredError
 		if errors.As(err, &unanswered) {
-			return token.Token{}, badLogin("your login at %s may be lost: an answer of the issuer did not arrive, and now it rejects the refresh token (%s)", req.Issuer, reason)
+			return token.Token{}, badLogin("your login at %s may be lost: an answer of the issuer did not arrive, and the issuer now rejects the refresh token (%s)", req.Issuer, reason)
 		}
 		return token.Token{}, badLogin("your login at %s is no longer valid (%s)", req.Issuer, reason)
 	}

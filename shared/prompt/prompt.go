@@ -1,6 +1,5 @@
-// Package prompt asks and tells the person at the terminal: user code, URL, QR code,
-// passphrase. It uses the terminal itself (/dev/tty), never stdin or stdout, which
-// belong to the data.
+// Package prompt talks to the user on the terminal: user code, URL, QR code, passphrase. It
+// uses the terminal itself (/dev/tty), never stdin or stdout, which are for data.
 package prompt
 
 import (
@@ -25,7 +24,7 @@ import (
 // ErrNoTerminal means that there is no terminal to ask on.
 var ErrNoTerminal = errors.New("there is no terminal to ask on")
 
-// Terminal is where the person is. Without one, what must be shown goes to Fallback, and
+// Terminal is the terminal of the user. Without one, what must be shown goes to Fallback, and
 // questions fail with [ErrNoTerminal].
 type Terminal struct {
 	// Fallback gets what must be shown if there is no terminal: stderr.
@@ -193,9 +192,9 @@ func countdown(c Code, now time.Time, width int) string {
 		left := max(c.Expires.Sub(now), 0).Round(time.Second)
 		line = fmt.Sprintf("%d:%02d left, %s", int(left.Minutes()), int(left.Seconds())%60, waiting)
 	}
-	// A line that wraps could not be overwritten.
-	if len(line) >= width {
-		line = line[:max(width-1, 0)]
+	// A line that wraps could not be overwritten. The terminal adds ^C to it.
+	if most := max(width-3, 0); len(line) > most {
+		line = line[:most]
 	}
 	return line
 }

@@ -99,9 +99,9 @@ func TestCountdown(t *testing.T) {
 		{90 * time.Minute, 80, "90:00 left, " + waiting},
 		{400 * time.Millisecond, 80, "0:00 left, " + waiting},
 		{-time.Hour, 80, "0:00 left, " + waiting},
-		{10 * time.Minute, len("10:00 left, "+waiting) + 1, "10:00 left, " + waiting},
-		{10 * time.Minute, len("10:00 left, " + waiting), strings.TrimSuffix("10:00 left, "+waiting, ")")},
-		{10 * time.Minute, 10, "10:00 lef"},
+		{10 * time.Minute, len("10:00 left, "+waiting) + 3, "10:00 left, " + waiting},
+		{10 * time.Minute, len("10:00 left, "+waiting) + 2, strings.TrimSuffix("10:00 left, "+waiting, ")")},
+		{10 * time.Minute, 10, "10:00 l"},
 		{10 * time.Minute, 1, ""},
 		{10 * time.Minute, 0, ""},
 	} {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,7 +80,7 @@ func run(t *testing.T, name string, columns, lines int, env ...string) *terminal
 	self, err := os.Executable()
 	check(err)
 	// The limit only keeps a broken child from hanging.
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	x := &terminal{t: t, master: master, cmd: exec.CommandContext(ctx, self)}
 	x.more = sync.NewCond(&x.mu)
@@ -116,27 +115,6 @@ func (x *terminal) shows(want string) {
 			x.t.Fatalf("no %q on the terminal: %q", want, x.screen.String())
 		}
 		x.more.Wait()
-	}
-}
-
-// hides waits until the terminal does not show what is typed.
-func (x *terminal) hides() {
-	x.t.Helper()
-	for {
-		state, err := unix.IoctlGetTermios(int(x.master.Fd()), unix.TCGETS)
-		if err != nil {
-			x.t.Fatal(err)
-		}
-		if state.Lflag&unix.ECHO == 0 {
-			return
-		}
-		x.mu.Lock()
-		closed := x.closed
-		x.mu.Unlock()
-		if closed {
-			x.t.Fatalf("the child ended: %q", x.screen.String())
-		}
-		runtime.Gosched()
 	}
 }
 
@@ -222,10 +200,10 @@ func TestShowCodeOnATerminal(t *testing.T) {
 	}
 }
 
+// What is typed is not shown, not even by those who type as soon as they see the prompt.
 func TestPassphraseOnATerminal(t *testing.T) {
 	x := run(t, "passphrase", 80, 24)
 	x.shows("Passphrase: ")
-	x.hides()
 	x.enter("s3cret word\n")
 	if got := x.ends(); got != "Passphrase: \n" {
 		t.Errorf("on the terminal: %q", got)
@@ -239,7 +217,6 @@ func TestPassphraseOnATerminal(t *testing.T) {
 func TestInterruptAtThePassphrase(t *testing.T) {
 	x := run(t, "passphrase", 80, 24)
 	x.shows("Passphrase: ")
-	x.hides()
 	x.enter("half\x03")
 	_ = x.ends()
 	if ws, ok := x.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || ws.Signal() != syscall.SIGINT {

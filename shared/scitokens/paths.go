@@ -157,3 +157,13 @@ func separators(_ Library, p service.Presented) []finding.Finding {
 	return one(finding.Finding{Code: finding.ScopeSeparator, Remark: true, Message: "the scope claim contains a tab or a line break, which does not separate scopes: servers read one scope",
 		Hint: "the issuer must separate scopes with single spaces", Source: "RFC 6749 section 3.3; measured with scitokens-cpp 0.7.3, 1.1.3 and 1.4.1"})
 }
+
+// Vulnerable names the known vulnerabilities of a version of the library.
+func Vulnerable(v service.Version) []finding.Finding {
+	if !v.Before(pathsDecoded) {
+		return nil
+	}
+	return one(finding.Finding{Code: finding.VersionVulnerable, Remark: true, Source: PathSource,
+		Message: fmt.Sprintf("scitokens-cpp %s has a known vulnerability: a token with \"..\" above the root in a scope's path crashes or hangs the server", v),
+		Hint:    fmt.Sprintf("update scitokens-cpp to %s or later, which also compares paths by components (CVE-2026-32726)", pathsDecoded)})
+}

@@ -46,10 +46,16 @@ func ProfileOf(j *token.JWT) (Profile, string) {
 		}
 		return Unknown, "wlcg.ver is not a string"
 	}
-	if typ, _ := j.HeaderString("typ"); typ == "at+jwt" || typ == "application/at+jwt" {
+	if atJWT(j) {
 		return ATJWT, ""
 	}
 	return SciTokens1, ""
+}
+
+// atJWT reports whether the header says that it is an access token of RFC 9068.
+func atJWT(j *token.JWT) bool {
+	typ, _ := j.HeaderString("typ")
+	return typ == "at+jwt" || typ == "application/at+jwt"
 }
 
 // Recommended checks what the WLCG profile recommends, and no server refuses.

@@ -73,9 +73,9 @@ func numericDate(raw string) (seconds int64, whole, ok bool) {
 	return int64(f), false, true
 }
 
-// notBefore checks nbf, which scitokens-cpp before 1.0.0 requires except of at+jwt.
+// notBefore checks nbf, which scitokens-cpp before 1.0.0 requires except if the header's typ is at+jwt, whatever the version claim (measured).
 func notBefore(l Library, p service.Presented) []finding.Finding {
-	if kind, _ := ProfileOf(p.JWT); p.JWT.Has("nbf") || kind == ATJWT {
+	if p.JWT.Has("nbf") || atJWT(p.JWT) {
 		return nil
 	}
 	f := service.MissingClaim(p.JWT, "nbf", "the issuer must set it, a minute in the past, for servers with scitokens-cpp before 1.0.0",

@@ -72,6 +72,10 @@ func ScopePath(flag, p string) (string, error) {
 	if err != nil {
 		return bad(strconv.Quote(p) + " contains a % that is not part of an escape such as %20")
 	}
+	if strings.ContainsAny(decoded, `%\`) {
+		// scitokens-cpp 1.4.1 and later refuse a token with such a scope, others read it literally.
+		return bad(strconv.Quote(p) + " contains a % or a backslash, which servers refuse in scopes")
+	}
 	if !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 		return bad(strconv.Quote(p) + " contains control characters")
 	}

@@ -30,7 +30,7 @@ func (s bearerToken) Token(_ context.Context, req token.Request) (token.Token, e
 	}
 	t := token.New(raw)
 	if t.Expires.IsZero() {
-		return token.Token{}, none("the token in %s does not say when it expires", place)
+		return token.Token{}, none("the token in %s has no expiry", place)
 	}
 	findings, _ := differences(t, req, s.env.Now())
 	if len(findings) > 0 {

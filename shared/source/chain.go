@@ -63,7 +63,7 @@ func (e *NoneError) Error() string {
 	if len(e.Reasons) > 0 {
 		return e.Reasons[0].Why
 	}
-	return "no source was asked"
+	return "no source was tried"
 }
 
 // ExitCode implements cli.Explained.

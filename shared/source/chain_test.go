@@ -71,7 +71,7 @@ func newWorld(home string, env ...string) *world {
 	now := func() time.Time { return epoch }
 	w.Env = &Env{
 		Store: store.New(store.Options{
-			LookupEnv: lookup, Now: now, Note: w.add(&w.notes),
+			LookupEnv: lookup, Now: now, LockTimeout: 5 * time.Minute, Note: w.add(&w.notes),
 			Verbose: func(format string, a ...any) {
 				if w.onVerbose != nil {
 					w.onVerbose(fmt.Sprintf(format, a...))
@@ -82,7 +82,7 @@ func newWorld(home string, env ...string) *world {
 		Note: w.add(&w.notes), Verbose: w.add(&w.verbose),
 	}
 	w.Logins = &login.Logins{
-		Store: w.Store, Issuer: issuer.NewClient(issuer.HTTPOptions{Timeout: time.Minute, LookupEnv: lookup}), Prompt: w.Prompt,
+		Store: w.Store, Issuer: issuer.NewClient(issuer.HTTPOptions{Timeout: 5 * time.Minute, LookupEnv: lookup}), Prompt: w.Prompt,
 		Now: now, Getenv: getenv, Note: w.Note, Verbose: w.Verbose, Hold: func() func() { return func() {} },
 		ClientSecret:      func() (string, error) { return "", nil },
 		RegistrationToken: func() (string, error) { return "", nil },
@@ -211,7 +211,7 @@ func TestNoSourceHasAToken(t *testing.T) {
 		want    string
 		login   bool
 	}{
-		{nil, false, "no source was asked", true},
+		{nil, false, "no source was tried", true},
 		{nil, true, "no token is cached for this request", true},
 		{[]any{"login", fails(none("no login"))}, true, "no login", true},
 		{[]any{"login", fails(none("no login")), "oidc-agent", fails(none("no agent"))}, true, "no login", true},
@@ -461,7 +461,12 @@ func TestColdCache(t *testing.T) {
 					_, err := second.chain(true, k.name, unused).Token(context.Background(), request)
 					done <- err
 				}()
-				<-waits
+				select {
+				case <-waits:
+				case err := <-done:
+					t.Errorf("the second run did not wait (%v)", err)
+					done <- err
+				}
 				return token.New(jwt(nil)), nil
 			}}
 			_, err := first.chain(true, k.name, asks).Token(context.Background(), request)
@@ -489,7 +494,7 @@ func TestOpen(t *testing.T) {
 		"bearer": "", "bearer:/a:b": "", "exchange": "", "exchange:/x": "", "plugin:vault": "", "plugin:other": "", "vault": "",
 		"cache:x": `the source cache takes no argument, but got "x"`, "login:": "takes no argument", "": "unknown source", "CACHE": "unknown source",
 		"other": "put an executable token-source-other on PATH", "vault:x": "unknown source", "../x": "unknown source",
-		"plugin": `"" is not the name of a plugin`, "plugin:": "is not the name of a plugin", "plugin:../x": "is not the name of a plugin", "plugin:a b": "is not the name of a plugin",
+		"plugin": "write it as plugin:NAME", "plugin:": "write it as plugin:NAME", "plugin:../x": "is not the name of a plugin", "plugin:a b": "is not the name of a plugin",
 	} {
 		_, err := NewChain(w.Env, []string{"cache", spec})
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {

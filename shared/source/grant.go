@@ -1,7 +1,10 @@
 package source
 
 import (
+	"encoding/json"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,7 +96,7 @@ func (e *GrantError) Has(code finding.Code) bool {
 
 const (
 	// leeway is how far this machine's clock may be behind the issuer's. The service
-	// compares the token with a clock of its own, so a token from a near future is good.
+	// compares the token with another clock, so a token from the near future is accepted.
 	leeway = time.Minute
 	// worthNoting is the clock difference from which on the user is told.
 	worthNoting = 2 * time.Second
@@ -102,7 +105,7 @@ const (
 // check compares a new token against the request. A wider token is returned with a note.
 func (c *Chain) check(t token.Token, req token.Request) error {
 	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
-		return fail(cli.Failed, "", "the source %s returned a token with characters that no token has", t.Source)
+		return fail(cli.Failed, "", "the source %s returned a token with characters that tokens cannot contain", t.Source)
 	}
 	if req.AnyLifetime {
 		req.MinLifetime = 0
@@ -139,6 +142,9 @@ func differences(t token.Token, req token.Request, now time.Time) (list []findin
 	list = service.Check(t, service.Required{
 		Issuer: req.Issuer, Audiences: req.Audiences, Scopes: req.Scopes, MinLifetime: req.MinLifetime,
 	}, now)
+	if ahead == math.MaxInt64 {
+		list = append(list, finding.Finding{Code: finding.NotYetValid, Message: "the token's iat or nbf is beyond the year 9999"})
+	}
 	return slices.DeleteFunc(list, func(f finding.Finding) bool { return f.Code == finding.NotYetValid && ahead <= leeway }), ahead
 }
 
@@ -152,15 +158,25 @@ func clockAhead(t token.Token, now time.Time) time.Duration {
 	var ahead time.Duration
 	if j := t.JWT(); j != nil {
 		for _, claim := range []string{"nbf", "iat"} {
-			if at, ok := j.Time(claim); ok {
+			at, ok := j.Time(claim)
+			switch {
+			case ok:
 				ahead = max(ahead, at.Sub(now))
+			case farFuture(j.Raw(claim)):
+				ahead = math.MaxInt64
 			}
 		}
 	}
 	return ahead
 }
 
-// noteWider tells of a token that may do more than was requested.
+// farFuture reports whether a time is a number beyond the year 9999.
+func farFuture(raw json.RawMessage) bool {
+	f, err := strconv.ParseFloat(string(raw), 64)
+	return err == nil && f > 253402300799
+}
+
+// noteWider prints a note if a token may do more than was requested.
 func (c *Chain) noteWider(t token.Token, req token.Request) {
 	var more []string
 	if extra := token.MissingScopes(req.Scopes, service.Demandable(t.Scopes)); len(extra) > 0 && len(req.Scopes) > 0 {

@@ -41,7 +41,13 @@ func (s htgettoken) Token(ctx context.Context, req token.Request) (t token.Token
 	remove := func() { _ = os.RemoveAll(dir) }
 	defer remove()
 	// The token in the file must not outlive this process.
-	defer cli.OnSignal(remove)()
+	ctx, stop := cli.CancelOnSignal(ctx)
+	defer func() {
+		if s := stop(); s != nil {
+			remove()
+			cli.Raise(s)
+		}
+	}()
 	file := filepath.Join(dir, "token")
 	cmd := exec.CommandContext(ctx, path, s.args(req, file)...)
 	// Its questions go to the terminal. What it prints is not the product.

@@ -134,7 +134,7 @@ func (a oidcAgent) ask(ctx context.Context, network, address string, q agentRequ
 	}
 	var ans agentAnswer
 	if err := json.Unmarshal(b, &ans); err != nil {
-		return nil, unreachable(address, errors.New("its answer is not JSON"))
+		return nil, unreachable(address, errors.New("the answer is not JSON"))
 	}
 	return &ans, nil
 }

@@ -48,7 +48,7 @@ func agent(t *testing.T, network string, handle func(net.Conn)) *Env {
 		variable = "OIDC_REMOTE_SOCK"
 	}
 	return &Env{
-		Explicit: true, Timeout: time.Minute, Program: "test", Now: time.Now,
+		Explicit: true, Timeout: 5 * time.Minute, Program: "test", Now: time.Now,
 		Getenv: func(k string) string {
 			if k == variable {
 				return l.Addr().String()

@@ -28,11 +28,11 @@ func seal(conn net.Conn, message []byte) (sealed []byte, open func([]byte) ([]by
 	}
 	answer := make([]byte, b64.EncodedLen(len(public)))
 	if _, err := io.ReadFull(conn, answer); err != nil {
-		return nil, nil, fmt.Errorf("agree on a key: %w", err)
+		return nil, nil, fmt.Errorf("exchange keys: %w", err)
 	}
 	theirs, err := b64.DecodeString(string(answer))
 	if err != nil || len(theirs) != 32 {
-		return nil, nil, errors.New("agree on a key: its answer is no key")
+		return nil, nil, errors.New("exchange keys: the answer is not a key")
 	}
 	var shared [32]byte
 	box.Precompute(&shared, (*[32]byte)(theirs), private)
@@ -48,19 +48,19 @@ func seal(conn net.Conn, message []byte) (sealed []byte, open func([]byte) ([]by
 func unseal(b []byte, shared *[32]byte) ([]byte, error) {
 	parts := strings.Split(strings.TrimRight(string(b), "\x00\n"), ":")
 	if len(parts) != 3 {
-		return nil, errors.New("its answer is not a sealed message")
+		return nil, errors.New("the answer is not an encrypted message")
 	}
 	nonce, err := base64.StdEncoding.DecodeString(parts[1])
 	if err != nil || len(nonce) != 24 {
-		return nil, errors.New("its answer has no nonce")
+		return nil, errors.New("the answer has no nonce")
 	}
 	ciphertext, err := base64.StdEncoding.DecodeString(parts[2])
 	if err != nil {
-		return nil, errors.New("its answer is not base64")
+		return nil, errors.New("the answer is not base64")
 	}
 	out, ok := box.OpenAfterPrecomputation(nil, ciphertext, (*[24]byte)(nonce), shared)
 	if !ok {
-		return nil, errors.New("its answer does not decrypt")
+		return nil, errors.New("the answer cannot be decrypted")
 	}
 	return out, nil
 }

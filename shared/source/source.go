@@ -42,7 +42,7 @@ type (
 	preparer interface {
 		prepare(ctx context.Context, req token.Request) error
 	}
-	// reporter tells what the source would do, without asking the issuer and without
+	// reporter says what the source would do, without asking the issuer and without
 	// opening the keyring. has reports whether it has something for the request.
 	reporter interface {
 		report(ctx context.Context, req token.Request) (has bool, what string)
@@ -80,7 +80,8 @@ type Env struct {
 // kind is a row of the table of sources.
 type kind struct {
 	name string
-	// arg is what may follow the name and a colon; empty if nothing may.
+	// arg is what follows the name and a colon, in brackets if it is optional; empty if
+	// nothing may follow.
 	arg string
 	// help says what the source is, for --help.
 	help string
@@ -100,9 +101,9 @@ var kinds = []kind{
 	{name: "oidc-agent", help: "a running oidc-agent", open: newOIDCAgent, shared: true},
 	{name: "device", help: "a new login in your browser", open: newDevice},
 	{name: "client-credentials", help: "a robot's own client", open: newClientCredentials, shared: true},
-	{name: "htgettoken", arg: "OPTIONS", help: "htgettoken", open: newHTGetToken},
-	{name: "bearer", arg: "FILE", help: "an existing token, used only if it satisfies the request", open: newBearer, stored: true},
-	{name: "exchange", arg: "FILE", help: "an existing token, exchanged for a narrower one", open: newExchange, shared: true},
+	{name: "htgettoken", arg: "[OPTIONS]", help: "htgettoken", open: newHTGetToken},
+	{name: "bearer", arg: "[FILE]", help: "an existing token, used only if it satisfies the request", open: newBearer, stored: true},
+	{name: "exchange", arg: "[FILE]", help: "an existing token, exchanged for a narrower one", open: newExchange, shared: true},
 	{name: "plugin", arg: "NAME", help: "the executable token-source-NAME", open: newPlugin},
 }
 
@@ -119,17 +120,20 @@ func Names() []string {
 func Help() string {
 	var out []string
 	for _, k := range kinds {
-		s := k.name
-		switch k.arg {
-		case "":
-		case "NAME": // required
-			s += ":" + k.arg
-		default:
-			s += "[:" + k.arg + "]"
-		}
-		out = append(out, s)
+		out = append(out, k.form())
 	}
 	return strings.Join(out, ", ")
+}
+
+// form is how --from names the source: name, name:ARG or name[:ARG].
+func (k kind) form() string {
+	switch optional, ok := strings.CutPrefix(k.arg, "["); {
+	case ok:
+		return k.name + "[:" + optional
+	case k.arg != "":
+		return k.name + ":" + k.arg
+	}
+	return k.name
 }
 
 // Default are the sources that are asked unless the user chooses: the cache, the login,
@@ -162,6 +166,9 @@ func open(e *Env, spec string) (opened, error) {
 		}
 		if hasArg && k.arg == "" {
 			return opened{}, fmt.Errorf("the source %s takes no argument, but got %q", name, arg)
+		}
+		if arg == "" && k.arg != "" && k.arg[0] != '[' {
+			return opened{}, fmt.Errorf("the source %s needs an argument: write it as %s", name, k.form())
 		}
 		s, err := k.open(e, arg)
 		return opened{k, spec, s}, err

@@ -52,7 +52,7 @@ func TestBearer(t *testing.T) {
 	must(t, syscall.Mkfifo(path("pipe"), 0o600))
 	for name, says := range map[string]string{
 		"good": "", "spaces": "", "wide": "", "seconds ahead": "",
-		"none": "there is no file", "empty": "is empty", "blank": "is empty", "opaque": "does not say when it expires", "expired": "expired", "short": "the token expires in 30s",
+		"none": "there is no file", "empty": "is empty", "blank": "is empty", "opaque": "has no expiry", "expired": "expired", "short": "the token expires in 30s",
 		"other audience": "audience", "other issuer": "issuer", "other scope": "lacks the scope s", "hours ahead": "not valid until",
 	} {
 		w := newWorld(t.TempDir())
@@ -227,7 +227,7 @@ func TestPlugin(t *testing.T) {
 		{"fails", `exit 7`, cli.Failed, "exit status 7", ""},
 		{"a token, but fails", `echo '{"apiVersion":"token-helpers/v1","token":"` + good + `"}'; exit 7`, cli.Failed, "exit status 7", ""},
 		{"endless", `exec cat /dev/zero`, cli.Failed, "", ""},
-		{"a token with a newline", `printf '%s' '{"apiVersion":"token-helpers/v1","token":"a\nb"}'`, cli.Failed, "characters that no token has", ""},
+		{"a token with a newline", `printf '%s' '{"apiVersion":"token-helpers/v1","token":"a\nb"}'`, cli.Failed, "characters that tokens cannot contain", ""},
 		{"another token", `echo '{"apiVersion":"token-helpers/v1","token":"` + jwt(map[string]any{"scope": "t"}) + `"}'`, cli.GrantDiffer, "the token includes t but not s", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

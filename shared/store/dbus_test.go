@@ -32,7 +32,7 @@ func child(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self, args...)
 	// The race detector would sleep a second at the end.

@@ -142,7 +142,7 @@ func (r *fileRing) unlock(ctx context.Context) error {
 		if !asked || n == passphraseTries || !errors.Is(err, ErrWrongPassphrase) {
 			return r.explain(err)
 		}
-		r.s.o.Note("that is not the passphrase of the encrypted logins: try again")
+		r.s.o.Note("wrong passphrase: try again")
 	}
 	r.hold()
 	return nil
@@ -282,7 +282,12 @@ func secretError(op string, err error) error {
 	err = wrap(op, err)
 	var e *Error
 	if errors.As(err, &e) {
-		e.Hint = strings.TrimPrefix(e.Hint+"\nor set "+passphraseCommand+" to a command that prints the passphrase", "\n")
+		other := "set " + passphraseCommand + " to a command that prints the passphrase"
+		if e.Hint == "" {
+			e.Hint = "check " + passphraseVariable + ", or " + other
+		} else {
+			e.Hint += "\nor " + other
+		}
 	}
 	return err
 }

@@ -60,7 +60,7 @@ func (s *Store) Index() ([]IndexEntry, error) {
 func decodeIndex(b []byte) ([]IndexEntry, error) {
 	var x index
 	if err := json.Unmarshal(b, &x); err != nil || x.Version != 1 {
-		return nil, errors.New("logins.json is damaged, or written by a newer version")
+		return nil, errors.New("logins.json is damaged or was written by a newer version")
 	}
 	return sorted(x.Logins), nil
 }

@@ -204,11 +204,11 @@ func (s *Store) ringError(backend string, err error) error {
 	hint := hintFor(backend)
 	switch backend {
 	case secretService, kwallet:
-		hint = "the desktop's keyring may be locked, or its session may have ended: unlock it, or log in with --keyring file"
+		hint = "unlock the desktop's keyring, or log in with --keyring file if its session has ended"
 	case keyctl:
 		hint = hintQuota
 	case pass:
-		hint = "gpg may need a passphrase: run 'pass show " + serviceName + "/" + probeKey + "' on a terminal, with GPG_TTY set, to unlock the key, or log in with --keyring file"
+		hint = "run 'pass show " + serviceName + "/" + probeKey + "' on a terminal, with GPG_TTY set, to unlock the gpg key, or log in with --keyring file"
 	}
 	return &Error{Op: "use the keyring " + backend, Err: err, Hint: hint}
 }
@@ -268,7 +268,7 @@ func available(backend string) error {
 func hintFor(backend string) string {
 	switch backend {
 	case keyctl:
-		return "a session that is not linked to the user's keyring cannot use it: run 'keyctl link @u @s', or log in with --keyring file"
+		return "run 'keyctl link @u @s' if the session is not linked to the user's keyring, or log in with --keyring file"
 	case pass:
 		return "install pass and run 'pass init', or log in with --keyring file"
 	case secretService, kwallet:
@@ -289,7 +289,7 @@ func (s *Store) choose(ctx context.Context, current string) (string, error) {
 	remembered, err := s.remembered()
 	if asked && s.o.Backend == current {
 		if err != nil || remembered != current {
-			// The login stays where it is, whatever comes of the note for the next one.
+			// The login stays where it is, even if the choice cannot be remembered.
 			if err := s.remember(current); err != nil {
 				s.o.Verbose("the choice of the keyring was not remembered: %v", err)
 			}
@@ -367,7 +367,7 @@ func (s *Store) try(ctx context.Context, backend string) error {
 	if err == nil {
 		var got []byte
 		if got, err = r.get(ctx, probeKey); err == nil && string(got) != want {
-			err = errors.New("it returns something else than was stored")
+			err = errors.New("it does not return what was stored")
 		}
 	}
 	var own *Error

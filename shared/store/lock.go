@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,7 +19,12 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-const lockPoll = 50 * time.Millisecond
+// A waiting process looks for the lock often at first and then less often: a thousand
+// processes that looked every few milliseconds would leave the holder no processor.
+const (
+	firstLook = 10 * time.Millisecond
+	lastLook  = 500 * time.Millisecond
+)
 
 // lock is a lock file that this process holds. The file contains the process ID and a
 // counter. A waiter sees from a change of either that the queue moves.
@@ -81,8 +87,9 @@ func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 	l.s.o.Verbose("waiting for %s, which holds %s", process(holder), path)
 	limit := time.NewTimer(l.s.o.LockTimeout)
 	defer limit.Stop()
-	poll := time.NewTicker(lockPoll)
-	defer poll.Stop()
+	pause := firstLook
+	look := time.NewTimer(pause)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -92,7 +99,7 @@ func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 				Op: "wait for the login", Err: fmt.Errorf("%w (%s) is using this login and did not finish within %v", ErrLocked, process(holder), l.s.o.LockTimeout),
 				Hint: "wait for that process to finish, or end it, and run the command again",
 			}
-		case <-poll.C:
+		case <-look.C:
 		}
 		if got, err := l.flock.TryLock(); got || err != nil {
 			return got, err
@@ -103,6 +110,8 @@ func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 			// Whoever waits for this process waits for that queue, too.
 			l.s.tick()
 		}
+		pause = min(pause*3/2, lastLook)
+		look.Reset(pause/2 + rand.N(pause))
 	}
 }
 

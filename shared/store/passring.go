@@ -96,7 +96,7 @@ func (r passRing) get(ctx context.Context, key string) ([]byte, error) {
 	}
 	var it keyring.Item
 	if json.Unmarshal(b, &it) != nil {
-		return nil, errors.New("the entry in pass is not an item of these tools")
+		return nil, errors.New("the entry in pass was not written by these tools")
 	}
 	return it.Data, nil
 }

@@ -22,7 +22,7 @@ import (
 	"example.org/token-helpers/shared/store/dbusguard"
 )
 
-// The initialisation of keyring is over when this runs, as this package imports it.
+// When this runs, keyring has been initialized, because this package imports it.
 func init() { dbusguard.Restore() }
 
 // The causes behind the errors of this package, all of which are wrapped in [Error].
@@ -41,7 +41,7 @@ var (
 	ErrNoHome = errors.New("no home directory")
 )
 
-// Error is every error of the store.
+// Error is the type of all errors of the store.
 type Error struct {
 	Op   string // what was being done, such as "save the login"
 	Err  error
@@ -138,7 +138,7 @@ func sameIssuer(s string) string { return strings.TrimSuffix(s, "/") }
 func diskHint(err error) string {
 	switch {
 	case isNoLocks(err):
-		return "this file system has no file locks: set XDG_STATE_HOME to a directory on another one, such as a local disk"
+		return "set XDG_STATE_HOME to a directory on another file system, such as a local disk: this one has no file locks"
 	case isDiskFull(err):
 		return "free some disk space or quota and run the command again"
 	case errors.Is(err, fs.ErrPermission):

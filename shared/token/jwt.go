@@ -16,16 +16,16 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// MaxSize is the longest token that is looked at, in bytes. HTCondor reads at
-// most 16 KiB; the rest is room to say that a longer one is too long.
+// MaxSize is the longest token that is decoded, in bytes. HTCondor reads at most 16 KiB;
+// the larger limit makes it possible to say that a longer token is too long.
 const MaxSize = 1 << 20
 
-// ErrNotToken is behind every error of [Decode].
+// ErrNotToken is the cause of every error of [Decode].
 var ErrNotToken = errors.New("not a token")
 
-// JWT is a decoded JSON Web Token (RFC 7519), its signature not verified. Header
-// and Claims are the bytes as they stand in the token, so that order, number
-// spelling and unknown members survive.
+// JWT is a decoded JSON Web Token (RFC 7519), whose signature was not verified. Header and
+// Claims are the bytes of the token, so that order, number spelling and unknown members are
+// kept.
 type JWT struct {
 	Header, Claims json.RawMessage
 	// Signature is what follows the second dot, in base64url.
@@ -34,8 +34,8 @@ type JWT struct {
 	header, claims map[string]json.RawMessage
 }
 
-// Decode takes a JWT in compact serialisation apart (RFC 7515 section 3.1)
-// without verifying it. An unsigned token (alg none) decodes; a JWE, five parts,
+// Decode decodes a JWT in compact serialization (RFC 7515 section 3.1) without verifying
+// it. An unsigned token (alg none) decodes; a JWE, five parts,
 // does not, and neither does anything else: the error says what it seems to be.
 func Decode(raw []byte) (*JWT, error) {
 	if len(raw) > MaxSize {
@@ -109,7 +109,7 @@ func object(name, s string) (json.RawMessage, map[string]json.RawMessage, error)
 }
 
 // Unsigned reports whether the token has no signature (alg none, RFC 7518 section
-// 3.6): no service takes it as an access token.
+// 3.6). No service accepts it as an access token.
 func (j *JWT) Unsigned() bool {
 	alg, _ := j.HeaderString("alg")
 	return strings.EqualFold(alg, "none")
@@ -119,10 +119,10 @@ func (j *JWT) Unsigned() bool {
 // as people do before they post a token.
 func (j *JWT) SignatureMissing() bool { return j.Signature == "" && !j.Unsigned() }
 
-// Has reports whether the claim is there.
+// Has reports whether the token has the claim.
 func (j *JWT) Has(claim string) bool { _, ok := j.claims[claim]; return ok }
 
-// Raw returns the claim's JSON, nil when it is not there.
+// Raw returns the claim's JSON, or nil if the token does not have it.
 func (j *JWT) Raw(claim string) json.RawMessage { return j.claims[claim] }
 
 // HeaderString returns a header parameter that is a string.
@@ -140,13 +140,13 @@ func asString(raw json.RawMessage) (string, bool) {
 }
 
 // Time returns a claim that is a NumericDate (RFC 7519 section 2), to the second:
-// a fraction is cut off. ok is false where it is absent, not a number, or out of
-// the range of years 1 to 9999.
+// a fraction is cut off. ok is false if it is absent, not a number, or outside
+// the years 1 to 9999.
 func (j *JWT) Time(claim string) (t time.Time, ok bool) {
 	return NumericDate(j.claims[claim])
 }
 
-// NumericDate reads one, as [JWT.Time] does.
+// NumericDate parses a NumericDate, as [JWT.Time] does.
 func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
 	if len(raw) == 0 {
 		return time.Time{}, false
@@ -159,7 +159,7 @@ func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
 	return time.Unix(int64(f), 0).UTC(), true
 }
 
-// AnyAudience is the audience that stands for any service, in tokens of the WLCG profile
+// AnyAudience is the audience of tokens of the WLCG profile that are for any service
 // (Common JWT Profile, "aud").
 const AnyAudience = "https://wlcg.cern.ch/jwt/v1/any"
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Covers reports whether one of the granted scopes grants what want names.
+// Covers reports whether one of the granted scopes includes the scope want.
 //
 // A scope with a path covers every path below it on component boundaries: read:/foo
 // covers read:/foo/bar, never read:/foobar. storage.modify is a superset of
@@ -31,13 +31,13 @@ func Covers(granted []string, want string) bool {
 	return false
 }
 
-// hasPath reports whether the authorization takes a path. HTCondor's condor:/READ
-// looks like one and is none.
+// hasPath reports whether the authorization has a path. HTCondor's condor:/READ only looks
+// as if it had one.
 func hasPath(authz string) bool {
 	return authz == "read" || authz == "write" || strings.HasPrefix(authz, "storage.")
 }
 
-// MissingScopes are those of want that granted does not cover.
+// MissingScopes returns the scopes in want that granted does not cover.
 func MissingScopes(granted, want []string) []string {
 	var out []string
 	for _, w := range want {
@@ -48,7 +48,7 @@ func MissingScopes(granted, want []string) []string {
 	return out
 }
 
-// SameIssuer compares issuers, one trailing slash making no difference.
+// SameIssuer reports whether two issuers are the same, regardless of one trailing slash.
 func SameIssuer(a, b string) bool {
 	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
 }

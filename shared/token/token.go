@@ -1,8 +1,7 @@
-// Package token holds what every part of the helpers talks about: the request
-// for an access token, and the token itself.
+// Package token defines the request for an access token, and the token itself.
 //
-// A Token is a secret that a careless log line must not give away, so every way
-// of formatting it is redacted; [Token.Raw] alone hands out the string.
+// A Token is a secret that a log line must not reveal, so every way of formatting it is
+// redacted. Only [Token.Raw] returns the string.
 package token
 
 import (
@@ -15,14 +14,13 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Request says which access token is wanted. It is built once, from flags,
-// environment, configuration and the ecosystem's defaults; nothing later in the
-// flow reads flags.
+// Request describes the access token that is requested. It is built once, from flags,
+// environment, configuration and the ecosystem's defaults.
 type Request struct {
 	// Issuer is the issuer's URL as the user wrote it.
 	Issuer string
-	// Audiences are the exact strings that the token's aud claim must hold
-	// (RFC 7519 section 4.1.3). Empty asks for none.
+	// Audiences are the exact strings that the token's aud claim must contain (RFC 7519
+	// section 4.1.3). If it is empty, no audience is requested.
 	Audiences []string
 	// Scopes are the scope values that must be granted (RFC 6749 section 3.3).
 	Scopes []string
@@ -34,8 +32,8 @@ type Request struct {
 	AnyLifetime bool
 }
 
-// Normalized returns the request with sorted scopes and audiences, each named
-// once: two requests for the same token compare equal.
+// Normalized returns the request with sorted scopes and audiences, without duplicates, so
+// that two requests for the same token compare equal.
 func (r Request) Normalized() Request {
 	r.Audiences = text.Set(r.Audiences)
 	r.Scopes = text.Set(r.Scopes)
@@ -46,30 +44,29 @@ func (r Request) Normalized() Request {
 // that carried it. The zero value is no token.
 type Token struct {
 	raw string
-	jwt *JWT // nil where it is none
+	jwt *JWT // nil if the token is opaque
 
-	// Issuer is the URL that the issuer calls itself.
+	// Issuer is the issuer's URL, as the issuer writes it.
 	Issuer string
-	// Expires is when the token ends; zero when that is not known.
+	// Expires is when the token expires; zero if that is unknown.
 	Expires time.Time
-	// Scopes and Audiences are what was granted: read from the token where it
-	// is a JWT, else from the issuer's answer.
+	// Scopes and Audiences are those granted: from the token if it is a JWT, otherwise from
+	// the issuer's answer.
 	Scopes    []string
 	Audiences []string
 	// Source is the name of the source that it came from, such as "device".
 	Source string
 }
 
-// New makes a Token from its raw form, reading lifetime, scopes, audiences and
-// issuer from its claims where it is a JWT. An opaque token is a token too: it
-// just tells nothing about itself.
+// New returns a Token for its raw form. If it is a JWT, its claims provide issuer, expiry,
+// scopes and audiences.
 func New(raw string) Token {
 	j, _ := Decode([]byte(raw))
 	return Decoded(raw, j)
 }
 
-// Decoded is New for a token that has been decoded already; j is nil where it is no
-// JWT.
+// Decoded is like New for a token that has been decoded already; j is nil for an opaque
+// token.
 func Decoded(raw string, j *JWT) Token {
 	t := Token{raw: raw, jwt: j}
 	if j == nil {
@@ -82,16 +79,17 @@ func Decoded(raw string, j *JWT) Token {
 	return t
 }
 
-// JWT is the token decoded, its signature not verified; nil where it is no JWT.
+// JWT returns the decoded token, whose signature was not verified, or nil if the token is
+// opaque.
 func (t Token) JWT() *JWT { return t.jwt }
 
-// Raw hands out the secret itself.
+// Raw returns the secret itself.
 func (t Token) Raw() string { return t.raw }
 
 // IsZero reports whether there is no token.
 func (t Token) IsZero() bool { return t.raw == "" }
 
-// Lifetime is how long the token still lives at now, and whether that is known.
+// Lifetime returns how long the token is valid after now, and whether that is known.
 func (t Token) Lifetime(now time.Time) (time.Duration, bool) {
 	if t.Expires.IsZero() {
 		return 0, false
@@ -107,8 +105,8 @@ func (t Token) String() string { return redacted }
 // GoString is redacted.
 func (t Token) GoString() string { return redacted }
 
-// Format is redacted for every verb: without it %x and friends would reach the
-// field behind String.
+// Format is redacted for every verb. Without this method, verbs such as %x would print the
+// field.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
 // LogValue is redacted.

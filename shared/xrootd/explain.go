@@ -23,6 +23,7 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 	if c.broken || len(c.issuers) == 0 || !ok || iss == "" {
 		return out
 	}
+	out = append(out, s.nameMapUnused(iss)...)
 	if len(s.library.Audiences) == 0 {
 		out = append(out, finding.Finding{Code: finding.CfgAudience, Remark: true, Message: "scitokens.cfg has no audience, so only tokens for any service are accepted",
 			Hint: "set audience in [Global]", Source: srcReconfig})
@@ -31,7 +32,7 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 	if sec == nil {
 		return append(append(out, c.unknownIssuer(iss)), c.missing()...)
 	}
-	out = append(out, sec.match(p, s), sec.who(p, s.version))
+	out = append(out, sec.match(p, s), sec.who(p, s))
 	if sec.capability(s.version) {
 		refused := sec.reach(p, s)
 		out = append(out, refused...)
@@ -44,6 +45,27 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 		Message: fmt.Sprintf("authorization_strategy of [Issuer %s] is %q, which ignores scopes", finding.Brief(sec.name), finding.Brief(strings.Join(sec.strategy, " "))),
 		Hint:    "add capability to it if scopes should count", Source: srcSciTokens + ", Access; measured on XRootD 5.8.1"}
 	return append(append(out, f), c.missing()...)
+}
+
+// nameMapUnused finds a name_mapfile that was passed although the section has none, and keys
+// in it that the plugin ignores.
+func (s *Server) nameMapUnused(iss string) []finding.Finding {
+	if s.names == nil {
+		return nil
+	}
+	f := finding.Finding{Code: finding.CfgIgnored, Remark: true, Source: srcNameMap}
+	sec := s.config.section(iss)
+	switch {
+	case sec != nil && sec.mapfile == "":
+		f.Message = fmt.Sprintf("[Issuer %s] has no name_mapfile, so the file of --name-mapfile is not used", finding.Brief(sec.name))
+		f.Hint = "add name_mapfile to the section"
+	case len(s.names.unread) > 0:
+		f.Message = "name_mapfile: the server ignores the keys " + briefPaths(s.names.unread, " ")
+		f.Hint = "use sub, username, path, group, result and ignore"
+	default:
+		return nil
+	}
+	return one(f)
 }
 
 // missing says what happens to requests that the token does not authorize.
@@ -108,34 +130,6 @@ func (sec *issuerSection) match(p service.Presented, s *Server) finding.Finding 
 		Message: fmt.Sprintf("[Issuer %s] in line %d is for this issuer: %s", finding.Brief(sec.name), sec.line, joinFew(becomes, "; "))}
 }
 
-// who names the user of the request.
-func (sec *issuerSection) who(p service.Presented, v service.Version) finding.Finding {
-	f := finding.Finding{Code: finding.CfgUser, Remark: true, Source: srcAcls}
-	sub, _ := p.JWT.String("sub")
-	switch {
-	case sec.claim != "" && !v.Before(usernameClaimSince):
-		if name, ok := p.JWT.String(sec.claim); ok {
-			f.Message = fmt.Sprintf("the user is %s, the token's %s (username_claim)", finding.Brief(name), finding.Brief(sec.claim))
-		} else {
-			f.Code, f.Remark, f.Missing = finding.ClaimMissing, false, []string{sec.claim}
-			f.Message = fmt.Sprintf("the token has no %s claim, which username_claim requires", finding.Brief(sec.claim))
-			f.Hint, f.Source = "let the issuer set it, or use map_subject or default_user", "measured on XRootD 5.8.1"
-			return f
-		}
-	case sec.mapSubject:
-		f.Message = fmt.Sprintf("the user is %s, the token's subject (map_subject)", finding.Brief(sub))
-	case sec.user != "":
-		f.Message = fmt.Sprintf("the user is %s (default_user)", finding.Brief(sec.user))
-	default:
-		f.Message = "the request has no user, because there is no default_user and no map_subject"
-	}
-	if sec.mapfile != "" {
-		f.Message += fmt.Sprintf("; a matching rule in name_mapfile takes precedence, but %s was not read", finding.Brief(sec.mapfile))
-		f.Hint = "check that name_mapfile is a JSON list, without which the server does not start"
-	}
-	return f
-}
-
 func (sec *issuerSection) capability(v service.Version) bool {
 	return sec.strategy == nil || v.Before(strategySince) || slices.Contains(sec.strategy, "capability")
 }
@@ -143,7 +137,7 @@ func (sec *issuerSection) capability(v service.Version) bool {
 // reaches reports whether a scope of the token covers what is to be done.
 func (sec *issuerSection) reaches(p service.Presented, s *Server) bool {
 	return slices.ContainsFunc(s.rightsOf(p.JWT), func(r right) bool {
-		return r.allows(s.access) && s.reaches(p, r)
+		return s.allows(r) && s.reaches(p, r)
 	})
 }
 
@@ -170,7 +164,7 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 			Hint: "add the directory to restricted_path, relative to base_path", Source: srcAcls})
 	}
 	for _, r := range s.rightsOf(p.JWT) {
-		if !r.allows(s.access) {
+		if !s.allows(r) {
 			continue
 		}
 		want, _, _ := strings.Cut(r.scope, ":")

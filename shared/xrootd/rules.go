@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/scitokens"
@@ -25,7 +26,7 @@ const maxZTN = 4095
 // Server judges tokens as an XRootD server does.
 type Server struct {
 	name string
-	// access is read, write or create; path is the place.
+	// access is read, write, create, stage or poll; path is the place.
 	access, path string
 	// pathNamed says that the path was given.
 	pathNamed bool
@@ -34,6 +35,7 @@ type Server struct {
 	version service.Version
 	library scitokens.Library
 	config  *SciTokensConfig
+	names   *NameMap
 	url     string
 	options Options
 	// ask is the command that requests a token for its audience.
@@ -44,7 +46,8 @@ type Server struct {
 type Options struct {
 	// Flag is the flag that errors about the URL name; --server unless given.
 	Flag string
-	// Access is read, write (which may overwrite) or create.
+	// Access is read, write (which may overwrite), create, stage (from tape) or poll (ask
+	// whether files were staged).
 	Access string
 	// Path is the place; by default the path in the URL, or /.
 	Path string
@@ -55,6 +58,8 @@ type Options struct {
 	Audiences []string
 	// Config, if set, is the server's scitokens.cfg, parsed for the same version.
 	Config *SciTokensConfig
+	// Names, if set, is the name_mapfile of the issuer's section.
+	Names *NameMap
 }
 
 // Newest is the newest version of XRootD whose rules were measured.
@@ -85,7 +90,7 @@ func New(server string, o Options) (*Server, error) {
 		where = below
 	}
 	s := &Server{name: "XRootD at " + host, ask: "xrd-token-helper --server " + text.ShellWord(host),
-		pathNamed: where != "", url: server, options: o, access: o.Access, version: cmp.Or(o.Version, Newest), config: o.Config,
+		pathNamed: where != "", url: server, options: o, access: o.Access, version: cmp.Or(o.Version, Newest), config: o.Config, names: o.Names,
 		web: strings.HasPrefix(host, "https:") || strings.HasPrefix(host, "davs:")}
 	if s.path, err = place(where); err != nil {
 		return nil, err
@@ -139,15 +144,15 @@ func (s *Server) Name() string { return s.name }
 
 // Purpose implements [service.Service].
 func (s *Server) Purpose() string {
-	if s.access == "create" {
-		return "create " + s.path
+	if s.access == "poll" {
+		return "ask whether " + s.path + " was staged"
 	}
 	return s.access + " " + s.path
 }
 
 // doing returns the operation as a gerund.
 func (s *Server) doing() string {
-	return map[string]string{"read": "reading", "write": "writing", "create": "creating"}[s.access]
+	return map[string]string{"read": "reading", "write": "writing", "create": "creating", "stage": "staging", "poll": "asking about the staging of"}[s.access]
 }
 
 // Versions implements [service.Versioned].
@@ -179,11 +184,29 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	if !s.web {
 		add(s.statFirst(p), fileMode(p), scitokens.FileForm(p))
 	}
-	add(scitokens.Recommended(p))
+	add(scitokens.Recommended(p), s.vulnerable(p))
 	if s.config != nil {
 		add(s.explain(p))
 	}
-	return finding.Merge(list...)
+	return s.cached(p, finding.Merge(list...))
+}
+
+// cacheUntil is the first version that refuses a token over https at its end.
+var cacheUntil = service.Version{Major: 5, Minor: 9, Patch: 3}
+
+// cached says that an older server may still accept a token over https that has just
+// expired (measured on 5.5.3).
+func (s *Server) cached(p service.Presented, list []finding.Finding) []finding.Finding {
+	exp, ok := p.JWT.Time("exp")
+	if !s.web || !ok || !s.version.Before(cacheUntil) || p.Now.Sub(exp) > time.Minute {
+		return list
+	}
+	for i := range list {
+		if list[i].Code == finding.Expired {
+			list[i].Hint += fmt.Sprintf("; over https, XRootD before %s accepts a token that it has seen before for up to 60 s longer", cacheUntil)
+		}
+	}
+	return list
 }
 
 // LetsAllIn implements [service.Open]. A root:// login comes before the authorization.
@@ -202,6 +225,8 @@ func (s *Server) command(p service.Presented) string {
 		c += " --profile wlcg"
 	}
 	switch {
+	case s.access == "stage" || s.access == "poll":
+		c = s.ask + " --profile wlcg --read --stage"
 	case s.access == "create" && kind == scitokens.WLCG:
 		c += " --read --create"
 	case s.access != "read":
@@ -242,16 +267,18 @@ func fileMode(p service.Presented) []finding.Finding {
 
 // right is one scope as XRootD reads it.
 type right struct {
-	op, path string // read, write (overwrites too), create, stage
+	op, path string // read, write (overwrites too), create, stage, poll
 	scope    string
 }
 
 // rightsOf returns the rights in the scopes as scitokens-cpp's Enforcer reads them.
 func (s *Server) rightsOf(j *token.JWT) []right {
 	kind, _ := scitokens.ProfileOf(j)
-	ops := map[string]string{"read": "read", "write": "write"}
+	// The plugin knows the words modify and create in tokens of any profile (measured).
+	ops := map[string]string{"read": "read", "write": "write", "modify": "write", "create": "create"}
 	if kind == scitokens.WLCG {
-		ops["storage.read"], ops["storage.modify"], ops["storage.create"], ops["storage.stage"] = "read", "write", "create", "stage"
+		ops["storage.read"], ops["storage.modify"], ops["storage.create"] = "read", "write", "create"
+		ops["storage.stage"], ops["storage.poll"] = "stage", "poll"
 	}
 	var out []right
 	for _, sc := range scitokens.Scopes(j, s.library.Version) {
@@ -266,6 +293,19 @@ func (r right) allows(access string) bool {
 	return r.op == access || r.op == "write" && access == "create"
 }
 
+// stageAlone is the first version in which storage.stage alone does not permit prepare -s
+// over root://, which is authorized as reading (measured: 5.5.3 permits it, 5.8.1 and 6.2.0
+// do not).
+var stageAlone = service.Version{Major: 5, Minor: 6}
+
+// allows reports whether a right is the one that the operation requires.
+func (s *Server) allows(r right) bool {
+	if s.access == "stage" && !s.web {
+		return r.op == "read" || r.op == "stage" && s.version.Before(stageAlone)
+	}
+	return r.allows(s.access)
+}
+
 // within reports whether place lies in or below base, on a component boundary.
 func within(base, place string) bool {
 	return base == "/" || place == base || strings.HasPrefix(place, base+"/")
@@ -275,7 +315,10 @@ func within(base, place string) bool {
 // of the bug of older servers.
 func (s *Server) covers(p service.Presented, r right) (on, byBug bool) {
 	for _, b := range s.places(p, r.path) {
-		on = on || within(b, s.path)
+		if b == "/" && s.version == rootOnly && s.config != nil {
+			b = "/." // the bug of this version
+		}
+		on = on || within(b, s.path) || b == "/." && s.path == "/"
 		byBug = byBug || strings.HasPrefix(s.path, b)
 	}
 	return on, byBug && !on
@@ -317,21 +360,24 @@ func (s *Server) rights(p service.Presented) []finding.Finding {
 	for _, r := range rights {
 		on, _ := s.covers(p, r)
 		switch {
-		case r.allows(s.access) && s.reaches(p, r):
+		case s.allows(r) && s.reaches(p, r):
 			if !on {
 				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", r.scope, s.path, prefixFixed),
 					Hint: "request a scope for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
 			}
 			return nil
-		case r.allows(s.access):
+		case s.allows(r):
 			elsewhere = append(elsewhere, r.scope)
 		case on:
 			other = append(other, r.scope)
 		}
 	}
-	names := map[string]string{"read": "read:", "write": "write:", "create": "write:"}
+	names := map[string]string{"read": "read:", "write": "write:", "create": "write:", "stage": "storage.stage:", "poll": "storage.poll:"}
 	if kind == scitokens.WLCG {
-		names = map[string]string{"read": "storage.read:", "write": "storage.modify:", "create": "storage.create:"}
+		names["read"], names["write"], names["create"] = "storage.read:", "storage.modify:", "storage.create:"
+	}
+	if !s.web {
+		names["stage"] = names["read"] // prepare -s is authorized as reading
 	}
 	want := names[s.access] + s.scopePath(p)
 	f := finding.Finding{Code: finding.ScopeMissing, Missing: []string{want}, Source: srcXRootD,
@@ -391,12 +437,12 @@ func (s *Server) pathForm(p service.Presented) []finding.Finding {
 // stat before it writes.
 func (s *Server) statFirst(p service.Presented) []finding.Finding {
 	kind, _ := scitokens.ProfileOf(p.JWT)
-	if s.access == "read" || kind == scitokens.Unknown {
+	if s.access != "write" && s.access != "create" || kind == scitokens.Unknown {
 		return nil
 	}
 	rights := s.rightsOf(p.JWT)
 	if slices.ContainsFunc(rights, func(r right) bool { return r.op == "read" && s.reaches(p, r) }) ||
-		!slices.ContainsFunc(rights, func(r right) bool { return r.allows(s.access) && s.reaches(p, r) }) {
+		!slices.ContainsFunc(rights, func(r right) bool { return s.allows(r) && s.reaches(p, r) }) {
 		return nil
 	}
 	return one(finding.Finding{Code: finding.WriteWithoutRead, Remark: !s.version.Before(prefixFixed),

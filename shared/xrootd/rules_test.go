@@ -1,8 +1,11 @@
 package xrootd
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service/servicetest"
 
 	"example.org/token-helpers/shared/service"
@@ -48,6 +51,7 @@ func TestRules(t *testing.T) {
 				t.Fatal(err)
 			}
 			list := servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims(tt.profile, xrdAud, tt.scope))
+			list = slices.DeleteFunc(list, func(f finding.Finding) bool { return f.Code == finding.VersionVulnerable })
 			if got := servicetest.Codes(t, list); got != want {
 				t.Errorf("%s, %s: %q, want %q", tt.name, access, got, want)
 			}
@@ -90,7 +94,118 @@ func TestLogin(t *testing.T) {
 		t.Errorf("no nbf: %q", got)
 	}
 	s, _ = New("root://x.example.org", Options{Access: "read", Version: service.Version{Major: 5, Minor: 5, Patch: 3}})
-	if got := servicetest.Codes(t, servicetest.Judge(t, s, servicetest.ES256, noNBF)); got != "claim-missing" {
+	if got := servicetest.Codes(t, servicetest.Judge(t, s, servicetest.ES256, noNBF)); got != "claim-missing (version-vulnerable)" {
 		t.Errorf("no nbf on 5.5.3: %q", got)
 	}
+}
+
+// prepare -s over root:// is authorized as reading (measured).
+func TestStage(t *testing.T) {
+	old := service.Version{Major: 5, Minor: 5, Patch: 3}
+	for _, tt := range []struct {
+		url, access, scope string
+		version            service.Version
+		want               string
+	}{
+		{"root://x.example.org", "stage", "storage.read:/", Newest, ""},
+		{"root://x.example.org", "stage", "storage.stage:/", Newest, "scope-missing"},
+		{"root://x.example.org", "stage", "storage.stage:/", old, ""},
+		{"root://x.example.org", "stage", "storage.modify:/", Newest, "scope-missing"},
+		{"https://x.example.org:1094", "stage", "storage.stage:/", Newest, ""},
+		{"https://x.example.org:1094", "poll", "storage.poll:/", Newest, ""},
+		{"https://x.example.org:1094", "poll", "storage.read:/", Newest, "scope-missing"},
+	} {
+		s, err := New(tt.url, Options{Access: tt.access, Version: tt.version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := slices.DeleteFunc(servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("wlcg", xrdAud, tt.scope)), func(f finding.Finding) bool { return f.Code == finding.VersionVulnerable })
+		if got := servicetest.Codes(t, list); got != tt.want {
+			t.Errorf("%s %s %s on %s: %q, want %q", tt.url, tt.access, tt.scope, tt.version, got, tt.want)
+		}
+	}
+}
+
+func TestVulnerableVersions(t *testing.T) {
+	for _, tt := range []struct {
+		scope            string
+		version, library service.Version
+		codes, says      string
+	}{
+		{"read:/john", service.Version{}, service.Version{}, "", ""},
+		{"read:/john", Newest, service.Version{}, "", ""},
+		{"read:/john", service.Version{Major: 5, Minor: 5, Patch: 3}, service.Version{}, "(version-vulnerable) (version-vulnerable)", "0.7.3 has a known vulnerability|read:/john also covers /johnnathan"},
+		{"read:/", service.Version{Major: 5, Minor: 6, Patch: 9}, service.Version{Major: 1, Minor: 4, Patch: 1}, "(version-vulnerable)", "5.6.9 has a bug: with base_path = /, read:/ covers / and nothing below"},
+		{"read:/", Newest, service.Version{Major: 1, Minor: 4}, "(version-vulnerable)", "crashes or hangs the server"},
+	} {
+		s, err := New("https://x.example.org:1094/john/f", Options{Access: "read", Version: tt.version, Library: tt.library})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servicetest.Find(t, servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("scitokens", xrdAud, tt.scope)), tt.codes, tt.says)
+	}
+	// The bug of 5.6.9 refuses with a configuration that has the base path /.
+	c, err := ParseSciTokensConfig([]byte("[Global]\naudience = "+xrdAud+"\nonmissing = deny\n[Issuer i]\nissuer = https://i.example.org\nbase_path = /\ndefault_user = x\n"), rootOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := New("https://x.example.org:1094/john/f", Options{Access: "read", Version: rootOnly, Config: c})
+	list := servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("scitokens", xrdAud, "read:/"))
+	if !finding.AnyRefuses(list) {
+		t.Errorf("not refused: %s", servicetest.Codes(t, list))
+	}
+}
+
+// The rules of name_mapfile: the first that matches and has a result.
+func TestNameMap(t *testing.T) {
+	const cfg = "[Global]\naudience = " + xrdAud + "\nonmissing = deny\n[Issuer i]\nissuer = https://i.example.org\nbase_path = /store\nname_mapfile = m.json\ndefault_user = nobody\n"
+	for _, tt := range []struct{ rules, says string }{
+		{`[]`, "the user is nobody: default_user; no rule of name_mapfile matches"},
+		{`[{"sub":"u","result":"alice"}]`, "the user is alice: rule 1 of name_mapfile"},
+		{`[{"sub":"x","result":"bob"},{"result":"carol"}]`, "the user is carol: rule 2"},
+		{`[{"path":"/john","result":"john"}]`, "the user is john: rule 1"},
+		{`[{"path":"/store/john","result":"john"}]`, "no rule of name_mapfile matches"},
+		{`[{"path":"/jo","result":"john"}]`, "no rule of name_mapfile matches"},
+		{`[{"group":"/cms","result":"cms"}]`, "the user is cms: rule 1"},
+		{`[{"group":"/atlas","result":"atlas"}]`, "no rule"},
+		{`[{"username":"nobody","result":"somebody"}]`, "the user is somebody: rule 1"},
+		{`[{"sub":"u","result":"alice","ignore":"yes"},{"result":"carol"}]`, "the user is carol: rule 2"},
+		{`[{"subject":"u","result":"alice"}]`, "the user is alice: rule 1|ignores the keys subject"},
+		{`[{"result":"alice"}] rest`, "the user is alice"},
+	} {
+		c, err := ParseSciTokensConfig([]byte(cfg), service.Version{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := ParseNameMap([]byte(tt.rules))
+		if err != nil {
+			t.Errorf("%s: %v", tt.rules, err)
+			continue
+		}
+		s, _ := New("https://x.example.org:1094/store/john/f", Options{Access: "read", Config: c, Names: m})
+		list := servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("wlcg", xrdAud, "storage.read:/john", `"jti":"j"`, `"jti":"j","wlcg.groups":["/cms"]`))
+		said := ""
+		for _, f := range list {
+			said += f.Message + "\n"
+		}
+		for says := range strings.SplitSeq(tt.says, "|") {
+			if !strings.Contains(said, says) {
+				t.Errorf("%s: no %q in\n%s", tt.rules, says, said)
+			}
+		}
+	}
+	for _, bad := range []string{"", "{}", "null", "[1]", "[null]", `[{"sub":1,"result":"x"}]`, `[{"path":"x","result":"x"}]`, `[{"result":"x"}`, `[{"sub":"u"}]`, `[{"result":""}]`} {
+		if m, err := ParseNameMap([]byte(bad)); err == nil {
+			t.Errorf("%s: %+v", bad, m)
+		}
+	}
+}
+
+func FuzzParseNameMap(f *testing.F) {
+	f.Add([]byte(`[{"sub":"u","path":"/a//b","group":"g","username":"n","result":"r","x":1}]`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if m, err := ParseNameMap(b); err == nil {
+			m.user(requester{sub: "u"}, []string{"/", "/store"}, "/store/x", Newest)
+		}
+	})
 }

@@ -54,7 +54,9 @@ type issuerSection struct {
 	bases, restricted []string
 	// The user is from the claim, else the subject, else the default.
 	mapfile, claim, user string
-	mapSubject           bool
+	// groups is groups_claim.
+	groups     string
+	mapSubject bool
 	// strategy is authorization_strategy in lower case; nil stands for all strategies.
 	strategy []string
 }
@@ -249,7 +251,7 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 		return
 	}
 	sec := issuerSection{name: name, issuer: iss.value, line: began,
-		mapfile: f.get(section, "name_mapfile").value, claim: f.get(section, "username_claim").value, user: f.get(section, "default_user").value}
+		mapfile: f.get(section, "name_mapfile").value, claim: f.get(section, "username_claim").value, groups: f.get(section, "groups_claim").value, user: f.get(section, "default_user").value}
 	sec.bases = c.pathList(base, "base_path")
 	if len(sec.bases) == 0 {
 		c.note(base.line, finding.CfgValue, "base_path has no absolute path, so no scope of this issuer counts", "write base_path = /store", srcReconfig)

@@ -15,29 +15,44 @@ var Ecosystem = service.Descriptor{
 type Target struct {
 	Xrd          string `placeholder:"URL" help:"Check whether this XRootD server accepts the token, and why not. root:// logs in first, https:// does not."`
 	Create       bool   `help:"Check the right to create files (--xrd)."`
+	Stage        bool   `help:"Check the right to stage files from tape (--xrd)."`
+	Poll         bool   `help:"Check the right to ask whether files were staged (--xrd)."`
 	Path         string `placeholder:"/P" help:"The path on the storage server. Default: the path in the URL."`
 	SciTokensCfg string `name:"scitokens-cfg" placeholder:"FILE" help:"Apply this scitokens.cfg of the XRootD server."`
+	NameMapfile  string `placeholder:"FILE" help:"Apply this file, which name_mapfile in scitokens.cfg names."`
 }
 
 // Service implements [service.Target].
 func (t *Target) Service(a service.Asked) (service.Service, error) {
 	if t.Xrd == "" {
-		return nil, &service.UsageError{Flag: "--create, --path and --scitokens-cfg", Problem: "require --xrd", Form: "--xrd https://x.example.org"}
+		return nil, &service.UsageError{Flag: "--create, --stage, --poll, --path, --scitokens-cfg and --name-mapfile", Problem: "require --xrd", Form: "--xrd https://x.example.org"}
 	}
 	o := Options{Flag: "--xrd", Access: "read", Path: t.Path, Version: a.Version, Library: a.Library, Audiences: a.Audiences}
 	n := 0
-	for access, given := range map[string]bool{"read": a.Read, "write": a.Write, "create": t.Create} {
+	for access, given := range map[string]bool{"read": a.Read, "write": a.Write, "create": t.Create, "stage": t.Stage, "poll": t.Poll} {
 		if given {
 			o.Access = access
 			n++
 		}
 	}
 	if n > 1 {
-		return nil, &service.UsageError{Flag: "--read, --write and --create", Problem: "cannot be combined", Form: "--xrd https://x.example.org --write"}
+		return nil, &service.UsageError{Flag: "--read, --write, --create, --stage and --poll", Problem: "cannot be combined", Form: "--xrd https://x.example.org --write"}
 	}
 	if t.SciTokensCfg != "" {
 		err := a.ReadFile("--scitokens-cfg", t.SciTokensCfg, func(b []byte) (err error) {
 			o.Config, err = ParseSciTokensConfig(b, a.Version)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if t.NameMapfile != "" {
+		if t.SciTokensCfg == "" {
+			return nil, &service.UsageError{Flag: "--name-mapfile", Problem: "requires --scitokens-cfg", Form: "--scitokens-cfg scitokens.cfg --name-mapfile map.json"}
+		}
+		err := a.ReadFile("--name-mapfile", t.NameMapfile, func(b []byte) (err error) {
+			o.Names, err = ParseNameMap(b)
 			return err
 		})
 		if err != nil {

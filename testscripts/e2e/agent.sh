@@ -1,5 +1,5 @@
-# A real oidc-agent: the old workflow against our issuer, then the helpers over the
-# agent's socket, plain and sealed, and an agent that is locked, empty or gone.
+# A real oidc-agent: the old workflow with the test issuer, then the helpers over the
+# agent's socket, plain and encrypted, and an agent that is locked, empty or not running.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, the issuers and the servers come from the others
 
@@ -26,14 +26,14 @@ expect "oidc-token gets a token for an audience" 0 '^eyJ' old oidc-token --aud=$
 
 expect "condor-token-helper gets one from the agent, by issuer" 0 '' fresh --from oidc-agent --ce $pool --file "$W/tokens/agent"
 verified agent "$wlcg" $pool "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
-expect "HTCondor takes the agent's token" 0 'succeeded' as agent condor_ping -pool $pool -type COLLECTOR WRITE
+expect "HTCondor accepts the agent's token" 0 'succeeded' as agent condor_ping -pool $pool -type COLLECTOR WRITE
 expect "by account name, narrowed" 0 '' fresh --from oidc-agent --account e2e --read --ce $pool --file "$W/tokens/agent-read"
 verified agent-read "$wlcg" $pool "condor:/READ"
 expect "xrd-token-helper gets one from the agent" 0 '' old env XDG_RUNTIME_DIR="$g" XDG_CACHE_HOME= xrd-token-helper --from oidc-agent --write --server $server --file "$W/tokens/agent-xrd"
-expect "XRootD takes the agent's token" 0 'read me' rooted agent-xrd xrdfs $server cat /store/write.txt
-expect "the default order comes to the agent" 0 '^eyJ' fresh --ce $pool
-expect "sources tells what the agent has loaded" 0 'loaded e2e' fresh sources --ce $pool
-expect "an account that is not there" 4 'No account configured' fresh --from oidc-agent --account nobody --ce $pool
+expect "XRootD accepts the agent's token" 0 'read me' rooted agent-xrd xrdfs $server cat /store/write.txt
+expect "the default order reaches the agent" 0 '^eyJ' fresh --ce $pool
+expect "sources shows what the agent has loaded" 0 'loaded e2e' fresh sources --ce $pool
+expect "an account that does not exist" 4 'No account configured' fresh --from oidc-agent --account nobody --ce $pool
 
 # latch -x|-X locks or unlocks the agent; it asks for the password on a terminal.
 latch() {
@@ -57,7 +57,7 @@ PY
 }
 export -f latch
 expect "oidc-agent is locked" 0 'Agent locked' latch -x
-expect "locked, asked for by name" 4 'Agent locked' fresh --from oidc-agent --ce $pool
+expect "locked, requested by name" 4 'Agent locked' fresh --from oidc-agent --ce $pool
 expect "locked, in the default order" 3 'there is no login' fresh -v --ce $pool
 expect "oidc-agent is unlocked" 0 'nlocked' latch -X
 expect "unlocked, a token comes" 0 '^eyJ' fresh --from oidc-agent --ce $pool
@@ -70,18 +70,18 @@ remote() {
 }
 export -f remote
 expect "the agent elsewhere, sealed" 0 '^eyJ' remote --from oidc-agent --ce $pool
-expect "the agent elsewhere, sealed, says no" 4 'No account configured' remote --from oidc-agent --account nobody --ce $pool
+expect "the agent elsewhere, sealed, refuses" 4 'No account configured' remote --from oidc-agent --account nobody --ce $pool
 kill $proxy
 
 kill "$OIDCD_PID"
 rm -f "$g/sock"
 eval "$(old oidc-agent --quiet --socket-path="$g/sock" --no-autoreauthenticate)" >/dev/null
-expect "restarted without the account, asked for by name" 4 'account not loaded' fresh --from oidc-agent --ce $pool
-expect "sources tells that it has nothing loaded" 0 'account loaded' fresh sources --ce $pool
+expect "restarted without the account, requested by name" 4 'account not loaded' fresh --from oidc-agent --ce $pool
+expect "sources shows that it has nothing loaded" 0 'account loaded' fresh sources --ce $pool
 expect "restarted without the account, in the default order" 3 'there is no login' fresh -v --ce $pool
 expect "oidc-add loads it again" 0 success old oidc-add --pw-file="$g/pw" e2e
 expect "and a token comes" 0 '^eyJ' fresh --from oidc-agent --ce $pool
 kill "$OIDCD_PID"
-expect "killed, asked for by name" 5 'connection refused|no such file' fresh --from oidc-agent --ce $pool
+expect "killed, requested by name" 5 'connection refused|no such file' fresh --from oidc-agent --ce $pool
 expect "killed, in the default order" 3 'there is no login' fresh -v --ce $pool
 unset OIDC_SOCK OIDCD_PID

@@ -1,5 +1,5 @@
-# A real HTCondor, set up as an HTCondor-CE sets its authentication up, in the tree
-# that the installation unpacked.
+# A real HTCondor with the authentication settings of an HTCondor-CE, in the tree that the
+# installation unpacked.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki and the issuers come from issuers.sh
 

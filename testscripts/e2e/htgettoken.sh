@@ -1,4 +1,4 @@
-# A real htgettoken against a stand-in for the part of Vault that it calls.
+# A real htgettoken with a substitute for the part of Vault that it calls.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki and the servers come from the others
 
@@ -21,7 +21,7 @@ export v
 export -f vaulted
 expect "condor-token-helper by htgettoken" 0 '' vaulted condor-token-helper --from "htgettoken:--vaulttokenfile=$v/vt" --ce $pool --file "$W/tokens/vault"
 verified vault "$wlcg" $pool "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
-expect "HTCondor takes it" 0 'succeeded' as vault condor_ping -pool $pool -type COLLECTOR WRITE
+expect "HTCondor accepts it" 0 'succeeded' as vault condor_ping -pool $pool -type COLLECTOR WRITE
 expect "xrd-token-helper by htgettoken" 0 '' vaulted xrd-token-helper --from "htgettoken:--vaulttokenfile=$v/vt" --read --server $server --file "$W/tokens/vault-xrd"
-expect "XRootD takes it" 0 'read me' rooted vault-xrd xrdfs $server cat /store/write.txt
+expect "XRootD accepts it" 0 'read me' rooted vault-xrd xrdfs $server cat /store/write.txt
 expect "htgettoken has no vault token" 4 'htgettoken: exit status' vaulted condor-token-helper --from "htgettoken:--vaulttokenfile=$v/none" --ce $pool --force-new

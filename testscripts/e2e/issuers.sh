@@ -1,5 +1,6 @@
 # Two issuers, one that writes WLCG claims and one that writes SciTokens claims.
-# Neither ends in a slash, for HTCondor's map file and XRootD's list are exact.
+# Neither URL ends in a slash, because HTCondor's map file and XRootD's list are compared
+# exactly.
 # shellcheck shell=bash
 
 wlcg=https://localhost:18444
@@ -44,12 +45,12 @@ rights() {
 }
 export -f rights
 
-# verified NAME ISSUER AUDIENCE RIGHTS: two verifiers that are not ours take the
-# token and read exactly these rights out of it.
+# verified NAME ISSUER AUDIENCE RIGHTS checks that the verifiers of another project accept
+# the token and read exactly these rights in it.
 verified() {
 	local raw
 	raw=$(cat "$W/tokens/$1")
-	expect "scitokens-verify takes $1" 0 'deserialization successful' scitokens-verify "$raw"
+	expect "scitokens-verify accepts $1" 0 'deserialization successful' scitokens-verify "$raw"
 	expect "scitokens-list-access reads the rights of $1" 0 "^$4\$" rights "$raw" "$2" "$3"
-	expect "jwt-inspect takes $1" 0 '"scope"' jwt-inspect --issuer "$2" --aud "$3" "$W/tokens/$1"
+	expect "jwt-inspect accepts $1" 0 '"scope"' jwt-inspect --issuer "$2" --aud "$3" "$W/tokens/$1"
 }

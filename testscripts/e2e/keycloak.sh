@@ -311,7 +311,7 @@ row "exchange for an audience that Keycloak does not know" 4 '' 'Audience not fo
 # Without offline_access among its scopes, a token of an offline login belongs to an
 # online session, which has ended: Keycloak itself takes it for invalid.
 row "a narrower token" 0 '' '' at user $helper --client-id public --read --ce $ce --file "$k/narrow.token"
-row "exchange of a token that Keycloak takes for invalid" 4 '' 'Invalid token' exchange "$k/narrow.token" exchanger --read --ce $ce
+row "exchange of a token that Keycloak considers invalid" 4 '' 'Invalid token' exchange "$k/narrow.token" exchanger --read --ce $ce
 row "logout of the job's user" 0 '' 'logged out' at user $helper logout --client-id public
 row "exchange" 0 "$token" '' exchange "$k/robot.token" exchanger --read --ce $ce
 same "has the scope and no other" compute.read claim .scope

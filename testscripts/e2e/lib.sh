@@ -1,4 +1,4 @@
-# What the parts of the end-to-end tests share. Sourced.
+# Functions for the parts of the end-to-end tests, which source this file.
 # shellcheck shell=bash
 
 die() {

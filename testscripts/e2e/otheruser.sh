@@ -19,6 +19,9 @@ grep -H . /proc/sys/fs/protected_{symlinks,hardlinks,fifos,regular} | sed 's/^/ 
 
 # A /tmp of its own, so that names there cannot meet those of the machine. The work
 # directory stays where it was.
+# The work directory may be further below /tmp.
+above=${W#/tmp/}
+above=/tmp/${above%%/*}
 mount -t tmpfs -o mode=755 tmpfs /mnt
 mkdir /mnt/work
 mount --bind "$W" /mnt/work
@@ -144,7 +147,7 @@ begin() {
 	[ "${#planters[@]}" = 0 ] || kill -KILL -- "${planters[@]}" 2>/dev/null || true
 	planters=() planted_paths=() foreign=() theirs=
 	kept=("$home/precious" "$home/precious.d/file" "$roothome/precious")
-	find /tmp -mindepth 1 -maxdepth 1 ! -path "$W" -exec rm -rf {} +
+	find /tmp -mindepth 1 -maxdepth 1 ! -path "$above" -exec rm -rf {} +
 	rm -rf "$o/users" "$den" "$open"
 	cp -a "$o/snapshot/users" "$o/"
 	[ "$stale" = 0 ] || again_logged_in

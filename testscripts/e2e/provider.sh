@@ -1,6 +1,6 @@
-# A certified OpenID provider that is not ours (npm's oidc-provider): the helpers'
-# own login, refresh, cache and logout, nothing adapted but its CA; the old workflow
-# with oidc-agent against it; and its tokens put to the real servers.
+# A certified OpenID provider of another project (npm's oidc-provider): login, refresh, cache
+# and logout of the helpers, with nothing adapted except the CA; the old workflow with
+# oidc-agent; and its tokens, presented to the real servers.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki and the servers come from the others
 
@@ -26,22 +26,22 @@ approved() {
 	done
 	[ -z "$code" ] || NODE_EXTRA_CA_CERTS=$pki/ca.pem node "$n/approve.mjs" https://localhost:18447/device "$code" || status=1
 	wait $pid || status=$?
-	grep -v '48;5' "$n/said" # but for a QR code in colours
+	grep -v '48;5' "$n/said" # except a QR code in colors
 	return $status
 }
 export n
 export -f user approved
 
-expect "the helpers' own login at a provider that is not ours" 0 'logged in at' approved condor-token-helper login
+expect "the helpers' own login at a provider of another project" 0 'logged in at' approved condor-token-helper login
 expect "a token by refresh" 0 'POST .*18447/token' user condor-token-helper -v --ce $pool --file "$W/tokens/provider"
 expect "the same from the cache" 0 '^eyJ' user condor-token-helper -v --ce $pool
 verified provider $provider $pool "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
-expect "HTCondor takes it" 0 'succeeded' as provider condor_ping -pool $pool -type COLLECTOR WRITE
+expect "HTCondor accepts it" 0 'succeeded' as provider condor_ping -pool $pool -type COLLECTOR WRITE
 expect "another audience, narrower" 0 '' user condor-token-helper --read --ce $pool --file "$W/tokens/provider-read"
 verified provider-read $provider $pool "condor:/READ"
 expect "storage widens the login" 0 'logged in at' approved xrd-token-helper login --write
 expect "a storage token" 0 '' user xrd-token-helper --write --server $server --file "$W/tokens/provider-xrd"
-expect "XRootD takes it" 0 'read me' rooted provider-xrd xrdfs $server cat /store/write.txt
+expect "XRootD accepts it" 0 'read me' rooted provider-xrd xrdfs $server cat /store/write.txt
 expect "and compute goes on" 0 '^eyJ' user condor-token-helper --force-new --ce other.example.org
 expect "logout" 0 'logged out' user condor-token-helper -v logout
 expect "nothing is left" 3 'there is no login' user condor-token-helper --ce $pool
@@ -52,6 +52,6 @@ expect "oidc-gen, the old way" 0 'Everything setup correctly' approved oidc-gen 
 expect "oidc-token, the old way" 0 '^eyJ' user oidc-token --aud=$pool e2e
 expect "condor-token-helper from that agent" 0 '' user condor-token-helper --from oidc-agent --ce $pool --file "$W/tokens/provider-agent"
 verified provider-agent $provider $pool "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
-expect "HTCondor takes that too" 0 'succeeded' as provider-agent condor_ping -pool $pool -type COLLECTOR WRITE
+expect "HTCondor accepts that too" 0 'succeeded' as provider-agent condor_ping -pool $pool -type COLLECTOR WRITE
 kill "$OIDCD_PID"
 unset OIDC_SOCK OIDCD_PID

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2016  # each COMMAND is for a shell of its own
 # shellcheck disable=SC2154  # pool and the tokens come from the other parts
 
-# habit NAME STATUS PATTERN COMMAND runs a shell's command line in the tokens' folder.
+# habit NAME STATUS PATTERN COMMAND runs a shell's command line in the directory of the tokens.
 habit() {
 	expect "$1" "$2" "$3" bash -c 'cd "$W/tokens" && eval "$1"' e2e "$4"
 }
@@ -15,8 +15,8 @@ habit "jq reads the document" 0 '^ES256 ' 'jwt-inspect -o json ce | jq -r ".head
 habit "the verdict is an exit code" 0 '^refused$' 'jwt-inspect --ce $pool ce-read >/dev/null 2>&1 || echo refused'
 habit "from another program" 0 '"iss"' 'cat ce | jwt-inspect -'
 habit "from a substitution" 0 'more are the same' 'jwt-inspect --diff <(cat ce) <(cat ce-read)'
-habit "with what stands around it" 0 '"iss"' 'printf "Authorization: Bearer %s\r\n" "$(cat ce)" | jwt-inspect'
-habit "all files of a folder" 0 '^[1-9][0-9]+$' 'jwt-inspect -o ndjson * | jq -r .file | sort -u | wc -l'
+habit "with text around it" 0 '"iss"' 'printf "Authorization: Bearer %s\r\n" "$(cat ce)" | jwt-inspect'
+habit "all files of a directory" 0 '^[1-9][0-9]+$' 'jwt-inspect -o ndjson * | jq -r .file | sort -u | wc -l'
 habit "a reader that goes away" 0 '^\{"apiVersion"' 'for i in $(seq 5000); do cat ce; done | jwt-inspect -o ndjson | head -n 1'
 habit "a disk that is full" 1 'no space left on device' 'jwt-inspect ce >/dev/full'
 habit "a loop over lines" 0 '^2$' 'cat ce ce-read | while read -r t; do jwt-inspect <<<"$t"; done | grep -c iss'

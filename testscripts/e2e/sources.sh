@@ -1,4 +1,4 @@
-# The sources that need no program of others: each one's token goes to a real
+# The sources that need no other program: the token of each one is presented to a real
 # server.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki and the servers come from the others
@@ -22,5 +22,5 @@ expect "bearer" 0 '' alone --from "bearer:$W/tokens/ce" --ce $pool --file "$W/to
 expect "exchange" 0 '' alone --from "exchange:$W/tokens/ce" --client-id "$client" --client-secret-file "$s/secret" --ce $pool --force-new --file "$W/tokens/exchanged"
 expect "plugin" 0 '' alone --from file --ce $pool --file "$W/tokens/plugin"
 for t in robot bearer exchanged plugin; do
-	expect "HTCondor takes $t" 0 'succeeded' as $t condor_ping -pool $pool -type COLLECTOR WRITE
+	expect "HTCondor accepts $t" 0 'succeeded' as $t condor_ping -pool $pool -type COLLECTOR WRITE
 done

@@ -35,7 +35,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("say what to do: demo, issuer or serve")
+		return errors.New("no command given: use demo, issuer or serve")
 	}
 	switch args[0] {
 	case "demo":
@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string) error {
 	case "serve":
 		return serve(ctx, args[1:])
 	}
-	return fmt.Errorf("unknown command %q: it is demo, issuer or serve", args[0])
+	return fmt.Errorf("unknown command %q: use demo, issuer or serve", args[0])
 }
 
 func serve(ctx context.Context, args []string) error {
@@ -81,7 +81,7 @@ func keep(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = srv.Close() }()
-	fmt.Printf(`An issuer runs at %s until you press Ctrl-C. In another terminal:
+	fmt.Printf(`A test issuer runs at %s until you press Ctrl-C. In another terminal, run:
 
   make build
   export PATH=$PWD/bin:$PATH
@@ -93,7 +93,7 @@ func keep(ctx context.Context) error {
   xrd-token-helper --write
   condor-token-helper logout
 
-Your browser will warn of the certificate, which is signed by a CA of its own.
+Your browser will warn about the certificate: the test issuer has its own CA.
 `, srv.URL(), srv.URL(), srv.CAFile())
 	<-ctx.Done()
 	return nil
@@ -140,25 +140,25 @@ func demo(ctx context.Context) (err error) {
 		"TOKEN_HELPER_ISSUER=" + srv.URL(), "TOKEN_HELPER_CAFILE=" + srv.CAFile(),
 		"NO_COLOR=1",
 	}}
-	fmt.Printf("A test issuer runs at %s; nothing of yours is touched.\n", srv.URL())
+	fmt.Printf("A test issuer runs at %s. Your own logins and files are not touched.\n", srv.URL())
 	steps := []struct {
 		say, command string
 		want         map[string]int
 	}{
-		{"The first run logs in. The demo approves it over HTTP, as your browser would.",
+		{"The first run logs in. The demo approves the login over HTTP, as you would in a browser.",
 			"condor-token-helper --from cache --from device --ce ce.example.org:9619 > token",
 			map[string]int{"discovery": 1, "registration": 1, "device": 1}},
-		{"What is in the token:", "jwt-inspect -o text < token", nil},
+		{"The contents of the token:", "jwt-inspect -o text < token", nil},
 		{"Why another compute element refuses it:", "jwt-inspect --ce other.example.org < token > claims || test $? = 1", map[string]int{}},
-		{"The second run asks nobody, not even the issuer.",
+		{"The second run uses the cached token and sends no request.",
 			"condor-token-helper --ce ce.example.org:9619 > token", map[string]int{}},
-		{"The same client serves storage; its login is widened once.",
+		{"The same client is used for storage. A new login adds the scopes and replaces the old one.",
 			"xrd-token-helper --from login --from device --write --server root://x.example.org > storage-token",
-			map[string]int{"device": 1}},
-		{"From now on each new token is one request.",
+			map[string]int{"device": 1, "revocation": 1}},
+		{"From now on each new token needs one request.",
 			"xrd-token-helper --server root://x.example.org > storage-token", map[string]int{"token": 1}},
-		{"What is kept:", "condor-token-helper status", map[string]int{}},
-		{"And it is all given back.", "condor-token-helper logout", map[string]int{"revocation": 1, "client": 1}},
+		{"What is stored:", "condor-token-helper status", map[string]int{}},
+		{"Logout revokes the login and deletes the client.", "condor-token-helper logout", map[string]int{"revocation": 1, "client": 1}},
 	}
 	for _, st := range steps {
 		fmt.Printf("\n# %s\n$ %s\n", st.say, st.command)
@@ -171,7 +171,7 @@ func demo(ctx context.Context) (err error) {
 			}
 		}
 	}
-	fmt.Println("\nDone; nothing is left behind.")
+	fmt.Println("\nDone. Everything that the demo created is deleted.")
 	return nil
 }
 
@@ -194,7 +194,7 @@ func (s *session) counted(want map[string]int) error {
 }
 
 var (
-	address  = regexp.MustCompile(`^\s+(https://\S+/device)$`)
+	address  = regexp.MustCompile(`^\s+(https://\S+/device)(\?\S*)?$`)
 	userCode = regexp.MustCompile(`^\s+([A-Z]{4}-[A-Z]{4})$`)
 )
 

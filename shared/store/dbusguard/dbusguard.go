@@ -1,12 +1,12 @@
-// Package dbusguard keeps github.com/99designs/keyring, which dials the D-Bus
-// session bus while it is initialised, from harming commands that want no
-// keyring: it would run dbus-launch where no bus is set, and wait for ever on a
-// bus that accepts and never answers.
+// Package dbusguard protects commands that need no keyring from
+// github.com/99designs/keyring, which dials the D-Bus session bus while it is initialized:
+// without a bus it would run dbus-launch, and it would wait forever for a bus that accepts
+// the connection and never answers.
 //
-// Initialisation here comes first: Go initialises, of all packages that are
-// ready, the one whose path sorts first, example.org before github.com, and what
-// is imported here godbus imports as well, so that godbus is never ready earlier.
-// Import nothing that godbus does not need.
+// This package is initialized first. Of all packages that are ready, Go initializes the one
+// whose path sorts first, and example.org sorts before github.com. godbus imports everything
+// that this package imports, so that it is never ready earlier: import nothing that godbus
+// does not import.
 package dbusguard
 
 import (
@@ -18,7 +18,7 @@ import (
 
 const (
 	variable = "DBUS_SESSION_BUS_ADDRESS"
-	// dead is an address that fails at once: the folder cannot hold a socket.
+	// dead is an address that fails at once: there can be no socket below /dev/null.
 	dead = "unix:path=/dev/null/token-helpers"
 	// patience is how long the bus has for its first answer.
 	patience = time.Second
@@ -40,9 +40,8 @@ func init() {
 	hidden = os.Setenv(variable, address) == nil
 }
 
-// Restore puts the environment back as the user had it. It is called once
-// keyring has been initialised, hence before any child can start; calling it
-// again does nothing.
+// Restore restores the user's environment. It is called after keyring has been initialized,
+// before any child can start. Calling it again does nothing.
 func Restore() {
 	if !hidden {
 		return
@@ -55,11 +54,10 @@ func Restore() {
 	}
 }
 
-// Hidden says why the session bus was kept from keyring; it is empty where the
-// bus was left alone because it answered and its keyrings may be wanted.
+// Hidden returns why the session bus was hidden from keyring, or "" if it was not hidden.
 func Hidden() string { return because }
 
-// decide returns the address of the bus, or why none must be dialled.
+// decide returns the address of the bus, or the reason why it must not be dialled.
 func decide(args []string, getenv func(string) string, read func(string) string,
 	answers func(string) bool, uid int,
 ) (address, why string) {
@@ -229,7 +227,7 @@ func itoa(n int) string {
 	}
 }
 
-// readSmall is the file's beginning, empty where there is none.
+// readSmall returns the beginning of the file, or "" if it cannot be read.
 func readSmall(path string) string {
 	// A named pipe in this place must not hold up the start.
 	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() {

@@ -19,11 +19,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -39,10 +36,25 @@ const (
 
 var audiences = map[string]string{"ce": "localhost:9619", "xrd": "https://localhost:11094"}
 
-// place holds the paths that the shell script passes.
+// place holds what the shell script passes.
 type place struct {
-	work, pki, tree, condor, mapfile, config, part string
+	work, pki, mapfile, config, part string
+	// debian13 and today are the trees with servers and clients of these versions.
+	debian13, today machine
+	// what selects what to compare: debian (the servers of Debian 12 and 13), today,
+	// htconfig, namemap or random.
+	what string
+	// seed, count and probe are for random tokens.
+	seed  uint64
+	count int
+	probe string
+	// only limits the questions to those whose names it matches; for debugging.
+	only string
 }
+
+// machine is a directory tree in which programs run, with a directory that they see as
+// /e2e.
+type machine struct{ tree, work string }
 
 // sample is a token and its file.
 type sample struct {
@@ -57,8 +69,12 @@ type sample struct {
 // A question is one access to one server.
 type question struct {
 	name, service string
-	// flags are jwt-inspect's flags; known are those for keys and configuration.
-	flags, known []string
+	// flags are jwt-inspect's flags; known are those for keys and configuration, versions
+	// those for the versions of the server.
+	flags, known, versions []string
+	// newest says that the server is the newest: without versions, the verdicts must be the
+	// same.
+	newest bool
 	// rights says that only samples about rights are presented.
 	rights bool
 	folder string
@@ -76,8 +92,15 @@ func main() {
 	var p place
 	flag.StringVar(&p.work, "work", "", "a directory for the tokens")
 	flag.StringVar(&p.pki, "pki", "", "the issuers' directory")
-	flag.StringVar(&p.tree, "tree", "", "the tree that HTCondor and the newer XRootD run in")
-	flag.StringVar(&p.condor, "condor", "", "HTCondor's directory, /e2e in that tree")
+	flag.StringVar(&p.what, "servers", "debian", "what to compare: debian, today, htconfig, namemap or random")
+	flag.StringVar(&p.only, "only", "", "ask only questions whose names match this expression")
+	flag.Uint64Var(&p.seed, "seed", 1, "the seed of random tokens")
+	flag.IntVar(&p.count, "count", 5000, "the number of random tokens")
+	flag.StringVar(&p.probe, "probe", "", "the program that calls scitokens-cpp")
+	flag.StringVar(&p.debian13.tree, "tree", "", "the tree with Debian 13's servers")
+	flag.StringVar(&p.debian13.work, "condor", "", "HTCondor's directory, /e2e in that tree")
+	flag.StringVar(&p.today.tree, "today-tree", "", "the tree with today's servers")
+	flag.StringVar(&p.today.work, "today", "", "the directory that is /e2e in that tree")
 	flag.StringVar(&p.mapfile, "mapfile", "", "HTCondor's map file")
 	flag.StringVar(&p.config, "scitokens-cfg", "", "XRootD's scitokens.cfg")
 	flag.StringVar(&p.part, "part-cfg", "", "the scitokens.cfg of the servers with base_path and restricted_path")
@@ -89,21 +112,51 @@ func main() {
 }
 
 func run(p place) error {
+	switch p.what {
+	case "htconfig":
+		return p.configurations()
+	case "namemap":
+		return p.names()
+	case "random":
+		return p.random(p.seed, p.count, p.probe)
+	}
 	samples, err := p.mint()
 	if err != nil {
 		return err
 	}
 	r := report{tokens: map[string]bool{}, codes: map[string]int{}}
-	for _, q := range p.questions() {
+	questions, err := p.questions()
+	if err != nil {
+		return err
+	}
+	only, err := regexp.Compile(p.only)
+	if err != nil {
+		return err
+	}
+	for _, q := range questions {
+		if !only.MatchString(q.name) {
+			continue
+		}
 		list := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return !q.concerns(s) })
 		// Once with everything that is known, and once with the token only.
-		verdicts, err := p.inspect(slices.Concat(q.known, q.flags), list)
+		verdicts, err := p.inspect(slices.Concat(q.known, q.flags, q.versions), list)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
 		}
-		offline, err := p.inspect(q.flags, list)
+		offline, err := p.inspect(slices.Concat(q.flags, q.versions), list)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
+		}
+		if q.newest {
+			unversioned, err := p.inspect(slices.Concat(q.known, q.flags), list)
+			if err != nil {
+				return fmt.Errorf("%s: %w", q.name, err)
+			}
+			for i, v := range unversioned {
+				if v.Verdict != verdicts[i].Verdict {
+					r.disagree(q, list[i], "without versions, jwt-inspect says %s instead of %s", v.Verdict, verdicts[i].Verdict)
+				}
+			}
 		}
 		agreed := 0
 		for i, a := range askAll(q, list) {
@@ -113,7 +166,7 @@ func run(p place) error {
 		}
 		fmt.Printf("     %-44s %3d of %3d tokens agree\n", q.name, agreed, len(list))
 	}
-	return r.print()
+	return r.print(p.only != "")
 }
 
 // concerns reports whether the question is asked with the sample.
@@ -133,7 +186,9 @@ type report struct {
 	// refused counts refusals by a server, found those of them that jwt-inspect found with
 	// the token only.
 	refused, found int
-	disagreed      []string
+	// explained counts verdicts that depend on what nobody can know offline.
+	explained int
+	disagreed []string
 }
 
 func (r *report) disagree(q question, s sample, format string, a ...any) {
@@ -167,8 +222,9 @@ func (r *report) compare(q question, s sample, a answer, v, offline verdict) boo
 	return true
 }
 
-// print prints the results, and returns an error if there are disagreements.
-func (r *report) print() error {
+// print prints the results, and returns an error if there are disagreements, or, unless it
+// is a part of the test, too few questions.
+func (r *report) print(partial bool) error {
 	for _, d := range r.disagreed {
 		fmt.Printf("DISAGREE %s\n", d)
 	}
@@ -182,7 +238,7 @@ func (r *report) print() error {
 	if len(r.disagreed) > 0 {
 		return errors.New("jwt-inspect and the servers disagree")
 	}
-	if len(r.tokens) < 60 || r.asked < 600 {
+	if !partial && (len(r.tokens) < 320 || r.asked < 1000) {
 		return errors.New("too few questions were asked to show anything")
 	}
 	return nil
@@ -207,7 +263,7 @@ func (p place) mint() ([]sample, error) {
 	}
 	now := time.Now().Truncate(time.Second)
 	var out []sample
-	for _, s := range shapes {
+	for _, s := range slices.Concat(shapes, unusual) {
 		profiles := s.profiles
 		if profiles == nil {
 			profiles = []string{wlcg}
@@ -224,7 +280,7 @@ func (p place) mint() ([]sample, error) {
 				}
 				one := sample{name: profile + ", " + s.name, service: service, mode: d.mode, link: d.link, raw: raw, shape: s,
 					file: filepath.Join(p.work, fmt.Sprintf("%03d", len(out)))}
-				if err := one.write(fmt.Appendf(nil, d.file, raw)); err != nil {
+				if err := one.write(d.contents(raw)); err != nil {
 					return nil, err
 				}
 				out = append(out, one)
@@ -232,6 +288,18 @@ func (p place) mint() ([]sample, error) {
 		}
 	}
 	return out, nil
+}
+
+// contents returns the contents of the token file.
+func (d *draft) contents(raw string) []byte {
+	if d.file != folded {
+		return fmt.Appendf(nil, d.file, raw)
+	}
+	var b []byte
+	for part := range slices.Chunk([]byte(raw), 64) {
+		b = append(append(b, part...), '\n')
+	}
+	return b
 }
 
 // write writes the sample's file.
@@ -302,72 +370,25 @@ func (d *draft) find(name string) (string, bool) {
 	return "", false
 }
 
-// server is an XRootD server.
-type server struct {
-	name, version, config string
-	root, web             string
-	// client runs the programs of its client.
-	client func(s sample, args ...string) *exec.Cmd
-}
-
-// questions returns all questions.
-func (p place) questions() []question {
-	var out []question
-	keys := []string{"--fetch-keys", "--cafile", filepath.Join(p.pki, "ca.pem")}
-	ce := []string{"--ce", audiences["ce"], "--server-version", "23.9.6"}
-	for _, level := range []string{"READ", "WRITE"} {
-		flags := append(slices.Clone(ce), "--"+strings.ToLower(level))
-		out = append(out, question{name: "HTCondor 23.9.6 " + level, service: "ce", flags: flags, known: append(slices.Clone(keys), "--mapfile", p.mapfile), ask: p.ping(level)})
-	}
-	for _, srv := range []server{
-		{"XRootD 5.5.3", "5.5.3", p.config, "root://localhost:11094", "https://localhost:11443", p.local},
-		{"XRootD 5.8.1", "5.8.1", p.config, "root://localhost:21094", "https://localhost:21443", p.inTree},
-		{"XRootD 5.5.3, a part", "5.5.3", p.part, "root://localhost:31094", "https://localhost:31443", p.local},
-		{"XRootD 5.8.1, a part", "5.8.1", p.part, "root://localhost:41094", "https://localhost:41443", p.inTree},
-	} {
-		for _, folder := range []string{"/store/user", "/store/user/sub", "/store/user2", "/store", "/store/user x"} {
-			for _, access := range []string{"read", "write", "create"} {
-				for _, door := range []string{"root", "https"} {
-					base := srv.root
-					if door == "https" {
-						base = srv.web
-					}
-					file := folder + "/have.txt"
-					if access == "create" {
-						file = folder + "/new.txt"
-					}
-					q := question{
-						name: strings.TrimSpace(fmt.Sprintf("%s %s:// %s %s", srv.name, door, access, strings.TrimPrefix(folder, "/store/user"))), service: "xrd", folder: folder,
-						rights: access != "read" || folder != "/store/user" || srv.config == p.part, alone: access == "write", configured: srv.config == p.part,
-						flags: []string{"--xrd", base, "--" + access, "--path", file, "--server-version", srv.version, "--aud", audiences["xrd"]},
-						known: append(slices.Clone(keys), "--scitokens-cfg", srv.config),
-					}
-					if door == "root" {
-						q.ask = p.rooted(srv, access, folder)
-					} else {
-						q.ask = p.web(srv, access, folder)
-					}
-					out = append(out, q)
-				}
-			}
-		}
-	}
-	return out
-}
-
 type verdict struct {
 	File    string  `json:"file"`
 	Verdict string  `json:"verdict"`
 	Causes  []cause `json:"causes"`
+	Remarks []cause `json:"remarks"`
 }
 
 type cause struct {
-	Code string `json:"code"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
 }
+
+// String is the code, for lists of causes.
+func (c cause) String() string { return c.Code }
 
 // reasons are the codes that the causes must include, by the beginning of a token's name: a
 // correct verdict with a wrong cause would not help.
 var reasons = []struct{ name, codes string }{
+	{"scope set to null", "scope-not-string"}, {"iat set", "time-|not-yet-valid"}, {"nbf set", "time-|not-yet-valid"},
 	{"aud ", "aud-mismatch|aud-missing|claim-missing"}, {"no aud", "aud-missing"},
 	{"wlcg.ver", "version-unknown"}, {"ver ", "version-unknown|path-"}, {"an extra claim", "version-missing"},
 	{"no scope", "claim-missing"}, {"no kid", "kid-missing"}, {"no compute", "write-incomplete|scope-missing"}, {"no typ", "."}, {"no ", "claim-missing"},
@@ -376,6 +397,7 @@ var reasons = []struct{ name, codes string }{
 	{"ended", "expired"}, {"iat in", "not-yet-valid|time-range|time-not-integer"}, {"nbf in", "not-yet-valid"}, {"exp in milli", "time-range"}, {"exp twice", "expired"}, {"exp ", "time-|expired"}, {"iat ", "time-"}, {"nbf ", "time-"},
 	{"signature", "signature-invalid"}, {"signed by", "signature-invalid"}, {"unsigned", "unsigned"}, {"HS256", "alg-refused"}, {"alg says", "alg-mismatch|signature-invalid"},
 	{"unknown kid", "kid-unknown"}, {"several keys, no", "kid-missing"}, {"PS256", "alg-refused"}, {"RS512", "alg-refused"}, {"ES384", "alg-refused"},
+	{"file with a tab", "."}, {"file with no", "."}, {"file with carr", "."}, {"file with", "file-form"},
 	{"kid a", "kid-missing"}, {"Bearer", "file-form"}, {"long", "too-long"}, {"file mode", "file-mode"}, {"file behind", "file-link"},
 	{"condor:/ALLOW", "condor-allow"}, {"compute.*", "compute-without-wlcg"}, {"storage.*", "storage-without-wlcg|path-"},
 }
@@ -420,152 +442,4 @@ func (p place) inspect(flags []string, list []sample) ([]verdict, error) {
 		}
 	}
 	return all, nil
-}
-
-type answer struct {
-	ok   bool
-	said string
-}
-
-// askAll presents the samples to the server, a few at a time.
-func askAll(q question, list []sample) []answer {
-	out := make([]answer, len(list))
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, runtime.NumCPU()+1)
-	if q.alone {
-		slots = make(chan struct{}, 1)
-	}
-	for i, s := range list {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			for range 5 {
-				if out[i].ok, out[i].said = q.ask(ctx, s); !noVerdict.MatchString(out[i].said) {
-					break
-				}
-			}
-		})
-	}
-	wg.Wait()
-	return out
-}
-
-// noVerdict matches output that is not a verdict, because a server or client was too busy:
-// HTCondor dropped the connection or a timeout expired, XRootD has not yet closed a file, a
-// connection broke.
-var noVerdict = regexp.MustCompile(`AUTHENTICATE:100[26]:|already opened by|^423$|Operation expired|Connection error|[Ss]ocket timeout|curl: \(|no answer within`)
-
-// output runs a command, and returns its exit code and the last lines of its output.
-func output(ctx context.Context, cmd *exec.Cmd) (code int, said string) {
-	var b bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &b, &b
-	if err := cmd.Start(); err != nil {
-		return -1, err.Error()
-	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
-	_ = cmd.Wait()
-	if ctx.Err() != nil {
-		return -1, "no answer within the time"
-	}
-	said = strings.TrimSpace(b.String())
-	if len(said) > 300 {
-		said = "…" + said[len(said)-300:]
-	}
-	return cmd.ProcessState.ExitCode(), strings.ReplaceAll(said, "\n", " / ")
-}
-
-// inTree runs a command in the tree as its user tester, with the token where it is found.
-func (p place) inTree(s sample, args ...string) *exec.Cmd {
-	inside := filepath.Join("/e2e/client", filepath.Base(s.file))
-	outside := filepath.Join(p.condor, "client", filepath.Base(s.file))
-	if b, err := os.ReadFile(s.file); err == nil {
-		if s.link {
-			_ = os.Symlink(filepath.Base(outside)+".real", outside)
-		}
-		_ = os.WriteFile(outside, b, 0o600) // through the link
-		_ = os.Chmod(outside, os.FileMode(s.mode))
-		_ = os.Chown(outside, 4242, 4242)
-	}
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Path = args[0]
-	cmd.Err = nil
-	cmd.Dir = "/"
-	cmd.Env = []string{
-		"PATH=/usr/bin:/usr/sbin", "HOME=/home/tester", "CONDOR_CONFIG=/etc/condor/condor_config",
-		"BEARER_TOKEN_FILE=" + inside, "_CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS=SCITOKENS",
-		"X509_CERT_DIR=/e2e/certificates", "XRD_CONNECTIONRETRY=1", "XRD_REQUESTTIMEOUT=20", "XRD_STREAMTIMEOUT=20",
-	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: p.tree, Credential: &syscall.Credential{Uid: 4242, Gid: 4242}}
-	return cmd
-}
-
-// local runs a command of this machine.
-func (p place) local(s sample, args ...string) *exec.Cmd {
-	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "BEARER_TOKEN_FILE="+s.file)
-	return cmd
-}
-
-func (p place) ping(level string) func(context.Context, sample) (bool, string) {
-	return func(ctx context.Context, s sample) (bool, string) {
-		cmd := p.inTree(s, "/usr/bin/condor_ping", "-verbose", "-pool", audiences["ce"], "-type", "COLLECTOR", level)
-		code, said := output(ctx, cmd)
-		return code == 0 && strings.Contains(said, "SCITOKENS") && !strings.Contains(said, "FAIL"), said
-	}
-}
-
-var (
-	counter int
-	counts  sync.Mutex
-)
-
-// fresh returns the name of a file that does not exist yet.
-func fresh(folder string) string {
-	counts.Lock()
-	defer counts.Unlock()
-	counter++
-	return fmt.Sprintf("%s/new-%d.txt", folder, counter)
-}
-
-func (p place) rooted(srv server, access, folder string) func(context.Context, sample) (bool, string) {
-	return func(ctx context.Context, s sample) (bool, string) {
-		var cmd *exec.Cmd
-		in := filepath.Join(p.work, "in.txt")
-		if srv.version == "5.8.1" {
-			in = "/e2e/client/in.txt"
-		}
-		switch access {
-		case "read":
-			cmd = srv.client(s, "/usr/bin/xrdfs", srv.root, "cat", folder+"/have.txt")
-		case "write":
-			cmd = srv.client(s, "/usr/bin/xrdcp", "-N", "-f", in, srv.root+"/"+folder+"/have.txt")
-		case "create":
-			cmd = srv.client(s, "/usr/bin/xrdcp", "-N", in, srv.root+"/"+fresh(folder))
-		}
-		code, said := output(ctx, cmd)
-		return code == 0, said
-	}
-}
-
-func (p place) web(srv server, access, folder string) func(context.Context, sample) (bool, string) {
-	return func(ctx context.Context, s sample) (bool, string) {
-		// In a file, because an argument could be too long, and everybody could read it.
-		config := fmt.Sprintf("header = \"Authorization: Bearer %s\"\n", s.raw)
-		args := []string{"curl", "-sS", "--cacert", filepath.Join(p.pki, "ca.pem"), "-K", "-", "-o", os.DevNull, "-w", "%{http_code}"}
-		switch access {
-		case "read":
-			args = append(args, srv.web+folder+"/have.txt")
-		case "write":
-			args = append(args, "-T", filepath.Join(p.work, "in.txt"), srv.web+folder+"/have.txt")
-		case "create":
-			args = append(args, "-T", filepath.Join(p.work, "in.txt"), srv.web+fresh(folder))
-		}
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Stdin = strings.NewReader(config)
-		code, said := output(ctx, cmd)
-		return code == 0 && strings.HasPrefix(said, "2"), said
-	}
 }

@@ -1,9 +1,10 @@
 // Command issuer runs the test issuer for end-to-end tests that count requests and
-// look for secrets. It approves every login. A Unix socket answers what only the tests
-// may know:
+// look for secrets. It approves every login, unless the flag -wait is given. A Unix socket
+// answers what only the tests may know:
 //
 //	GET /requests   the number of requests, one "NAME COUNT" a line
 //	GET /secrets    every secret that was issued, one a line
+//	POST /approve   approves the logins that wait
 package main
 
 import (
@@ -37,10 +38,12 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	opts := issuertest.Options{NoTrailingSlash: true, Interval: 1}
 	var control string
+	var wait bool
 	flags := flag.NewFlagSet("issuer", flag.ContinueOnError)
 	flags.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "address to listen on")
 	flags.StringVar(&opts.Dir, "dir", "", "directory with the CA and the keys")
 	flags.BoolVar(&opts.Rotate, "rotate", false, "rotate refresh tokens")
+	flags.BoolVar(&wait, "wait", false, "approve no login until asked to")
 	flags.DurationVar(&opts.AccessLifetime, "lifetime", 0, "lifetime of access tokens")
 	flags.DurationVar(&opts.RefreshLifetime, "refresh-lifetime", 0, "lifetime of refresh tokens")
 	flags.StringVar(&control, "control", "", "path of the control socket")
@@ -55,7 +58,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { _ = srv.Close() }()
-	srv.AutoApprove(true)
+	srv.AutoApprove(!wait)
 	l, err := net.Listen("unix", control)
 	if err != nil {
 		return err
@@ -75,6 +78,7 @@ func run(ctx context.Context, args []string) error {
 
 func handler(srv *issuertest.Server) http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("POST /approve", func(http.ResponseWriter, *http.Request) { srv.Decide(true) })
 	mux.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) {
 		counts := srv.Requests()
 		for _, name := range slices.Sorted(maps.Keys(counts)) {

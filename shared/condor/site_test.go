@@ -1,0 +1,133 @@
+package condor
+
+import (
+	"strings"
+	"testing"
+
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/service/servicetest"
+)
+
+const testMap = `SCITOKENS /^https:\/\/i\.example\.org,u$/ `
+
+// The verdicts of the default rules of an HTCondor-CE, as HTCondor 23.9.6 and 25.14.1 give
+// them.
+func TestDefaultRules(t *testing.T) {
+	for user, want := range map[string]struct{ read, write string }{
+		"tester":                  {"(mapped) (authorized)", "(mapped) (authorized)"},
+		"x@users.htcondor.org":    {"(mapped) (authorized)", "(mapped) (authorized)"},
+		"x@banned.htcondor.org":   {"(mapped) (authorized)", "(mapped) denied"},
+		"x@unmapped":              {"(mapped) (authorized)", "(mapped) denied"},
+		"x@unmapped.htcondor.org": {"(mapped) (authorized)", "(mapped) denied"},
+		"anonymous":               {"(mapped) (authorized)", "(mapped) denied"},
+		"alice@fnal.gov":          {"(mapped) (authorized)", "(mapped) denied"},
+	} {
+		for _, write := range []bool{false, true} {
+			ce, err := New("ce.example.org", Options{Write: write, MapFile: []byte(testMap + user)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			expect := "(read-open) " + want.read
+			if write {
+				expect = want.write
+			}
+			list := servicetest.Judge(t, ce, servicetest.ES256, servicetest.Claims("wlcg", ceAud, compute))
+			if got := servicetest.Codes(t, list); got != expect {
+				t.Errorf("%s, write %v: %q, want %q", user, write, got, expect)
+			}
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	all := "SEC_READ_AUTHENTICATION = REQUIRED\nSCITOKENS_SERVER_AUDIENCE = $(COLLECTOR_HOST)\nCOLLECTOR_HOST=ce.example.org:9619\nUID_DOMAIN = users.htcondor.org\nCERTIFICATE_MAPFILE_ASSUME_HASH_KEYS = True\nALLOW_READ = *\nALLOW_WRITE = *\n"
+	for _, tt := range []struct {
+		name, config  string
+		version       service.Version
+		profile, edit string
+		write         bool
+		codes, says   string
+	}{
+		{"everybody", all, Newest, "wlcg", "", true, "(mapped) (authorized)", "ALLOW_WRITE = *"},
+		{"a list", all + "ALLOW_WRITE = x@y,u@*  z@z\n", Newest, "wlcg", "", true, "(mapped) denied", "add this line: ALLOW_WRITE = $(ALLOW_WRITE) tester@users.htcondor.org"},
+		{"for the daemon", all + "SCHEDD.ALLOW_WRITE = x@y\n", Newest, "wlcg", "", true, "(mapped) denied", ""},
+		{"denied by a rule", all + "DENY_WRITE = tester@*\n", Newest, "wlcg", "", true, "(mapped) denied", "(DENY_WRITE = tester@*)"},
+		{"the host decides", all + "ALLOW_WRITE = */192.0.2.0/24\n", Newest, "wlcg", "", true, "(mapped) (authorized)", "depends on the client's host"},
+		{"writing implies reading", all + "ALLOW_READ = x@y\n", Newest, "wlcg", "", false, "(mapped) (authorized)", "ALLOW_WRITE = *"},
+		{"two stars", all + "ALLOW_WRITE = t*@*.org\n", Newest, "wlcg", "", true, "(mapped) denied", ""},
+		{"no audience", all + "SCITOKENS_SERVER_AUDIENCE =\n", Newest, "wlcg", "", true, "aud-mismatch (mapped) (authorized)", "configure an audience"},
+		{"methods", all + "SEC_DEFAULT_AUTHENTICATION_METHODS = FS, SCITOKNES\n", Newest, "wlcg", "", true, "method-off (mapped) (authorized)", "write SCITOKENS instead of SCITOKNES in SEC_DEFAULT_AUTHENTICATION_METHODS"},
+		{"the alias", all + "SEC_DEFAULT_AUTHENTICATION_METHODS = FS, scitoken\n", Newest, "wlcg", "", true, "(mapped) (authorized)", ""},
+		{"reading is open", all + "SEC_READ_AUTHENTICATION = OPTIONAL\n", Newest, "wlcg", "", false, "(read-open) (mapped) (authorized)", "SEC_READ_AUTHENTICATION = OPTIONAL: a client that does not insist"},
+		{"reading was not open", all + "SEC_READ_AUTHENTICATION = OPTIONAL\n", service.Version{Major: 23, Minor: 9, Patch: 6}, "wlcg", "", false, "(version-vulnerable) (mapped) (authorized)", ""},
+		{"foreign", all + "SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = https://i.example.org\n", Newest, "", `"x":1,`, true, "(foreign-issuer) (mapped) (authorized)", "for any audience"},
+		{"foreign is off", all + "SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = https://i.example.org\nSEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES = false\n", Newest, "", `"x":1,`, true, "version-missing compute-without-wlcg (mapped) (authorized)", ""},
+		{"a broken line", "what is this\n" + all, Newest, "wlcg", "", true, "(config-line) (mapped) (authorized)", "line 1 of the configuration"},
+	} {
+		c, err := ParseConfig([]byte(tt.config))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Write: tt.write, Config: c, MapFile: []byte(testMap + "tester")}
+		if tt.version != Newest {
+			o.Version = tt.version
+		}
+		ce, err := New("ce.example.org", o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims := strings.Replace(servicetest.Claims(tt.profile, ceAud, compute), "{", "{"+tt.edit, 1)
+		list := servicetest.Judge(t, ce, servicetest.ES256, claims)
+		t.Run(tt.name, func(t *testing.T) { servicetest.Find(t, list, tt.codes, tt.says) })
+	}
+	for _, bad := range []string{"", "hello", "a\x00=b", "# only a comment\n"} {
+		if c, err := ParseConfig([]byte(bad)); err == nil {
+			t.Errorf("%q: %+v", bad, c)
+		}
+	}
+}
+
+func TestReadingIsOpen(t *testing.T) {
+	c, err := ParseConfig([]byte("SEC_READ_AUTHENTICATION = OPTIONAL\nALLOW_READ = *\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ce, _ := New("ce.example.org", Options{Config: c})
+	if got := ce.LetsAllIn(); got != "SEC_READ_AUTHENTICATION = OPTIONAL" {
+		t.Errorf("%q", got)
+	}
+	ce, _ = New("ce.example.org", Options{Config: c, Write: true})
+	if got := ce.LetsAllIn(); got != "" {
+		t.Errorf("writing: %q", got)
+	}
+}
+
+// PCRE2 10.42 rejects the first ones ("invalid range in character class").
+func TestInvalidRange(t *testing.T) {
+	for _, p := range []string{`[\w-.]`, `[\d-_a]`, `[[:alnum:]-_.]`, `[a-\d]`, `[\d-a-z]`, `[\p{L}-x]`, `[\w--]`, `[a-[:alpha:]]`, `[\s-a]`, `[\w-\.]`, `x[\h-x]y`} {
+		if !invalidRange(p) {
+			t.Errorf("%s is valid", p)
+		}
+	}
+	for _, p := range []string{`[\w-]`, `[-\w]`, `[\w\-.]`, `[[:alnum:]-]`, `[a-c-e]`, `[a-c-\d]`, `[]-a]`, `[^]a]`, `\[\w-.]`, `\Q[\w-.]\E`, `a-\d`, `[\x41-\x43]`, `[`, `[\`, `[[:foo]`, `[a-`} {
+		if invalidRange(p) {
+			t.Errorf("%s is invalid", p)
+		}
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add("ALLOW_WRITE = $(A:$(B))\nA=$(A)\nB = $(A)$(A)\nUID_DOMAIN=x\n", `[\w-.]`)
+	f.Fuzz(func(t *testing.T, text, pattern string) {
+		invalidRange(pattern)
+		c, err := ParseConfig([]byte(text))
+		if err != nil {
+			return
+		}
+		ce, err := New("ce.example.org", Options{Write: true, Config: c, MapFile: []byte(testMap + "tester")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		servicetest.Bounded(t, servicetest.Judge(t, ce, servicetest.ES256, servicetest.Claims("wlcg", ceAud, compute)), 30)
+	})
+}

@@ -1,0 +1,166 @@
+package finding
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// LogMessage explains a message that a server, a client or an issuer prints.
+type LogMessage struct {
+	// Text is the message, with … in place of what varies.
+	Text string
+	// By says who prints it, What says what it means, and Do what to do.
+	By, What, Do string
+	// Codes are the causes that it can have.
+	Codes []Code
+}
+
+// LogMessages returns all messages that are known, in the order in which they are
+// documented.
+func LogMessages() []LogMessage { return slices.Clone(logMessages) }
+
+// MatchLog returns the messages that a line of a log, or a part of one, contains; the most
+// specific first.
+func MatchLog(line string) []LogMessage {
+	line = normal(line)
+	if line == "" {
+		return nil
+	}
+	var out []LogMessage
+	for _, m := range logMessages {
+		if containsParts(line, normal(m.Text)) {
+			out = append(out, m)
+		}
+	}
+	// A message that only introduces another one comes after it.
+	weight := func(m LogMessage) int {
+		if strings.HasSuffix(m.Text, ": …") && m.Codes == nil {
+			return 0
+		}
+		return len(normal(strings.ReplaceAll(m.Text, "…", "")))
+	}
+	slices.SortStableFunc(out, func(a, b LogMessage) int { return weight(b) - weight(a) })
+	if len(out) > 0 || len(line) < 8 {
+		return out
+	}
+	// A part of a message.
+	for _, m := range logMessages {
+		if strings.Contains(normal(m.Text), line) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// NearLog returns the messages that have most words in common with a line, at most three.
+func NearLog(line string) []LogMessage {
+	words := wordsOf(line)
+	type scored struct {
+		LogMessage
+		score float64
+	}
+	var list []scored
+	for _, m := range logMessages {
+		theirs := wordsOf(m.Text)
+		common := 0.0
+		for w := range theirs {
+			if words[w] {
+				common++
+			}
+		}
+		if score := common / float64(len(theirs)+1); common > 0 && score >= 0.3 {
+			list = append(list, scored{m, score})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b scored) int {
+		switch {
+		case a.score > b.score:
+			return -1
+		case a.score < b.score:
+			return 1
+		}
+		return 0
+	})
+	var out []LogMessage
+	for _, s := range list[:min(3, len(list))] {
+		out = append(out, s.LogMessage)
+	}
+	return out
+}
+
+// wordsOf returns the words of a text that say something.
+func wordsOf(s string) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.FieldsFunc(normal(s), func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_'
+	}) {
+		if len(w) > 2 && !slices.Contains([]string{"the", "not", "for", "and", "from", "was", "with", "token"}, w) {
+			out[w] = true
+		}
+	}
+	return out
+}
+
+// normal makes texts comparable: in lower case, with single spaces and plain quotes.
+func normal(s string) string {
+	s = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "`", "'").Replace(strings.ToLower(s))
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// containsParts reports whether the line contains the parts between … in their order.
+func containsParts(line, text string) bool {
+	for part := range strings.SplitSeq(text, "…") {
+		part = strings.TrimSpace(part)
+		at := strings.Index(line, part)
+		if at < 0 {
+			return false
+		}
+		line = line[at+len(part):]
+	}
+	return true
+}
+
+// Explain returns the message as plain text, for --explain.
+func (m LogMessage) Explain() string {
+	out := fmt.Sprintf("%s\n  printed by %s\n  %s\n", m.Text, m.By, m.What)
+	if m.Do != "" {
+		out += "  " + m.Do + "\n"
+	}
+	for _, c := range m.Codes {
+		if k, ok := Lookup(c); ok {
+			out += "  " + string(c) + ": " + k.What + "\n"
+		}
+	}
+	return strings.ReplaceAll(out, "`", "")
+}
+
+const logIntro = `# Log messages
+
+<!-- Generated from shared/finding/logmessages.go by go generate ./docs. Do not edit. -->
+
+What servers, clients and issuers print when a token is refused, and what it means. The
+same from the command line, for a whole line of a log or a part of it:
+
+    jwt-inspect --explain "token verification failed: 'aud' claim verification failed."
+
+Codes are explained in [causes](causes.md). ` + "`…`" + ` stands for what varies.
+
+| message | printed by | what it means | what to do | code |
+|---|---|---|---|---|
+`
+
+// LogPage returns docs/log-messages.md.
+func LogPage() string {
+	var b strings.Builder
+	b.WriteString(logIntro)
+	cell := strings.NewReplacer("|", `\|`)
+	for _, m := range logMessages {
+		codes := make([]string, len(m.Codes))
+		for i, c := range m.Codes {
+			codes[i] = "`" + string(c) + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", cell.Replace(m.Text), m.By, cell.Replace(m.What), cell.Replace(m.Do), strings.Join(codes, ", "))
+	}
+	return b.String()
+}

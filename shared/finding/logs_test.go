@@ -1,0 +1,77 @@
+package finding
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestMatchLog(t *testing.T) {
+	for line, want := range map[string]string{
+		"11/25/26 21:00:00 SCITOKENS:2:Failed to verify token and generate ACLs: token verification failed: 'aud' claim verification failed.": "'aud' claim verification failed",
+		"token verification failed: 'client_id' claim verification is mandatory":                                                              "… claim verification is mandatory",
+		"AUTHENTICATE:1003:Failed to authenticate with any method|AUTHENTICATE:1004:Failed to authenticate using SCITOKENS":                   "AUTHENTICATE:1004:Failed to authenticate using SCITOKENS",
+		"Token issuer is not in list of allowed issuers.":                                                                                     "Token issuer is not in list of allowed issuers",
+		"STD::BAD_CAST": "std::bad_cast",
+		"Failed to map SCITOKENS authenticated identity 'https://i,s'":                                           "Failed to map SCITOKENS authenticated identity …",
+		"SECMAN:2010:Received \"DENIED\" from server for user tester@users.htcondor.org using method SCITOKENS.": "SECMAN:2010:Received \"DENIED\" from server for user … using method SCITOKENS",
+		"[FATAL] Auth failed: No protocols left to try":                                                          "No protocols left to try",
+		"Unknown WLCG profile version in token: 1.2":                                                             "Unknown WLCG profile version in token: …",
+		"not in list of allowed": "Token issuer is not in list of allowed issuers", // a part
+		"nothing of the kind":    "",
+		"":                       "",
+	} {
+		got := ""
+		if list := MatchLog(line); len(list) > 0 {
+			got = list[0].Text
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+}
+
+func TestNearLog(t *testing.T) {
+	list := NearLog("the issuer isn't among the allowed issuers in the list")
+	if len(list) == 0 || list[0].Text != "Token issuer is not in list of allowed issuers" {
+		t.Errorf("%+v", list)
+	}
+	if list := NearLog("hello world"); len(list) > 0 {
+		t.Errorf("%+v", list)
+	}
+}
+
+// Each message is found by its own text, and each code is a cause.
+func TestLogMessages(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range LogMessages() {
+		if seen[m.Text] {
+			t.Errorf("%q occurs twice", m.Text)
+		}
+		seen[m.Text] = true
+		if m.By == "" || m.What == "" {
+			t.Errorf("%q is not explained", m.Text)
+		}
+		found := false
+		for _, f := range MatchLog(strings.ReplaceAll(m.Text, "…", "x")) {
+			found = found || f.Text == m.Text
+		}
+		if !found {
+			t.Errorf("%q is not found", m.Text)
+		}
+		for _, c := range m.Codes {
+			if _, ok := Lookup(c); !ok {
+				t.Errorf("%q: unknown code %q", m.Text, c)
+			}
+		}
+	}
+}
+
+func FuzzMatchLog(f *testing.F) {
+	f.Add("'aud' claim verification failed")
+	f.Fuzz(func(t *testing.T, s string) {
+		MatchLog(s)
+		if len(NearLog(s)) > 3 {
+			t.Error("too many")
+		}
+	})
+}

@@ -1,0 +1,82 @@
+package inspect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/text"
+)
+
+// maxExplained is how many messages of a log line are explained.
+const maxExplained = 4
+
+// explain explains a claim, a scope, the code of a cause, or a line of a log, for
+// --explain.
+func explain(word string) (string, error) {
+	word = strings.TrimSpace(word)
+	m, ok := meanings[word]
+	if !ok {
+		m, ok = headerMeanings[word]
+	}
+	if ok {
+		return fmt.Sprintf("%s: %s\n  %s\n", word, m.what, m.source), nil
+	}
+	if w := words(word); w != "" {
+		return word + ": " + w + "\n" + source(word), nil
+	}
+	if c, ok := finding.Lookup(finding.Code(word)); ok {
+		return c.Explain(), nil
+	}
+	if list := finding.MatchLog(word); len(list) > 0 {
+		return explainLog(list), nil
+	}
+	err := cli.Errorf(cli.Usage, "nothing is known about %q", text.Brief(word, 200))
+	if near := nearest(word); near != "" {
+		return "", err.Hint("the closest matches are: %s", near)
+	}
+	return "", err.Hint("give a claim, a scope, the code of a cause, or a line of a server's or client's log")
+}
+
+// explainLog explains messages, each cause once.
+func explainLog(list []finding.LogMessage) string {
+	var out []string
+	var seen []string
+	for _, m := range list {
+		if slices.Contains(seen, m.What) || len(out) == maxExplained {
+			continue
+		}
+		seen = append(seen, m.What)
+		out = append(out, m.Explain())
+	}
+	return strings.Join(out, "\n")
+}
+
+// nearest lists what a word or a line resembles most, in quotes.
+func nearest(word string) string {
+	var out []string
+	if !strings.ContainsAny(word, " \t") {
+		var names []string
+		for name := range meanings {
+			names = append(names, name)
+		}
+		for name := range allows {
+			names = append(names, name)
+		}
+		for _, s := range finding.Sections() {
+			for _, c := range s.Causes {
+				names = append(names, string(c.Code))
+			}
+		}
+		slices.Sort(names)
+		if n := text.Nearest(word, names); n != "" {
+			out = append(out, fmt.Sprintf("%q", n))
+		}
+	}
+	for _, m := range finding.NearLog(word) {
+		out = append(out, fmt.Sprintf("%q", m.Text))
+	}
+	return strings.Join(out, ", ")
+}

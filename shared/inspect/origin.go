@@ -1,0 +1,111 @@
+package inspect
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/text"
+)
+
+// origin says how a report was made, so that somebody else can repeat it.
+type origin struct {
+	// Tool is the program with its version, Command the command line without the paths of
+	// files.
+	Tool, Command string
+	// Files are the configuration and map files that were applied, with their digests.
+	Files []string
+}
+
+// commandLine returns the command without the directories of files, which say more about
+// the user than about the token.
+func commandLine(program string, args []string) string {
+	out := []string{program}
+	path := false // the argument is the value of --path, a place on a server
+	for _, a := range args {
+		name, value, flag := strings.Cut(a, "=")
+		switch {
+		case path || name == "--path":
+		case flag && strings.HasPrefix(a, "--") && isFile(value):
+			a = name + "=" + filepath.Base(value)
+		case isFile(a):
+			a = filepath.Base(a)
+		}
+		path = a == "--path"
+		out = append(out, text.ShellWord(a))
+	}
+	return strings.Join(out, " ")
+}
+
+func isFile(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil && strings.Contains(name, string(filepath.Separator))
+}
+
+// digest describes a file that a flag names.
+func digest(flag, name string, contents []byte) string {
+	return fmt.Sprintf("%s %s, sha256 %x", flag, filepath.Base(name), sha256.Sum256(contents))
+}
+
+// difference returns the expected and the actual audience below each other, and marks where
+// they differ; nothing for other findings.
+func (v *view) difference(f finding.Finding) []string {
+	if f.Code != finding.AudMismatch || len(f.Missing) == 0 || v.token == nil {
+		return nil
+	}
+	got, _ := v.token.Audiences()
+	want, actual, best := "", "", -1
+	for _, w := range f.Missing {
+		for _, g := range got {
+			if n := common(w, g); n > best {
+				want, actual, best = w, g, n
+			}
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	return []string{"expected: " + want, "actual:   " + actual, "          " + marks(want, actual)}
+}
+
+// common returns how many characters two texts share at their beginnings and ends.
+func common(a, b string) int {
+	before, after := ends(a, b)
+	return before + after
+}
+
+// ends returns the lengths of the common beginning and the common end, which do not
+// overlap.
+func ends(a, b string) (before, after int) {
+	for before < min(len(a), len(b)) && a[before] == b[before] {
+		before++
+	}
+	for after < min(len(a), len(b))-before && a[len(a)-1-after] == b[len(b)-1-after] {
+		after++
+	}
+	return before, after
+}
+
+// marks underlines what differs in the actual text.
+func marks(want, actual string) string {
+	before, after := ends(want, actual)
+	return strings.Repeat(" ", before) + strings.Repeat("^", max(1, len(actual)-before-after))
+}
+
+// redacted returns the view with masked values.
+func (v *view) redacted(r *redactor) *view {
+	out := *v
+	out.Label = text.Brief(r.text(filepath.Base(v.Label)), 200)
+	out.Headline, out.KindNote, out.Note, out.Target = r.text(v.Headline), r.text(v.KindNote), r.text(v.Note), r.text(v.Target)
+	out.Causes, out.Remarks = r.findings(v.Causes), r.findings(v.Remarks)
+	out.Origin.Command = r.text(v.Origin.Command)
+	out.Unknown = slices.Clone(v.Unknown)
+	out.token = r.token(v.token)
+	out.Claims = claimViews(out.token.Members(), meanings, v.Now)
+	out.Header = claimViews(out.token.HeaderMembers(), headerMeanings, v.Now)
+	return &out
+}

@@ -1,0 +1,113 @@
+package inspect
+
+import (
+	"fmt"
+	"strings"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/text"
+)
+
+// markdownRenderer writes reports for tickets.
+type markdownRenderer struct {
+	*output
+	shown int
+}
+
+func (r *markdownRenderer) token(v *view) {
+	m := &markdown{}
+	if r.shown++; r.shown > 1 {
+		m.b.WriteString("\n---\n\n")
+	}
+	m.report(v)
+	r.writeEscaped([]byte(m.b.String()))
+}
+
+// markdown builds a report. All text from tokens goes through code or plain.
+type markdown struct{ b strings.Builder }
+
+// code returns text as a code span, which nothing in it can end.
+func code(s string) string {
+	s = text.Printable(text.OneLine(s))
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
+	}
+	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") || s == "" {
+		s = " " + s + " "
+	}
+	return fence + s + fence
+}
+
+// plain escapes what Markdown and HTML would interpret.
+var plainEscapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "|", `\|`, "#", `\#`, "!", `\!`, "@", "@\u200b")
+
+func plain(s string) string { return plainEscapes.Replace(text.Printable(text.OneLine(s))) }
+
+func (m *markdown) line(format string, a ...any) { fmt.Fprintf(&m.b, format+"\n", a...) }
+
+func (m *markdown) report(v *view) {
+	state := "accepted"
+	if !v.OK {
+		state = "REFUSED"
+	}
+	m.line("### %s: %s\n", state, plain(v.Headline))
+	m.line("kind: %s", plain(v.Kind))
+	if v.Note != "" {
+		m.line("(%s)", plain(v.Note))
+	}
+	if v.Versions != "" {
+		m.line("\nversions: %s", plain(v.Versions))
+	}
+	m.findings("Causes", v.Causes, v)
+	m.findings("Worth knowing", v.Remarks, v)
+	m.claims("Claims", v.Claims)
+	m.claims("Header", v.Header)
+	m.line("\nsignature: %s", plain(v.SignatureNote))
+	m.line("\nWhat cannot be checked offline:\n")
+	for _, u := range v.Unknown {
+		m.line("- %s", plain(u))
+	}
+	m.line("\n%s, %s", code(v.Origin.Tool), code(v.Origin.Command))
+	for _, f := range v.Origin.Files {
+		m.line("- %s", plain(f))
+	}
+}
+
+func (m *markdown) findings(title string, list []finding.Finding, v *view) {
+	if len(list) == 0 {
+		return
+	}
+	m.line("\n#### %s\n", title)
+	for _, f := range list {
+		m.line("- %s (%s)", plain(f.Message), code(string(f.Code)))
+		if diff := v.difference(f); diff != nil {
+			// Each line begins with a label, so none can end the block.
+			m.line("\n  ```text")
+			for _, l := range diff {
+				m.line("  %s", text.Printable(text.OneLine(l)))
+			}
+			m.line("  ```\n")
+		}
+		if f.Hint != "" {
+			m.line("  - hint: %s", plain(f.Hint))
+		}
+		if f.Command != "" {
+			m.line("  - %s", code(f.Command))
+		}
+		if f.Source != "" {
+			m.line("  - source: %s", plain(f.Source))
+		}
+	}
+}
+
+func (m *markdown) claims(title string, list []claimView) {
+	m.line("\n#### %s\n\n| name | value | meaning |\n|---|---|---|", title)
+	for _, c := range list {
+		words := strings.Join(append([]string{c.Meaning}, c.Words...), "; ")
+		m.line("| %s | %s | %s |", cell(code(c.Name)), cell(code(c.Value)), plain(strings.TrimPrefix(words, "; ")))
+	}
+}
+
+// cell escapes the separator of columns, also in code.
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

@@ -1,0 +1,35 @@
+package xrootd
+
+import (
+	"fmt"
+
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/scitokens"
+	"example.org/token-helpers/shared/service"
+)
+
+// rootOnly is the version in which, with base_path = /, a scope for / covers / and nothing
+// below.
+var rootOnly = service.Version{Major: 5, Minor: 6, Patch: 9}
+
+// vulnerable names known vulnerabilities and bugs of the versions that were given, as far as
+// they matter for tokens like this one.
+func (s *Server) vulnerable(p service.Presented) []finding.Finding {
+	if s.options.Version == (service.Version{}) && s.options.Library == (service.Version{}) {
+		return nil
+	}
+	out := scitokens.Vulnerable(s.library.Version)
+	for _, r := range s.rightsOf(p.JWT) {
+		switch {
+		case r.path != "/" && s.version.Before(prefixFixed):
+			return append(out, finding.Finding{Code: finding.VersionVulnerable, Remark: true, Source: srcXRootD + "; fixed in 5.6.9",
+				Message: fmt.Sprintf("XRootD %s compares paths as strings: %s also covers %s", s.version, finding.Brief(r.scope), finding.Brief(r.path+"nathan")),
+				Hint:    "update the server: a user's token for /john reads /johnathan"})
+		case r.path == "/" && s.version == rootOnly:
+			return append(out, finding.Finding{Code: finding.VersionVulnerable, Remark: true, Source: "xrootd issue 2254; fixed in 5.7.0",
+				Message: fmt.Sprintf("XRootD 5.6.9 has a bug: with base_path = /, %s covers / and nothing below", finding.Brief(r.scope)),
+				Hint:    "update the server, or request a scope for a directory below /"})
+		}
+	}
+	return out
+}
