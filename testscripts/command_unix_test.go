@@ -224,6 +224,11 @@ func self(t *testing.T) string {
 // Signals to the group and to the helper alone have the effect that they have on the
 // command when it runs without the helper.
 func TestSignals(t *testing.T) {
+	// A signal that this process ignores, as under nohup, would be ignored by its children
+	// too. One that it handles has its default action there.
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	t.Cleanup(func() { signal.Stop(c) })
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux shows to whom a signal was sent")
 	}

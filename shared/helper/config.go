@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -51,19 +52,34 @@ var defaultable = []string{"issuer", "cafile", "capath", "timeout", "min-lifetim
 // issuerKeys are the members of an [issuer.NAME] table.
 var issuerKeys = []string{"url", "client-id", "audience-parameter", "scopes", "cafile", "pkce"}
 
+// hostConfig is the configuration of the whole host, below the user's.
+const hostConfig = "/etc/token-helpers/config.toml"
+
+// loadConfig reads the host's configuration, and the user's over it.
 func loadConfig(env *cli.Env) (*config, error) {
+	c := &config{}
+	if runtime.GOOS != "windows" {
+		if err := c.load(hostConfig); err != nil {
+			return nil, err
+		}
+	}
 	dir := env.Getenv("XDG_CONFIG_HOME")
-	if dir == "" || !filepath.IsAbs(dir) {
+	if !filepath.IsAbs(dir) {
 		home := env.Getenv("HOME")
 		if home == "" {
-			return &config{}, nil
+			return c, nil
 		}
 		dir = filepath.Join(home, ".config")
 	}
-	c := &config{path: filepath.Join(dir, "token-helpers", "config.toml")}
-	content, err := readConfig(c.path)
+	return c, c.load(filepath.Join(dir, "token-helpers", "config.toml"))
+}
+
+// load reads a configuration over what is there, if the file exists.
+func (c *config) load(path string) error {
+	c.path = path
+	content, err := readConfig(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return c, nil
+		return nil
 	}
 	if err != nil {
 		e := cli.Errorf(cli.Usage, "read the configuration: %w", err)
@@ -71,9 +87,9 @@ func loadConfig(env *cli.Env) (*config, error) {
 		if errors.As(err, &pe) {
 			_ = e.Hint("%s", pe.Hint())
 		}
-		return nil, e
+		return e
 	}
-	return c, c.parse(string(content))
+	return c.parse(string(content))
 }
 
 // readConfig rejects a configuration that another user could have written: it chooses

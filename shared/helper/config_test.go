@@ -37,6 +37,19 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 	}
 }
 
+func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
+	c := &config{path: "host"}
+	if err := c.parse("[defaults]\nissuer = \"a\"\nkeyring = \"pass\"\n[issuer.a]\nurl = \"https://a/\"\n[issuer.b]\nurl = \"https://b/\"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.parse("[defaults]\nissuer = \"b\"\n[issuer.b]\nurl = \"https://other/\"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if c.Defaults["issuer"] != "b" || c.Defaults["keyring"] != "pass" || c.Issuers["a"].URL != "https://a/" || c.Issuers["b"].URL != "https://other/" {
+		t.Errorf("%+v", c)
+	}
+}
+
 func FuzzConfig(f *testing.F) {
 	for _, s := range []string{"", "[defaults]\nissuer = \"a\"\n[issuer.a]\nurl = \"https://a/\"\n", "[issuer]\n", "[issuer.a]\nurl = 7", "\xff", "a = [[[["} {
 		f.Add(s)
