@@ -33,6 +33,7 @@ func TestWatchersShareALogin(t *testing.T) {
 	}
 	const watchers, life = 20, 10 * time.Second
 	u := newUser(t, issuertest.Options{Rotate: true, AccessLifetime: life})
+	u.ctx = t.Context() // for longer than the other tests
 	type watcher struct {
 		cmd  *exec.Cmd
 		file string
