@@ -29,7 +29,7 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 	head, rest, _ := strings.Cut(page, "\nFlags:\n")
 	_, commands, _ := strings.Cut(rest, "\nCommands:\n")
 	_, flags, _ := strings.Cut(getPage, "\nFlags:\n")
-	head = strings.Replace(head, "<command> [flags]", "[<command>] [flags]", 1)
+	head = strings.Replace(head, "<command> [flags]", "[<command>] [flags] [-- COMMAND [ARG...]]", 1)
 	_, err = fmt.Fprintf(ctx.Stdout, "%s\nCommands:\n%s\nFlags:\n%s", head, commands, flags)
 	return err
 }

@@ -2,12 +2,14 @@ package helper
 
 import (
 	"errors"
+	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/source"
+	"example.org/token-helpers/shared/text"
 )
 
 // explainGrant adds the flags that may lead to another grant.
@@ -32,7 +34,12 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 		}
 	}
 	if grant.Has(finding.LifetimeShort) {
-		_ = e.Hint("request less with --min-lifetime, or ask the issuer's administrators for a longer lifetime")
+		// A little less, so that it holds until the token is here.
+		if fits := (grant.Lifetime * 9 / 10).Truncate(time.Second); grant.FromIssuer && fits > 0 {
+			_ = e.Hint("the issuer grants tokens that are valid for %s: use --min-lifetime %s, or ask its administrators for a longer lifetime", text.Duration(grant.Lifetime), fits)
+		} else {
+			_ = e.Hint("request less with --min-lifetime, or ask the issuer's administrators for a longer lifetime")
+		}
 	}
 	return e
 }

@@ -30,7 +30,7 @@ type item struct {
 	p    *plan
 	// chain may ask a person, quiet never does.
 	chain, quiet *source.Chain
-	// one lets a single renewal at a time use the world.
+	// one lets a single renewal at a time run: diagnostics are held back for one.
 	one *sync.Mutex
 }
 
@@ -45,6 +45,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 		return nil, err
 	}
 	var all []*item
+	one := new(sync.Mutex)
 	if len(names) == 0 {
 		w, err := a.world(f)
 		if err != nil {
@@ -54,9 +55,9 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = []*item{{w: w, p: p, one: new(sync.Mutex)}}
+		all = []*item{{w: w, p: p, one: one}}
 	}
-	worlds := map[string]*item{}
+	worlds := map[string]*world{}
 	issuers := map[*world]string{}
 	for _, name := range names {
 		t := a.conf.Tokens[name]
@@ -64,17 +65,15 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 		if issuer == "" {
 			issuer = a.common.Issuer
 		}
-		like := worlds[issuer]
-		if like == nil {
-			w, err := a.worldAt(f, issuer)
-			if err != nil {
+		w := worlds[issuer]
+		if w == nil {
+			if w, err = a.worldAt(f, issuer); err != nil {
 				return nil, err
 			}
 			f.beside = w
-			like = &item{w: w, one: new(sync.Mutex)}
-			worlds[issuer], issuers[w] = like, issuer
+			worlds[issuer], issuers[w] = w, issuer
 		}
-		all = append(all, &item{name: name, w: like.w, one: like.one, p: a.namedPlan(like.w, f, t)})
+		all = append(all, &item{name: name, w: w, one: one, p: a.namedPlan(w, f, t)})
 	}
 	for _, it := range all {
 		if it.name != "" {
@@ -107,7 +106,7 @@ func (g *getCmd) checkFlags(a *app) error {
 		return together("--token", "--all-tokens", "name the tokens with --token, or get all of them")
 	case a.command != nil && g.Watch:
 		return together("--watch", "a command", "leave --watch out: the token is kept fresh while the command runs")
-	case a.command != nil && (g.File != "" || g.BearerFile):
+	case a.command != nil && (a.given("file") || a.given("bearer-file")):
 		return together("--file or --bearer-file", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")
 	case a.command != nil && a.given("output") && g.Output != "token":
 		return together("--output", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")

@@ -17,8 +17,12 @@ import (
 // endpoint may echo the whole request.
 type redactor struct {
 	mu      sync.Mutex
-	secrets []string
+	secrets []string // the latest last
 }
+
+// maxSecrets is how many forms of secrets are remembered: those of the last exchanges. A
+// process that renews tokens for days meets many.
+const maxSecrets = 128
 
 // secret makes the redactor know secrets: as they are, percent-encoded, and escaped for
 // JSON and HTML.
@@ -28,13 +32,18 @@ func (r *redactor) secret(secrets ...string) {
 	for _, s := range secrets {
 		query := url.QueryEscape(s)
 		for _, form := range []string{s, query, lowerHex(query), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), html.EscapeString(s)} {
-			if len(form) >= minSecret && !slices.Contains(r.secrets, form) {
-				r.secrets = append(r.secrets, form)
+			if len(form) < minSecret {
+				continue
 			}
+			if i := slices.Index(r.secrets, form); i >= 0 {
+				r.secrets = slices.Delete(r.secrets, i, i+1)
+			}
+			r.secrets = append(r.secrets, form)
 		}
 	}
-	// The longest first, as one form may contain another.
-	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) })
+	if n := len(r.secrets) - maxSecrets; n > 0 {
+		r.secrets = slices.Delete(r.secrets, 0, n)
+	}
 }
 
 var percentEncoded = regexp.MustCompile(`%[0-9A-F]{2}`)
@@ -65,9 +74,12 @@ var tokenLike = regexp.MustCompile(`[A-Za-z0-9_-]{16,}(\.[A-Za-z0-9_-]*){2,}`)
 // of at most 300 characters.
 func (r *redactor) redact(s string) string {
 	r.mu.Lock()
-	for _, x := range r.secrets {
+	secrets := slices.Clone(r.secrets)
+	r.mu.Unlock()
+	// The longest first, as one form may contain another.
+	slices.SortStableFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, x := range secrets {
 		s = strings.ReplaceAll(s, x, "[redacted]")
 	}
-	r.mu.Unlock()
 	return text.OneLine(text.Brief(tokenLike.ReplaceAllString(s, "[redacted]"), 300))
 }

@@ -26,6 +26,8 @@ type GrantError struct {
 	Hidden bool
 	// FromIssuer means that the issuer granted the token just now.
 	FromIssuer bool
+	// Lifetime is how long the token is valid; 0 if that is unknown.
+	Lifetime time.Duration
 	// Offset is how far the issuer's clock is ahead of this machine's.
 	Offset time.Duration
 }
@@ -117,6 +119,7 @@ func (c *Chain) check(t token.Token, req token.Request) error {
 	fromIssuer := c.issued(t.Source)
 	if len(list) > 0 {
 		e := &GrantError{Findings: list, Granted: t.Scopes, FromIssuer: fromIssuer}
+		e.Lifetime, _ = t.Lifetime(c.env.Now())
 		for _, f := range list {
 			if f.Code == finding.ScopeMissing {
 				e.Missing = append(e.Missing, f.Missing...)
