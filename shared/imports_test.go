@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"source":              {"bearer", "cli", "finding", "issuer", "login", "private", "prompt", "service", "store", "token", "text"},
 	"fresh":               {"token"},
 	"helper":              {"bearer", "cli", "ecosystems", "finding", "fresh", "issuer", "login", "output", "private", "prompt", "service", "source", "store", "token", "text"},
+	"credd":               {"cli", "fresh", "helper", "issuer", "login", "private", "service", "source", "store", "text", "token"},
 	"inspect":             {"bearer", "cli", "ecosystems", "finding", "issuer", "jwks", "scitokens", "service", "text", "token"},
 }
 

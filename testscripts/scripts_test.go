@@ -25,6 +25,7 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/condor"
+	"example.org/token-helpers/shared/credd"
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
 	"example.org/token-helpers/shared/issuertest"
@@ -36,7 +37,7 @@ func TestMain(m *testing.M) {
 	parallel()
 	testscript.Main(m, map[string]func(){
 		"condor-token-helper": func() {
-			os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags)))
+			os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), credd.Commands()...))
 		},
 		"xrd-token-helper": func() {
 			os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags)))

@@ -110,6 +110,9 @@ func list(s string) []string {
 // credentialName is the name of a credential: SERVICE or SERVICE_HANDLE.
 var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,199}$`)
 
+// isLogin reports whether a credential of this name is a login.
+func isLogin(name string) bool { return strings.HasPrefix(name, loginService+"_") }
+
 // checkLogin rejects the description of a login that this host must not use.
 func (t *top) checkLogin() error {
 	if err := issuer.CheckURL("the issuer", t.Issuer); err != nil {

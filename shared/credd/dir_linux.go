@@ -228,15 +228,6 @@ func (d *folder) removeAll(name string) error {
 	return plainPath(name, r.RemoveAll(name))
 }
 
-// rename moves something within d, unless there is something at its new place.
-func (d *folder) rename(from, to string) error {
-	fd := int(d.f.Fd())
-	if err := unix.Renameat2(fd, from, fd, to, unix.RENAME_NOREPLACE); err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
-	}
-	return nil
-}
-
 // publish writes a file in d that everybody may read, such as the process ID.
 func (d *folder) publish(name string, data []byte) error {
 	fd := int(d.f.Fd())

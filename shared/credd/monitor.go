@@ -1,3 +1,5 @@
+//go:build linux
+
 package credd
 
 import (
@@ -67,7 +69,7 @@ type Monitor struct {
 	s       Settings
 	dir     *folder
 	owners  []int
-	users   map[string]*user
+	users   map[string]*account
 	issuers map[string]*issuerState
 	clients map[string]*issuer.Client
 	done    chan result
@@ -75,8 +77,8 @@ type Monitor struct {
 	stats   counts
 }
 
-// user is what is known of one user's directory.
-type user struct {
+// account is what is known of one user's directory.
+type account struct {
 	creds  map[string]*cred
 	logins map[string]*loginRef
 	// busy are the issuers that work is under way at; "" stands for all of them.
@@ -136,7 +138,7 @@ func NewMonitor(s Settings) (*Monitor, error) {
 	}
 	return &Monitor{
 		s: s, dir: dir, owners: []int{os.Geteuid(), s.Owner},
-		users: map[string]*user{}, issuers: map[string]*issuerState{}, clients: map[string]*issuer.Client{},
+		users: map[string]*account{}, issuers: map[string]*issuerState{}, clients: map[string]*issuer.Client{},
 		done: make(chan result),
 	}, nil
 }
@@ -185,7 +187,7 @@ func (m *Monitor) scanUser(name string) bool {
 	}
 	u := m.users[name]
 	if u == nil {
-		u = &user{creds: map[string]*cred{}, logins: map[string]*loginRef{}, busy: map[string]bool{}, tidy: true}
+		u = &account{creds: map[string]*cred{}, logins: map[string]*loginRef{}, busy: map[string]bool{}, tidy: true}
 		m.users[name] = u
 	}
 	if err == nil {
@@ -208,7 +210,7 @@ func message(err error) string {
 	return err.Error()
 }
 
-func (m *Monitor) scanFiles(d *folder, name string, u *user) error {
+func (m *Monitor) scanFiles(d *folder, name string, u *account) error {
 	files, err := d.names()
 	if err != nil {
 		return err
@@ -245,10 +247,8 @@ func (m *Monitor) scanFiles(d *folder, name string, u *user) error {
 	return nil
 }
 
-func isLogin(base string) bool { return strings.HasPrefix(base, loginService+"_") }
-
 // scanLogin looks at a login, if it has changed.
-func (m *Monitor) scanLogin(d *folder, name string, u *user, base string, st stamp) {
+func (m *Monitor) scanLogin(d *folder, name string, u *account, base string, st stamp) {
 	old := u.logins[base]
 	if old != nil && old.stamp == st {
 		return
@@ -280,7 +280,7 @@ func (m *Monitor) scanLogin(d *folder, name string, u *user, base string, st sta
 }
 
 // scanCredential looks at a credential, if it has changed.
-func (m *Monitor) scanCredential(d *folder, name string, u *user, base string, st stamp) {
+func (m *Monitor) scanCredential(d *folder, name string, u *account, base string, st stamp) {
 	old := u.creds[base]
 	if old != nil && old.stamp == st {
 		return
@@ -398,7 +398,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-func (m *Monitor) dispatchUser(ctx context.Context, name string, u *user, now time.Time) (next time.Time) {
+func (m *Monitor) dispatchUser(ctx context.Context, name string, u *account, now time.Time) (next time.Time) {
 	if u.busy[""] {
 		return time.Time{}
 	}
@@ -477,7 +477,7 @@ func latest(a, b time.Time) time.Time {
 }
 
 // refs are the logins that credentials can refer to.
-func (u *user) refs() []*top {
+func (u *account) refs() []*top {
 	var out []*top
 	for _, l := range u.logins {
 		if l.top != nil {
@@ -488,7 +488,7 @@ func (u *user) refs() []*top {
 }
 
 // used reports whether there is a credential that jobs use.
-func (u *user) used() bool {
+func (u *account) used() bool {
 	for _, c := range u.creds {
 		if c.top != nil {
 			return true

@@ -1,3 +1,5 @@
+//go:build linux
+
 package credd
 
 import (
@@ -18,7 +20,7 @@ import (
 // works on it reads only what no scan changes.
 type job struct {
 	user   string
-	u      *user
+	u      *account
 	issuer string
 	adopt  []adoption
 	renew  []renewal
