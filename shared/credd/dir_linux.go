@@ -141,12 +141,15 @@ func (d *folder) read(name string, most int64) ([]byte, stamp, error) {
 	return b, s, err
 }
 
+// regular reports whether it is a file.
+func (s stamp) regular() bool { return s.mode&unix.S_IFMT == unix.S_IFREG }
+
 // check rejects a file that somebody else could have written, or that is not one.
 func (s stamp) check(most int64) error {
 	switch {
 	case s.mode&unix.S_IFMT == unix.S_IFLNK:
 		return errors.New("the file is a symbolic link")
-	case s.mode&unix.S_IFMT != unix.S_IFREG:
+	case !s.regular():
 		return errors.New("it is not a regular file")
 	case s.uid != os.Geteuid():
 		return fmt.Errorf("the file belongs to user %d", s.uid)

@@ -70,10 +70,10 @@ func makeKey(stateDir, file string) error {
 	return private.Write(file, []byte(base64.StdEncoding.EncodeToString(b)+"\n"))
 }
 
-// forUser is the passphrase of a user's logins. Each user has another one, so that files
+// forUser is the key of a user's logins. Each user has another one, so that files
 // that were moved into another user's directory are of no use there.
-func (k hostKey) forUser(name string) string {
+func (k hostKey) forUser(name string) []byte {
 	m := hmac.New(sha256.New, k[:])
 	_, _ = m.Write([]byte("token-helpers credmon user\x00" + name))
-	return base64.RawStdEncoding.EncodeToString(m.Sum(nil))
+	return m.Sum(nil)
 }

@@ -90,6 +90,7 @@ type account struct {
 	tidyFails int
 	marked    time.Time // zero if the user has jobs
 	problem   string
+	seen      bool // this process has looked into the directory
 	// next is when there is work to do. It counts unless stale is set: then something
 	// has changed.
 	next  time.Time
@@ -187,11 +188,17 @@ func (m *Monitor) scanUser(name string) bool {
 	}
 	u := m.users[name]
 	if u == nil {
-		u = &account{creds: map[string]*cred{}, logins: map[string]*loginRef{}, busy: map[string]bool{}, tidy: true}
+		u = &account{creds: map[string]*cred{}, logins: map[string]*loginRef{}, busy: map[string]bool{}}
 		m.users[name] = u
 	}
 	if err == nil {
 		defer d.close()
+		if !u.seen {
+			u.seen, u.tidy = true, true
+			err = clean(d)
+		}
+	}
+	if err == nil {
 		err = m.scanFiles(d, name, u)
 	}
 	if problem := message(err); problem != u.problem {
@@ -201,6 +208,25 @@ func (m *Monitor) scanUser(name string) bool {
 		}
 	}
 	return true
+}
+
+// clean removes what a killed credmon left half-written. No other one runs.
+func clean(d *folder) error {
+	l, err := d.open(loginsDir, []int{os.Geteuid()})
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	names, err := l.names()
+	for _, name := range names {
+		if st, serr := l.stat(name); serr == nil && st.regular() {
+			err = errors.Join(err, l.remove(name))
+		}
+	}
+	return err
 }
 
 func message(err error) string {

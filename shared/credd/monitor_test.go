@@ -5,7 +5,6 @@ package credd
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -78,7 +77,7 @@ func newPoint(t *testing.T, opts issuertest.Options) *point {
 	t.Cleanup(func() { _ = srv.Close() })
 	srv.AutoApprove(true)
 	p.srv = srv
-	root := t.TempDir()
+	root := quickDir(t)
 	p.dir, p.state = filepath.Join(root, "creds"), filepath.Join(root, "state")
 	for _, d := range []string{p.dir, p.state} {
 		if err := os.Mkdir(d, 0o700); err != nil {
@@ -87,6 +86,18 @@ func newPoint(t *testing.T, opts issuertest.Options) *point {
 	}
 	p.start()
 	return p
+}
+
+// quickDir is a temporary directory in memory, if there is one: every renewal waits for a
+// disk several times.
+func quickDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "credd-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // start starts a credmon, as after a reboot.
@@ -161,14 +172,6 @@ func (p *point) issue() *store.Login {
 		p.t.Fatal(err)
 	}
 	return made
-}
-
-// copied is a login of a user who approved the same client: tests with many users need no
-// device flow for each.
-func (p *point) copied(lg *store.Login, refresh string) *store.Login {
-	c := *lg
-	c.RefreshToken, c.Origin = refresh, rand.Text()
-	return &c
 }
 
 const loginName = loginService + "_0123456789ab"

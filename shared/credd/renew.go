@@ -103,8 +103,8 @@ func (m *Monitor) newStore(name, dir string) *store.Store {
 			}
 			return "", false
 		},
-		Passphrase: func(string) (string, error) { return m.s.Key.forUser(name), nil },
-		Note:       func(format string, a ...any) { m.s.Log.Warning(name, "", format, a...) },
+		Key:  m.s.Key.forUser(name),
+		Note: func(format string, a ...any) { m.s.Log.Warning(name, "", format, a...) },
 	})
 }
 

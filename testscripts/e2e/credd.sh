@@ -46,7 +46,7 @@ pool() {
 		SHARED_PORT_PORT = $port
 		SEC_CREDENTIAL_DIRECTORY_OAUTH = /e2e/creds
 		SEC_CREDENTIAL_REFRESH = 3
-		SEC_CREDENTIAL_SWEEP_DELAY = 5
+		SEC_CREDENTIAL_SWEEP_DELAY = 3600
 		UID_DOMAIN = local
 		FILESYSTEM_DOMAIN = local
 		TRUST_UID_DOMAIN = True
@@ -111,6 +111,7 @@ pool() {
 			-e '/^request_/d' -e "s,^output ,initialdir = /e2e/home/$d\noutput ," \
 			-e 's,^\(environment .*\)"$,\1 X509_CERT_DIR=/e2e/certificates CONDOR_CONFIG=/etc/condor/condor_config",' \
 			"$root/packaging/htcondor/example.sub" >"$e/home/$d/job.sub"
+		(umask 077 && head -c 32 /dev/urandom | base64 >"$e/home/$d/passphrase")
 		chmod 700 "$e/home/$d"
 	done
 	chown -R 4301:4301 "$e/home/alice"
@@ -144,6 +145,7 @@ user() {
 	local id
 	id=$(id_of "$2")
 	env -i PATH=/usr/bin:/e2e/bin HOME="/e2e/home/$2" CONDOR_CONFIG=/etc/condor/condor_config TERM=dumb \
+		TOKEN_HELPER_PASSPHRASE_FILE="/e2e/home/$2/passphrase" \
 		/usr/sbin/chroot --userspec="$id:$id" "$p/$1/root" "${@:3}"
 }
 id_of() {
@@ -235,8 +237,8 @@ for v in trixie today; do
 	expect "$v: carol logs in for herself" 0 'logged in' at_terminal user $v carol condor-token-helper login --issuer local
 done
 expect "today: carol pushes a token" 0 'has a token for mysvc_ce' user today carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
-expect "today: it is the token that was requested" 0 '' jwt-inspect --ce localhost:9619 "$(creds today)/carol/mysvc_ce.use"
-expect "trixie: HTCondor 23 stores no ready tokens" 8 'this version of HTCondor stores no ready tokens' user trixie carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
+expect "today: it is the token that was requested" 0 '' jwt-inspect --read --ce localhost:9619 "$(creds today)/carol/mysvc_ce.use"
+expect "trixie: HTCondor 23 stores no ready tokens" 8 'this version of HTCondor stores' user trixie carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
 for v in trixie today; do
 	sed -e 's/^arguments .*/arguments = 0 - - -/; /^mysvc_/d; s/mysvc$/fixed/' "$p/$v/e2e/home/carol/job.sub" >"$p/$v/e2e/home/carol/fixed.sub"
 	expect "$v: carol submits a job for a service with configured scopes" 0 'submitted to cluster' at_terminal user $v carol condor_submit /e2e/home/carol/fixed.sub
@@ -286,7 +288,7 @@ sleep 25
 kill -CONT "$credd_issuer_pid"
 for v in trixie today; do
 	use=$(creds $v)/alice/mysvc_ce.use
-	fresh() { jwt-inspect --ce localhost:9619 "$1"; }
+	fresh() { jwt-inspect --read --ce localhost:9619 "$1"; }
 	export -f fresh
 	patience=60 await "a token after the issuer hung" fresh "$use"
 	expect "$v: after the issuer hung there is a good token" 0 '' fresh "$use"
@@ -296,7 +298,7 @@ done
 
 for v in trixie today; do
 	before=$(requests client)
-	for u in alice bob carol; do touch -d '1 minute ago' "$(creds $v)/$u.mark"; done
+	for u in alice bob carol; do touch -d '2 hours ago' "$(creds $v)/$u.mark"; done
 	kill -HUP "$(credmon_pid $v)"
 	gone() { [ ! -e "$(creds "$1")/alice" ] && [ ! -e "$(creds "$1")/bob" ]; }
 	await "the users of $v to be removed" gone $v

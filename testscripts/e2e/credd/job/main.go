@@ -21,6 +21,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: job SECONDS XROOTD-URL CE-HOST:PORT CE-NAME")
 		os.Exit(2)
 	}
+	// HTCondor gives a job the environment that its submit file names, and no more.
+	if err := os.Setenv("PATH", "/usr/bin:/bin"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
 	seconds, err := strconv.Atoi(os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
