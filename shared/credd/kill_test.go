@@ -255,8 +255,26 @@ func (p *point) many(users, handles int) {
 	for i := range logins {
 		running.Go(func() { logins[i] = p.issue() })
 	}
-	running.Wait()
+	// The issuer tells those to slow down who ask twice in the same second of its clock.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		running.Wait()
+	}()
+	for tick := time.NewTicker(20 * time.Millisecond); ; {
+		select {
+		case <-tick.C:
+			p.clock.add(time.Second)
+			continue
+		case <-done:
+			tick.Stop()
+		}
+		break
+	}
 	for i, lg := range logins {
+		if lg == nil {
+			p.t.Fatal("a login was not made")
+		}
 		user := fmt.Sprintf("user%d", i)
 		p.putLogin(user, lg)
 		for h := range handles {

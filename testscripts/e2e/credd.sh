@@ -298,7 +298,11 @@ done
 
 for v in trixie today; do
 	before=$(requests client)
-	for u in alice bob carol; do touch -d '2 hours ago' "$(creds $v)/$u.mark"; done
+	for u in alice bob carol; do
+		# What was stored after the mark would be kept.
+		touch -d '3 hours ago' "$(creds $v)/$u"/*.top
+		touch -d '2 hours ago' "$(creds $v)/$u.mark"
+	done
 	kill -HUP "$(credmon_pid $v)"
 	gone() { [ ! -e "$(creds "$1")/alice" ] && [ ! -e "$(creds "$1")/bob" ]; }
 	await "the users of $v to be removed" gone $v
