@@ -13,15 +13,14 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/BurntSushi/toml"
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
+	"github.com/BurntSushi/toml"
 )
 
 // config is config.toml: default flags, and issuers by name.
@@ -223,50 +222,52 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	return issuerConfig{}, e
 }
 
-// resolver fills flags that are not on the command line: from TOKEN_HELPER_<FLAG>, else
-// from the configuration. kong's own variables would lose to a resolver, and the
-// environment must win over the configuration.
-type resolver struct {
-	env  *cli.Env
-	conf *config
+// variable is the environment variable of a flag. --help and its like have none.
+func variable(f *cmdline.Flag) string {
+	if f.Group == "Other" {
+		return ""
+	}
+	return "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 }
 
-func (resolver) Validate(*kong.Application) error { return nil }
-
-func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if flag.Name == "help" || flag.Name == "version" {
-		return nil, nil
-	}
-	name := "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-	if v := r.env.Getenv(name); v != "" && fits(flag, v) {
-		if flag.IsSlice() {
-			// One variable for a flag that repeats: a list separated by spaces.
-			var list []any
-			for _, f := range strings.Fields(v) {
-				list = append(list, f)
+// defaults returns what a flag is that is not on the command line: TOKEN_HELPER_<FLAG>, or
+// what the configuration says.
+func (c *config) defaults(env *cli.Env) func(*cmdline.Flag) ([]string, bool) {
+	return func(f *cmdline.Flag) ([]string, bool) {
+		name := variable(f)
+		if name == "" {
+			return nil, false
+		}
+		if v := env.Getenv(name); v != "" && fits(f, v) {
+			if f.Repeats {
+				// One variable for a flag that repeats: a list separated by spaces.
+				return strings.Fields(v), true
 			}
-			return list, nil
+			return []string{v}, true
 		}
-		return v, nil
-	}
-	switch v := r.conf.Defaults[flag.Name].(type) {
-	case string:
-		if !fits(flag, v) {
-			return nil, nil
+		var out []string
+		switch v := c.Defaults[f.Name].(type) {
+		case nil:
+			return nil, false
+		case []any:
+			for _, e := range v {
+				out = append(out, fmt.Sprint(e))
+			}
+		default:
+			// A flag's text: min-lifetime = 90.
+			out = []string{fmt.Sprint(v)}
 		}
-		return v, nil
-	case int64, float64:
-		// A flag's text: min-lifetime = 90.
-		return fmt.Sprint(v), nil
-	default:
-		return v, nil
+		if len(out) == 1 && !fits(f, out[0]) {
+			return nil, false
+		}
+		return out, true
 	}
 }
 
 // fits reports whether a default is meant for the flag: --output has different values for
 // different commands, and one that no command has is an error.
-func fits(flag *kong.Flag, value string) bool {
-	return flag.Name != "output" || slices.Contains(flag.EnumSlice(), value) ||
+func fits(f *cmdline.Flag, value string) bool {
+	return f.Name != "output" || slices.Contains(f.Values, value) ||
 		value != "text" && !slices.Contains(output.Formats, value)
 }
 

@@ -8,28 +8,49 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/service"
-	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/text"
 )
 
 // DefaultIssuer is the issuer unless one is given: the INDIGO IAM of WLCG.
 const DefaultIssuer = "https://wlcg.cloud.cnaf.infn.it/"
 
-type grammar struct {
-	Common commonFlags `embed:""`
+// Command is a command of a helper.
+type Command struct {
+	// Name is what users type, and Help what the list of commands says of it.
+	Name, Help string
+	// Usage is what follows the command besides flags.
+	Usage string
+	// Grammar returns a new pointer to a struct with the command's flags, in the form that
+	// package cmdline reads, and a method Run(context.Context, *app) error.
+	grammar func(service.Ecosystem) any
+}
 
-	Get     getCmd     `cmd:"" default:"withargs" help:"Get a token (the default command)."`
-	Sources sourcesCmd `cmd:"" help:"Show which sources would be asked, and what each has."`
-	Login   loginCmd   `cmd:"" help:"Log in and keep the login. Prints no token."`
-	Logout  logoutCmd  `cmd:"" help:"End the login at the issuer and forget it."`
-	Status  statusCmd  `cmd:"" help:"Show logins and cached tokens, never secrets."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+const serviceUsage = "[HOST|URL]"
+
+// commands is the table of commands. The first one runs if none is named.
+var commands = []Command{
+	{Name: "get", Help: "Get a token (the default command).", Usage: serviceUsage + " [-- COMMAND [ARG...]]", grammar: newGet},
+	{Name: "sources", Help: "Show which sources would be asked, and what each has.", Usage: serviceUsage, grammar: newSources},
+	{Name: "login", Help: "Log in and keep the login. Prints no token.", Usage: serviceUsage, grammar: newLogin},
+	{Name: "logout", Help: "End the login at the issuer and forget it.", grammar: func(service.Ecosystem) any { return new(logoutCmd) }},
+	{Name: "status", Help: "Show logins and cached tokens, never secrets.", grammar: func(service.Ecosystem) any { return new(statusCmd) }},
+	{Name: "help", Help: "Show the help of a command, or a page about a topic.", Usage: "[COMMAND|TOPIC]", grammar: func(service.Ecosystem) any { return new(helpCmd) }},
+	{Name: "version", Help: "Print the version.", grammar: func(service.Ecosystem) any { return new(versionCmd) }},
+}
+
+func newGet(eco service.Ecosystem) any     { return &getCmd{Plugins: cmdline.Plugins{eco}} }
+func newSources(eco service.Ecosystem) any { return &sourcesCmd{Plugins: cmdline.Plugins{eco}} }
+func newLogin(eco service.Ecosystem) any   { return &loginCmd{Plugins: cmdline.Plugins{eco}} }
+
+// runner is a command that can be run.
+type runner interface {
+	Run(context.Context, *app) error
 }
 
 // app is what the commands share. Nothing of it changes once it is made.
@@ -37,10 +58,9 @@ type app struct {
 	env  *cli.Env
 	conf *config
 	eco  service.Ecosystem
-	// common are the flags of every command, and parsed what kong made of the command
-	// line.
+	// common are the flags of every command, and line what was on the command line.
 	common commonFlags
-	parsed *kong.Context
+	line   *cmdline.Line
 	// command is the command to run, after "--"; nil if there is none.
 	command []string
 }
@@ -56,30 +76,30 @@ func Main(env *cli.Env, eco service.Ecosystem) int {
 }
 
 func run(env *cli.Env, eco service.Ecosystem) error {
-	conf, err := loadConfig(env)
-	if err != nil {
+	args, command := splitCommand(env.Args)
+	a := &app{env: env, eco: eco, line: newLine(), command: command}
+	a.line.Add(&a.common, "")
+	// Only the command that runs is modelled.
+	chosen, args := choose(a.line, args)
+	grammar := chosen.grammar(eco)
+	a.line.Add(grammar, "")
+	done, err := env.Parse(a.line, &a.common.HelpFlags, args, func() (*cmdline.Program, *cmdline.Command) {
+		p := Describe(env.Program, eco)
+		return p, p.Command(chosen.Name)
+	})
+	if err != nil || done {
 		return err
 	}
-	var g grammar
-	g.Get.Plugins = kong.Plugins{eco}
-	g.Login.Plugins = kong.Plugins{eco}
-	g.Sources.Plugins = kong.Plugins{eco}
-	var command []string
-	env.Args, command = splitCommand(env.Args)
-	kctx, done, err := cli.Parse(env, &g,
-		kong.Description(description(eco)), kong.Help(help),
-		kong.Vars{"issuer": DefaultIssuer, "sources": source.Help()},
-		kong.Resolvers(resolver{env, conf}),
-		kong.BindTo(context.Background(), (*context.Context)(nil)),
-	)
-	if err != nil || done {
-		return conf.blame(err)
+	if command != nil && chosen.Name != "get" {
+		return cli.Errorf(cli.Usage, "the command %s cannot run another command", chosen.Name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
 	}
-	a := &app{env: env, conf: conf, eco: eco, common: g.Common, parsed: kctx, command: command}
-	if name := kctx.Selected().Name; command != nil && name != "get" {
-		return cli.Errorf(cli.Usage, "the command %s cannot run another command", name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
+	if a.conf, err = loadConfig(env); err != nil {
+		return err
 	}
-	err = kctx.Run(a)
+	if err := env.Resolve(a.line, a.conf.defaults(env)); err != nil {
+		return a.conf.blame(err)
+	}
+	err = grammar.(runner).Run(context.Background(), a)
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
 		return cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
@@ -87,36 +107,30 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	return err
 }
 
-func description(eco service.Ecosystem) string {
-	summary, examples := eco.Describe()
-	var b strings.Builder
-	b.WriteString(summary + "\n\nExamples:\n")
-	for _, e := range examples {
-		b.WriteString("  " + e + "\n")
+func newLine() *cmdline.Line {
+	return &cmdline.Line{Vars: map[string]string{"issuer": DefaultIssuer}}
+}
+
+// choose returns the command that the arguments name, and the arguments without its name.
+// Only flags of all commands may precede it.
+func choose(common *cmdline.Line, args []string) (Command, []string) {
+	i := common.Skip(args)
+	if i < len(args) {
+		for _, c := range commands {
+			if c.Name == args[i] {
+				return c, slices.Concat(args[:i], args[i+1:])
+			}
+		}
 	}
-	b.WriteString("\nExit codes: 0 done, 1 other error, 2 usage, 3 login required, but there is no terminal, " +
-		"4 the issuer refused, 5 network or TLS, 6 the grant differs from the request, " +
-		"7 timed out, 8 the store failed. With -- COMMAND: its own status, 126 not executable, 127 not found.\n\n" +
-		"Each flag has an environment variable: --min-lifetime is TOKEN_HELPER_MIN_LIFETIME. " +
-		"Defaults and named issuers: token-helpers/config.toml in the configuration directory.")
-	return b.String()
+	return commands[0], args
 }
 
 type versionCmd struct{}
 
 // Run prints the version.
-func (versionCmd) Run(a *app) error {
+func (versionCmd) Run(_ context.Context, a *app) error {
 	_, err := fmt.Fprintln(a.env.Stdout, cli.VersionString(a.env.Program))
 	return err
-}
-
-// commands are the names of the subcommands.
-func (a *app) commands() []string {
-	var out []string
-	for _, n := range a.parsed.Model.Children {
-		out = append(out, n.Name)
-	}
-	return out
 }
 
 // endpoint gives the ecosystem an argument without a flag: condor-token-helper HOST
@@ -131,7 +145,14 @@ func (a *app) endpoint(word string) error {
 		return nil
 	}
 	err := cli.Errorf(cli.Usage, "unexpected argument %q", word)
-	if near := text.Nearest(word, a.commands()); near != "" {
+	var names []string
+	for _, c := range commands {
+		if c.Name == word {
+			return err.Hint("write the command before its flags: %s %s [FLAG...]", a.env.Program, word)
+		}
+		names = append(names, c.Name)
+	}
+	if near := text.Nearest(word, names); near != "" {
 		return err.Hint("did you mean '%s %s'?", a.env.Program, near)
 	}
 	return err.Hint("run '%s --help' to see the commands and flags", a.env.Program)
