@@ -13,6 +13,7 @@ function __FUNCTION
         end
     end
     set -l flag (string match -r -- '^--[^=]+=' $current)
+    or set flag ''
     set -l value (string replace -r -- '^--[^=]+=' '' $current)
     switch "$directive"
         case :file

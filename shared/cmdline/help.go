@@ -22,6 +22,8 @@ type Program struct {
 	// Commands are the commands. The first one runs if none is named; it is the only one of
 	// a program without commands, and has no name.
 	Commands []*Command
+	// Common are the flags that may precede the name of a command; nil without commands.
+	Common *Line
 	// Groups are the groups of flags in their order.
 	Groups []string
 	// Topics are what the command help explains besides commands.
@@ -39,7 +41,9 @@ type Command struct {
 	Name, Help string
 	// Usage is what follows the name on the command line, besides flags.
 	Usage string
-	Line  *Line
+	// Runs means that a command to run may follow "--".
+	Runs bool
+	Line *Line
 }
 
 // Topic is a page that the command help shows.

@@ -32,13 +32,15 @@ func Describe(program string, eco service.Ecosystem) *cmdline.Program {
 		Name: program, Brief: brief(summary), Summary: summary, Examples: examples, Groups: groups, Notes: notes,
 		ExitCodes: exitCodes, Variable: variable, Topics: topics(program, eco),
 	}
+	p.Common = newLine()
+	p.Common.Add(new(commonFlags), "")
 	for _, c := range commands {
 		line := newLine()
 		line.Vars["sources"] = source.Help()
 		line.Vars["program"] = program
 		line.Add(c.grammar(eco), "")
 		line.Add(new(commonFlags), "")
-		p.Commands = append(p.Commands, &cmdline.Command{Name: c.Name, Help: c.Help, Usage: c.Usage, Line: line})
+		p.Commands = append(p.Commands, &cmdline.Command{Name: c.Name, Help: c.Help, Usage: c.Usage, Runs: c.Runs, Line: line})
 	}
 	return p
 }

@@ -26,7 +26,9 @@ type Command struct {
 	Name, Help string
 	// Usage is what follows the command besides flags.
 	Usage string
-	// Grammar returns a new pointer to a struct with the command's flags, in the form that
+	// Runs means that a command to run may follow "--".
+	Runs bool
+	// grammar returns a new pointer to a struct with the command's flags, in the form that
 	// package cmdline reads, and a method Run(context.Context, *app) error.
 	grammar func(service.Ecosystem) any
 }
@@ -35,11 +37,12 @@ const serviceUsage = "[HOST|URL]"
 
 // commands is the table of commands. The first one runs if none is named.
 var commands = []Command{
-	{Name: "get", Help: "Get a token (the default command).", Usage: serviceUsage + " [-- COMMAND [ARG...]]", grammar: newGet},
+	{Name: "get", Help: "Get a token (the default command).", Usage: serviceUsage + " [-- COMMAND [ARG...]]", Runs: true, grammar: newGet},
 	{Name: "sources", Help: "Show which sources would be asked, and what each has.", Usage: serviceUsage, grammar: newSources},
 	{Name: "login", Help: "Log in and keep the login. Prints no token.", Usage: serviceUsage, grammar: newLogin},
 	{Name: "logout", Help: "End the login at the issuer and forget it.", grammar: func(service.Ecosystem) any { return new(logoutCmd) }},
 	{Name: "status", Help: "Show logins and cached tokens, never secrets.", grammar: func(service.Ecosystem) any { return new(statusCmd) }},
+	{Name: "completion", Help: "Print the completion script for a shell.", Usage: "bash|zsh|fish", grammar: func(service.Ecosystem) any { return new(completionCmd) }},
 	{Name: "help", Help: "Show the help of a command, or a page about a topic.", Usage: "[COMMAND|TOPIC]", grammar: func(service.Ecosystem) any { return new(helpCmd) }},
 	{Name: "version", Help: "Print the version.", grammar: func(service.Ecosystem) any { return new(versionCmd) }},
 }
@@ -76,6 +79,9 @@ func Main(env *cli.Env, eco service.Ecosystem) int {
 }
 
 func run(env *cli.Env, eco service.Ecosystem) error {
+	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
+		return complete(env, eco, env.Args[1:])
+	}
 	args, command := splitCommand(env.Args)
 	a := &app{env: env, eco: eco, line: newLine(), command: command}
 	a.line.Add(&a.common, "")
@@ -90,7 +96,7 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	if err != nil || done {
 		return err
 	}
-	if command != nil && chosen.Name != "get" {
+	if command != nil && !chosen.Runs {
 		return cli.Errorf(cli.Usage, "the command %s cannot run another command", chosen.Name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
 	}
 	if a.conf, err = loadConfig(env); err != nil {

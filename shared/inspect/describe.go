@@ -1,6 +1,9 @@
 package inspect
 
-import "example.org/token-helpers/shared/cmdline"
+import (
+	"example.org/token-helpers/shared/cmdline"
+	"example.org/token-helpers/shared/finding"
+)
 
 const notes = `Without a file, if stdin is a terminal, WLCG Bearer Token Discovery finds the token. Times are checked if a check is requested, and by all formats except claims. The signature is checked only with --jwks or --fetch-keys.`
 
@@ -28,4 +31,21 @@ func Describe(program string) *cmdline.Program {
 			{Code: 5, Meaning: "network or TLS error, with --fetch-keys"},
 		},
 	}
+}
+
+// candidates are the words that complete a value.
+func candidates(kind string) []cmdline.Candidate {
+	if kind != "cause" {
+		return nil
+	}
+	var out []cmdline.Candidate
+	for _, s := range finding.Sections() {
+		for _, c := range s.Causes {
+			out = append(out, cmdline.Candidate{Value: string(c.Code)})
+		}
+	}
+	for name, m := range meanings {
+		out = append(out, cmdline.Candidate{Value: name, Help: m.what})
+	}
+	return out
 }
