@@ -18,6 +18,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,14 +51,16 @@ func (e *Env) Getenv(key string) string {
 	return v
 }
 
-// System returns the Env of a real process.
+// System returns the Env of a real process. A link to the program may have a name and
+// arguments of its own.
 func System(program string) *Env {
+	program, args := called(program, os.Args)
 	// net/http prints bytes that nobody asked for with the log package, and with them
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
 	noCoreDump()
 	return &Env{
-		Program: program, Args: os.Args[1:],
+		Program: program, Args: args,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		LookupEnv: os.LookupEnv, Environ: os.Environ, Now: time.Now,
 	}
@@ -189,7 +192,14 @@ func (e *Env) Hold() (release func()) {
 var Version = ""
 
 // VersionString is the line that --version prints.
-func VersionString(program string) string {
+func VersionString(program string) string { return program + " " + version() }
+
+// UserAgent names a program and its version to servers (RFC 9110 section 10.1.5).
+func UserAgent(program string) string {
+	return strings.ReplaceAll(program, " ", "-") + "/" + strings.ReplaceAll(version(), " ", "-")
+}
+
+func version() string {
 	v := Version
 	if v == "" {
 		v = "devel"
@@ -197,5 +207,5 @@ func VersionString(program string) string {
 			v = bi.Main.Version
 		}
 	}
-	return program + " " + v
+	return v
 }

@@ -67,7 +67,7 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	var command []string
 	env.Args, command = splitCommand(env.Args)
 	kctx, done, err := cli.Parse(env, &g,
-		kong.Description(description(eco)), kong.Help(help),
+		kong.Description(description(env.Program, eco)), kong.Help(help),
 		kong.Vars{"issuer": DefaultIssuer, "sources": source.Help()},
 		kong.Resolvers(resolver{env, conf}),
 		kong.BindTo(context.Background(), (*context.Context)(nil)),
@@ -87,12 +87,14 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	return err
 }
 
-func description(eco service.Ecosystem) string {
+func description(program string, eco service.Ecosystem) string {
 	summary, examples := eco.Describe()
 	var b strings.Builder
 	b.WriteString(summary + "\n\nExamples:\n")
 	for _, e := range examples {
-		b.WriteString("  " + e + "\n")
+		// A link has another name than the program in the examples.
+		_, args, _ := strings.Cut(e, " ")
+		b.WriteString("  " + program + " " + args + "\n")
 	}
 	b.WriteString("\nExit codes: 0 done, 1 other error, 2 usage, 3 login required, but there is no terminal, " +
 		"4 the issuer refused, 5 network or TLS, 6 the grant differs from the request, " +
