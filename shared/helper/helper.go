@@ -29,6 +29,7 @@ type grammar struct {
 	Login   loginCmd   `cmd:"" help:"Log in and keep the login. Prints no token."`
 	Logout  logoutCmd  `cmd:"" help:"End the login at the issuer and forget it."`
 	Status  statusCmd  `cmd:"" help:"Show logins and cached tokens, never secrets."`
+	Git     gitCmd     `cmd:"" name:"git-credential" help:"Be a credential helper of git."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -64,6 +65,7 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	g.Get.Plugins = kong.Plugins{eco}
 	g.Login.Plugins = kong.Plugins{eco}
 	g.Sources.Plugins = kong.Plugins{eco}
+	g.Git.Plugins = kong.Plugins{eco}
 	var command []string
 	env.Args, command = splitCommand(env.Args)
 	kctx, done, err := cli.Parse(env, &g,

@@ -267,6 +267,9 @@ func loginCommand(program string, kctx *kong.Context) string {
 	seen := map[string]bool{}
 	for _, p := range kctx.Path {
 		if p.Positional != nil {
+			if p.Positional.Name != "service" {
+				continue
+			}
 			if s := p.Positional.Target.String(); s != "" {
 				argv = append(argv, text.ShellWord(s))
 			}
