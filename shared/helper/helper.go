@@ -46,9 +46,10 @@ type app struct {
 	command []string
 }
 
-// Main runs a token helper and returns its exit code.
-func Main(env *cli.Env, eco service.Ecosystem) int {
-	err := run(env, eco)
+// Main runs a token helper and returns its exit code. extra are the subcommands that only
+// this helper has.
+func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
+	err := run(env, eco, extra)
 	var status *commandStatus
 	if errors.As(err, &status) {
 		return status.exit()
@@ -56,7 +57,8 @@ func Main(env *cli.Env, eco service.Ecosystem) int {
 	return env.Report(err)
 }
 
-func run(env *cli.Env, eco service.Ecosystem) error {
+func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
+	env.Args = withCommand(env, extra)
 	conf, err := loadConfig(env)
 	if err != nil {
 		return err
@@ -68,12 +70,16 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	g.Git.Plugins = kong.Plugins{eco}
 	var command []string
 	env.Args, command = splitCommand(env.Args)
-	kctx, done, err := cli.Parse(env, &g,
+	options := []kong.Option{
 		kong.Description(description(env.Program, eco)), kong.Help(help),
 		kong.Vars{"issuer": DefaultIssuer, "sources": source.Help()},
 		kong.Resolvers(resolver{env, conf}),
 		kong.BindTo(context.Background(), (*context.Context)(nil)),
-	)
+	}
+	for _, c := range extra {
+		options = append(options, kong.DynamicCommand(c.Name, c.Help, "", c.Grammar))
+	}
+	kctx, done, err := cli.Parse(env, &g, options...)
 	if err != nil || done {
 		return conf.blame(err)
 	}
@@ -81,7 +87,7 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	if name := kctx.Selected().Name; command != nil && name != "get" {
 		return cli.Errorf(cli.Usage, "the command %s cannot run another command", name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
 	}
-	err = kctx.Run(a)
+	err = kctx.Run(a, &Session{a})
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
 		return cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
@@ -94,9 +100,9 @@ func description(program string, eco service.Ecosystem) string {
 	var b strings.Builder
 	b.WriteString(summary + "\n\nExamples:\n")
 	for _, e := range examples {
-		// A link has another name than the program in the examples.
-		_, args, _ := strings.Cut(e, " ")
-		b.WriteString("  " + program + " " + args + "\n")
+		// The first word is the name of the binary, which may have been run by another one.
+		_, rest, _ := strings.Cut(e, " ")
+		b.WriteString("  " + program + " " + rest + "\n")
 	}
 	b.WriteString("\nExit codes: 0 done, 1 other error, 2 usage, 3 login required, but there is no terminal, " +
 		"4 the issuer refused, 5 network or TLS, 6 the grant differs from the request, " +
