@@ -43,9 +43,9 @@ func TestMain(m *testing.M) {
 		"xrd-token-helper":            xrdHelper,
 		"kubectl-xrd_token":           xrdHelper,
 		"git-credential-xrd-token":    xrdHelper,
-		"jwt-inspect": func() { os.Exit(inspect.Main(cli.System("jwt-inspect"))) },
-		"dialog":      dialogMain,
-		"htgettoken":  htgettokenMain,
+		"jwt-inspect":                 func() { os.Exit(inspect.Main(cli.System("jwt-inspect"))) },
+		"dialog":                      dialogMain,
+		"htgettoken":                  htgettokenMain,
 	})
 }
 
