@@ -157,7 +157,11 @@ func (m *mdoc) page(markdown, heading string) {
 			m.code(b.Lines...)
 		case manual.Item:
 			if !list {
-				m.line(".Bl -bullet")
+				kind := "-bullet"
+				if b.Mark != "-" {
+					kind = "-enum"
+				}
+				m.line(".Bl %s", kind)
 				list = true
 			}
 			m.line(".It")

@@ -143,8 +143,17 @@ func (l *Line) unknown(flag string) error {
 	return fmt.Errorf("unknown flag %s", flag)
 }
 
+// ValueError is the error for a value that does not come from the command line.
+type ValueError struct {
+	Flag *Flag
+	Err  error
+}
+
+func (e *ValueError) Error() string { return e.Err.Error() }
+func (e *ValueError) Unwrap() error { return e.Err }
+
 // Resolve gives a value to each flag that was not on the command line: the values that
-// lookup returns, or its default.
+// lookup returns, or its default. The error is a [ValueError].
 func (l *Line) Resolve(lookup func(*Flag) (values []string, ok bool)) error {
 	for _, f := range l.Flags {
 		if f.Given {
@@ -154,7 +163,7 @@ func (l *Line) Resolve(lookup func(*Flag) (values []string, ok bool)) error {
 			values, ok := lookup(f)
 			for _, v := range values {
 				if err := f.set("--"+f.Name, v); err != nil {
-					return err
+					return &ValueError{f, err}
 				}
 			}
 			if ok {

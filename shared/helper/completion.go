@@ -11,7 +11,6 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/cmdline"
-	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/store"
 )
@@ -25,14 +24,18 @@ func (c *completionCmd) Run(_ context.Context, a *app) error {
 	if c.Shell == "" {
 		return cli.Errorf(cli.Usage, "completion: no shell is given").Hint("run: %s completion bash", a.env.Program)
 	}
-	_, err := io.WriteString(a.env.Stdout, cmdline.Script(c.Shell, a.env.Program))
+	name := a.env.Program
+	if strings.Contains(name, " ") {
+		name = a.env.Binary // kubectl completes its plugins itself
+	}
+	_, err := io.WriteString(a.env.Stdout, cmdline.Script(c.Shell, name))
 	return err
 }
 
 // complete prints the words that complete a command line. It reads only files: a user who
 // presses Tab must not wait for an issuer, or be asked for a passphrase.
-func complete(env *cli.Env, eco service.Ecosystem, words []string) error {
-	return Describe(env.Program, eco).Complete(env.Stdout, words, func(kind string) []cmdline.Candidate {
+func complete(env *cli.Env, p *cmdline.Program, words []string) error {
+	return p.Complete(env.Stdout, words, func(kind string) []cmdline.Candidate {
 		switch kind {
 		case "source":
 			return sourceCandidates(env)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/BurntSushi/toml"
+
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/output"
@@ -20,12 +22,17 @@ import (
 	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
-	"github.com/BurntSushi/toml"
 )
 
 // config is config.toml: default flags, and issuers by name.
 type config struct {
 	path string
+	// files are those that were looked for, the host's first.
+	files []configFile
+	// problem is why the files could not be read.
+	problem error
+	// origin is the file that each "defaults.FLAG", "issuer.NAME" and "token.NAME" is in.
+	origin map[string]string
 	// Defaults are flags by their long names.
 	Defaults map[string]any `toml:"defaults"`
 	// Issuers are the named issuers.
@@ -42,14 +49,31 @@ type issuerConfig struct {
 	Scopes            []string `toml:"scopes"`
 	CAFile            string   `toml:"cafile"`
 	PKCE              bool     `toml:"pkce"`
+	// A client of a robot.
+	ClientSecretFile string `toml:"client-secret-file"`
+	ClientSecretCmd  string `toml:"client-secret-command"`
+	// RegistrationFile has an initial access token.
+	RegistrationFile string `toml:"registration-token-file"`
+
+	// name is empty unless the issuer is configured.
+	name string
 }
 
-// defaultable are the flags that a configuration may set: those that apply to any helper
-// and any request.
-var defaultable = []string{"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "account", "output", "unlock-for", "no-prompt", "verbose", "quiet"}
+// configFile is a file that a configuration was looked for in.
+type configFile struct {
+	Path   string `json:"path"`
+	Exists bool   `json:"exists"`
+}
+
+// defaultable are the flags that a configuration may set: those that make sense for any
+// request. The settings of a client are in the tables of the issuers.
+var defaultable = []string{
+	"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "account", "output", "unlock-for", "no-prompt", "verbose", "quiet",
+	"profile", "legacy", "username",
+}
 
 // issuerKeys are the members of an [issuer.NAME] table.
-var issuerKeys = []string{"url", "client-id", "audience-parameter", "scopes", "cafile", "pkce"}
+var issuerKeys = []string{"url", "client-id", "client-secret-file", "client-secret-command", "registration-token-file", "audience-parameter", "scopes", "cafile", "pkce"}
 
 // hostConfig is the configuration of the whole host, below the user's.
 const hostConfig = "/etc/token-helpers/config.toml"
@@ -64,7 +88,7 @@ func loadConfig(env *cli.Env) (*config, error) {
 	}
 	dir := env.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) {
-		home := env.Getenv("HOME")
+		home := homeDir(env)
 		if home == "" {
 			return c, nil
 		}
@@ -73,11 +97,22 @@ func loadConfig(env *cli.Env) (*config, error) {
 	return c, c.load(filepath.Join(dir, "token-helpers", "config.toml"))
 }
 
+// homeDir is the user's home directory, which only Windows has another variable for.
+func homeDir(env *cli.Env) string {
+	home := env.Getenv("HOME")
+	if home == "" && runtime.GOOS == "windows" {
+		home = env.Getenv("USERPROFILE")
+	}
+	return home
+}
+
 // load reads a configuration over what is there, if the file exists.
 func (c *config) load(path string) error {
 	c.path = path
 	content, err := readConfig(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	c.files = append(c.files, configFile{path, !missing})
+	if missing {
 		return nil
 	}
 	if err != nil {
@@ -141,7 +176,17 @@ func (c *config) parse(content string) error {
 			return c.unknown(content, "defaults."+name, defaultable)
 		}
 	}
+	if c.origin == nil {
+		c.origin = map[string]string{}
+	}
+	for _, key := range md.Keys() {
+		if len(key) > 1 {
+			c.origin[key[0]+"."+key[1]] = c.path
+		}
+	}
 	for name, i := range c.Issuers {
+		i.name = name
+		c.Issuers[name] = i
 		if i.URL == "" {
 			return cli.Errorf(cli.Usage, "%s: issuer.%s has no url", c.path, name)
 		}
@@ -152,16 +197,18 @@ func (c *config) parse(content string) error {
 	return c.checkTokens()
 }
 
-// blame adds to an error about a flag that its value is a configured default.
-func (c *config) blame(err error) error {
+// blame adds to an error about the value of a flag where the value comes from.
+func (c *config) blame(env *cli.Env, err error) error {
 	var e *cli.Error
-	if !errors.As(err, &e) {
+	var bad *cmdline.ValueError
+	if !errors.As(err, &e) || !errors.As(err, &bad) {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
-		if strings.HasPrefix(err.Error(), "--"+name+":") || strings.HasPrefix(err.Error(), "--"+name+" ") {
-			return e.Hint("check defaults.%s in\n  %s", name, c.path)
-		}
+	switch _, from, _ := c.lookup(env, bad.Flag); from.Origin {
+	case "environment":
+		return e.Hint("check the environment variable %s", from.From)
+	case "file":
+		return e.Hint("check defaults.%s in\n  %s", bad.Flag.Name, from.From)
 	}
 	return err
 }
@@ -220,48 +267,6 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", cmp.Or(given, "NAME"), c.path)
 	}
 	return issuerConfig{}, e
-}
-
-// variable is the environment variable of a flag. --help and its like have none.
-func variable(f *cmdline.Flag) string {
-	if f.Group == "Other" {
-		return ""
-	}
-	return "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-}
-
-// defaults returns what a flag is that is not on the command line: TOKEN_HELPER_<FLAG>, or
-// what the configuration says.
-func (c *config) defaults(env *cli.Env) func(*cmdline.Flag) ([]string, bool) {
-	return func(f *cmdline.Flag) ([]string, bool) {
-		name := variable(f)
-		if name == "" {
-			return nil, false
-		}
-		if v := env.Getenv(name); v != "" && fits(f, v) {
-			if f.Repeats {
-				// One variable for a flag that repeats: a list separated by spaces.
-				return strings.Fields(v), true
-			}
-			return []string{v}, true
-		}
-		var out []string
-		switch v := c.Defaults[f.Name].(type) {
-		case nil:
-			return nil, false
-		case []any:
-			for _, e := range v {
-				out = append(out, fmt.Sprint(e))
-			}
-		default:
-			// A flag's text: min-lifetime = 90.
-			out = []string{fmt.Sprint(v)}
-		}
-		if len(out) == 1 && !fits(f, out[0]) {
-			return nil, false
-		}
-		return out, true
-	}
 }
 
 // fits reports whether a default is meant for the flag: --output has different values for

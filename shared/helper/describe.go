@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"slices"
 	"strings"
 
 	"example.org/token-helpers/shared/cmdline"
@@ -26,23 +27,29 @@ const notes = `Each flag has an environment variable: --min-lifetime is TOKEN_HE
 With -- COMMAND, the exit code is the command's own. It is 126 if the command is not executable, 127 if it does not exist, and 128 + N if signal N ended it.`
 
 // Describe describes a helper, as the user calls it.
-func Describe(program string, eco service.Ecosystem) *cmdline.Program {
+func Describe(program string, eco service.Ecosystem, extra ...Command) *cmdline.Program {
 	summary, examples := eco.Describe()
 	p := &cmdline.Program{
 		Name: program, Brief: brief(summary), Summary: summary, Examples: examples, Groups: groups, Notes: notes,
-		ExitCodes: exitCodes, Variable: variable, Topics: topics(program, eco),
+		ExitCodes: exitCodes, Variable: variable,
 	}
+	p.Topics = topics(p)
 	p.Common = newLine()
 	p.Common.Add(new(commonFlags), "")
-	for _, c := range commands {
+	for _, c := range slices.Concat(commands, extra) {
 		line := newLine()
 		line.Vars["sources"] = source.Help()
 		line.Vars["program"] = program
-		line.Add(c.grammar(eco), "")
+		line.Add(c.new(eco), "")
 		line.Add(new(commonFlags), "")
 		p.Commands = append(p.Commands, &cmdline.Command{Name: c.Name, Help: c.Help, Usage: c.Usage, Runs: c.Runs, Line: line})
 	}
 	return p
+}
+
+// describe describes this helper.
+func (a *app) describe() *cmdline.Program {
+	return Describe(a.env.Program, a.eco, a.commands[len(commands):]...)
 }
 
 // brief makes the head of a man page from the summary: get a token that … accept.

@@ -15,7 +15,7 @@ type helpCmd struct {
 
 // Run shows the help of a command, or a page about a topic.
 func (h *helpCmd) Run(_ context.Context, a *app) error {
-	p := Describe(a.env.Program, a.eco)
+	p := a.describe()
 	if h.About == "" {
 		return a.env.Help(p, p.Commands[0], false)
 	}

@@ -20,19 +20,6 @@ import (
 // DefaultIssuer is the issuer unless one is given: the INDIGO IAM of WLCG.
 const DefaultIssuer = "https://wlcg.cloud.cnaf.infn.it/"
 
-// Command is a command of a helper.
-type Command struct {
-	// Name is what users type, and Help what the list of commands says of it.
-	Name, Help string
-	// Usage is what follows the command besides flags.
-	Usage string
-	// Runs means that a command to run may follow "--".
-	Runs bool
-	// grammar returns a new pointer to a struct with the command's flags, in the form that
-	// package cmdline reads, and a method Run(context.Context, *app) error.
-	grammar func(service.Ecosystem) any
-}
-
 const serviceUsage = "[HOST|URL]"
 
 // commands is the table of commands. The first one runs if none is named.
@@ -42,6 +29,9 @@ var commands = []Command{
 	{Name: "login", Help: "Log in and keep the login. Prints no token.", Usage: serviceUsage, grammar: newLogin},
 	{Name: "logout", Help: "End the login at the issuer and forget it.", grammar: func(service.Ecosystem) any { return new(logoutCmd) }},
 	{Name: "status", Help: "Show logins and cached tokens, never secrets.", grammar: func(service.Ecosystem) any { return new(statusCmd) }},
+	{Name: "git-credential", Help: "Be a credential helper of git.", Usage: "[get|store|erase]", grammar: func(eco service.Ecosystem) any { return &gitCmd{Plugins: cmdline.Plugins{eco}} }},
+	{Name: "config", Help: "Show the effective settings, and where each comes from.", grammar: func(eco service.Ecosystem) any { return &configCmd{Plugins: cmdline.Plugins{eco}} }},
+	{Name: "doctor", Help: "Check clock, certificates, keyring, configuration, permissions and issuer.", Usage: serviceUsage, grammar: func(eco service.Ecosystem) any { return &doctorCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "completion", Help: "Print the completion script for a shell.", Usage: "bash|zsh|fish", grammar: func(service.Ecosystem) any { return new(completionCmd) }},
 	{Name: "help", Help: "Show the help of a command, or a page about a topic.", Usage: "[COMMAND|TOPIC]", grammar: func(service.Ecosystem) any { return new(helpCmd) }},
 	{Name: "version", Help: "Print the version.", grammar: func(service.Ecosystem) any { return new(versionCmd) }},
@@ -50,11 +40,6 @@ var commands = []Command{
 func newGet(eco service.Ecosystem) any     { return &getCmd{Plugins: cmdline.Plugins{eco}} }
 func newSources(eco service.Ecosystem) any { return &sourcesCmd{Plugins: cmdline.Plugins{eco}} }
 func newLogin(eco service.Ecosystem) any   { return &loginCmd{Plugins: cmdline.Plugins{eco}} }
-
-// runner is a command that can be run.
-type runner interface {
-	Run(context.Context, *app) error
-}
 
 // app is what the commands share. Nothing of it changes once it is made.
 type app struct {
@@ -66,11 +51,14 @@ type app struct {
 	line   *cmdline.Line
 	// command is the command to run, after "--"; nil if there is none.
 	command []string
+	// commands are those of the helper.
+	commands []Command
 }
 
-// Main runs a token helper and returns its exit code.
-func Main(env *cli.Env, eco service.Ecosystem) int {
-	err := run(env, eco)
+// Main runs a token helper and returns its exit code. extra are the subcommands that only
+// this helper has.
+func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
+	err := run(env, eco, extra)
 	var status *commandStatus
 	if errors.As(err, &status) {
 		return status.exit()
@@ -78,39 +66,69 @@ func Main(env *cli.Env, eco service.Ecosystem) int {
 	return env.Report(err)
 }
 
-func run(env *cli.Env, eco service.Ecosystem) error {
+func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
+	env.Args = withCommand(env, extra)
 	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
-		return complete(env, eco, env.Args[1:])
+		return complete(env, Describe(env.Program, eco, extra...), env.Args[1:])
 	}
 	args, command := splitCommand(env.Args)
-	a := &app{env: env, eco: eco, line: newLine(), command: command}
+	a := &app{env: env, eco: eco, line: newLine(), command: command, commands: slices.Concat(commands, extra)}
 	a.line.Add(&a.common, "")
 	// Only the command that runs is modelled.
-	chosen, args := choose(a.line, args)
-	grammar := chosen.grammar(eco)
+	chosen, args := a.choose(args)
+	grammar := chosen.new(eco)
 	a.line.Add(grammar, "")
 	done, err := env.Parse(a.line, &a.common.HelpFlags, args, func() (*cmdline.Program, *cmdline.Command) {
-		p := Describe(env.Program, eco)
+		p := a.describe()
 		return p, p.Command(chosen.Name)
 	})
-	if err != nil || done {
+	if done {
+		return err
+	}
+	if err := a.configure(chosen.Name, err); err != nil {
 		return err
 	}
 	if command != nil && !chosen.Runs {
 		return cli.Errorf(cli.Usage, "the command %s cannot run another command", chosen.Name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
 	}
-	if a.conf, err = loadConfig(env); err != nil {
-		return err
+	switch c := grammar.(type) {
+	case interface {
+		Run(context.Context, *Session) error
+	}:
+		err = c.Run(context.Background(), &Session{a})
+	case interface {
+		Run(context.Context, *app) error
+	}:
+		err = c.Run(context.Background(), a)
 	}
-	if err := env.Resolve(a.line, a.conf.defaults(env)); err != nil {
-		return a.conf.blame(err)
-	}
-	err = grammar.(runner).Run(context.Background(), a)
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
 		return cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
 	}
 	return err
+}
+
+// configure reads the configuration, and gives values to the flags that were not on the
+// command line. usage is what is wrong with the command line.
+func (a *app) configure(command string, usage error) error {
+	var err error
+	if a.conf, err = loadConfig(a.env); err != nil {
+		// Nothing but the doctor works with a part of a configuration.
+		a.conf = &config{problem: err}
+		if command != "doctor" || usage != nil {
+			return err
+		}
+	}
+	if usage != nil {
+		return usage
+	}
+	return a.conf.blame(a.env, a.env.Resolve(a.line, a.defaults))
+}
+
+// defaults returns the values of a flag that is not on the command line.
+func (a *app) defaults(f *cmdline.Flag) (values []string, ok bool) {
+	values, _, ok = a.conf.lookup(a.env, f)
+	return values, ok
 }
 
 func newLine() *cmdline.Line {
@@ -119,16 +137,15 @@ func newLine() *cmdline.Line {
 
 // choose returns the command that the arguments name, and the arguments without its name.
 // Only flags of all commands may precede it.
-func choose(common *cmdline.Line, args []string) (Command, []string) {
-	i := common.Skip(args)
-	if i < len(args) {
-		for _, c := range commands {
+func (a *app) choose(args []string) (Command, []string) {
+	if i := a.line.Skip(args); i < len(args) {
+		for _, c := range a.commands {
 			if c.Name == args[i] {
 				return c, slices.Concat(args[:i], args[i+1:])
 			}
 		}
 	}
-	return commands[0], args
+	return a.commands[0], args
 }
 
 type versionCmd struct{}
@@ -152,7 +169,7 @@ func (a *app) endpoint(word string) error {
 	}
 	err := cli.Errorf(cli.Usage, "unexpected argument %q", word)
 	var names []string
-	for _, c := range commands {
+	for _, c := range a.commands {
 		if c.Name == word {
 			return err.Hint("write the command before its flags: %s %s [FLAG...]", a.env.Program, word)
 		}

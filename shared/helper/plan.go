@@ -99,6 +99,12 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 	if c.AudienceParam == "" {
 		c.AudienceParam = named.AudienceParameter
 	}
+	if c.ClientSecretFile == "" && c.ClientSecretCmd == "" {
+		c.ClientSecretFile, c.ClientSecretCmd = named.ClientSecretFile, named.ClientSecretCmd
+	}
+	if c.RegistrationFile == "" {
+		c.RegistrationFile = named.RegistrationFile
+	}
 	terminal := &prompt.Terminal{Fallback: env.Stderr, Disabled: f.source.NoPrompt, Getenv: env.Getenv}
 	opts := store.Options{
 		LookupEnv: env.LookupEnv, Now: env.Now, Backend: c.Keyring,
@@ -123,7 +129,7 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		Store: st,
 		Issuer: issuer.NewClient(issuer.HTTPOptions{
 			CAFile: caFile, CAPath: a.common.CAPath, Timeout: timeout,
-			LookupEnv: env.LookupEnv, UserAgent: strings.ReplaceAll(cli.VersionString(env.Program), " ", "/"), Trace: verbose,
+			LookupEnv: env.LookupEnv, UserAgent: cli.UserAgent(env.Program), Trace: verbose,
 		}),
 		Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Note: note, Verbose: verbose, Hold: env.Hold,
 		ClientID:           c.ClientID,
@@ -259,6 +265,9 @@ func (a *app) loginCommand() string {
 	seen := map[string]bool{}
 	for _, g := range a.line.Given {
 		if g.Arg != nil {
+			if g.Arg.Name != "service" {
+				continue
+			}
 			if s := g.Arg.String(); s != "" {
 				argv = append(argv, text.ShellWord(s))
 			}

@@ -201,7 +201,7 @@ func parsed(t *testing.T, env *cli.Env) (*app, *getCmd) {
 	a.line.Add(&a.common, "")
 	a.line.Add(g, "")
 	done, err := env.Parse(a.line, &a.common.HelpFlags, env.Args, nil)
-	if err = errors.Join(err, env.Resolve(a.line, a.conf.defaults(env))); err != nil || done {
+	if err = errors.Join(err, env.Resolve(a.line, a.defaults)); err != nil || done {
 		t.Fatal(errors.Join(err, fmt.Errorf("done: %v", done)))
 	}
 	return a, g

@@ -6,15 +6,14 @@ import (
 
 	"example.org/token-helpers/docs"
 	"example.org/token-helpers/shared/cmdline"
-	"example.org/token-helpers/shared/service"
 )
 
 // topics are what the command help explains besides commands.
-func topics(program string, eco service.Ecosystem) []cmdline.Topic {
+func topics(p *cmdline.Program) []cmdline.Topic {
 	return []cmdline.Topic{
 		{Name: "plugins", Brief: "tokens from any executable", Page: func() string { return docs.Plugins }},
 		{Name: "configuration", Brief: "default flags, named issuers and tokens", Page: func() string { return docs.Configuration }},
-		{Name: "environment", Brief: "environment variables", Page: func() string { return environmentPage(Describe(program, eco)) }},
+		{Name: "environment", Brief: "environment variables", Page: func() string { return environmentPage(p) }},
 		{Name: "exit-codes", Brief: "what the exit codes mean", Page: exitCodesPage},
 	}
 }

@@ -4,6 +4,7 @@
 package manual
 
 import (
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -29,6 +30,8 @@ type Block struct {
 	Level int
 	// Text is the text of a heading, a paragraph or an item, with its markup.
 	Text string
+	// Mark precedes an item: a dash, or a number with a period.
+	Mark string
 	// Lines are the lines of code.
 	Lines []string
 	// Rows are the rows of a table, the first of which is its head.
@@ -77,7 +80,11 @@ func Parse(page string) []Block {
 			}
 			open = nil
 		case strings.HasPrefix(trimmed, "- "):
-			out = append(out, Block{Kind: Item, Text: trimmed[2:]})
+			out = append(out, Block{Kind: Item, Mark: "-", Text: trimmed[2:]})
+			open = &out[len(out)-1]
+		case numbered(trimmed):
+			mark, item, _ := strings.Cut(trimmed, " ")
+			out = append(out, Block{Kind: Item, Mark: mark, Text: item})
 			open = &out[len(out)-1]
 		case open != nil:
 			open.Text += " " + trimmed
@@ -88,6 +95,13 @@ func Parse(page string) []Block {
 		empty = trimmed == ""
 	}
 	return out
+}
+
+// numbered reports whether a line begins an item such as 1. TEXT.
+func numbered(line string) bool {
+	n, _, ok := strings.Cut(line, ". ")
+	_, err := strconv.Atoi(n)
+	return ok && err == nil
 }
 
 // cells splits a row of a table. \| is a bar in a cell.
@@ -200,7 +214,7 @@ func (block Block) write(b *strings.Builder, width int) {
 			b.WriteString(strings.TrimRight("    "+line, " ") + "\n")
 		}
 	case Item:
-		row(b, 2, "-", Plain(block.Text), width)
+		row(b, len(block.Mark)+1, block.Mark, Plain(block.Text), width)
 	case Table:
 		block.table(b, width)
 	default:
