@@ -66,7 +66,9 @@ type givenTarget struct {
 // parse reads the command line. done says that nothing is left to do.
 func parse(env *cli.Env) (o *options, done bool, err error) {
 	// Before anything repeats an argument.
-	if slices.ContainsFunc(env.Args, func(a string) bool { return looksLikeToken.MatchString(a) && !exists(a) }) {
+	if slices.ContainsFunc(env.Args, func(a string) bool {
+		return strings.Contains(a, "eyJ") && looksLikeToken().MatchString(a) && !exists(a)
+	}) {
 		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
 			Hint("pipe it instead: jwt-inspect < token")
 	}
@@ -273,7 +275,7 @@ func (o *options) keys(env *cli.Env, k *keys) error {
 		return nil
 	}
 	h := issuer.HTTPOptions{CAFile: o.CAFile, CAPath: o.CAPath, Timeout: time.Duration(o.Timeout),
-		LookupEnv: env.LookupEnv, UserAgent: cli.UserAgent(env.Program)}
+		LookupEnv: env.LookupEnv, UserAgent: env.UserAgent}
 	if h.CAFile == "" && h.CAPath == "" {
 		// As the token helpers.
 		h.CAFile, h.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")

@@ -67,8 +67,8 @@ func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
 			v.Remarks = append(v.Remarks, f)
 		}
 	}
-	v.Claims = claimViews(j.Members(), meanings, jd.now)
-	v.Header = claimViews(j.HeaderMembers(), headerMeanings, jd.now)
+	v.Claims = claimViews(j.Members(), meanings(), jd.now)
+	v.Header = claimViews(j.HeaderMembers(), headerMeanings(), jd.now)
 	v.Issued, v.NotBefore, v.Expires = timeOf(j, "iat"), timeOf(j, "nbf"), timeOf(j, "exp")
 	v.Headline = v.headline(jd.letsAllIn())
 	v.SignatureNote = jd.keys.note(vd.signature)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -33,6 +34,9 @@ type Terminal struct {
 	Disabled bool
 	// Getenv reads TERM and the locale.
 	Getenv func(string) string
+
+	looked    sync.Once // for a terminal, and set available
+	available bool
 }
 
 func (t *Terminal) open() (*os.File, error) {
@@ -52,12 +56,13 @@ func (t *Terminal) open() (*os.File, error) {
 
 // Available reports whether there is a terminal to ask on.
 func (t *Terminal) Available() bool {
-	f, err := t.open()
-	if err != nil {
-		return false
-	}
-	_ = f.Close()
-	return true
+	t.looked.Do(func() {
+		if f, err := t.open(); err == nil {
+			_ = f.Close()
+			t.available = true
+		}
+	})
+	return t.available
 }
 
 // Passphrase asks for a secret without showing what is typed.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,14 +57,18 @@ type cacheEntry struct {
 }
 
 func (k CacheKey) file() string {
-	set := func(list []string) []string { return text.NonNil(text.Set(list)) }
-	// JSON delimits its items, so that no two requests share a form.
-	form := []any{"v1", sameIssuer(k.Issuer), k.ClientID, k.Account, set(k.Audiences), set(k.Scopes)}
-	if k.Subject != "" {
-		form = append(form, k.Subject)
+	// Lengths delimit the items, so that no two requests share a form.
+	form := []byte("v2")
+	add := func(list ...string) {
+		form = append(strconv.AppendInt(form, int64(len(list)), 10), ';')
+		for _, s := range list {
+			form = append(append(strconv.AppendInt(form, int64(len(s)), 10), ':'), s...)
+		}
 	}
-	b, _ := json.Marshal(form)
-	sum := sha256.Sum256(b)
+	add(sameIssuer(k.Issuer), k.ClientID, k.Account, k.Subject)
+	add(text.Set(k.Audiences)...)
+	add(text.Set(k.Scopes)...)
+	sum := sha256.Sum256(form)
 	return hex.EncodeToString(sum[:]) + cacheSuffix
 }
 
@@ -105,12 +110,24 @@ func (s *Store) readEntry(path string) (cacheEntry, bool, error) {
 	return e, ok, nil
 }
 
-func decodeEntry(b []byte) (cacheEntry, bool) {
-	var e cacheEntry
-	if json.Unmarshal(b, &e) != nil || e.Token == "" || e.Expires.IsZero() {
+// decodeEntry reads the members one by one: for a whole struct, encoding/json first examines
+// its type, which takes longer than to read one entry.
+func decodeEntry(b []byte) (e cacheEntry, ok bool) {
+	var members map[string]json.RawMessage
+	var owner map[string]string
+	if json.Unmarshal(b, &members) != nil {
 		return cacheEntry{}, false
 	}
-	return e, true
+	for name, to := range map[string]any{
+		"token": &e.Token, "issuer": &e.Issuer, "expires": &e.Expires, "scopes": &e.Scopes, "audiences": &e.Audiences, "source": &e.Source,
+		"for": &owner,
+	} {
+		if raw := members[name]; raw != nil && json.Unmarshal(raw, to) != nil {
+			return cacheEntry{}, false
+		}
+	}
+	e.For.Issuer, e.For.ClientID, e.For.Account = owner["issuer"], owner["client_id"], owner["account"]
+	return e, e.Token != "" && !e.Expires.IsZero()
 }
 
 // PutToken caches the token for the request, and removes expired tokens. A token whose
