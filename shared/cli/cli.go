@@ -16,8 +16,10 @@ import (
 	"io/fs"
 	"log"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,9 @@ import (
 type Env struct {
 	// Program is the name that messages begin with.
 	Program string
+	// Binary is the base name that the program was run by: a link to it may have another
+	// name.
+	Binary string
 	// Args are the arguments after the program's name.
 	Args   []string
 	Stdin  io.Reader
@@ -50,14 +55,33 @@ func (e *Env) Getenv(key string) string {
 	return v
 }
 
+// binaryName is the base name of a program's path, without .exe.
+func binaryName(path string) string {
+	base := filepath.Base(path)
+	if ext := filepath.Ext(base); strings.EqualFold(ext, ".exe") {
+		base = base[:len(base)-len(ext)]
+	}
+	return base
+}
+
+// programName is what the user types to run a program. A plugin of kubectl is run as
+// kubectl-NAME: kubectl takes a dash for a space, and an underscore for a dash.
+func programName(program, binary string) string {
+	if plugin, ok := strings.CutPrefix(binary, "kubectl-"); ok {
+		return "kubectl " + strings.ReplaceAll(strings.ReplaceAll(plugin, "-", " "), "_", "-")
+	}
+	return program
+}
+
 // System returns the Env of a real process.
 func System(program string) *Env {
 	// net/http prints bytes that nobody asked for with the log package, and with them
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
 	noCoreDump()
+	binary := binaryName(os.Args[0])
 	return &Env{
-		Program: program, Args: os.Args[1:],
+		Program: programName(program, binary), Binary: binary, Args: os.Args[1:],
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		LookupEnv: os.LookupEnv, Environ: os.Environ, Now: time.Now,
 	}
@@ -189,7 +213,14 @@ func (e *Env) Hold() (release func()) {
 var Version = ""
 
 // VersionString is the line that --version prints.
-func VersionString(program string) string {
+func VersionString(program string) string { return program + " " + version() }
+
+// UserAgent names a program and its version to servers (RFC 9110 section 10.1.5).
+func UserAgent(program string) string {
+	return strings.ReplaceAll(program, " ", "-") + "/" + strings.ReplaceAll(version(), " ", "-")
+}
+
+func version() string {
 	v := Version
 	if v == "" {
 		v = "devel"
@@ -197,5 +228,5 @@ func VersionString(program string) string {
 			v = bi.Main.Version
 		}
 	}
-	return program + " " + v
+	return v
 }

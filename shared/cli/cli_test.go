@@ -129,3 +129,17 @@ func TestParseErrors(t *testing.T) {
 		}
 	}
 }
+
+func TestProgramName(t *testing.T) {
+	for path, want := range map[string]string{
+		"/usr/bin/condor-token-helper":             "prog",
+		"/usr/libexec/condor/condor-token-credmon": "prog",
+		"/usr/local/bin/kubectl-condor_token":      "kubectl condor-token",
+		"kubectl-xrd_token.exe":                    "kubectl xrd-token",
+		"kubectl-token-xrd":                        "kubectl token xrd",
+	} {
+		if got := programName("prog", binaryName(path)); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}

@@ -24,7 +24,7 @@ type getCmd struct {
 	Client  clientFlags  `embed:""`
 	Source  sourceFlags  `embed:""`
 
-	Output     string `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
+	Output     string `short:"o" enum:"token,json,header,env,exec-credential" default:"token" placeholder:"FORMAT" help:"token, json, header, env or exec-credential (for kubectl). Default: token."`
 	File       string `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, readable only by you, instead of stdout."`
 	BearerFile bool   `help:"Write to the file where clients look: $$BEARER_TOKEN_FILE, $$XDG_RUNTIME_DIR/bt_u$$EUID or /tmp/bt_u$$EUID."`
 	keepFlags  `embed:""`
@@ -35,6 +35,9 @@ type getCmd struct {
 // Run gets a token and prints it, or keeps it fresh for a command or in a file.
 func (g *getCmd) Run(ctx context.Context, a *app) error {
 	if err := a.endpoint(g.Endpoint); err != nil {
+		return err
+	}
+	if err := g.heedKubectl(a); err != nil {
 		return err
 	}
 	all, err := a.items(g)
@@ -66,7 +69,7 @@ func (g *getCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (a *app) write(t token.Token, format, file string) error {
-	data, err := output.Format(format, t)
+	data, err := output.Format(format, t, a.env.Getenv)
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ type grammar struct {
 	Login   loginCmd   `cmd:"" help:"Log in and keep the login. Prints no token."`
 	Logout  logoutCmd  `cmd:"" help:"End the login at the issuer and forget it."`
 	Status  statusCmd  `cmd:"" help:"Show logins and cached tokens, never secrets."`
+	Git     gitCmd     `cmd:"" name:"git-credential" help:"Be a credential helper of git."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -45,9 +46,10 @@ type app struct {
 	command []string
 }
 
-// Main runs a token helper and returns its exit code.
-func Main(env *cli.Env, eco service.Ecosystem) int {
-	err := run(env, eco)
+// Main runs a token helper and returns its exit code. extra are the subcommands that only
+// this helper has.
+func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
+	err := run(env, eco, extra)
 	var status *commandStatus
 	if errors.As(err, &status) {
 		return status.exit()
@@ -55,7 +57,8 @@ func Main(env *cli.Env, eco service.Ecosystem) int {
 	return env.Report(err)
 }
 
-func run(env *cli.Env, eco service.Ecosystem) error {
+func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
+	env.Args = withCommand(env, extra)
 	conf, err := loadConfig(env)
 	if err != nil {
 		return err
@@ -64,14 +67,19 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	g.Get.Plugins = kong.Plugins{eco}
 	g.Login.Plugins = kong.Plugins{eco}
 	g.Sources.Plugins = kong.Plugins{eco}
+	g.Git.Plugins = kong.Plugins{eco}
 	var command []string
 	env.Args, command = splitCommand(env.Args)
-	kctx, done, err := cli.Parse(env, &g,
-		kong.Description(description(eco)), kong.Help(help),
+	options := []kong.Option{
+		kong.Description(description(env.Program, eco)), kong.Help(help),
 		kong.Vars{"issuer": DefaultIssuer, "sources": source.Help()},
 		kong.Resolvers(resolver{env, conf}),
 		kong.BindTo(context.Background(), (*context.Context)(nil)),
-	)
+	}
+	for _, c := range extra {
+		options = append(options, kong.DynamicCommand(c.Name, c.Help, "", c.Grammar))
+	}
+	kctx, done, err := cli.Parse(env, &g, options...)
 	if err != nil || done {
 		return conf.blame(err)
 	}
@@ -79,7 +87,7 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	if name := kctx.Selected().Name; command != nil && name != "get" {
 		return cli.Errorf(cli.Usage, "the command %s cannot run another command", name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
 	}
-	err = kctx.Run(a)
+	err = kctx.Run(a, &Session{a})
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
 		return cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
@@ -87,12 +95,14 @@ func run(env *cli.Env, eco service.Ecosystem) error {
 	return err
 }
 
-func description(eco service.Ecosystem) string {
+func description(program string, eco service.Ecosystem) string {
 	summary, examples := eco.Describe()
 	var b strings.Builder
 	b.WriteString(summary + "\n\nExamples:\n")
 	for _, e := range examples {
-		b.WriteString("  " + e + "\n")
+		// The first word is the name of the binary, which may have been run by another one.
+		_, rest, _ := strings.Cut(e, " ")
+		b.WriteString("  " + program + " " + rest + "\n")
 	}
 	b.WriteString("\nExit codes: 0 done, 1 other error, 2 usage, 3 login required, but there is no terminal, " +
 		"4 the issuer refused, 5 network or TLS, 6 the grant differs from the request, " +

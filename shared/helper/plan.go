@@ -124,7 +124,7 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		Store: st,
 		Issuer: issuer.NewClient(issuer.HTTPOptions{
 			CAFile: caFile, CAPath: a.common.CAPath, Timeout: timeout,
-			LookupEnv: env.LookupEnv, UserAgent: strings.ReplaceAll(cli.VersionString(env.Program), " ", "/"), Trace: verbose,
+			LookupEnv: env.LookupEnv, UserAgent: cli.UserAgent(env.Program), Trace: verbose,
 		}),
 		Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Note: note, Verbose: verbose, Hold: env.Hold,
 		ClientID:           c.ClientID,
@@ -267,6 +267,9 @@ func loginCommand(program string, kctx *kong.Context) string {
 	seen := map[string]bool{}
 	for _, p := range kctx.Path {
 		if p.Positional != nil {
+			if p.Positional.Name != "service" {
+				continue
+			}
 			if s := p.Positional.Target.String(); s != "" {
 				argv = append(argv, text.ShellWord(s))
 			}

@@ -278,7 +278,7 @@ func (o *options) keys(env *cli.Env, k *keys) error {
 		return nil
 	}
 	h := issuer.HTTPOptions{CAFile: o.CAFile, CAPath: o.CAPath, Timeout: time.Duration(o.Timeout),
-		LookupEnv: env.LookupEnv, UserAgent: strings.ReplaceAll(cli.VersionString(env.Program), " ", "/")}
+		LookupEnv: env.LookupEnv, UserAgent: cli.UserAgent(env.Program)}
 	if h.CAFile == "" && h.CAPath == "" {
 		// As the token helpers.
 		h.CAFile, h.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")

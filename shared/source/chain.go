@@ -189,6 +189,21 @@ func (c *Chain) put(key store.CacheKey, t token.Token) {
 	}
 }
 
+// Forget removes the cached tokens for the request, so that the next one comes from a source
+// that makes tokens. If rejected is not empty, only that token is removed: another process
+// may have replaced it already.
+func (c *Chain) Forget(req token.Request, rejected string) error {
+	if c.cache == nil {
+		return nil
+	}
+	for _, key := range c.cache.keys(req) {
+		if err := c.env.Store.ForgetToken(key, rejected); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Status is what the sources command shows of one source.
 type Status struct {
 	Source string `json:"source"`

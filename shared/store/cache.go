@@ -145,6 +145,25 @@ func (s *Store) PutToken(key CacheKey, t token.Token) error {
 	return wrap(op, writeIn(filepath.Join(dir, key.file()), b))
 }
 
+// ForgetToken removes the token cached for the request. If raw is not empty, another token
+// in its place stays.
+func (s *Store) ForgetToken(key CacheKey, raw string) error {
+	const op = "clear the token cache"
+	dir, err := s.tokenDir()
+	if err != nil {
+		return wrap(op, err)
+	}
+	path := filepath.Join(dir, key.file())
+	e, ok, err := s.readEntry(path)
+	if err != nil || !ok || raw != "" && e.Token != raw {
+		return wrap(op, err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return wrap(op, err)
+	}
+	return nil
+}
+
 func (s *Store) notKept(t token.Token) string {
 	left, known := t.Lifetime(s.o.Now())
 	if t.IsZero() || !known {

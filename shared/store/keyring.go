@@ -197,8 +197,9 @@ func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error 
 
 const hintQuota = "remove keys that you do not need ('keyctl show @u' lists them, /proc/key-users shows the quota), or log in with --keyring file"
 
-// ringError adds what to do to an error of a keyring that was opened.
-func (s *Store) ringError(backend string, err error) error {
+// ringError adds what to do to an error of a keyring that was opened. The key is that of the
+// login.
+func (s *Store) ringError(backend, key string, err error) error {
 	var own *Error
 	if err == nil || errors.As(err, &own) || backend == file || isDiskFull(err) {
 		return err
@@ -210,7 +211,7 @@ func (s *Store) ringError(backend string, err error) error {
 	case keyctl:
 		hint = hintQuota
 	case pass:
-		hint = "run 'pass show " + serviceName + "/" + probeKey + "' on a terminal, with GPG_TTY set, to unlock the gpg key, or log in with --keyring file"
+		hint = "run 'pass show " + serviceName + "/" + key + "' on a terminal, with GPG_TTY set, to unlock the gpg key, or log in with --keyring file"
 	}
 	return &Error{Op: "use the keyring " + backend, Err: err, Hint: hint}
 }
@@ -361,6 +362,9 @@ func candidates(goos string) []candidate {
 // other is about to read.
 func ownProbe() string { return probeKey + "-" + strings.ToLower(rand.Text()[:8]) }
 
+// probeRemoval is the time limit for the removal of a probe.
+const probeRemoval = 5 * time.Second
+
 // try stores a probe in the backend and reads it back.
 func (s *Store) try(ctx context.Context, backend string) error {
 	r, err := s.open(ctx, backend)
@@ -376,27 +380,35 @@ func (s *Store) try(ctx context.Context, backend string) error {
 	const want = "probe"
 	op := "try the keyring " + backend
 	err = r.set(ctx, key, "token-helpers: probe", []byte(want))
+	stored := err == nil || backend == pass // which may leave a part
 	if err == nil {
 		var got []byte
 		if got, err = r.get(ctx, key); err == nil && string(got) != want {
 			err = errors.New("it does not return what was stored")
 		}
 	}
+	if stored && !encrypted {
+		s.removeProbe(ctx, r, backend, key)
+	}
 	var own *Error
 	switch {
 	case err == nil:
+		return nil
 	case ctx.Err() != nil, errors.As(err, &own), errors.As(err, new(*private.Error)), isDiskFull(err), isReadOnly(err):
 		return wrap(op, err)
 	default:
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
 	}
-	if encrypted {
-		return nil
-	}
+}
+
+// removeProbe removes what try stored, whether it could be read or not, and also after an
+// interruption.
+func (s *Store) removeProbe(ctx context.Context, r ring, backend, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeRemoval)
+	defer cancel()
 	if err := r.remove(ctx, key); err != nil && !errors.Is(err, errNotFound) {
 		s.o.Verbose("could not remove the probe from the keyring %s: %v", backend, err)
 	}
-	return nil
 }
 
 func (s *Store) remembered() (string, error) {

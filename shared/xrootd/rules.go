@@ -293,15 +293,10 @@ func (r right) allows(access string) bool {
 	return r.op == access || r.op == "write" && access == "create"
 }
 
-// stageAlone is the first version in which storage.stage alone does not permit prepare -s
-// over root://, which is authorized as reading (measured: 5.5.3 permits it, 5.8.1 and 6.2.0
-// do not).
-var stageAlone = service.Version{Major: 5, Minor: 6}
-
 // allows reports whether a right is the one that the operation requires.
 func (s *Server) allows(r right) bool {
 	if s.access == "stage" && !s.web {
-		return r.op == "read" || r.op == "stage" && s.version.Before(stageAlone)
+		return r.op == "read" // prepare -s over root:// is authorized as reading
 	}
 	return r.allows(s.access)
 }
