@@ -86,10 +86,7 @@ type (
 
 // images writes an image for each architecture, and its layer for packaging/Containerfile.
 func (r *release) images() error {
-	for _, t := range targets {
-		if t.os != "linux" {
-			continue
-		}
+	for _, t := range r.linuxTargets() {
 		bin, err := r.build(t)
 		if err != nil {
 			return err

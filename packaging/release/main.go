@@ -34,6 +34,13 @@ var targets = []target{
 	{"windows", "amd64"}, {"windows", "arm64"},
 }
 
+// linuxTargets are the targets of packages and images.
+func (r *release) linuxTargets() []target {
+	return slices.DeleteFunc(slices.Clone(targets), func(t target) bool {
+		return t.os != "linux" || r.arch != "" && t.arch != r.arch
+	})
+}
+
 // release is one run.
 type release struct {
 	version string    // without "v"
@@ -41,6 +48,7 @@ type release struct {
 	dir     string    // where the artifacts are written, absolute
 	url     string    // where they will be published, for Homebrew and krew
 	key     string    // file with the OpenPGP key that signs, or empty
+	arch    string    // the only architecture of packages and images, or empty
 	stderr  io.Writer
 	done    map[string]bool // directories that this run has filled
 }
@@ -57,13 +65,14 @@ func run(args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: release [flags] packages | image | all | notices DIR")
+		fmt.Fprintln(stderr, "usage: release [flags] packages | image | all | checksums | notices DIR")
 		flags.PrintDefaults()
 	}
 	flags.StringVar(&r.version, "version", "", "version without v; by default the commit's tag, or 0.0.0-DATE.COMMIT")
 	flags.StringVar(&r.dir, "dir", "dist", "directory of the artifacts")
 	flags.StringVar(&r.url, "url", "", "URL of the directory in which the artifacts will be published")
 	flags.StringVar(&r.key, "key", "", "file with an OpenPGP secret key; NFPM_PASSPHRASE is its passphrase")
+	flags.StringVar(&r.arch, "arch", "", "build packages and images for this architecture only")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -84,6 +93,8 @@ func run(args []string, stderr io.Writer) error {
 		return r.images()
 	case "all":
 		return r.all()
+	case "checksums":
+		return r.checksums()
 	}
 	return fmt.Errorf("unknown command %q", flags.Arg(0))
 }

@@ -25,10 +25,7 @@ func (r *release) packages() error {
 			}
 		}
 	}
-	for _, t := range targets {
-		if t.os != "linux" {
-			continue
-		}
+	for _, t := range r.linuxTargets() {
 		for _, kind := range []string{"deb", "rpm"} {
 			if err := r.pack(kind, t); err != nil {
 				return err
