@@ -32,7 +32,8 @@ uninstall:
 
 # .deb and .rpm packages, images and whole releases, in $(DIST). VERSION is without v, and
 # by default the tag of the commit. RELEASE_URL is where the archives will be published.
-# ARCH limits packages and images to one architecture. SIGNING_KEY is a file with an OpenPGP secret key, NFPM_PASSPHRASE its passphrase.
+# ARCH limits packages and images to one architecture. SIGNING_KEY is a file with an OpenPGP
+# secret key, and NFPM_PASSPHRASE its passphrase.
 DIST ?= dist
 RELEASE = $(GO) run ./packaging/release -dir '$(DIST)' -version '$(VERSION)' -url '$(RELEASE_URL)' -key '$(SIGNING_KEY)' -arch '$(ARCH)'
 packages:
