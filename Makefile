@@ -7,14 +7,14 @@ CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 BIN ?= bin
 # What --version says; without VERSION, the commit.
-LDFLAGS := $(if $(VERSION),-ldflags "-s -w -X example.org/token-helpers/shared/cli.Version=$(VERSION)")
+LDFLAGS := -s -w $(if $(VERSION),-X example.org/token-helpers/shared/cli.Version=$(VERSION))
 
 .PHONY: all build pages install uninstall packages image release test fuzz lint e2e soak bench demo demo-issuer clean
 
 all: build
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath $(LDFLAGS) -o $(BIN)/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="$(LDFLAGS)" -o $(BIN)/ ./cmd/...
 
 # Man pages, completions and the licences of what is linked, for make install.
 pages: build
