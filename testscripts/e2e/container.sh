@@ -17,7 +17,6 @@ export c archive image root
 
 # crun demands one hierarchy of control groups, and this namespace has mounts of its own.
 if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
-	umount -R /sys/fs/cgroup
 	mount -t cgroup2 none /sys/fs/cgroup
 fi
 # pod ARG... runs podman with a store of its own.
