@@ -25,6 +25,9 @@ await "the token server" curl -s --cacert "$pki/ca.pem" -o /dev/null $site/versi
 expect "the login for the other programs" 0 'logged in' condor-token-helper login --issuer https://localhost:18470
 expect "it is widened to storage" 0 'logged in' xrd-token-helper login --issuer https://localhost:18470 --read
 
+expect "the doctor finds no problem" 0 '"check": "clock"' xrd-token-helper doctor --issuer https://localhost:18470 --server $site -o json
+expect "config names the origin of each setting" 0 '--keyring +file \(TOKEN_HELPER_KEYRING\)' xrd-token-helper config
+
 # inside SUITE COMMAND... runs a command in the tree of a suite, with the helpers on PATH and
 # nothing of the machine's own environment.
 inside() {
