@@ -153,12 +153,8 @@ func (a *app) namedLogin(all []*item, w *world, issuer string) string {
 
 // given reports whether a flag was given on the command line.
 func (a *app) given(name string) bool {
-	for _, p := range a.parsed.Path {
-		if p.Flag != nil && p.Flag.Name == name && !p.Resolved {
-			return true
-		}
-	}
-	return false
+	f := a.line.Flag(name)
+	return f != nil && f.Given
 }
 
 // configuredFile is where a configured token is written. Variables and a leading ~ are

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/text"
 )
 
@@ -25,8 +26,15 @@ func Main(env *cli.Env) int {
 }
 
 func run(env *cli.Env) (int, error) {
+	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
+		return cli.OK, Describe(env.Program).Complete(env.Stdout, env.Args[1:], candidates)
+	}
 	g, done, err := parse(env)
 	if err != nil || done {
+		return cli.OK, err
+	}
+	if g.Completion != "" {
+		_, err := io.WriteString(env.Stdout, cmdline.Script(g.Completion, env.Program))
 		return cli.OK, err
 	}
 	if g.Explain != "" {

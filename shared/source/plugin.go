@@ -8,9 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
@@ -39,6 +43,23 @@ func validPlugin(name string) error {
 		return fmt.Errorf("%q is not the name of a plugin: use letters, digits, dots, dashes and underscores", name)
 	}
 	return nil
+}
+
+// Plugins are the names of the plugins in the directories of path, which has the form of
+// PATH.
+func Plugins(path string) []string {
+	var out []string
+	for _, dir := range filepath.SplitList(path) {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			name, ok := strings.CutPrefix(e.Name(), pluginPrefix)
+			if fi, err := e.Info(); ok && err == nil && (fi.Mode()&0o111 != 0 || fi.Mode()&fs.ModeSymlink != 0) && validPlugin(name) == nil {
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // plugin is an executable token-source-NAME on PATH.

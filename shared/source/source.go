@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os/exec"
 	"strings"
 	"time"
@@ -114,6 +115,22 @@ func Names() []string {
 		out = append(out, k.name)
 	}
 	return out
+}
+
+// Described returns the sources in the order of the table, with what each is. A source that
+// needs an argument ends with a colon.
+func Described() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, k := range kinds {
+			name := k.name
+			if k.arg != "" && k.arg[0] != '[' {
+				name += ":"
+			}
+			if !yield(name, k.help) {
+				return
+			}
+		}
+	}
 }
 
 // Help lists the sources in the form that --from accepts.
