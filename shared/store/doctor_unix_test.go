@@ -127,7 +127,7 @@ func testToken() token.Token {
 	return t
 }
 
-func TestForgetToken(t *testing.T) {
+func TestRejectToken(t *testing.T) {
 	s, _ := doctored(t, Options{}, map[string]string{})
 	key := CacheKey{Issuer: "https://i.example.org/", Scopes: []string{"a"}}
 	put := func() {
@@ -143,18 +143,27 @@ func TestForgetToken(t *testing.T) {
 		}
 		return ok
 	}
-	if err := s.ForgetToken(key, ""); err != nil {
+	if err := s.RejectToken(key, ""); err != nil {
 		t.Errorf("without a token: %v", err)
 	}
 	put()
-	if err := s.ForgetToken(key, "another"); err != nil || !has() {
+	if err := s.RejectToken(key, "another"); err != nil || !has() {
 		t.Errorf("a token that replaced the rejected one is gone: %v", err)
 	}
-	if err := s.ForgetToken(key, testToken().Raw()); err != nil || has() {
+	if err := s.RejectToken(key, testToken().Raw()); err != nil || has() {
 		t.Errorf("the rejected token is still there: %v", err)
 	}
+	if !s.Rejected(key, testToken().Raw()) || s.Rejected(key, "another") {
+		t.Error("the rejected token is not remembered, or another one is")
+	}
+	if list, err := s.Tokens(); err != nil || len(list) > 0 {
+		t.Errorf("a rejected token is listed: %v, %v", list, err)
+	}
 	put()
-	if err := s.ForgetToken(key, ""); err != nil || has() {
+	if !has() || s.Rejected(key, testToken().Raw()) {
+		t.Error("a new token does not replace the rejected one")
+	}
+	if err := s.RejectToken(key, ""); err != nil || has() {
 		t.Errorf("whatever is cached is still there: %v", err)
 	}
 }
