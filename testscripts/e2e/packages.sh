@@ -18,7 +18,7 @@ export -f built
 
 # checkout NAME VERSION makes a checkout with a tag.
 checkout() {
-	git -c safe.directory='*' clone -q "$root" "$p/$1"
+	git -c safe.directory='*' clone -q --no-tags "$root" "$p/$1"
 	git -C "$p/$1" tag "v$2"
 }
 slow() { timeout -k 5 1500 nice "$@"; }
