@@ -163,8 +163,8 @@ told() {
 types() {
 	local c=$1 text=$3 want=$4
 	shift
-	PATIENCE=30 python3 "$person" "me[$%>] ->$text" "$want->exit\n" -- \
-		env -i PATH=/usr/bin:/bin HOME=/home/me LANG=C.UTF-8 TERM=xterm PS1='me$ ' PROMPT='me% ' "$(command -v chroot)" --userspec=me:me "$p/$c" bash -c "cd; exec $1"
+	PATIENCE=30 python3 "$person" "me[$>] ->$text" "$want->exit\n" -- \
+		env -i PATH=/usr/bin:/bin HOME=/home/me LANG=C.UTF-8 TERM=xterm "$(command -v chroot)" --userspec=me:me "$p/$c" bash -c "cd; exec $1"
 }
 export -f on files told types
 
@@ -182,7 +182,7 @@ done
 expect "man shows no warnings" 0 '^$' bash -c 'on debian man --warnings -P cat condor-token-helper 2>&1 >/dev/null'
 expect "kubectl's name of the helper" 0 'kubectl condor-token' on debian kubectl-condor_token --help
 expect "the licences of all modules are there" 0 'golang-jwt' on debian cat /usr/share/doc/token-helpers/copyright
-printf 'autoload -Uz compinit && compinit -u\n' >"$p/debian/home/me/.zshrc"
+printf 'autoload -Uz compinit && compinit -u\nPROMPT="me> "\n' >"$p/debian/home/me/.zshrc"
 printf '. /usr/share/bash-completion/bash_completion\nPS1="me$ "\n' >"$p/debian/home/me/.bashrc"
 mkdir -p "$p/debian/home/me/.config/fish"
 printf 'function fish_prompt; echo "me> "; end\nfunction fish_greeting; end\n' >"$p/debian/home/me/.config/fish/config.fish"
@@ -215,6 +215,8 @@ provides: [/bin/sh]
 contents: [{dst: /opt/sh, type: dir}]
 CONF
 machine redhat
+# What the package filesystem of these distributions contains.
+mkdir -p "$p"/redhat/usr/share/{zsh/site-functions,fish/vendor_completions.d,bash-completion/completions,licenses,man/man{1,5,7}} "$p/redhat/usr/lib/systemd/user"
 files redhat >"$p/before"
 expect "a package for /bin/sh" 0 '' bash -c 'cd "$p/one" && built go tool -modfile=packaging/tools.mod nfpm package -f "$p/sh.yaml" -p rpm -t "$p"'
 redhat() {
@@ -253,7 +255,7 @@ step() {
 	commands=$((commands + 1))
 	: >"$p/prompts"
 	PROMPTS=$p/prompts timeout 120 python3 "$person" 'nter the code=>' 'assphrase.*: $=>correct horse\n' \
-		'Issuer.*: $=>'"$wlcg"'\n' 'cope.*: $=>openid offline_access read:/ write:/\n' 'assword.*: $=>pw\n' -- "$@" >"$p/step.log" 2>&1 || got=$?
+		'Issuer.*: $=>'"$wlcg"'\n' 'cope.*: $=>openid offline_access wlcg read:/ write:/\n' 'assword.*: $=>pw\n' -- "$@" >"$p/step.log" 2>&1 || got=$?
 	prompts=$((prompts + $(<"$p/prompts")))
 	result "$name" "$got"
 	# Without the QR code.
