@@ -255,8 +255,7 @@ func (o *options) service(jd *judge) error {
 	}
 	jd.judges = append(jd.judges, s.Judge)
 	if s.Name() != "" {
-		jd.service, jd.versionGiven = s, o.ServerVersion != "" || o.ScitokensCpp != ""
-		jd.want.Audiences = nil // they are the service's
+		jd.aim(s, o.ServerVersion != "" || o.ScitokensCpp != "")
 	}
 	return nil
 }

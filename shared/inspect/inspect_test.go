@@ -126,7 +126,7 @@ func TestInputLines(t *testing.T) {
 				s += " only"
 			}
 			got = append(got, s)
-		}); err != nil {
+		}, func() {}); err != nil {
 			t.Fatal(err)
 		}
 		if s := strings.Join(got, ", "); s != tt.want {
