@@ -3,7 +3,10 @@ package inspect
 import (
 	"io"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
+
+	"example.org/token-helpers/shared/token"
 )
 
 // crew works on inputs on all processors, and writes the results in the order of the
@@ -20,6 +23,8 @@ type crew struct {
 	// that were written.
 	todo, queue, idle chan *batch
 	written           chan struct{}
+	// gcPercent is the setting of the garbage collector to return to.
+	gcPercent int
 	// stopped says that the output cannot be written, so that reading on is useless.
 	stopped atomic.Bool
 }
@@ -32,6 +37,9 @@ const (
 	// maxWorkers limits memory on machines with many processors, which would wait for the
 	// one that reads.
 	maxWorkers = 32
+	// gcPercent is how much memory may grow, in percent of what is in use, before it is
+	// collected.
+	gcPercent = 400
 )
 
 // batch is a number of inputs that follow each other, and what is written about them.
@@ -73,6 +81,8 @@ func (p *pipeline) start() {
 		workers = 1
 	}
 	c := &crew{p: p, todo: make(chan *batch, workers), queue: make(chan *batch, 2*workers), idle: make(chan *batch, 4*workers), written: make(chan struct{})}
+	// Little is in use at a time, so that waste costs little memory.
+	c.gcPercent = debug.SetGCPercent(gcPercent)
 	own := *p.output // before the writer changes it
 	for range workers {
 		go c.work(own)
@@ -110,6 +120,7 @@ func (p *pipeline) wait() {
 	close(c.todo)
 	close(c.queue)
 	<-c.written
+	debug.SetGCPercent(c.gcPercent)
 	p.crew = nil
 }
 
@@ -143,7 +154,7 @@ func (c *crew) send() {
 
 // work decodes, judges and renders batches. own is the worker's copy.
 func (c *crew) work(own output) {
-	p := &pipeline{env: c.p.env, judge: c.p.judge, format: c.p.format, redactor: c.p.redactor, output: &own}
+	p := &pipeline{env: c.p.env, judge: c.p.judge, format: c.p.format, redactor: c.p.redactor, decoder: new(token.Decoder), output: &own}
 	p.renderer = p.format.new(p.output)
 	for b := range c.todo {
 		p.stdout, p.code, p.shown = b, 0, 0

@@ -13,6 +13,7 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
 )
 
 // Main runs jwt-inspect and returns its exit code.
@@ -78,6 +79,8 @@ type pipeline struct {
 	renderer renderer
 	// redactor masks persons; nil unless --redact is given.
 	redactor *redactor
+	// decoder is set if a token is not used any more when the next one is decoded.
+	decoder *token.Decoder
 	// crew does the work if the format allows it; otherwise nil.
 	crew *crew
 	// shown is how many of the inputs of a file were shown.
@@ -99,7 +102,7 @@ func (p *pipeline) one(i input) {
 
 func (p *pipeline) decoded(i input) {
 	p.shown++
-	i, j := decode(i)
+	i, j := decode(p.decoder, i)
 	if j == nil {
 		p.worse(cli.NeedLogin)
 		p.renderer.notToken(i)

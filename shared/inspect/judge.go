@@ -188,10 +188,10 @@ func (jd *judge) aim(s service.Service, versionGiven bool) {
 
 // duplicates finds names that occur more than once, a few of them.
 func duplicates(j *token.JWT) (out []finding.Finding) {
+	if !j.Duplicates() {
+		return nil
+	}
 	look := func(what string, members []token.Member) {
-		if allDiffer(members) {
-			return
-		}
 		seen := map[string]int{}
 		for _, m := range members {
 			if seen[m.Name]++; seen[m.Name] == 2 && len(out) < 5 {
@@ -204,21 +204,6 @@ func duplicates(j *token.JWT) (out []finding.Finding) {
 	look("claim", j.Members())
 	look("header parameter", j.HeaderMembers())
 	return out
-}
-
-// allDiffer reports whether a few members have different names. It is false for many.
-func allDiffer(members []token.Member) bool {
-	if len(members) > 50 {
-		return false
-	}
-	for i := range members {
-		for k := range i {
-			if members[k].Name == members[i].Name {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // readFile reads the file that a flag names, such as a configuration, and parses it. The

@@ -37,33 +37,27 @@ type JWT struct {
 	scopesOK, audiencesOK bool
 }
 
-// object is a JSON object in which members are found by their names. Of members with the
-// same name, the last one counts, as in encoding/json.
-type object struct {
-	members []Member
-	// byName is nil for the few members that most tokens have.
-	byName map[string]json.RawMessage
-}
-
-// fewMembers is up to how many members are searched one by one.
-const fewMembers = 32
-
-func (o *object) get(name string) json.RawMessage {
-	if o.byName != nil {
-		return o.byName[name]
-	}
-	for i := len(o.members) - 1; i >= 0; i-- {
-		if o.members[i].Name == name {
-			return o.members[i].Value
-		}
-	}
-	return nil
-}
-
 // Decode decodes a JWT in compact serialization (RFC 7515 section 3.1) without verifying
 // it. An unsigned token (alg none) decodes; a JWE, five parts,
 // does not, and neither does anything else: the error says what it seems to be.
-func Decode(raw []byte) (*JWT, error) {
+func Decode(raw []byte) (*JWT, error) { return new(Decoder).Decode(raw) }
+
+// Decoder decodes many tokens with little memory. A token may be used only until the next
+// one is decoded.
+type Decoder struct {
+	jwt               JWT
+	claims, signature []byte
+	members           []Member
+	scopes            []string
+	// encoded is the header of the token before, which most tokens of an issuer share, and
+	// header the same decoded.
+	encoded    []byte
+	headerJSON json.RawMessage
+	header     object
+}
+
+// Decode is like the function [Decode].
+func (d *Decoder) Decode(raw []byte) (*JWT, error) {
 	if len(raw) > MaxSize {
 		return nil, notToken("longer than %d bytes", MaxSize)
 	}
@@ -77,7 +71,7 @@ func Decode(raw []byte) (*JWT, error) {
 	case 2:
 	case 4:
 		first, _, _ := bytes.Cut(raw, []byte("."))
-		if h, err := segment(first); err == nil {
+		if h, err := segment(first, nil); err == nil {
 			var m struct {
 				Enc string `json:"enc"`
 			}
@@ -93,19 +87,27 @@ func Decode(raw []byte) (*JWT, error) {
 	}
 	header, rest, _ := bytes.Cut(raw, []byte("."))
 	claims, signature, _ := bytes.Cut(rest, []byte("."))
-	j := new(JWT)
+	j := &d.jwt
+	*j = JWT{}
 	var err error
-	if j.Header, j.header, err = decodeObject("header", header); err != nil {
+	if d.headerJSON == nil || !bytes.Equal(d.encoded, header) {
+		d.headerJSON = nil
+		json, object, err := decodeObject("header", header, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		d.encoded, d.headerJSON, d.header = append(d.encoded[:0], header...), json, object
+	}
+	j.Header, j.header = d.headerJSON, d.header
+	if j.Claims, j.claims, err = decodeObject("payload", claims, &d.claims, &d.members); err != nil {
 		return nil, err
 	}
-	if j.Claims, j.claims, err = decodeObject("payload", claims); err != nil {
-		return nil, err
-	}
-	if j.SignatureBytes, err = segment(signature); err != nil {
+	if j.SignatureBytes, err = segment(signature, &d.signature); err != nil {
 		return nil, notToken("the signature is not base64url")
 	}
 	j.Signature = string(signature)
-	j.scopes, j.scopesOK = j.readScopes()
+	d.scopes, j.scopesOK = j.readScopes(d.scopes[:0])
+	j.scopes = d.scopes
 	j.audiences, j.audiencesOK = j.readAudiences()
 	return j, nil
 }
@@ -114,39 +116,47 @@ func notToken(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotToken, fmt.Sprintf(format, a...))
 }
 
-// segment decodes a part of a token (RFC 7515 section 2): base64url without padding.
-func segment(s []byte) ([]byte, error) {
+// segment decodes a part of a token (RFC 7515 section 2): base64url without padding. It
+// uses and updates memory, if that is not nil.
+func segment(s []byte, memory *[]byte) ([]byte, error) {
 	// encoding/base64 skips line breaks; a token has none.
 	for _, c := range []byte("\r\n") {
 		if i := bytes.IndexByte(s, c); i >= 0 {
 			return nil, base64.CorruptInputError(i)
 		}
 	}
-	b := make([]byte, base64.RawURLEncoding.DecodedLen(len(s)))
+	n := base64.RawURLEncoding.DecodedLen(len(s))
+	var b []byte
+	if memory != nil {
+		b = slices.Grow((*memory)[:0], n)[:n]
+		*memory = b
+	} else {
+		b = make([]byte, n)
+	}
 	n, err := base64.RawURLEncoding.Decode(b, s)
 	return b[:n], err
 }
 
-func decodeObject(name string, s []byte) (json.RawMessage, object, error) {
-	b, err := segment(s)
+func decodeObject(name string, s []byte, memory *[]byte, spare *[]Member) (json.RawMessage, object, error) {
+	b, err := segment(s, memory)
 	if err != nil {
 		return nil, object{}, notToken("the %s is not base64url", name)
 	}
-	members, ok := ReadObject(b)
+	var members []Member
+	if spare != nil {
+		members = (*spare)[:0]
+	}
+	members, ok := readObject(b, members)
+	if spare != nil {
+		*spare = members
+	}
 	if !ok || !utf8.Valid(b) {
 		if name == "payload" && !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
 			return nil, object{}, notToken("the payload is not a JSON object: it may be a signed text (JWS), but it is not a JWT")
 		}
 		return nil, object{}, notToken("the %s is not a JSON object", name)
 	}
-	o := object{members: members}
-	if len(members) > fewMembers {
-		o.byName = make(map[string]json.RawMessage, len(members))
-		for _, m := range members {
-			o.byName[m.Name] = m.Value
-		}
-	}
-	return bytes.TrimSpace(b), o, nil
+	return bytes.TrimSpace(b), newObject(members), nil
 }
 
 // Unsigned reports whether the token has no signature (alg none, RFC 7518 section
@@ -164,30 +174,47 @@ func (j *JWT) SignatureMissing() bool { return j.Signature == "" && !j.Unsigned(
 func (j *JWT) Has(claim string) bool { return j.claims.get(claim) != nil }
 
 // Raw returns the claim's JSON, or nil if the token does not have it.
-func (j *JWT) Raw(claim string) json.RawMessage { return j.claims.get(claim) }
+func (j *JWT) Raw(claim string) json.RawMessage { return j.claims.raw(claim) }
 
 // HeaderRaw returns a header parameter's JSON, or nil if the header does not have it.
-func (j *JWT) HeaderRaw(name string) json.RawMessage { return j.header.get(name) }
+func (j *JWT) HeaderRaw(name string) json.RawMessage { return j.header.raw(name) }
 
 // HeaderString returns a header parameter that is a string.
-func (j *JWT) HeaderString(name string) (string, bool) { return asString(j.header.get(name)) }
+func (j *JWT) HeaderString(name string) (string, bool) { return j.header.get(name).Text() }
 
 // String returns a claim that is a string.
-func (j *JWT) String(claim string) (string, bool) { return asString(j.claims.get(claim)) }
+func (j *JWT) String(claim string) (string, bool) { return j.claims.get(claim).Text() }
 
-func asString(raw json.RawMessage) (string, bool) {
-	if len(raw) == 0 || raw[0] != '"' {
-		return "", false
+// Integer returns a claim that is a number and written as an integer.
+func (j *JWT) Integer(claim string) (int64, bool) {
+	if m := j.claims.get(claim); m != nil {
+		return m.integer, m.isInteger
 	}
-	return unquote(raw)
+	return 0, false
 }
+
+// Duplicates reports whether the header or the claims have a name more than once.
+func (j *JWT) Duplicates() bool { return j.header.duplicates || j.claims.duplicates }
 
 // Time returns a claim that is a NumericDate (RFC 7519 section 2), to the second:
 // a fraction is cut off. ok is false if it is absent, not a number, or outside
 // the years 1 to 9999.
 func (j *JWT) Time(claim string) (t time.Time, ok bool) {
-	return NumericDate(j.claims.get(claim))
+	m := j.claims.get(claim)
+	switch {
+	case m == nil:
+		return time.Time{}, false
+	case m.isInteger && m.integer >= firstSecond && m.integer <= lastSecond:
+		return time.Unix(m.integer, 0).UTC(), true
+	}
+	return NumericDate(m.Value)
 }
+
+// The years 1 to 9999, in seconds since 1970.
+const (
+	firstSecond = -62135596800
+	lastSecond  = 253402300799
+)
 
 // NumericDate parses a NumericDate, as [JWT.Time] does.
 func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
@@ -195,7 +222,7 @@ func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.Abs(f) > 253402300799 || f < -62135596800 {
+	if err != nil || math.Abs(f) > lastSecond || f < firstSecond {
 		return time.Time{}, false
 	}
 	// Seconds of that range are whole numbers that a float64 holds exactly.
@@ -211,8 +238,8 @@ const AnyAudience = "https://wlcg.cern.ch/jwt/v1/any"
 func (j *JWT) Audiences() ([]string, bool) { return j.audiences, j.audiencesOK }
 
 func (j *JWT) readAudiences() ([]string, bool) {
-	raw := j.claims.get("aud")
-	if s, ok := asString(raw); ok {
+	raw := j.claims.raw("aud")
+	if s, ok := j.String("aud"); ok {
 		return []string{s}, true
 	}
 	// Pointers, because null would become an empty string, and servers refuse it.
@@ -232,18 +259,17 @@ func (j *JWT) readAudiences() ([]string, bool) {
 // servers refuse a list.
 func (j *JWT) Scopes() ([]string, bool) { return j.scopes, j.scopesOK }
 
-func (j *JWT) readScopes() ([]string, bool) {
+func (j *JWT) readScopes(out []string) ([]string, bool) {
 	s, ok := j.String("scope")
-	if !ok {
-		return []string{}, false
+	if out == nil {
+		out = make([]string, 0, strings.Count(s, " ")+1)
 	}
-	out := make([]string, 0, strings.Count(s, " ")+1)
 	for word := range strings.SplitSeq(s, " ") {
 		if word != "" {
 			out = append(out, word)
 		}
 	}
-	return out, true
+	return out, ok
 }
 
 // Members returns the claims in the order of the token, duplicates kept.

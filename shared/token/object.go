@@ -3,12 +3,27 @@ package token
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
+	"strings"
 )
 
 // Member is one member of a JSON object.
 type Member struct {
 	Name  string
 	Value json.RawMessage
+	// text is the contents of a value that is a string.
+	text string
+	// integer is a value that is an integer, if isInteger.
+	integer   int64
+	isInteger bool
+}
+
+// Text returns the contents of a value that is a string.
+func (m *Member) Text() (string, bool) {
+	if m == nil || m.Value[0] != '"' {
+		return "", false
+	}
+	return m.text, true
 }
 
 // maxDepth is how deep JSON may be nested, as in encoding/json.
@@ -18,12 +33,18 @@ const maxDepth = 10000
 // false if data is not a valid JSON object (RFC 8259). It accepts what encoding/json
 // accepts, but reads the text only once and copies no values.
 func ReadObject(data []byte) (members []Member, ok bool) {
+	// Most tokens have fewer members than this.
+	return readObject(data, make([]Member, 0, 16))
+}
+
+// readObject appends the members to the empty slice members.
+func readObject(data []byte, members []Member) (_ []Member, ok bool) {
 	s := scanner{data: data}
 	if s.space(); !s.next('{') {
 		return nil, false
 	}
-	// Most tokens have fewer members than this.
-	members = make([]Member, 0, 16)
+	// Names and strings are parts of one copy.
+	text := string(data)
 	if s.space(); s.next('}') {
 		return members, s.atEnd()
 	}
@@ -32,8 +53,8 @@ func ReadObject(data []byte) (members []Member, ok bool) {
 		if !s.text() {
 			return nil, false
 		}
-		name, ok := unquote(data[start:s.at])
-		if s.space(); !ok || !s.next(':') {
+		name := unquote(text[start:s.at])
+		if s.space(); !s.next(':') {
 			return nil, false
 		}
 		s.space()
@@ -41,7 +62,13 @@ func ReadObject(data []byte) (members []Member, ok bool) {
 		if !s.value(1) {
 			return nil, false
 		}
-		members = append(members, Member{name, data[start:s.at:s.at]})
+		members = append(members, Member{Name: name, Value: data[start:s.at:s.at]})
+		switch m := &members[len(members)-1]; data[start] {
+		case '"':
+			m.text = unquote(text[start:s.at])
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			m.integer, m.isInteger = integer(data[start:s.at])
+		}
 		if s.space(); s.next('}') {
 			return members, s.atEnd()
 		}
@@ -80,29 +107,113 @@ func ReadList(data []byte) (list []json.RawMessage) {
 	}
 }
 
-// unquote decodes a valid JSON string.
-func unquote(quoted []byte) (string, bool) {
-	if plain := quoted[1 : len(quoted)-1]; bytes.IndexByte(plain, '\\') < 0 {
-		if s, ok := common[string(plain)]; ok {
-			return s, true // without an allocation
-		}
-		return string(plain), true
+// integer reads a valid number that is written as an integer.
+func integer(number []byte) (n int64, ok bool) {
+	digits := number
+	if number[0] == '-' {
+		digits = number[1:]
 	}
-	var s string
-	err := json.Unmarshal(quoted, &s)
-	return s, err == nil
+	if len(digits) > 18 { // could overflow
+		n, err := strconv.ParseInt(string(number), 10, 64)
+		return n, err == nil
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	if number[0] == '-' {
+		n = -n
+	}
+	return n, true
 }
 
-// common has the names that most tokens have.
-var common = func() map[string]string {
-	names := map[string]string{}
-	for _, s := range []string{
-		"alg", "kid", "typ", "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "ver", "wlcg.ver", "wlcg.groups", "client_id", "azp", "acr", "auth_time", "groups",
-	} {
-		names[s] = s
+// unquote decodes a valid JSON string.
+func unquote(quoted string) string {
+	if plain := quoted[1 : len(quoted)-1]; strings.IndexByte(plain, '\\') < 0 {
+		return plain
 	}
-	return names
-}()
+	var s string
+	_ = json.Unmarshal([]byte(quoted), &s) // it is valid
+	return s
+}
+
+// object is a JSON object in which members are found by their names. Of members with the
+// same name, the last one counts, as in encoding/json.
+type object struct {
+	members []Member
+	// marks has one byte for each of a few members with different names, by which most
+	// members that are not meant are passed over.
+	marks [fewMembers]byte
+	// byName is used if there are more, or if names occur more than once.
+	byName map[string]*Member
+	// duplicates says that a name occurs more than once.
+	duplicates bool
+}
+
+// fewMembers is up to how many members are searched one by one.
+const fewMembers = 32
+
+func newObject(members []Member) object {
+	o := object{members: members}
+	few := len(members) <= fewMembers
+	for i := range members {
+		if !few {
+			break
+		}
+		o.members = members[:i]
+		if o.get(members[i].Name) != nil {
+			few = false
+		}
+		o.marks[i] = mark(members[i].Name)
+	}
+	o.members = members
+	if few {
+		return o
+	}
+	o.byName = make(map[string]*Member, len(members))
+	for i := range members {
+		o.byName[members[i].Name] = &members[i]
+	}
+	o.duplicates = len(o.byName) < len(members)
+	return o
+}
+
+// mark returns a byte that differs between most names.
+func mark(name string) byte {
+	n := len(name)
+	if n == 0 {
+		return 0
+	}
+	return byte(n) + 7*name[0] + 31*name[n-1]
+}
+
+func (o *object) get(name string) *Member {
+	if o.byName != nil {
+		return o.byName[name]
+	}
+	m := mark(name)
+	for from := 0; from < len(o.members); {
+		i := bytes.IndexByte(o.marks[from:len(o.members)], m)
+		if i < 0 {
+			return nil
+		}
+		if from += i; o.members[from].Name == name {
+			return &o.members[from]
+		}
+		from++
+	}
+	return nil
+}
+
+// raw returns the JSON of a member, or nil if there is none.
+func (o *object) raw(name string) json.RawMessage {
+	if m := o.get(name); m != nil {
+		return m.Value
+	}
+	return nil
+}
 
 // scanner reads JSON.
 type scanner struct {

@@ -40,6 +40,8 @@ type Server struct {
 	options Options
 	// ask is the command that requests a token for its audience.
 	ask string
+	// insecure are the known vulnerabilities of the library.
+	insecure []finding.Finding
 }
 
 // Options are what is known about a server and the operation intended there.
@@ -106,6 +108,7 @@ func New(server string, o Options) (*Server, error) {
 		s.ask = "xrd-token-helper --aud " + text.ShellWord(audiences[0])
 	}
 	s.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(s.version)), Audiences: audiences, IssuersKnown: o.Config != nil, Remedy: s.command}
+	s.insecure = scitokens.Vulnerable(s.library.Version)
 	return s, nil
 }
 
