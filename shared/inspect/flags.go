@@ -20,7 +20,7 @@ import (
 )
 
 type grammar struct {
-	Files []string `arg:"" optional:"" name:"file" help:"Files with one token each or one token per line; - is stdin."`
+	Files []string `arg:"" optional:"" name:"file" help:"Files with one token each, one token per line, or a log of JSON objects, also compressed by gzip; - is stdin."`
 
 	Output        string `short:"o" enum:",text,claims,json,ndjson,html,markdown" default:"" placeholder:"FORMAT" help:"text (the default on a terminal), claims (the default elsewhere), json, ndjson (one line per token), html (a page to view or to attach to a ticket) or markdown (for a ticket)."`
 	ShowSignature bool   `help:"Show the signature too (text, json)."`

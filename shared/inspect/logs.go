@@ -126,9 +126,11 @@ func tokensIn(text []byte) (out [][]byte) {
 		}
 		word := text[at:end]
 		if at == 0 || !inToken[text[at-1]] || escaped(text[:at]) {
-			// A sentence ends with a dot, and a shortened token with three.
-			for bytes.HasSuffix(word, []byte(".")) && (bytes.Count(word, []byte(".")) > 2 || bytes.HasSuffix(word, []byte(".."))) {
-				word = word[:len(word)-1]
+			// A shortened token ends with dots, and a sentence with one.
+			if bytes.HasSuffix(word, []byte("..")) {
+				word = bytes.TrimRight(word, ".")
+			} else if bytes.Count(word, []byte(".")) > 2 {
+				word = bytes.TrimSuffix(word, []byte("."))
 			}
 			if announcesAlgorithm(word) {
 				out = append(out, word)

@@ -65,9 +65,6 @@ func (p *pipeline) file(name string) {
 			p.give(i)
 		}, idle)
 	}
-	if err != nil && zipped {
-		err = fmt.Errorf("decompress %s: %w", label, err)
-	}
 	p.afterwards(func() {
 		shown := p.shown
 		p.shown = 0
@@ -76,6 +73,9 @@ func (p *pipeline) file(name string) {
 			p.shown = 0
 		}
 		switch {
+		case err != nil && zipped:
+			p.worse(cli.NeedLogin) // the file can be read, but it is damaged
+			p.renderer.unreadable(label, fmt.Errorf("decompress %s: %w", label, err))
 		case err != nil:
 			p.unreadable(label, err)
 		case n == 0:

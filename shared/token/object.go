@@ -114,8 +114,10 @@ func integer(number []byte) (n int64, ok bool) {
 		digits = number[1:]
 	}
 	if len(digits) > 18 { // could overflow
-		n, err := strconv.ParseInt(string(number), 10, 64)
-		return n, err == nil
+		if n, err := strconv.ParseInt(string(number), 10, 64); err == nil {
+			return n, true
+		}
+		return 0, false
 	}
 	for _, c := range digits {
 		if c < '0' || c > '9' {
