@@ -230,16 +230,3 @@ func TestBoundedMemory(t *testing.T) {
 		}
 	}
 }
-
-// One verdict for each of many tokens, as a site would check a log.
-func BenchmarkNDJSON(b *testing.B) {
-	b64 := base64.RawURLEncoding.EncodeToString
-	line := b64([]byte(`{"alg":"ES256","kid":"k"}`)) + "." + b64([]byte(`{"iss":"https://i.example.org","sub":"u","aud":"ce.example.org:9619","iat":1767225600,"exp":1767229200,"wlcg.ver":"1.0","scope":"compute.read compute.modify compute.cancel compute.create"}`)) + "." + b64(make([]byte, 64)) + "\n"
-	input := []byte(strings.Repeat(line, 1000))
-	b.SetBytes(int64(len(input)))
-	for b.Loop() {
-		if code, _, said := inspect(input, "-o", "ndjson", "--ce", "ce.example.org", "--write"); code != cli.OK && code != cli.Failed {
-			b.Fatal(said)
-		}
-	}
-}
