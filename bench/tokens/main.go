@@ -1,7 +1,9 @@
 // Command tokens makes the input of the benchmarks, and does the least work that a program
 // can do with it, as a floor to compare with.
 //
-//	tokens make COUNT ALG KEYS > tokens   signed tokens of 1 kB, one per line; their JWK Set in the file KEYS
+//	tokens make COUNT ALG KEYS > tokens   signed tokens of 1 kB for a compute element, one per line; their
+//	                                      JWK Set in the file KEYS
+//	tokens make COUNT ALG KEYS storage > tokens    the same for storage
 //	tokens log < tokens > log             the same tokens in lines of a JSON log
 //	tokens decode < tokens                base64 decoding and JSON validation, on all processors
 //	tokens verify KEYS < tokens           the same, and one verification each by Go's crypto
@@ -38,12 +40,16 @@ func main() {
 
 func run(args []string) error {
 	switch {
-	case len(args) == 4 && args[0] == "make":
+	case (len(args) == 4 || len(args) == 5 && args[4] == "storage") && args[0] == "make":
 		n, err := strconv.Atoi(args[1])
 		if err != nil {
 			return err
 		}
-		return generate(n, args[2], args[3])
+		purpose := use{"ce.example.org:9619", "compute.read compute.modify compute.cancel compute.create"}
+		if len(args) == 5 {
+			purpose = use{"https://ce.example.org:1094", "storage.read:/ storage.modify:/store/user storage.create:/store/group"}
+		}
+		return generate(n, args[2], args[3], purpose)
 	case len(args) == 1 && args[0] == "log":
 		return toLog()
 	case len(args) == 1 && args[0] == "decode":
@@ -55,7 +61,7 @@ func run(args []string) error {
 		}
 		return process(check)
 	}
-	return errors.New("usage: tokens make COUNT ALG KEYS | log | decode | verify KEYS")
+	return errors.New("usage: tokens make COUNT ALG KEYS [storage] | log | decode | verify KEYS")
 }
 
 var b64 = base64.RawURLEncoding
@@ -69,8 +75,11 @@ const (
 	rsaTokens = 2000
 )
 
-// generate writes n tokens, which an HTCondor-CE accepts.
-func generate(n int, alg, keys string) error {
+// use is what tokens are for.
+type use struct{ audience, scope string }
+
+// generate writes n tokens, which the service accepts.
+func generate(n int, alg, keys string, purpose use) error {
 	var sign func(digest []byte) ([]byte, error)
 	key := map[string]string{"kid": keyID, "use": "sig", "alg": alg}
 	length := 64
@@ -121,7 +130,7 @@ func generate(n int, alg, keys string) error {
 	room := b64.DecodedLen(size - len(header) - b64.EncodedLen(length) - 2)
 	lines := make([]string, different)
 	err = parallel(different, func(i int) error {
-		input := header + "." + b64.EncodeToString([]byte(claims(i, room)))
+		input := header + "." + b64.EncodeToString([]byte(claims(i, room, purpose)))
 		digest := sha256.Sum256([]byte(input))
 		sig, err := sign(digest[:])
 		lines[i] = input + "." + b64.EncodeToString(sig) + "\n"
@@ -141,9 +150,9 @@ func generate(n int, alg, keys string) error {
 
 // claims are those of a token of a WLCG issuer, with as many groups as there is room for.
 // They are valid for an hour, from 2026-01-01T00:00:00Z.
-func claims(i, room int) string {
-	head := fmt.Sprintf(`{"wlcg.ver":"1.0","sub":"%08x-5c1c-4d8a-9d4f-0f8a5f3b6c2d","aud":"ce.example.org:9619","nbf":1767225540,"scope":"compute.read compute.modify compute.cancel compute.create",`+
-		`"iss":"https://iam.example.org/","exp":1767229200,"iat":1767225600,"jti":"%08x-93a1-4c53-8a55-7e0f1c3f1c11","client_id":"a3f1b5c2-7d1e-4b57-9a4e-2f6f0d9c8b7a","wlcg.groups":["/wlcg"`, i, i)
+func claims(i, room int, purpose use) string {
+	head := fmt.Sprintf(`{"wlcg.ver":"1.0","sub":"%08x-5c1c-4d8a-9d4f-0f8a5f3b6c2d","aud":%q,"nbf":1767225540,"scope":%q,`+
+		`"iss":"https://iam.example.org/","exp":1767229200,"iat":1767225600,"jti":"%08x-93a1-4c53-8a55-7e0f1c3f1c11","client_id":"a3f1b5c2-7d1e-4b57-9a4e-2f6f0d9c8b7a","wlcg.groups":["/wlcg"`, i, purpose.audience, purpose.scope, i)
 	var b strings.Builder
 	b.WriteString(head)
 	for j := 0; ; j++ {
