@@ -115,7 +115,8 @@ func decodeEntry(b []byte) (cacheEntry, bool) {
 	return e, true
 }
 
-// PutToken caches the token for the request, and removes expired tokens. A token whose
+// PutToken caches the token for the request, and from time to time removes some expired
+// tokens. A token whose
 // expiry is unknown or past is not cached, and neither is one that lives longer than
 // 1,000,000 seconds, which must not be stored unencrypted; that is not an error.
 func (s *Store) PutToken(key CacheKey, t token.Token) error {
@@ -201,29 +202,6 @@ func (s *Store) notKept(t token.Token) string {
 		return "it lives longer than 1,000,000 seconds"
 	}
 	return ""
-}
-
-// sweep removes expired tokens.
-func (s *Store) sweep(dir string) {
-	now := s.o.Now()
-	items, err := os.ReadDir(dir)
-	if err != nil {
-		return
-	}
-	for _, it := range items {
-		if !strings.HasSuffix(it.Name(), cacheSuffix) {
-			continue
-		}
-		path := filepath.Join(dir, it.Name())
-		b, err := private.Read(path)
-		if err != nil && !errors.Is(err, private.ErrTooLong) {
-			continue
-		}
-		if e, ok := decodeEntry(b); !ok || !e.Expires.After(now) {
-			_ = os.Remove(path)
-		}
-	}
-	private.Sweep(dir, s.o.Now())
 }
 
 // each calls f for every entry that can be read.
