@@ -99,14 +99,8 @@ func loadConfig(env *cli.Env) (*config, error) {
 	return c, c.load(filepath.Join(dir, "token-helpers", "config.toml"))
 }
 
-// homeDir is the user's home directory, which only Windows has another variable for.
-func homeDir(env *cli.Env) string {
-	home := env.Getenv("HOME")
-	if home == "" && runtime.GOOS == "windows" {
-		home = env.Getenv("USERPROFILE")
-	}
-	return home
-}
+// homeDir is the user's home directory.
+func homeDir(env *cli.Env) string { return store.Home(runtime.GOOS, env.Getenv) }
 
 // load reads a configuration over what is there, if the file exists.
 func (c *config) load(path string) error {

@@ -198,7 +198,7 @@ func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 		case st.Has:
 			d.ok("source", "%s: %s", st.Source, st.What)
 		default:
-			d.warn("source", "repair it, or choose other sources with --from; see\n  "+d.env.Program+" sources --help", "%s: %s", st.Source, st.What)
+			d.warn("source", "run '"+d.env.Program+" sources' with the same flags for more, or choose other sources with --from", "%s: %s", st.Source, st.What)
 		}
 	}
 	if w.sources.Prompt.Available() {

@@ -33,6 +33,8 @@ var otherVariables = [][2]string{
 	{"HTTPS_PROXY, NO_PROXY", "the proxy for requests to the issuer, and the hosts that are reached without it"},
 	{"BROWSER", "the browser that `--browser` starts"},
 	{"PASSWORD_STORE_DIR", "the password store of `--keyring pass`"},
+	{"KUBERNETES_EXEC_INFO", "set by kubectl: what it expects of -o exec-credential"},
+	{"GIT_TERMINAL_PROMPT", "0: git-credential asks nobody"},
 	{"NO_COLOR, COLUMNS", "no colors; the width of the help"},
 }
 

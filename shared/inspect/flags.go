@@ -17,7 +17,7 @@ import (
 )
 
 type grammar struct {
-	Files []string `arg:"" name:"file" complete:"file" help:"Files with one token each or one token per line; - is stdin."`
+	Files []string `arg:"" name:"file" complete:"file" help:"Files with one token each, one token per line, or a log of JSON objects, also compressed by gzip; - is stdin."`
 
 	// The flags of the ecosystems that name services.
 	cmdline.Plugins `group:"Services"`
@@ -252,8 +252,7 @@ func (o *options) service(jd *judge) error {
 	}
 	jd.judges = append(jd.judges, s.Judge)
 	if s.Name() != "" {
-		jd.service, jd.versionGiven = s, o.ServerVersion != "" || o.ScitokensCpp != ""
-		jd.want.Audiences = nil // they are the service's
+		jd.aim(s, o.ServerVersion != "" || o.ScitokensCpp != "")
 	}
 	return nil
 }

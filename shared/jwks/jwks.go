@@ -283,10 +283,12 @@ const findKey = "scitokens-cpp src/scitokens_internal.cpp, find_key_id"
 // header is the part of the JOSE header that verification needs (RFC 7515 section 4).
 type header struct{ alg, kid, crit string }
 
-func parseHeader(raw json.RawMessage) header {
-	var m members
-	_ = json.Unmarshal(raw, &m) // token.Decode checked that it is an object
-	return header{alg: m.text("alg"), kid: m.text("kid"), crit: string(m["crit"])}
+// headerOf treats members of other types as absent.
+func headerOf(j *token.JWT) header {
+	h := header{crit: string(j.HeaderRaw("crit"))}
+	h.alg, _ = j.HeaderString("alg")
+	h.kid, _ = j.HeaderString("kid")
+	return h
 }
 
 // Verify checks the signature of j, which was decoded from raw. It returns no finding if the
@@ -299,10 +301,8 @@ func (s *Set) Verify(raw string, j *token.JWT) []finding.Finding {
 	if i < 0 {
 		i = len(raw)
 	}
-	// A signature that does not decode is reported as one of the wrong length.
-	sig, _ := base64.RawURLEncoding.DecodeString(j.Signature)
-	h := parseHeader(j.Header)
-	out := s.verify(h, raw[:i], sig)
+	h := headerOf(j)
+	out := s.verify(h, raw[:i], j.SignatureBytes)
 	if h.crit != "" {
 		out = append(out, finding.Finding{Code: finding.CritUnknown, Message: "the header requires unknown extensions: crit is " + finding.Brief(h.crit),
 			Hint: "the issuer must leave crit out, because software that does not know an extension must reject the token", Source: "RFC 7515 section 4.1.11"})

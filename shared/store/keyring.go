@@ -258,7 +258,7 @@ func (s *Store) config(backend string) keyring.Config {
 		// For KWallet this is the wallet's name; the items are in a folder of it.
 		c.ServiceName = "kdewallet"
 	}
-	if home := s.getenv("HOME"); c.PassDir == "" && home != "" {
+	if home := Home(runtime.GOOS, s.getenv); c.PassDir == "" && home != "" {
 		c.PassDir = filepath.Join(home, ".password-store")
 	}
 	return c
@@ -271,6 +271,9 @@ func available(backend string) error {
 	}
 	if slices.Contains(keyring.AvailableBackends(), keyring.BackendType(backend)) {
 		return nil
+	}
+	if runtime.GOOS == "darwin" && backend == keychain {
+		return fmt.Errorf("%w: this program was built without cgo, which the Keychain needs", ErrNoBackend)
 	}
 	return fmt.Errorf("%w: not on %s", ErrNoBackend, runtime.GOOS)
 }
