@@ -84,6 +84,24 @@ tar -xzf "$dist/token-helpers-1.0.0-linux-$machine.tar.gz" -C "$p/unpacked"
 for program in condor-token-helper xrd-token-helper jwt-inspect; do
 	expect "$program of the archive knows its version" 0 "^$program 1.0.0\$" "$p/unpacked/token-helpers-1.0.0-linux-$machine/bin/$program" --version
 done
+# The version in requests and in reports.
+cat >"$p/agent.py" <<'PY'
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with open(sys.argv[1], "a") as f:
+            print(self.headers["User-Agent"], file=f)
+        self.send_error(404)
+http.server.HTTPServer(("127.0.0.1", 18460), Handler).serve_forever()
+PY
+python3 "$p/agent.py" "$p/agents" 2>/dev/null &
+agent=$!
+await "the server that notes the user agent" curl -s http://127.0.0.1:18460/
+: >"$p/agents"
+expect "an issuer without discovery" ! '404' env TOKEN_HELPER_ISSUER=http://127.0.0.1:18460 "$p/unpacked/token-helpers-1.0.0-linux-$machine/bin/xrd-token-helper" login
+expect "has seen the version in the user agent" 0 '^xrd-token-helper/1.0.0$' cat "$p/agents"
+kill $agent
+expect "a report shows the version" 0 'jwt-inspect 1.0.0' "$p/unpacked/token-helpers-1.0.0-linux-$machine/bin/jwt-inspect" -o json "$W/tokens/xrd-read"
 expect "the archive for Windows" 0 '' unzip -q "$dist/token-helpers-1.0.0-windows-amd64.zip" -d "$p/zip"
 expect "contains programs for Windows" 0 'MZ' head -c 2 "$p/zip/token-helpers-1.0.0-windows-amd64/condor-token-helper.exe"
 expect "the archive for macOS contains no units of systemd" 0 '^0$' bash -c 'tar -tzf "$dist/token-helpers-1.0.0-darwin-arm64.tar.gz" | grep -c systemd || true'
