@@ -23,8 +23,9 @@ type crew struct {
 	// that were written.
 	todo, queue, idle chan *batch
 	written           chan struct{}
-	// gcPercent is the setting of the garbage collector to return to.
-	gcPercent int
+	// gcPercent and memoryLimit are the settings of the garbage collector to return to.
+	gcPercent   int
+	memoryLimit int64
 	// stopped says that the output cannot be written, so that reading on is useless.
 	stopped atomic.Bool
 }
@@ -38,8 +39,10 @@ const (
 	// one that reads.
 	maxWorkers = 32
 	// gcPercent is how much memory may grow, in percent of what is in use, before it is
-	// collected.
-	gcPercent = 400
+	// collected, but not beyond memoryLimit if that can be avoided: on a busy machine, the
+	// collector lags behind.
+	gcPercent   = 400
+	memoryLimit = 40 << 20
 )
 
 // batch is a number of inputs that follow each other, and what is written about them.
@@ -82,7 +85,7 @@ func (p *pipeline) start() {
 	}
 	c := &crew{p: p, todo: make(chan *batch, workers), queue: make(chan *batch, 2*workers), idle: make(chan *batch, 4*workers), written: make(chan struct{})}
 	// Little is in use at a time, so that waste costs little memory.
-	c.gcPercent = debug.SetGCPercent(gcPercent)
+	c.gcPercent, c.memoryLimit = debug.SetGCPercent(gcPercent), debug.SetMemoryLimit(memoryLimit)
 	own := *p.output // before the writer changes it
 	for range workers {
 		go c.work(own)
@@ -121,6 +124,7 @@ func (p *pipeline) wait() {
 	close(c.queue)
 	<-c.written
 	debug.SetGCPercent(c.gcPercent)
+	debug.SetMemoryLimit(c.memoryLimit)
 	p.crew = nil
 }
 

@@ -3,7 +3,6 @@ package inspect
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"strings"
 
 	"example.org/token-helpers/shared/token"
@@ -13,27 +12,30 @@ import (
 var tokenStart = []byte("eyJ")
 
 // fromObject returns the tokens in a JSON object: the one of a token endpoint or a tool, or
-// else all that its strings contain, as in a line of a log. An object without a token is an
-// input that is not a token if it stands alone. Otherwise it is a line of a log that is
-// skipped, unless it is an answer of a token endpoint.
-func fromObject(i input) []input {
+// else all that its strings contain, as in a line of a log. Their notes say in which member
+// they are. An object without a token is an input that is not a token if it stands alone.
+// Otherwise it is a line of a log that is skipped, unless it is an answer of a token
+// endpoint.
+func fromObject(i input) (out []input) {
 	text := i.raw
 	i.object = false
-	members, ok := token.ReadObject(text)
-	if ok {
-		has := bytes.Contains(text, tokenStart)
-		alone := i.only || named(members, "access_token") || named(members, "claims") && named(members, "header")
-		if !has && !alone {
-			return nil
+	var o object
+	valid := token.Strings(text, func(path [][]byte, text []byte) {
+		o.look(path, text)
+		if !bytes.Contains(text, tokenStart) {
+			return
 		}
-		if has && !known(members) {
-			if found := inStrings(i, members); len(found) > 0 {
-				return found
-			}
-			if !alone {
-				return nil
-			}
+		for _, raw := range tokensIn(text) {
+			found := i
+			found.raw, found.note, found.wrapped = raw, "the "+string(bytes.Join(path, []byte(".")))+" in a JSON object", i.mode != 0
+			out = append(out, found)
 		}
+	})
+	switch {
+	case valid && len(out) > 0 && !o.known:
+		return out
+	case valid && len(out) == 0 && !i.only && !o.answer:
+		return nil
 	}
 	i.raw, i.note, i.kind, i.err = answer(text)
 	// A client would send the whole object. Nobody gives it a report.
@@ -41,72 +43,28 @@ func fromObject(i input) []input {
 	return []input{i}
 }
 
-func named(members []token.Member, name string) bool {
-	for _, m := range members {
-		if m.Name == name {
-			return true
-		}
-	}
-	return false
+// object is what the strings of a JSON object say about it.
+type object struct {
+	// known says that its token is where tools put it, and answer that it is an answer of a
+	// token endpoint, or a report of ours.
+	known, answer bool
+	// place is the index of the member in places that counts, plus one.
+	place int
 }
 
-// known reports whether the object has its token where tools put it.
-func known(members []token.Member) bool {
-	for _, place := range places {
-		name, _, _ := strings.Cut(place, ".")
-		if named(members, name) {
-			m := map[string]json.RawMessage{}
-			for _, member := range members {
-				m[member.Name] = member.Value
-			}
-			_, raw := nested(m)
-			return strings.Contains(raw, string(tokenStart))
-		}
-	}
-	return false
-}
-
-// inStrings returns the tokens in the strings of an object, in their order. Their notes say
-// in which member they are.
-func inStrings(i input, members []token.Member) (out []input) {
-	found := func(path string, raw []byte) {
-		f := i
-		f.raw, f.note, f.wrapped = raw, "the "+path+" in a JSON object", i.mode != 0
-		out = append(out, f)
-	}
-	for _, m := range members {
-		if bytes.Contains(m.Value, tokenStart) {
-			search(m.Name, m.Value, 0, found)
-		}
-	}
-	return out
-}
-
-// maxPath is how deep members are searched for tokens.
-const maxPath = 100
-
-// search calls found for each token in the strings of a valid JSON value.
-func search(path string, value json.RawMessage, depth int, found func(path string, raw []byte)) {
-	if depth == maxPath {
+func (o *object) look(path [][]byte, text []byte) {
+	if len(path) > 2 || len(text) == 0 {
 		return
 	}
-	switch value[0] {
-	case '"':
-		for _, raw := range tokensIn(value[1 : len(value)-1]) {
-			found(path, raw)
+	first := string(path[0])
+	o.answer = o.answer || len(path) == 1 && first == "access_token" || len(path) == 2 && first == "header" && string(path[1]) == "alg"
+	for n, place := range places {
+		outer, inner, deep := strings.Cut(place, ".")
+		if outer != first || deep != (len(path) == 2) || deep && string(path[1]) != inner {
+			continue
 		}
-	case '{':
-		members, _ := token.ReadObject(value)
-		for _, m := range members {
-			if bytes.Contains(m.Value, tokenStart) {
-				search(path+"."+m.Name, m.Value, depth+1, found)
-			}
-		}
-	case '[':
-		for _, e := range token.ReadList(value) {
-			if bytes.Contains(e, tokenStart) {
-				search(path, e, depth+1, found)
-			}
+		if o.place == 0 || n < o.place {
+			o.place, o.known = n+1, bytes.Contains(text, tokenStart)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -79,32 +80,13 @@ func readObject(data []byte, members []Member) (_ []Member, ok bool) {
 	}
 }
 
-// ReadList returns the elements of a JSON array, or nil if data is not a valid one.
-func ReadList(data []byte) (list []json.RawMessage) {
-	s := scanner{data: data}
-	if s.space(); !s.next('[') {
-		return nil
-	}
-	if s.space(); s.next(']') {
-		return nil
-	}
-	for {
-		start := s.at
-		if !s.value(1) {
-			return nil
-		}
-		list = append(list, data[start:s.at:s.at])
-		if s.space(); s.next(']') {
-			if !s.atEnd() {
-				return nil
-			}
-			return list
-		}
-		if !s.next(',') {
-			return nil
-		}
-		s.space()
-	}
+// Strings calls each for every string in a JSON object, with the names of the members that
+// it is in, and reports whether data is a valid JSON object. Names and strings are as they
+// are written, with escapes. Both are valid only during the call.
+func Strings(data []byte, each func(path [][]byte, text []byte)) bool {
+	s := scanner{data: data, each: each}
+	s.space()
+	return s.next('{') && s.items('{', 1) && s.atEnd()
 }
 
 // integer reads a valid number that is written as an integer.
@@ -221,6 +203,10 @@ func (o *object) raw(name string) json.RawMessage {
 type scanner struct {
 	data []byte
 	at   int
+	// each, if not nil, is called for strings. path has the names that lead to the value at
+	// hand.
+	each func(path [][]byte, text []byte)
+	path [][]byte
 }
 
 // next skips the byte c.
@@ -256,7 +242,12 @@ func (s *scanner) value(depth int) bool {
 	}
 	switch c := s.data[s.at]; c {
 	case '"':
-		return s.text()
+		start := s.at
+		ok := s.text()
+		if ok && s.each != nil {
+			s.each(s.path, s.data[start+1:s.at-1])
+		}
+		return ok
 	case '{', '[':
 		s.at++
 		return depth < maxDepth && s.items(c, depth+1)
@@ -277,9 +268,14 @@ func (s *scanner) items(open byte, depth int) bool {
 		return true
 	}
 	for {
+		above := s.path
 		if open == '{' {
+			start := s.at
 			if !s.text() {
 				return false
+			}
+			if s.each != nil {
+				s.path = append(s.path, s.data[start+1:s.at-1])
 			}
 			if s.space(); !s.next(':') {
 				return false
@@ -289,6 +285,7 @@ func (s *scanner) items(open byte, depth int) bool {
 		if !s.value(depth) {
 			return false
 		}
+		s.path = above
 		if s.space(); s.next(end) {
 			return true
 		}
@@ -349,6 +346,12 @@ func (s *scanner) text() bool {
 	}
 	data, i := s.data, s.at
 	for i < len(data) {
+		for len(data)-i >= 8 && plain(binary.LittleEndian.Uint64(data[i:])) {
+			i += 8
+		}
+		if i >= len(data) {
+			break
+		}
 		c := data[i]
 		i++
 		if !special[c] {
@@ -373,6 +376,13 @@ func (s *scanner) text() bool {
 		}
 	}
 	return false
+}
+
+// plain reports whether none of eight bytes is special.
+func plain(x uint64) bool {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, backslash := x^'"'*ones, x^'\\'*ones
+	return ((x-0x20*ones)&^x|(quote-ones)&^quote|(backslash-ones)&^backslash)&high == 0
 }
 
 func hex(c byte) bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -34,6 +35,9 @@ func FuzzReadObject(f *testing.F) {
 			t.Fatalf("%q: %v, want %v", data, ok, wantOK)
 		}
 		if !ok {
+			if Strings(data, func([][]byte, []byte) {}) {
+				t.Errorf("%q: Strings accepts it", data)
+			}
 			return
 		}
 		if list := inOrder(t, data); len(list) != len(members) {
@@ -67,12 +71,17 @@ func FuzzReadObject(f *testing.F) {
 		if o.get("no such member") != nil && want["no such member"] == nil {
 			t.Errorf("%q: found what is not there", data)
 		}
-		var list []json.RawMessage
-		if json.Unmarshal(append(append([]byte("["), data...), ']'), &list) != nil {
-			return // nested too deep
+		var texts []string
+		if !Strings(data, func(path [][]byte, text []byte) {
+			if len(path) == 0 {
+				t.Errorf("%q: a string without a name", data)
+			}
+			texts = append(texts, unquote(`"`+string(text)+`"`))
+		}) {
+			t.Errorf("%q: Strings rejects it", data)
 		}
-		if got := ReadList(append(append([]byte(" ["), data...), "] "...)); len(got) != 1 || !bytes.Equal(got[0], list[0]) {
-			t.Errorf("%q in a list: %q", data, got)
+		if want := stringsIn(t, data); !slices.Equal(texts, want) {
+			t.Errorf("%q: strings %q, want %q", data, texts, want)
 		}
 	})
 }
@@ -98,6 +107,35 @@ func inOrder(t *testing.T, data []byte) (out []Member) {
 	return out
 }
 
+// stringsIn reads the values that are strings with encoding/json.
+func stringsIn(t *testing.T, data []byte) (out []string) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(data))
+	var objects []bool // whether each open value is an object
+	name := false      // the next string is a name
+	for {
+		tok, err := d.Token()
+		if err != nil {
+			return out // or nested too deep
+		}
+		switch v := tok.(type) {
+		case json.Delim:
+			if v == '{' || v == '[' {
+				objects = append(objects, v == '{')
+			} else {
+				objects = objects[:len(objects)-1]
+			}
+			name = len(objects) > 0 && objects[len(objects)-1]
+			continue
+		case string:
+			if !name {
+				out = append(out, v)
+			}
+		}
+		name = len(objects) > 0 && objects[len(objects)-1] && !name
+	}
+}
+
 func manyMembers(n int, twice bool) string {
 	var b strings.Builder
 	for i := range n {
@@ -109,11 +147,13 @@ func manyMembers(n int, twice bool) string {
 	return "{" + b.String()[1:] + "}"
 }
 
-func TestReadListRejects(t *testing.T) {
-	for _, s := range []string{"", "[", "[1", "[1,", "[1,]", "[]x", "{}", "[1 2]", "[tru]"} {
-		if got := ReadList([]byte(s)); got != nil {
-			t.Errorf("%q: %q", s, got)
-		}
+func TestStrings(t *testing.T) {
+	var got []string
+	ok := Strings([]byte(` {"a":"x","b":{"c":["y",{"d":"z\n"}],"e":1},"f":[["w"]]} `), func(path [][]byte, text []byte) {
+		got = append(got, string(bytes.Join(path, []byte(".")))+"="+string(text))
+	})
+	if want := []string{"a=x", "b.c=y", `b.c.d=z\n`, "f=w"}; !ok || !slices.Equal(got, want) {
+		t.Errorf("%q, %v", got, ok)
 	}
 }
 
