@@ -12,15 +12,15 @@ import (
 // Commands are the subcommands of condor-token-helper for HTCondor's credential machinery.
 func Commands() []helper.Command {
 	return append([]helper.Command{
-		{Name: "store", Binary: "condor-token-storer", Help: "Give the access point what your jobs need (SEC_CREDENTIAL_STORER).", Grammar: new(storeCmd)},
-		{Name: "push", Help: "Give the access point a token of yours, once or continuously.", Grammar: new(pushCmd)},
+		{Name: "store", Binary: "condor-token-storer", Help: "Give the access point what your jobs need (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
+		{Name: "push", Help: "Give the access point a token of yours, once or continuously.", Usage: "SERVICE...", Grammar: new(pushCmd)},
 	}, credmon()...)
 }
 
 type storeCmd struct {
-	Wait cli.Duration `default:"20s" placeholder:"D" help:"Wait at most this long for the first tokens; 0 means not at all. Default: 20s."`
+	Wait cli.Duration `group:"Access point" default:"20s" placeholder:"D" help:"Wait at most this long for the first tokens; 0 means not at all. Default: 20s."`
 
-	Services []string `arg:"" sep:"none" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
+	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
 }
 
 // Run stores what is missing at the access point.

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/store"
@@ -108,7 +109,7 @@ func list(s string) []string {
 }
 
 // credentialName is the name of a credential: SERVICE or SERVICE_HANDLE.
-var credentialName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,199}$`)
+var credentialName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,199}$`) })
 
 // isLogin reports whether a credential of this name is a login.
 func isLogin(name string) bool { return strings.HasPrefix(name, loginService+"_") }

@@ -127,7 +127,7 @@ func (p *point) start() {
 
 func (p *point) client(caFile string) *issuer.Client {
 	return issuer.NewClient(issuer.HTTPOptions{
-		CAFile: caFile, Timeout: 20 * time.Second, UserAgent: "test",
+		CAFile: caFile, Timeout: 20 * time.Second, UserAgent: func() string { return "test" },
 		LookupEnv: func(string) (string, bool) { return "", false },
 	})
 }

@@ -16,10 +16,10 @@ import (
 )
 
 type pushCmd struct {
-	Watch       bool         `help:"Stay, and give the access point a new token before each one expires."`
-	MinLifetime cli.Duration `aliases:"time,minsecs" default:"60s" placeholder:"D" help:"The token must be valid for at least this long. Default: 60s."`
+	Watch       bool         `group:"Access point" help:"Stay, and give the access point a new token before each one expires."`
+	MinLifetime cli.Duration `group:"Access point" aliases:"time,minsecs" default:"60s" placeholder:"D" help:"The token must be valid for at least this long. Default: 60s."`
 
-	Services []string `arg:"" sep:"none" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
+	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
 }
 
 // pushed is one token that is given to the access point.

@@ -61,7 +61,7 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 	}
 	for _, file := range files {
 		base, ok := strings.CutSuffix(file, ".top")
-		if !ok || !credentialName.MatchString(base) {
+		if !ok || !credentialName().MatchString(base) {
 			continue
 		}
 		t, st, err := readTop(h.user, base)

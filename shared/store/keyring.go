@@ -15,7 +15,6 @@ import (
 	"github.com/99designs/keyring"
 
 	"example.org/token-helpers/shared/private"
-	"example.org/token-helpers/shared/store/dbusguard"
 )
 
 const (
@@ -91,9 +90,16 @@ func (s *Store) patience() time.Duration {
 	return patience
 }
 
+// itemRing is what is used of a keyring of the library.
+type itemRing interface {
+	Get(key string) (keyring.Item, error)
+	Set(item keyring.Item) error
+	Remove(key string) error
+}
+
 // libRing is a keyring of the library.
 type libRing struct {
-	kr    keyring.Keyring
+	kr    itemRing
 	limit time.Duration
 }
 
@@ -162,8 +168,8 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 	if backend == secretService {
 		limit = openPatience
 	}
-	var kr keyring.Keyring
-	err := within(ctx, limit, func() (err error) { kr, err = openLibrary(s.config(backend)); return err })
+	var kr itemRing
+	err := within(ctx, limit, func() (err error) { kr, err = openItems(backend, s.config(backend)); return err })
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, wrap(op+backend, ctx.Err())
@@ -197,8 +203,9 @@ func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error 
 
 const hintQuota = "remove keys that you do not need ('keyctl show @u' lists them, /proc/key-users shows the quota), or log in with --keyring file"
 
-// ringError adds what to do to an error of a keyring that was opened.
-func (s *Store) ringError(backend string, err error) error {
+// ringError adds what to do to an error of a keyring that was opened. The key is that of the
+// login.
+func (s *Store) ringError(backend, key string, err error) error {
 	var own *Error
 	if err == nil || errors.As(err, &own) || backend == file || isDiskFull(err) {
 		return err
@@ -210,12 +217,16 @@ func (s *Store) ringError(backend string, err error) error {
 	case keyctl:
 		hint = hintQuota
 	case pass:
-		hint = "run 'pass show " + serviceName + "/" + probeKey + "' on a terminal, with GPG_TTY set, to unlock the gpg key, or log in with --keyring file"
+		hint = "run 'pass show " + serviceName + "/" + key + "' on a terminal, with GPG_TTY set, to unlock the gpg key, or log in with --keyring file"
 	}
 	return &Error{Op: "use the keyring " + backend, Err: err, Hint: hint}
 }
 
-func openLibrary(c keyring.Config) (keyring.Keyring, error) {
+func openItems(backend string, c keyring.Config) (itemRing, error) {
+	switch backend {
+	case secretService, kwallet:
+		return openDesktop(backend, c)
+	}
 	kr, err := keyring.Open(c)
 	if errors.Is(err, keyring.ErrNoAvailImpl) {
 		// The library reports the cause to its debug log only.
@@ -247,7 +258,7 @@ func (s *Store) config(backend string) keyring.Config {
 		// For KWallet this is the wallet's name; the items are in a folder of it.
 		c.ServiceName = "kdewallet"
 	}
-	if home := s.getenv("HOME"); c.PassDir == "" && home != "" {
+	if home := Home(runtime.GOOS, s.getenv); c.PassDir == "" && home != "" {
 		c.PassDir = filepath.Join(home, ".password-store")
 	}
 	return c
@@ -255,14 +266,14 @@ func (s *Store) config(backend string) keyring.Config {
 
 // available says why the backend cannot be used here at all.
 func available(backend string) error {
+	if runtime.GOOS == "linux" && (backend == secretService || backend == kwallet) {
+		return sessionBus()
+	}
 	if slices.Contains(keyring.AvailableBackends(), keyring.BackendType(backend)) {
 		return nil
 	}
-	if runtime.GOOS == "linux" && (backend == secretService || backend == kwallet) {
-		if why := dbusguard.Hidden(); why != "" {
-			return fmt.Errorf("%w: %s", ErrNoBackend, why)
-		}
-		return fmt.Errorf("%w: the D-Bus session bus refused the connection", ErrNoBackend)
+	if runtime.GOOS == "darwin" && backend == keychain {
+		return fmt.Errorf("%w: this program was built without cgo, which the Keychain needs", ErrNoBackend)
 	}
 	return fmt.Errorf("%w: not on %s", ErrNoBackend, runtime.GOOS)
 }
@@ -361,6 +372,9 @@ func candidates(goos string) []candidate {
 // other is about to read.
 func ownProbe() string { return probeKey + "-" + strings.ToLower(rand.Text()[:8]) }
 
+// probeRemoval is the time limit for the removal of a probe.
+const probeRemoval = 5 * time.Second
+
 // try stores a probe in the backend and reads it back.
 func (s *Store) try(ctx context.Context, backend string) error {
 	r, err := s.open(ctx, backend)
@@ -376,27 +390,35 @@ func (s *Store) try(ctx context.Context, backend string) error {
 	const want = "probe"
 	op := "try the keyring " + backend
 	err = r.set(ctx, key, "token-helpers: probe", []byte(want))
+	stored := err == nil || backend == pass // which may leave a part
 	if err == nil {
 		var got []byte
 		if got, err = r.get(ctx, key); err == nil && string(got) != want {
 			err = errors.New("it does not return what was stored")
 		}
 	}
+	if stored && !encrypted {
+		s.removeProbe(ctx, r, backend, key)
+	}
 	var own *Error
 	switch {
 	case err == nil:
+		return nil
 	case ctx.Err() != nil, errors.As(err, &own), errors.As(err, new(*private.Error)), isDiskFull(err), isReadOnly(err):
 		return wrap(op, err)
 	default:
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
 	}
-	if encrypted {
-		return nil
-	}
+}
+
+// removeProbe removes what try stored, whether it could be read or not, and also after an
+// interruption.
+func (s *Store) removeProbe(ctx context.Context, r ring, backend, key string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeRemoval)
+	defer cancel()
 	if err := r.remove(ctx, key); err != nil && !errors.Is(err, errNotFound) {
 		s.o.Verbose("could not remove the probe from the keyring %s: %v", backend, err)
 	}
-	return nil
 }
 
 func (s *Store) remembered() (string, error) {

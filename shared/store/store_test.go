@@ -684,8 +684,8 @@ func TestTokenCache(t *testing.T) {
 		t.Error("expired, but returned")
 	}
 	must(t, s.PutToken(CacheKey{Issuer: "https://j"}, opaque(w.now.Add(time.Hour))))
-	if items, _ := os.ReadDir(w.path(".cache/token-helpers/tokens")); len(items) != 1 {
-		t.Errorf("not swept: %v", items)
+	if n := w.cached(); n != 1 {
+		t.Errorf("not swept: %d", n)
 	}
 	must(t, s.ForgetTokens("https://j/"))
 	if info, _ := s.Tokens(); len(info) != 0 {
@@ -889,4 +889,18 @@ func FuzzLogin(f *testing.F) {
 		}
 		_ = sealed(b, "A256KW")
 	})
+}
+
+func TestHome(t *testing.T) {
+	for _, tt := range []struct{ goos, home, profile, want string }{
+		{"linux", "/home/me", `C:\Users\me`, "/home/me"},
+		{"linux", "", `C:\Users\me`, ""},
+		{"windows", "", `C:\Users\me`, `C:\Users\me`},
+		{"windows", `D:\me`, `C:\Users\me`, `D:\me`},
+	} {
+		env := map[string]string{"HOME": tt.home, "USERPROFILE": tt.profile}
+		if got := Home(tt.goos, func(k string) string { return env[k] }); got != tt.want {
+			t.Errorf("%+v: %q", tt, got)
+		}
+	}
 }

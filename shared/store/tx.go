@@ -40,7 +40,7 @@ func (s *Store) Unlock(ctx context.Context, issuer, clientID string) error {
 		return nil
 	}
 	if _, err := r.get(ctx, keyOf(e.Issuer, e.ClientID)); err != nil && !errors.Is(err, errNotFound) {
-		return wrap(op, s.ringError(e.Backend, err))
+		return wrap(op, s.ringError(e.Backend, keyOf(e.Issuer, e.ClientID), err))
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (t *Tx) Load(ctx context.Context, clientID string) (*Login, error) {
 		return nil, &Error{Op: op, Err: fmt.Errorf("%w at %s: its item is missing from the keyring %s", ErrNoLogin, t.issuer, e.Backend), Hint: "log in again"}
 	}
 	if err != nil {
-		return nil, wrap(op, s.ringError(e.Backend, err))
+		return nil, wrap(op, s.ringError(e.Backend, keyOf(e.Issuer, e.ClientID), err))
 	}
 	l, err := decodeLogin(data)
 	if err == nil && (sameIssuer(l.Issuer) != sameIssuer(e.Issuer) || l.ClientID != e.ClientID) {
@@ -184,7 +184,8 @@ func (t *Tx) prepare(ctx context.Context, clientID string) error {
 		}
 	}
 	if r, ok := p.ring.(reserver); ok {
-		return s.ringError(p.backend, r.reserve(ctx, p, keyOf(t.issuer, clientID)))
+		key := keyOf(t.issuer, clientID)
+		return s.ringError(p.backend, key, r.reserve(ctx, p, key))
 	}
 	return nil
 }
@@ -230,7 +231,7 @@ func (t *Tx) Save(ctx context.Context, l *Login) error {
 	key := keyOf(l.Issuer, l.ClientID)
 	err = Again(func() error { return t.keep(ctx, p, key, "token-helpers: login at "+l.Issuer, data) })
 	if err != nil {
-		return wrap(op, s.ringError(p.backend, err))
+		return wrap(op, s.ringError(p.backend, key, err))
 	}
 	return t.list(ctx, p, l, key)
 }
@@ -339,7 +340,7 @@ func (t *Tx) Delete(ctx context.Context, clientID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.removeItem(ctx, e.Backend, keyOf(e.Issuer, e.ClientID)); err != nil {
-		return wrap(op, s.ringError(e.Backend, err))
+		return wrap(op, s.ringError(e.Backend, keyOf(e.Issuer, e.ClientID), err))
 	}
 	return wrap(op, s.updateIndex(ctx, nil, func(in []IndexEntry) []IndexEntry {
 		return without(in, e.Issuer, e.ClientID)

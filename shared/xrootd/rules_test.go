@@ -109,7 +109,7 @@ func TestStage(t *testing.T) {
 	}{
 		{"root://x.example.org", "stage", "storage.read:/", Newest, ""},
 		{"root://x.example.org", "stage", "storage.stage:/", Newest, "scope-missing"},
-		{"root://x.example.org", "stage", "storage.stage:/", old, ""},
+		{"root://x.example.org", "stage", "storage.stage:/", old, "scope-missing"},
 		{"root://x.example.org", "stage", "storage.modify:/", Newest, "scope-missing"},
 		{"https://x.example.org:1094", "stage", "storage.stage:/", Newest, ""},
 		{"https://x.example.org:1094", "poll", "storage.poll:/", Newest, ""},

@@ -82,6 +82,6 @@ expect "restarted without the account, in the default order" 3 'there is no logi
 expect "oidc-add loads it again" 0 success old oidc-add --pw-file="$g/pw" e2e
 expect "and a token comes" 0 '^eyJ' fresh --from oidc-agent --ce $pool
 kill "$OIDCD_PID"
-expect "killed, requested by name" 5 'connection refused|no such file' fresh --from oidc-agent --ce $pool
+expect "killed, requested by name" 5 'connection refused|connection reset|no such file' fresh --from oidc-agent --ce $pool
 expect "killed, in the default order" 3 'there is no login' fresh -v --ce $pool
 unset OIDC_SOCK OIDCD_PID

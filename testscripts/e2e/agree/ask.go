@@ -120,12 +120,13 @@ var (
 	counts  sync.Mutex
 )
 
-// fresh returns the name of a file that does not exist yet.
+// fresh returns the name of a file that does not exist yet, nor was made by another run
+// whose files a server was given.
 func fresh(folder string) string {
 	counts.Lock()
 	defer counts.Unlock()
 	counter++
-	return fmt.Sprintf("%s/new-%d.txt", folder, counter)
+	return fmt.Sprintf("%s/new-%d-%d.txt", folder, os.Getpid(), counter)
 }
 
 // denied matches what XRootD's client says if the login or the operation is not permitted.
