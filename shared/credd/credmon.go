@@ -26,13 +26,13 @@ func credmon() []helper.Command {
 }
 
 type credmonCmd struct {
-	CredentialDir string       `group:"Access point" placeholder:"DIR" help:"The credential directory. Default: HTCondor's SEC_CREDENTIAL_DIRECTORY_OAUTH."`
-	StateDir      string       `group:"Access point" default:"/var/lib/condor-token-credmon" placeholder:"DIR" help:"The directory of the credmon, which only root can use. Default: /var/lib/condor-token-credmon."`
-	HostKey       string       `group:"Access point" placeholder:"FILE" help:"The key that encrypts the logins. Default: condor-token-credmon.key, from systemd's LoadCredential, else in the state directory, where it is made."`
-	SweepDelay    cli.Duration `group:"Access point" placeholder:"D" help:"How long the logins of users without jobs are kept. Default: HTCondor's SEC_CREDENTIAL_SWEEP_DELAY, else 1h."`
-	Log           string       `group:"Access point" placeholder:"FILE" help:"The log. Default: HTCondor's CREDMON_OAUTH_LOG, else stderr."`
-	MetricsDir    string       `group:"Access point" placeholder:"DIR" help:"Write metrics for Prometheus and as a ClassAd into DIR."`
-	KeepRights    bool         `group:"Access point" help:"Keep all rights of root."`
+	CredentialDir string       `group:"Other" complete:"dir" placeholder:"DIR" help:"The credential directory. Default: HTCondor's SEC_CREDENTIAL_DIRECTORY_OAUTH."`
+	StateDir      string       `group:"Other" complete:"dir" default:"/var/lib/condor-token-credmon" placeholder:"DIR" help:"The directory of the credmon, which only root can use. Default: /var/lib/condor-token-credmon."`
+	HostKey       string       `group:"Other" complete:"file" placeholder:"FILE" help:"The key that encrypts the logins. Default: condor-token-credmon.key, from systemd's LoadCredential, else in the state directory, where it is made."`
+	SweepDelay    cli.Duration `group:"Other" placeholder:"D" help:"How long the logins of users without jobs are kept. Default: HTCondor's SEC_CREDENTIAL_SWEEP_DELAY, else 1h."`
+	Log           string       `group:"Output" complete:"file" placeholder:"FILE" help:"The log. Default: HTCondor's CREDMON_OAUTH_LOG, else stderr."`
+	MetricsDir    string       `group:"Output" complete:"dir" placeholder:"DIR" help:"Write metrics for Prometheus and as a ClassAd into DIR."`
+	KeepRights    bool         `group:"Other" help:"Keep all rights of root."`
 }
 
 // Run runs the credmon.

@@ -16,8 +16,8 @@ import (
 )
 
 type pushCmd struct {
-	Watch       bool         `group:"Access point" help:"Stay, and give the access point a new token before each one expires."`
-	MinLifetime cli.Duration `group:"Access point" aliases:"time,minsecs" default:"60s" placeholder:"D" help:"The token must be valid for at least this long. Default: 60s."`
+	Watch       bool         `group:"Output" help:"Stay, and give the access point a new token before each one expires."`
+	MinLifetime cli.Duration `group:"Request" aliases:"time,minsecs" default:"60s" placeholder:"D" help:"The token must be valid for at least this long. Default: 60s."`
 
 	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
 }
