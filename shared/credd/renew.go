@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"time"
 
 	"example.org/token-helpers/shared/issuer"
@@ -367,7 +368,11 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 	if o.t.IsZero() {
 		m.stats.failures++
 		w.c.fails++
-		w.c.next = now.Add(m.backOff(w.c.fails, firstRefusal, lastRefusal))
+		first, last := firstRefusal, lastRefusal
+		if here(o.err) {
+			first, last = firstPause, lastPause
+		}
+		w.c.next = now.Add(m.backOff(w.c.fails, first, last))
 		hint := ""
 		if errors.As(o.err, &none) {
 			hint = ": the user must log in again, by submitting a job or with the storer"
@@ -383,6 +388,14 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 	w.c.got, w.c.expires = o.got, o.t.Expires
 	w.c.next = m.due(o.t, o.got)
 	m.s.Log.Info(j.user, w.name, "renewed the token, which expires at %s", o.t.Expires.UTC().Format(time.RFC3339))
+}
+
+// here reports whether the reason of a failure is on this host, such as a full disk: it may
+// pass soon, and trying again costs the issuer nothing.
+func here(err error) bool {
+	var se *store.Error
+	var pe *fs.PathError
+	return errors.As(err, &se) || errors.As(err, &pe)
 }
 
 // Wait waits until no work is under way, and takes note of its results.

@@ -118,13 +118,14 @@ pool() {
 	chown -R 4302:4302 "$e/home/bob"
 	chown -R 4303:4303 "$e/home/carol"
 	chown -R 64:64 "$e"/{log,spool,execute,lock,run,cache}
+	mount -t tmpfs -o size=8m tmpfs "$e/creds" # to be filled
 	chown 0:64 "$e/creds"
 	chmod 2770 "$e/creds"
 	chmod 700 "$e/state"
 	# Without what the other parts mounted in the tree.
 	mkdir -p "$from/etc/token-helpers"
 	mount --bind "$from" "$r"
-	mount --bind "$e" "$r/e2e"
+	mount --rbind "$e" "$r/e2e"
 	mount --bind "$e/config.d" "$r/etc/condor/config.d"
 	mount --bind "$e/helper" "$r/etc/token-helpers"
 	mount --bind "$e/passwd" "$r/etc/passwd"
@@ -283,16 +284,33 @@ for v in trixie today; do
 	patience=60 await "the credmon of $v after a kill" restarted $v "$old"
 	holds "$v: the master starts a killed credmon again" restarted $v "$old"
 done
+fresh() { jwt-inspect --read --ce localhost:9619 "$1"; }
+export -f fresh
+# served CAUSE checks that there is a good token again.
+served() {
+	local v use
+	for v in trixie today; do
+		use=$(creds $v)/alice/mysvc_ce.use
+		patience=60 await "a token after $1" fresh "$use"
+		expect "$v: after $1 there is a good token" 0 '' fresh "$use"
+	done
+}
 kill -STOP "$credd_issuer_pid"
-sleep 25
+sleep 60
 kill -CONT "$credd_issuer_pid"
-for v in trixie today; do
-	use=$(creds $v)/alice/mysvc_ce.use
-	fresh() { jwt-inspect --read --ce localhost:9619 "$1"; }
-	export -f fresh
-	patience=60 await "a token after the issuer hung" fresh "$use"
-	expect "$v: after the issuer hung there is a good token" 0 '' fresh "$use"
-done
+served "the issuer hung for a minute"
+full() { grep -aq 'no space left on device' "$p/$1/e2e/log/CredMonOAuthLog"; }
+for v in trixie today; do head -c 16M /dev/zero >"$(creds $v)/filler" 2>/dev/null || true; done
+for v in trixie today; do await "the disk of $v to be full" full $v; done
+sleep 12 # until every token is due
+before=$(requests token:refresh_token)
+sleep 12
+count_check "requests for tokens that could not be saved" $(($(requests token:refresh_token) - before)) 0
+for v in trixie today; do rm "$(creds $v)/filler"; done
+served "the disk was full"
+logins=0
+for v in trixie today; do logins=$((logins + $(grep -acE 'no longer valid|is lost' "$p/$v/e2e/log/CredMonOAuthLog" || true))); done
+count_check "logins lost in all accidents" $logins 0
 
 # --- users who leave
 
