@@ -342,6 +342,8 @@ func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 			j.u.tidyFails = 0
 		}
 	case errors.Is(r.err, context.Canceled):
+	case issuer.IsNetwork(r.err) && st.until.After(now):
+		m.stats.failures++ // it was asked before it was known to fail
 	case issuer.IsNetwork(r.err):
 		m.stats.failures++
 		st.fails++
