@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
 
@@ -141,6 +143,9 @@ func readConfig(path string) ([]byte, error) {
 // parse reads the contents of the file at c.path. Its errors name the file and, if known,
 // the line and the key.
 func (c *config) parse(content string) error {
+	if onlyComments(content) {
+		return nil // as packages install it: nothing need examine the types of the tables
+	}
 	md, err := toml.Decode(content, c)
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
@@ -189,6 +194,16 @@ func (c *config) parse(content string) error {
 		}
 	}
 	return c.checkTokens()
+}
+
+// onlyComments reports whether TOML has neither keys nor tables.
+func onlyComments(content string) bool {
+	for line := range strings.Lines(content) {
+		if line = strings.Trim(line, " \t\r\n"); line != "" && line[0] != '#' || strings.ContainsFunc(line, unicode.IsControl) {
+			return false
+		}
+	}
+	return utf8.ValidString(content)
 }
 
 // blame adds to an error about the value of a flag where the value comes from.

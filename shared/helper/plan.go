@@ -129,7 +129,7 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		Store: st,
 		Issuer: issuer.NewClient(issuer.HTTPOptions{
 			CAFile: caFile, CAPath: a.common.CAPath, Timeout: timeout,
-			LookupEnv: env.LookupEnv, UserAgent: cli.UserAgent(env.Program), Trace: verbose,
+			LookupEnv: env.LookupEnv, UserAgent: env.UserAgent, Trace: verbose,
 		}),
 		Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Note: note, Verbose: verbose, Hold: env.Hold,
 		ClientID:           c.ClientID,

@@ -44,7 +44,7 @@ func candidates(kind string) []cmdline.Candidate {
 			out = append(out, cmdline.Candidate{Value: string(c.Code)})
 		}
 	}
-	for name, m := range meanings {
+	for name, m := range meanings() {
 		out = append(out, cmdline.Candidate{Value: name, Help: m.what})
 	}
 	return out

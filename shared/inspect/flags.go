@@ -17,7 +17,7 @@ import (
 )
 
 type grammar struct {
-	Files []string `arg:"" name:"file" complete:"file" help:"Files with one token each or one token per line; - is stdin."`
+	Files []string `arg:"" name:"file" complete:"file" help:"Files with one token each, one token per line, or a log of JSON objects, also compressed by gzip; - is stdin."`
 
 	// The flags of the ecosystems that name services.
 	cmdline.Plugins `group:"Services"`
@@ -66,7 +66,9 @@ type givenTarget struct {
 // parse reads the command line. done says that nothing is left to do.
 func parse(env *cli.Env) (o *options, done bool, err error) {
 	// Before anything repeats an argument.
-	if slices.ContainsFunc(env.Args, func(a string) bool { return looksLikeToken.MatchString(a) && !exists(a) }) {
+	if slices.ContainsFunc(env.Args, func(a string) bool {
+		return strings.Contains(a, "eyJ") && looksLikeToken().MatchString(a) && !exists(a)
+	}) {
 		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
 			Hint("pipe it instead: jwt-inspect < token")
 	}
@@ -250,8 +252,7 @@ func (o *options) service(jd *judge) error {
 	}
 	jd.judges = append(jd.judges, s.Judge)
 	if s.Name() != "" {
-		jd.service, jd.versionGiven = s, o.ServerVersion != "" || o.ScitokensCpp != ""
-		jd.want.Audiences = nil // they are the service's
+		jd.aim(s, o.ServerVersion != "" || o.ScitokensCpp != "")
 	}
 	return nil
 }
@@ -273,7 +274,7 @@ func (o *options) keys(env *cli.Env, k *keys) error {
 		return nil
 	}
 	h := issuer.HTTPOptions{CAFile: o.CAFile, CAPath: o.CAPath, Timeout: time.Duration(o.Timeout),
-		LookupEnv: env.LookupEnv, UserAgent: cli.UserAgent(env.Program)}
+		LookupEnv: env.LookupEnv, UserAgent: env.UserAgent}
 	if h.CAFile == "" && h.CAPath == "" {
 		// As the token helpers.
 		h.CAFile, h.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")
