@@ -138,7 +138,7 @@ expect "they name the modules that are linked" 0 '' named
 
 # make install and uninstall.
 expect "make install" 0 '' bash -c 'cd "$p/one" && built make install PREFIX=/opt/helpers DESTDIR="$p/destdir"'
-expect "installs the programs and their pages" 0 '^4$' bash -c 'cd "$p/destdir/opt/helpers" && ls bin/jwt-inspect share/man/man1/jwt-inspect.1.gz share/bash-completion/completions/jwt-inspect etc/token-helpers/config.toml | wc -l'
+expect "installs the programs and their pages" 0 '^4$' bash -c 'cd "$p/destdir/opt/helpers" && ls bin/jwt-inspect share/man/man1/jwt-inspect.1.gz share/bash-completion/completions/jwt-inspect share/doc/token-helpers/config.toml | wc -l'
 expect "the units run the installed program" 0 '^ExecStart=/opt/helpers/bin/condor-token-helper ' cat "$p/destdir/opt/helpers/lib/systemd/system/condor-token-helper@.service"
 expect "make install without a prefix" 0 '' bash -c 'cd "$p/one" && built env -u PREFIX make install DESTDIR="$p/local"'
 expect "installs below /usr/local, with the configuration in /etc" 0 '^3$' bash -c 'cd "$p/local" && ls usr/local/bin/jwt-inspect etc/token-helpers/config.toml usr/local/share/man/man1/jwt-inspect.1.gz | wc -l'
