@@ -16,9 +16,11 @@ built() {
 export p person machine
 export -f built
 
-# checkout NAME VERSION makes a checkout with a tag.
+# checkout NAME VERSION makes a checkout with a tag, each of the same commit.
+commit=$(git -c safe.directory='*' -C "$root" rev-parse HEAD)
 checkout() {
 	git -c safe.directory='*' clone -q --no-tags "$root" "$p/$1"
+	git -C "$p/$1" checkout -q "$commit"
 	git -C "$p/$1" tag "v$2"
 }
 slow() { timeout -k 5 1500 nice "$@"; }
