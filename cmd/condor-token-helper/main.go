@@ -6,7 +6,10 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/condor"
+	"example.org/token-helpers/shared/credd"
 	"example.org/token-helpers/shared/helper"
 )
 
-func main() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags))) }
+func main() {
+	os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), credd.Commands()...))
+}
