@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"condor":              {"scitokens", "service", "finding", "token", "text"},
 	"xrootd":              {"scitokens", "service", "finding", "token", "text"},
 	"ecosystems":          {"condor", "xrootd", "service"},
+	"submit":              {},
 	"cli":                 {"text"},
 	"private":             {"text"},
 	"output":              {"private", "token", "text"},
