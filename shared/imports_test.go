@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"source":              {"bearer", "cli", "finding", "issuer", "login", "private", "prompt", "service", "store", "token", "text"},
 	"fresh":               {"token"},
 	"helper":              {"bearer", "cli", "ecosystems", "finding", "fresh", "issuer", "login", "output", "private", "prompt", "service", "source", "store", "token", "text"},
+	"preflight":           {"cli", "condor", "finding", "helper", "private", "service", "submit", "text", "token", "xrootd"},
 	"inspect":             {"bearer", "cli", "ecosystems", "finding", "issuer", "jwks", "scitokens", "service", "text", "token"},
 }
 

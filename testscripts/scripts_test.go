@@ -28,13 +28,14 @@ import (
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
 	"example.org/token-helpers/shared/issuertest"
+	"example.org/token-helpers/shared/preflight"
 	"example.org/token-helpers/shared/token"
 	"example.org/token-helpers/shared/xrootd"
 )
 
 func TestMain(m *testing.M) {
 	parallel()
-	condorHelper := func() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags))) }
+	condorHelper := func() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), preflight.Command())) }
 	xrdHelper := func() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags))) }
 	testscript.Main(m, map[string]func(){
 		"condor-token-helper":         condorHelper,

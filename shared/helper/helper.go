@@ -54,6 +54,10 @@ func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
 	if errors.As(err, &status) {
 		return status.exit()
 	}
+	var quiet *exitStatus
+	if errors.As(err, &quiet) {
+		return quiet.code
+	}
 	return env.Report(err)
 }
 

@@ -20,12 +20,12 @@ type macros struct {
 	table, live map[string]macro
 	// busy are the macros that are being expanded, the outermost first.
 	busy []string
-	// steps is how many references the value at hand has needed.
+	// steps is how many references were expanded.
 	steps int
 }
 
-// maxSteps is how many references the expansion of a value may need.
-const maxSteps = 1_000_000
+// maxSteps is how many references are expanded: more than 100 for each of [MaxJobs].
+const maxSteps = 20_000_000
 
 func newMacros(o Options) *macros {
 	m := &macros{Options: o, table: map[string]macro{}, live: map[string]macro{}}
@@ -55,8 +55,10 @@ func (m *macros) set(name, value string, at Position) {
 		key = "my." + strings.TrimSpace(key[1:])
 	}
 	old := m.table[key].value
-	self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*\)`)
-	value = self.ReplaceAllLiteralString(value, old)
+	if macroName.MatchString(name) {
+		self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*\)`)
+		value = self.ReplaceAllLiteralString(value, old)
+	}
 	m.table[key] = macro{name: name, value: value, at: at}
 }
 
@@ -192,11 +194,8 @@ func (m *macros) reference(name, otherwise string, hasDefault bool) (result, err
 	if key == "dollar" {
 		return result{text: "$"}, nil
 	}
-	if len(m.busy) == 0 {
-		m.steps = 0
-	}
 	if m.steps++; m.steps > maxSteps {
-		return result{}, fmt.Errorf("the expansion of $(%s) does not end", m.busy[0])
+		return result{}, fmt.Errorf("the macros take too long to expand: $(%s)", name)
 	}
 	if slices.Contains(m.busy, key) {
 		return result{}, fmt.Errorf("the macro %s refers to itself through %s: condor_submit would never end", m.busy[0], m.busy[len(m.busy)-1])

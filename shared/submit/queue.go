@@ -77,7 +77,8 @@ func (r *reader) setRow(q queueArgs, i int, row string) error {
 	if q.columns && len(q.vars) > 1 {
 		values = columns(row, len(q.vars))
 	}
-	if len(q.vars) > 0 && (row == "" || len(values) < len(q.vars)) {
+	if !r.short && len(q.vars) > 0 && (row == "" || len(values) < len(q.vars)) {
+		r.short = true
 		r.note(Note{At: r.queuedAt, Text: "the item " + strconv.Itoa(i+1) + " of the queue statement has fewer values than variables, which versions of HTCondor read differently",
 			Hint: "give every variable a value, and remove empty lines"})
 	}

@@ -158,6 +158,8 @@ type reader struct {
 	queuedAt Position
 	// after says that the statement after the queue statement was noted.
 	after bool
+	// short says that an item with too few values was noted.
+	short bool
 }
 
 const maxDepth = 20
