@@ -23,13 +23,19 @@ func (s *Session) Exit(code int) error {
 	return &exitStatus{code}
 }
 
-// ServiceToken gets a token for a service of HTCondor's use_oauth_services with the user's
-// login, without asking anybody.
-func (s *Session) ServiceToken(ctx context.Context, service string, audiences, scopes []string) (token.Token, error) {
+// ServiceRequest is a token that a job requests with use_oauth_services.
+type ServiceRequest struct {
+	Service           string
+	Audiences, Scopes []string
+}
+
+// ServiceToken gets a token for a service with the user's login, without asking anybody.
+// all are the requests of the same job: the login command in the error serves them all.
+func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []ServiceRequest) (token.Token, error) {
 	a := s.a
-	if len(scopes) == 0 {
-		return token.Token{}, cli.Errorf(cli.Usage, "no scopes are requested from the service %s", service).
-			Hint("write them in the submit file: %s_oauth_permissions = SCOPE", service)
+	if len(r.Scopes) == 0 {
+		return token.Token{}, cli.Errorf(cli.Usage, "no scopes are requested from the service %s", r.Service).
+			Hint("write them in the submit file: %s_oauth_permissions = SCOPE", r.Service)
 	}
 	f := asked{request: requestFlags{MinLifetime: cli.Duration(time.Minute)}}
 	url := a.common.Issuer
@@ -37,10 +43,18 @@ func (s *Session) ServiceToken(ctx context.Context, service string, audiences, s
 	if err != nil {
 		return token.Token{}, err
 	}
-	it := &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: audiences, Scopes: scopes})}
-	it.p.loginCommand = a.namedLogin([]*item{it}, w, url)
+	it := a.serviceItem(w, f, r)
+	var items []*item
+	for _, other := range all {
+		items = append(items, a.serviceItem(w, f, other))
+	}
+	it.p.loginCommand = a.namedLogin(items, w, url)
 	if it.quiet, err = source.NewChain(w.sources, withoutDevice(it.p.specs)); err != nil {
 		return token.Token{}, cli.Errorf(cli.Usage, "--from: %w", err)
 	}
 	return it.renewed(ctx, time.Minute)
+}
+
+func (a *app) serviceItem(w *world, f asked, r ServiceRequest) *item {
+	return &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: r.Audiences, Scopes: r.Scopes})}
 }

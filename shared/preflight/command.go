@@ -1,12 +1,12 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/term"
 
@@ -38,13 +38,7 @@ type command struct {
 // Run checks the submit files.
 func (c *command) Run(ctx context.Context, s *helper.Session) error {
 	env := s.Env()
-	o := Options{Now: env.Now(), File: func(name string) (token.Token, error) { return fileToken(env, name) }, Tokens: logins{s}}
-	if dir := c.Creds; dir != "" || env.Getenv("_CONDOR_CREDS") != "" {
-		if dir == "" {
-			dir = env.Getenv("_CONDOR_CREDS")
-		}
-		o.Tokens = directory{dir, env.Program}
-	}
+	o := Options{Now: env.Now, File: fileToken, Program: env.Program}
 	var err error
 	if c.HTCondorVersion != "" {
 		if o.HTCondor, err = service.ParseVersion("--htcondor-version", c.HTCondorVersion); err != nil {
@@ -62,6 +56,10 @@ func (c *command) Run(ctx context.Context, s *helper.Session) error {
 		f, err := read(env, name)
 		if err != nil {
 			return err
+		}
+		o.Tokens = logins{s, f.Credentials}
+		if dir := cmp.Or(c.Creds, env.Getenv("_CONDOR_CREDS")); dir != "" {
+			o.Tokens = directory{dir}
 		}
 		r, err := Check(ctx, name, f, o)
 		if err != nil {
@@ -135,10 +133,10 @@ func read(env *cli.Env, name string) (*submit.File, error) {
 }
 
 // fileToken reads the token for a CE.
-func fileToken(env *cli.Env, name string) (token.Token, error) {
+func fileToken(name string) (token.Token, error) {
 	t, err := readToken(name)
-	if err == nil || !errors.Is(err, os.ErrNotExist) {
-		return t, err
+	if errors.Is(err, os.ErrNotExist) {
+		return t, cli.Errorf(cli.NeedLogin, "there is no token in %s", name)
 	}
-	return t, cli.Errorf(cli.NeedLogin, "there is no token in %s", name).Hint("get one with\n  %s --ce CE --file %s", env.Program, strings.TrimSpace(name))
+	return t, err
 }

@@ -18,6 +18,7 @@ import (
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/submit"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 	"example.org/token-helpers/shared/xrootd"
 )
@@ -34,7 +35,9 @@ type Options struct {
 	Tokens Tokens
 	// File reads the token that scitokens_file names.
 	File func(name string) (token.Token, error)
-	Now  time.Time
+	Now  func() time.Time
+	// Program is the name of the helper, for the commands in hints.
+	Program string
 	// HTCondor and XRootD are the versions of the servers, the newest known by default.
 	HTCondor, XRootD service.Version
 }
@@ -69,12 +72,15 @@ type Endpoint struct {
 	At         submit.Position
 	// Jobs is how many of the jobs use it, and First the number of the first one.
 	Jobs, First int
+	last        int
 	Service     string
 	Versions    string
 	Verdict     string
 	// Why says why the verdict is unknown.
 	Why             string
 	Causes, Remarks []finding.Finding
+	// code is the exit code of the error for which there is no token.
+	code int
 }
 
 // Report is the result of a check.
@@ -119,7 +125,11 @@ func Check(ctx context.Context, name string, f *submit.File, o Options) (*Report
 	}
 	for _, held := range c.report.Credentials {
 		if !held.used {
+			n := len(c.report.Endpoints)
 			c.unused(held)
+			for _, e := range c.report.Endpoints[n:] {
+				e.Jobs = f.Total // every job carries it
+			}
 		}
 	}
 	if f.Total > len(f.Jobs) {
@@ -130,17 +140,22 @@ func Check(ctx context.Context, name string, f *submit.File, o Options) (*Report
 	return c.report, nil
 }
 
-// code returns the exit code: that of a failed check before that of a token that could
+// code returns the exit code: 1 if a check failed, else that of the first token that could
 // not be had.
 func (c *check) code() int {
 	code := cli.OK
 	for _, held := range c.report.Credentials {
-		if held.Err != nil && code == cli.OK {
-			code = cli.Explain(held.Err).Code
+		if code == cli.OK {
+			code = errorCode(held.Err)
 		}
 	}
 	for _, e := range c.report.Endpoints {
-		if e.Verdict == Refused && !c.tokenless(e) {
+		held := c.credential(e.Credential)
+		switch {
+		case e.Verdict != Refused, held != nil && held.Err != nil:
+		case e.code != cli.OK:
+			code = cmp.Or(code, e.code)
+		default:
 			code = cli.Failed
 		}
 	}
@@ -152,23 +167,16 @@ func (c *check) code() int {
 	return code
 }
 
-// tokenless reports whether an endpoint is refused only because its token could not be
-// had.
-func (c *check) tokenless(e *Endpoint) bool {
-	held := c.credential(e.Credential)
-	return held != nil && held.Err != nil
-}
-
 // endpoint returns the endpoint for a key, and whether it is new.
 func (c *check) endpoint(j submit.Job, e Endpoint) (*Endpoint, bool) {
 	key := strings.Join([]string{e.What, e.Purpose, e.Credential}, "\x00")
 	if old, ok := c.seen[key]; ok {
-		if old.First != j.Proc || old.Jobs == 0 {
-			old.Jobs++
+		if old.last != j.Proc {
+			old.Jobs, old.last = old.Jobs+1, j.Proc
 		}
 		return old, false
 	}
-	e.Jobs, e.First = 1, j.Proc
+	e.Jobs, e.First, e.last = 1, j.Proc, j.Proc
 	c.seen[key] = &e
 	c.report.Endpoints = append(c.report.Endpoints, &e)
 	return &e, true
@@ -314,10 +322,23 @@ func (c *check) grid(j submit.Job) {
 	t, err := c.File(j.TokenFile.Text)
 	c.judge(e, ce, t, err, c.HTCondor != service.Version{})
 	for i := range e.Causes {
-		if cmd := e.Causes[i].Command; cmd != "" {
-			e.Causes[i].Command = cmd + " --file " + j.TokenFile.Text
+		cause := &e.Causes[i]
+		if cause.Code == finding.TokenUnavailable && errorCode(err) == cli.NeedLogin {
+			cause.Hint, cause.Command = "get one with", c.Program+" --ce "+text.ShellWord(j.Collector.Text)
+		}
+		if cause.Command != "" {
+			cause.Command += " --file " + text.ShellWord(j.TokenFile.Text)
 		}
 	}
+	e.code = errorCode(err)
+}
+
+// errorCode is the exit code of an error; 0 if there is none.
+func errorCode(err error) int {
+	if err == nil {
+		return cli.OK
+	}
+	return cli.Explain(err).Code
 }
 
 // unused judges a token that no URL names by what the submit file requests it for: its
@@ -412,7 +433,7 @@ func (c *check) granted(e *Endpoint, held *Credential) {
 	if held.Audience != "" {
 		want.Audiences = []string{held.Audience}
 	}
-	e.conclude(service.Check(held.Token, want, c.Now))
+	e.conclude(service.Check(held.Token, want, c.at(held.Token)))
 }
 
 // unobtained reports whether a token could not be had, and concludes so.
@@ -456,12 +477,31 @@ func (c *check) judge(e *Endpoint, s service.Service, t token.Token, err error, 
 		e.Verdict, e.Why = Unknown, "the token is not a JWT, so that nothing is known about it"
 		return
 	}
-	p := service.Presented{JWT: t.JWT(), Size: len(t.Raw()), Now: c.Now}
+	p := service.Presented{JWT: t.JWT(), Size: len(t.Raw()), Now: c.at(t)}
 	list := s.Judge(p)
 	if v, ok := s.(service.Versioned); ok && !versionGiven {
 		list = append(list, others(v, p, list)...)
 	}
 	e.conclude(list)
+}
+
+// leeway is how far the issuer's clock may be ahead of this machine's: the job presents
+// the token later.
+const leeway = time.Minute
+
+// at is the time that a token is judged at: now, or when it becomes valid if that is soon.
+func (c *check) at(t token.Token) time.Time {
+	now := c.Now()
+	latest := now.Add(leeway)
+	if t.JWT() == nil {
+		return now
+	}
+	for _, claim := range []string{"iat", "nbf"} {
+		if from, ok := t.JWT().Time(claim); ok && from.After(now) && !from.After(latest) {
+			now = from
+		}
+	}
+	return now
 }
 
 // others says which other version of a service decides differently.

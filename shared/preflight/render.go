@@ -3,6 +3,7 @@ package preflight
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,20 +20,17 @@ type page struct {
 	b     strings.Builder
 	width int
 	paint
+	// said are the remarks that were shown.
+	said map[string]bool
 }
 
-// line adds a paragraph that is indented, its further lines by two columns more. It is made
-// printable before it is coloured.
+// line adds a paragraph that is indented. It is made printable before it is coloured.
 func (p *page) line(colour string, indent int, format string, a ...any) {
-	for i, l := range text.Wrap(text.OneLine(text.Printable(fmt.Sprintf(format, a...))), p.width-indent-2) {
-		lead := strings.Repeat(" ", indent)
-		if i > 0 {
-			lead += "  "
-		}
+	for _, l := range text.Wrap(text.OneLine(text.Printable(fmt.Sprintf(format, a...))), p.width-indent) {
 		if colour != "" {
 			l = colour + l + p.off
 		}
-		p.b.WriteString(lead + l + "\n")
+		p.b.WriteString(strings.Repeat(" ", indent) + l + "\n")
 	}
 }
 
@@ -43,7 +41,7 @@ func (p *page) command(indent int, s string) {
 
 // text is the report for people.
 func (r *Report) text(width int, colours bool) string {
-	p := &page{width: width}
+	p := &page{width: width, said: map[string]bool{}}
 	if colours {
 		p.paint = paint{"\x1b[32;1m", "\x1b[31;1m", "\x1b[2m", "\x1b[1m", "\x1b[0m"}
 	}
@@ -72,9 +70,7 @@ func (r *Report) text(width int, colours bool) string {
 	if len(r.Credentials) > 0 {
 		p.b.WriteString("\n")
 	}
-	for _, e := range r.Endpoints {
-		p.endpoint(e, r)
-	}
+	p.endpoints(r)
 	return p.b.String()
 }
 
@@ -100,11 +96,11 @@ func (r *Report) headline() string {
 		}
 	}
 	add(breaks, "1 error in the submit file", "%d errors in the submit file")
-	add(n[Refused], "1 service would refuse the token", "%d services would refuse the token")
-	add(n[Accepted], "1 service would accept it", "%d services would accept it")
-	add(n[Unknown], "1 cannot be judged", "%d cannot be judged")
+	add(n[Refused], "1 check failed", "%d checks failed")
+	add(n[Accepted], "1 check passed", "%d checks passed")
+	add(n[Unknown], "1 check is not possible", "%d checks are not possible")
 	if len(parts) == 0 {
-		parts = []string{"the jobs use no service that can be checked"}
+		parts = []string{"the jobs use no tokens and no storage"}
 	}
 	state := "ok"
 	if !r.OK() {
@@ -132,6 +128,13 @@ func (p *page) credential(h *Credential) {
 		}
 	}
 	p.line("", 0, "%s: token %s: %s", h.At, h.Name(), what)
+	for _, hint := range hintsOf(h.Err) {
+		lead, command, ok := strings.Cut(hint, "\n  ")
+		p.line("", 2, "hint: %s", lead)
+		if ok {
+			p.command(4, command)
+		}
+	}
 	p.line(p.dim, 2, "requested: %s; audience %s", orNone(strings.Join(h.Scopes, " ")), orNone(h.Audience))
 }
 
@@ -149,14 +152,35 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-func (p *page) endpoint(e *Endpoint, r *Report) {
-	colour, mark := p.good, "ok"
-	switch e.Verdict {
-	case Refused:
-		colour, mark = p.bad, "refused"
-	case Unknown:
-		colour, mark = p.bold, "unknown"
+// maxAlike is how many endpoints of one line of the submit file are shown that have the
+// same verdict for the same reason.
+const maxAlike = 3
+
+// endpoints adds the verdicts. -o json has all of them.
+func (p *page) endpoints(r *Report) {
+	alike := map[string]int{}
+	var order []string
+	for _, e := range r.Endpoints {
+		key := fmt.Sprintf("%s: %s: with %s: %s", e.At, e.Verdict, orNone(e.Credential), e.Purpose)
+		for _, f := range e.Causes {
+			key += ", " + string(f.Code)
+		}
+		if alike[key]++; alike[key] == 1 {
+			order = append(order, key)
+		}
+		if alike[key] <= maxAlike {
+			p.endpoint(e, r)
+		}
 	}
+	for _, key := range order {
+		if more := alike[key] - maxAlike; more > 0 {
+			p.line("", 0, "%s: %d more like these", key, more)
+		}
+	}
+}
+
+func (p *page) endpoint(e *Endpoint, r *Report) {
+	colour := map[string]string{Accepted: p.good, Refused: p.bad, Unknown: p.bold}[e.Verdict]
 	with := "without a token"
 	if e.Credential != "" {
 		with = "with " + e.Credential
@@ -165,25 +189,38 @@ func (p *page) endpoint(e *Endpoint, r *Report) {
 	if r.Jobs > 1 {
 		jobs = fmt.Sprintf(" (%s, from job %d)", plural(e.Jobs, "job"), e.First)
 	}
-	p.line(colour, 0, "%s: %s: %s %s: %s%s", e.At, mark, e.What, with, e.Purpose, jobs)
+	p.line(colour, 0, "%s: %s: %s %s: %s%s", e.At, e.Verdict, e.What, with, e.Purpose, jobs)
 	if e.Why != "" {
 		p.line("", 2, "%s", e.Why)
 	}
 	for i, f := range e.Causes {
+		if f.Code == finding.TokenUnavailable && r.has(e.Credential) {
+			f = finding.Finding{Code: f.Code, Message: "there is no token " + e.Credential + ": see above"}
+		}
 		p.finding(fmt.Sprintf("%d. ", i+1), f)
 	}
 	for _, f := range e.Remarks {
-		p.finding("- ", f)
+		// Most remarks are about the token and hold at each endpoint.
+		if key := string(f.Code) + f.Message; !p.said[key] {
+			p.said[key] = true
+			p.line("", 2, "- %s (%s)", f.Message, f.Code)
+		}
 	}
+}
+
+// has reports whether a token is among the credentials, whose errors are shown above the
+// endpoints.
+func (r *Report) has(name string) bool {
+	return slices.ContainsFunc(r.Credentials, func(h *Credential) bool { return h.Name() == name })
 }
 
 func (p *page) finding(lead string, f finding.Finding) {
 	p.line("", 2, "%s%s (%s)", lead, f.Message, f.Code)
 	if f.Hint != "" {
-		p.line("", 5, "hint: %s", f.Hint)
+		p.line("", 2+len(lead), "hint: %s", f.Hint)
 	}
 	if f.Command != "" {
-		p.command(7, f.Command)
+		p.command(4+len(lead), f.Command)
 	}
 }
 

@@ -17,11 +17,7 @@ import (
 )
 
 // directory holds tokens as HTCondor gives them to a job: NAME.use.
-type directory struct {
-	path string
-	// programs names this program in hints.
-	program string
-}
+type directory struct{ path string }
 
 // Token implements [Tokens].
 func (d directory) Token(_ context.Context, c submit.Credential) (token.Token, error) {
@@ -67,14 +63,25 @@ func readFile(name string) ([]byte, error) {
 }
 
 // logins gets tokens with the user's own logins, as the access point would: narrow, for
-// each handle.
-type logins struct{ session *helper.Session }
+// each handle. all are the credentials of the submit file.
+type logins struct {
+	session *helper.Session
+	all     []submit.Credential
+}
 
 // Token implements [Tokens].
 func (l logins) Token(ctx context.Context, c submit.Credential) (token.Token, error) {
-	var audiences []string
-	if c.Audience != "" {
-		audiences = []string{c.Audience}
+	var all []helper.ServiceRequest
+	for _, other := range l.all {
+		all = append(all, request(other))
 	}
-	return l.session.ServiceToken(ctx, c.Service, audiences, c.Scopes)
+	return l.session.ServiceToken(ctx, request(c), all)
+}
+
+func request(c submit.Credential) helper.ServiceRequest {
+	r := helper.ServiceRequest{Service: c.Service, Scopes: c.Scopes}
+	if c.Audience != "" {
+		r.Audiences = []string{c.Audience}
+	}
+	return r
 }
