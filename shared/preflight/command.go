@@ -28,7 +28,7 @@ func Command() helper.Command {
 
 type command struct {
 	Creds           string `placeholder:"DIR" help:"Check the tokens in DIR, as a job finds them in $$_CONDOR_CREDS. Default: tokens from your login."`
-	HTCondorVersion string `name:"htcondor-version" placeholder:"V" help:"The CE's version of HTCondor. Default: the newest known."`
+	HTCondorVersion string `name:"htcondor-version" placeholder:"V" help:"The version of HTCondor, here and at the CE. Default: the newest known."`
 	XRootDVersion   string `name:"xrootd-version" placeholder:"V" help:"The storage servers' version of XRootD. Default: the newest known."`
 	Output          string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
 

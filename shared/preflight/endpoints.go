@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -55,21 +56,40 @@ func (c *check) transfer(j submit.Job, t submit.Transfer) {
 	c.judgeStorage(e, t, held)
 }
 
-// judgeStorage judges a token at a storage server.
+// judgeStorage judges a token at a storage server. Files are created; whether they may also
+// replace others is a remark.
 func (c *check) judgeStorage(e *Endpoint, t submit.Transfer, held *Credential) {
-	access := "read"
+	o := xrootd.Options{Access: "read", Version: c.XRootD, Flag: "the URL"}
 	if t.Write {
-		access = "write"
+		o.Access = "create"
 	}
-	s, err := xrootd.New(t.URL, xrootd.Options{Access: access, Version: c.XRootD, Flag: "the URL"})
+	s, err := xrootd.New(t.URL, o)
 	if err != nil {
-		e.Verdict, e.Causes = Refused, []finding.Finding{{Code: finding.URLUnusable, Message: err.Error(), Hint: "correct the URL"}}
+		e.conclude([]finding.Finding{{Code: finding.URLUnusable, Message: problem(err), Hint: "correct the URL"}})
 		return
 	}
 	c.judge(e, s, held.Token, held.Err, c.XRootD != service.Version{})
+	o.Access = "write"
+	if over, err := xrootd.New(t.URL, o); err == nil && t.Write && e.Verdict == Accepted {
+		for _, f := range over.Judge(c.presented(held.Token)) {
+			if f.Refuses() {
+				f.Remark = true
+				e.Remarks = append(e.Remarks, f)
+			}
+		}
+	}
 	if aud, err := service.StorageAudience("the URL", t.URL); err == nil {
 		e.remedies(held, aud, t)
 	}
+}
+
+// problem is what is wrong with a value, without the flag that it was not given with.
+func problem(err error) string {
+	var ue *service.UsageError
+	if errors.As(err, &ue) {
+		return ue.Problem
+	}
+	return err.Error()
 }
 
 // missing is the cause for a URL whose credential the job does not carry.
@@ -142,7 +162,7 @@ func (c *check) grid(j submit.Job) {
 	}
 	ce, err := condor.New(collector, condor.Options{Write: true, Version: c.HTCondor})
 	if err != nil {
-		e.Verdict, e.Causes = Refused, []finding.Finding{{Code: finding.URLUnusable, Message: "grid_resource: " + strings.TrimPrefix(err.Error(), "--ce: "), Hint: "write it as grid_resource = condor SCHEDD CE.EXAMPLE.ORG:9619"}}
+		e.Verdict, e.Causes = Refused, []finding.Finding{{Code: finding.URLUnusable, Message: "grid_resource: " + problem(err), Hint: "write it as grid_resource = condor SCHEDD CE.EXAMPLE.ORG:9619"}}
 		return
 	}
 	t, err := c.File(j.TokenFile.Text)
@@ -172,43 +192,51 @@ func errorCode(err error) int {
 func (c *check) unused(held *Credential) {
 	j := submit.Job{}
 	aud := held.Audience
-	scheme, _, isURL := strings.Cut(aud, "://")
+	scheme, rest, isURL := strings.Cut(aud, "://")
+	compute := slices.ContainsFunc(held.scopes(), func(s string) bool { return strings.HasPrefix(s, "compute.") || strings.HasPrefix(s, "condor:") })
 	switch {
-	case aud == "":
-		e, _ := c.endpoint(j, Endpoint{What: held.Name(), Purpose: "any service", Credential: held.Name(), At: held.At})
-		c.granted(e, held)
-	case isURL && (scheme == "https" || scheme == "root"):
+	case aud != "" && (compute || !isURL):
+		// Whoever writes https://ce.example.org:9619 means a CE.
+		if isURL {
+			aud, _, _ = strings.Cut(rest, "/")
+		}
+		if c.compute(held, aud) {
+			return
+		}
+	case scheme == "https" || scheme == "root":
 		for _, t := range intended(held, aud) {
 			if e, isNew := c.endpoint(j, Endpoint{What: t.URL, Purpose: purpose(t.Write), Credential: held.Name(), At: held.At}); isNew {
 				c.judgeStorage(e, t, held)
 			}
 		}
-	case isURL:
-		e, _ := c.endpoint(j, Endpoint{What: aud, Purpose: "any operation", Credential: held.Name(), At: held.At})
-		c.granted(e, held)
-	default:
-		write := slices.ContainsFunc(held.scopes(), func(s string) bool {
-			return s == "compute.create" || s == "compute.modify" || s == "compute.cancel" || s == "condor:/WRITE"
-		})
-		ce, err := condor.New(aud, condor.Options{Write: write, Version: c.HTCondor})
-		if err != nil {
-			e, _ := c.endpoint(j, Endpoint{What: aud, Purpose: "any operation", Credential: held.Name(), At: held.At})
-			c.granted(e, held)
-			return
-		}
-		e, _ := c.endpoint(j, Endpoint{What: aud, Purpose: ce.Purpose(), Credential: held.Name(), At: held.At})
-		c.judge(e, ce, held.Token, held.Err, c.HTCondor != service.Version{})
-		want, err := condor.Audience(aud)
-		if err == nil {
-			e.remedies(held, want, submit.Transfer{})
-		}
-		for i := range e.Causes {
-			if e.Causes[i].Code == finding.ScopeMissing || e.Causes[i].Code == finding.WriteIncomplete {
-				all := joined(held.scopes(), e.Causes[i].Missing)
-				e.Causes[i].Hint, e.Causes[i].Command = "request it in the submit file", held.Command("permissions")+" = "+all
-			}
+		return
+	}
+	e, _ := c.endpoint(j, Endpoint{What: orNone(held.Audience), Purpose: "any operation", Credential: held.Name(), At: held.At})
+	c.granted(e, held)
+}
+
+// compute judges a token at the CE that its audience names, if it is one.
+func (c *check) compute(held *Credential, host string) bool {
+	write := slices.ContainsFunc(held.scopes(), func(s string) bool {
+		return s == "compute.create" || s == "compute.modify" || s == "compute.cancel" || strings.EqualFold(s, "condor:/WRITE")
+	})
+	want, err := condor.Audience(host)
+	if err != nil {
+		return false
+	}
+	ce, err := condor.New(host, condor.Options{Write: write, Version: c.HTCondor})
+	if err != nil {
+		return false
+	}
+	e, _ := c.endpoint(submit.Job{}, Endpoint{What: want, Purpose: ce.Purpose(), Credential: held.Name(), At: held.At})
+	c.judge(e, ce, held.Token, held.Err, c.HTCondor != service.Version{})
+	e.remedies(held, want, submit.Transfer{})
+	for i := range e.Causes {
+		if f := &e.Causes[i]; f.Code == finding.ScopeMissing || f.Code == finding.WriteIncomplete {
+			f.Hint, f.Command = "request it in the submit file", held.Command("permissions")+" = "+joined(held.scopes(), f.Missing)
 		}
 	}
+	return true
 }
 
 // granted compares a token with what the submit file requests.

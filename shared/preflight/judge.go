@@ -54,12 +54,17 @@ func (c *check) judge(e *Endpoint, s service.Service, t token.Token, err error, 
 		e.Verdict, e.Why = Unknown, "the token is not a JWT, so that nothing is known about it"
 		return
 	}
-	p := service.Presented{JWT: t.JWT(), Size: len(t.Raw()), Now: c.at(t)}
+	p := c.presented(t)
 	list := s.Judge(p)
 	if v, ok := s.(service.Versioned); ok && !versionGiven {
 		list = append(list, others(v, p, list)...)
 	}
 	e.conclude(list)
+}
+
+// presented is a token as a job presents it.
+func (c *check) presented(t token.Token) service.Presented {
+	return service.Presented{JWT: t.JWT(), Size: len(t.Raw()), Now: c.at(t)}
 }
 
 // leeway is how far the issuer's clock may be ahead of this machine's: the job presents

@@ -102,7 +102,13 @@ type check struct {
 
 // Check judges the jobs of a submit file.
 func Check(ctx context.Context, name string, f *submit.File, o Options) (*Report, error) {
-	c := &check{Options: o, report: &Report{File: name, Jobs: f.Total, Notes: f.Notes}, seen: map[string]*Endpoint{}}
+	c := &check{Options: o, report: &Report{File: name, Jobs: f.Total, Notes: slices.Clone(f.Notes)}, seen: map[string]*Endpoint{}}
+	if o.HTCondor != (service.Version{}) && !o.HTCondor.Before(service.Version{Major: 24}) {
+		for i := range c.report.Notes {
+			n := &c.report.Notes[i]
+			n.Breaks = n.Breaks || n.Text == submit.AfterQueue
+		}
+	}
 	for _, cred := range f.Credentials {
 		held := &Credential{Credential: cred}
 		held.Token, held.Err = o.Tokens.Token(ctx, cred)

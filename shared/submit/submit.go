@@ -162,6 +162,9 @@ type reader struct {
 	short bool
 }
 
+// AfterQueue is the text of the note about further statements after the queue statement.
+const AfterQueue = "HTCondor 24 and later reject a submit file with anything after its queue statement"
+
 const maxDepth = 20
 
 // include reads the statements of a file.
@@ -188,7 +191,7 @@ func (r *reader) include(name, text string, depth int) error {
 		}
 		if r.queued && !r.after {
 			r.after = true
-			r.note(Note{At: at, Text: "HTCondor 24 and later reject a submit file with anything after its queue statement",
+			r.note(Note{At: at, Text: AfterQueue,
 				Hint: "merge the queue statements into one with a list of items"})
 		}
 		if err := r.statement(l, line, depth); err != nil {
