@@ -35,7 +35,9 @@ import (
 
 func TestMain(m *testing.M) {
 	parallel()
-	condorHelper := func() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), preflight.Command())) }
+	condorHelper := func() {
+		os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), preflight.Command()))
+	}
 	xrdHelper := func() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags))) }
 	testscript.Main(m, map[string]func(){
 		"condor-token-helper":         condorHelper,

@@ -68,10 +68,12 @@ type Endpoint struct {
 	At         submit.Position
 	// Jobs is how many of the jobs use it, and First the number of the first one.
 	Jobs, First int
-	last        int
-	Service     string
-	Versions    string
-	Verdict     string
+	// Implied says that no command names the service: the token is requested for it.
+	Implied  bool
+	last     int
+	Service  string
+	Versions string
+	Verdict  string
 	// Why says why the verdict is unknown.
 	Why             string
 	Causes, Remarks []finding.Finding
@@ -130,7 +132,7 @@ func Check(ctx context.Context, name string, f *submit.File, o Options) (*Report
 			n := len(c.report.Endpoints)
 			c.unused(held)
 			for _, e := range c.report.Endpoints[n:] {
-				e.Jobs = f.Total // every job carries it
+				e.Jobs, e.Implied = f.Total, true // every job carries it
 			}
 		}
 	}

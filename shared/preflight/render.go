@@ -252,6 +252,7 @@ type endpointJSON struct {
 	At         string        `json:"at"`
 	Jobs       int           `json:"jobs"`
 	FirstJob   int           `json:"firstJob"`
+	Implied    bool          `json:"implied"`
 	Service    string        `json:"service,omitempty"`
 	Versions   string        `json:"versions,omitempty"`
 	Verdict    string        `json:"verdict"`
@@ -299,7 +300,7 @@ func (r *Report) json() ([]byte, error) {
 		out.Credentials = append(out.Credentials, c)
 	}
 	for _, e := range r.Endpoints {
-		out.Endpoints = append(out.Endpoints, endpointJSON{e.What, e.Purpose, e.Credential, e.At.String(), e.Jobs, e.First, e.Service, e.Versions, e.Verdict, e.Why,
+		out.Endpoints = append(out.Endpoints, endpointJSON{e.What, e.Purpose, e.Credential, e.At.String(), e.Jobs, e.First, e.Implied, e.Service, e.Versions, e.Verdict, e.Why,
 			findingsJSON(e.Causes), findingsJSON(e.Remarks)})
 	}
 	b, err := json.Marshal(out)

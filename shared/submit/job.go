@@ -293,6 +293,7 @@ func (r *reader) credentials() ([]Credential, error) {
 		if err != nil {
 			return nil, err
 		}
+		c.Permissions = scopes.Text
 		c.Scopes = strings.FieldsFunc(scopes.Text, separator)
 		aud, _, err := r.macros.get(c.Command("resource"))
 		if err != nil {

@@ -55,6 +55,8 @@ type Credential struct {
 	// Scopes and Audience are what the submit file requests; Audience may be empty.
 	Scopes   []string
 	Audience string
+	// Permissions is the text of the scopes, as HTCondor stores and compares it.
+	Permissions string
 	// At is where use_oauth_services or the handle's first command is.
 	At Position
 }
