@@ -75,11 +75,13 @@ if [ -d "$W/today" ]; then
 	echo "write me" >"$t/client/in.txt"
 	cp "$c/client/job.sub" "$t/client/job.sub"
 	chown 4242:4242 "$t/client/job.sub"
-	cp -r "$x/data/store/user" "$x/data/store/user2" "$t/whole/data/store/"
-	chown -R 4242:4242 "$t/whole/data"
+	# A server whose audience is its own address.
+	sed 's#^audience = #&https://localhost:41443, #' "$x/scitokens.cfg" >"$t/preflight.cfg"
+	started preflight 41094 41443 "$t/preflight.cfg"
+	rm "$t/preflight/data/store/user/created-once.txt"
 	access_point "$today" "$t" 39618
 	agreed=0
-	"$W/bin/preflight" --only "${E2E_ONLY:-}" --rows "$here/preflight/rows" --work "$t" --tree "$today" --pki "$pki" --web localhost:51443 --pool localhost:29619 \
+	"$W/bin/preflight" --only "${E2E_ONLY:-}" --rows "$here/preflight/rows" --work "$t" --tree "$today" --pki "$pki" --web localhost:41443 --pool localhost:29619 \
 		--flags "--htcondor-version 25.14.1 --xrootd-version 6.2.0" || agreed=1
 	result "the verdicts of preflight match today's credd, CE and XRootD" $agreed
 fi

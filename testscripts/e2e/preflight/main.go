@@ -387,6 +387,10 @@ func (p *place) store(r *row, f *submit.File) (map[string]bool, error) {
 			return nil, fmt.Errorf("the credd did not write %s.top", c.Name())
 		}
 		held[c.Name()] = true
+		// The credmon's file, which today's credd demands.
+		if err := os.WriteFile(filepath.Join(home, c.Name()+".use"), []byte(raw), 0o600); err != nil {
+			return nil, err
+		}
 		use := filepath.Join(r.dir, "creds", c.Name()+".use")
 		if err := os.WriteFile(use, []byte(raw), 0o600); err != nil {
 			return nil, err
