@@ -30,6 +30,8 @@ type grammar struct {
 	Logout  logoutCmd  `cmd:"" help:"End the login at the issuer and forget it."`
 	Status  statusCmd  `cmd:"" help:"Show logins and cached tokens, never secrets."`
 	Git     gitCmd     `cmd:"" name:"git-credential" help:"Be a credential helper of git."`
+	Config  configCmd  `cmd:"" help:"Show the effective settings, and where each comes from."`
+	Doctor  doctorCmd  `cmd:"" help:"Check clock, certificates, keyring, configuration, permissions and issuer."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -63,15 +65,18 @@ func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
 
 func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
 	env.Args = withCommand(env, extra)
-	conf, err := loadConfig(env)
-	if err != nil {
-		return err
+	conf, confErr := loadConfig(env)
+	if confErr != nil {
+		// Nothing but the doctor works with a part of a configuration.
+		conf = &config{problem: confErr}
 	}
 	var g grammar
 	g.Get.Plugins = kong.Plugins{eco}
 	g.Login.Plugins = kong.Plugins{eco}
 	g.Sources.Plugins = kong.Plugins{eco}
 	g.Git.Plugins = kong.Plugins{eco}
+	g.Doctor.Plugins = kong.Plugins{eco}
+	g.Config.Plugins = kong.Plugins{eco}
 	var command []string
 	env.Args, command = splitCommand(env.Args)
 	options := []kong.Option{
@@ -84,8 +89,14 @@ func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
 		options = append(options, kong.DynamicCommand(c.Name, c.Help, "", c.Grammar))
 	}
 	kctx, done, err := cli.Parse(env, &g, options...)
-	if err != nil || done {
-		return conf.blame(err)
+	if done {
+		return nil
+	}
+	if confErr != nil && (err != nil || kctx.Selected().Name != "doctor") {
+		return confErr
+	}
+	if err != nil {
+		return conf.blame(env, err)
 	}
 	a := &app{env: env, conf: conf, eco: eco, common: g.Common, parsed: kctx, command: command}
 	if name := kctx.Selected().Name; command != nil && name != "get" {

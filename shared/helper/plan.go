@@ -100,6 +100,12 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 	if c.AudienceParam == "" {
 		c.AudienceParam = named.AudienceParameter
 	}
+	if c.ClientSecretFile == "" && c.ClientSecretCmd == "" {
+		c.ClientSecretFile, c.ClientSecretCmd = named.ClientSecretFile, named.ClientSecretCmd
+	}
+	if c.RegistrationFile == "" {
+		c.RegistrationFile = named.RegistrationFile
+	}
 	terminal := &prompt.Terminal{Fallback: env.Stderr, Disabled: f.source.NoPrompt, Getenv: env.Getenv}
 	opts := store.Options{
 		LookupEnv: env.LookupEnv, Now: env.Now, Backend: c.Keyring,

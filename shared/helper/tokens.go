@@ -174,6 +174,9 @@ func (a *app) configuredFile(name string) (string, error) {
 	missing := ""
 	path := os.Expand(file, func(k string) string {
 		v := a.env.Getenv(k)
+		if k == "HOME" {
+			v = homeDir(a.env)
+		}
 		if v == "" && missing == "" {
 			missing = k
 		}

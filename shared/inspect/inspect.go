@@ -98,6 +98,12 @@ func exists(name string) bool {
 	return err == nil
 }
 
+// obeysColours reports whether a terminal understands control sequences.
+func obeysColours(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && cli.ControlSequences(f)
+}
+
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -167,13 +167,9 @@ func (c *Client) roots() (*x509.CertPool, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	dir := gridCertificates
-	if d, _ := c.opts.LookupEnv("X509_CERT_DIR"); d != "" {
-		dir = d
-	}
 	// A directory that does not exist or cannot be read adds nothing: the handshake
 	// reports an authority that is missing.
-	_, _ = appendDir(pool, dir)
+	_, _ = appendDir(pool, c.gridDir())
 	return pool, nil
 }
 

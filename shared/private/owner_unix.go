@@ -49,6 +49,14 @@ func CheckWriters(path string, fi fs.FileInfo) error {
 	return nil
 }
 
+// Writable reports an error unless the current user can make files in a directory.
+func Writable(dir string) error {
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return &fs.PathError{Op: "write to", Path: dir, Err: err}
+	}
+	return nil
+}
+
 func checkSecret(path string, fi fs.FileInfo) error {
 	uid, p := Owner(fi), fi.Mode().Perm()
 	switch {

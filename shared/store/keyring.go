@@ -248,7 +248,7 @@ func (s *Store) config(backend string) keyring.Config {
 		// For KWallet this is the wallet's name; the items are in a folder of it.
 		c.ServiceName = "kdewallet"
 	}
-	if home := s.getenv("HOME"); c.PassDir == "" && home != "" {
+	if home := Home(runtime.GOOS, s.getenv); c.PassDir == "" && home != "" {
 		c.PassDir = filepath.Join(home, ".password-store")
 	}
 	return c
@@ -264,6 +264,9 @@ func available(backend string) error {
 			return fmt.Errorf("%w: %s", ErrNoBackend, why)
 		}
 		return fmt.Errorf("%w: the D-Bus session bus refused the connection", ErrNoBackend)
+	}
+	if runtime.GOOS == "darwin" && backend == keychain {
+		return fmt.Errorf("%w: this program was built without cgo, which the Keychain needs", ErrNoBackend)
 	}
 	return fmt.Errorf("%w: not on %s", ErrNoBackend, runtime.GOOS)
 }
