@@ -120,7 +120,8 @@ func read(env *cli.Env, name string) (*submit.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := submit.Read(name, text, submit.Options{Dir: filepath.ToSlash(dir), FS: os.DirFS("/"), Getenv: env.LookupEnv})
+	volume := filepath.VolumeName(dir) // empty except on Windows
+	f, err := submit.Read(name, text, submit.Options{Dir: filepath.ToSlash(dir[len(volume):]), FS: os.DirFS(volume + "/"), Getenv: env.LookupEnv})
 	var mistake *submit.Error
 	if errors.As(err, &mistake) {
 		e := cli.Errorf(cli.Usage, "%w", mistake)

@@ -156,25 +156,32 @@ func errorText(err error) string {
 // same verdict for the same reason.
 const maxAlike = 3
 
+// alike is what endpoints have in common of which only some are shown.
+func (e *Endpoint) alike() string {
+	out := fmt.Sprintf("%s: %s with %s: %s", e.At, e.Verdict, orNone(e.Credential), e.Purpose)
+	for _, f := range e.Causes {
+		out += ", " + string(f.Code)
+	}
+	if e.Why != "" {
+		out += ": " + e.Why
+	}
+	return out
+}
+
 // endpoints adds the verdicts. -o json has all of them.
 func (p *page) endpoints(r *Report) {
-	alike := map[string]int{}
-	var order []string
+	count, shown := map[string]int{}, map[string]int{}
 	for _, e := range r.Endpoints {
-		key := fmt.Sprintf("%s: %s: with %s: %s", e.At, e.Verdict, orNone(e.Credential), e.Purpose)
-		for _, f := range e.Causes {
-			key += ", " + string(f.Code)
-		}
-		if alike[key]++; alike[key] == 1 {
-			order = append(order, key)
-		}
-		if alike[key] <= maxAlike {
-			p.endpoint(e, r)
-		}
+		count[e.alike()]++
 	}
-	for _, key := range order {
-		if more := alike[key] - maxAlike; more > 0 {
-			p.line("", 0, "%s: %d more like these", key, more)
+	for _, e := range r.Endpoints {
+		key := e.alike()
+		shown[key]++
+		switch n := shown[key]; {
+		case n <= maxAlike || count[key] == maxAlike+1:
+			p.endpoint(e, r)
+		case n == maxAlike+1:
+			p.line("", 0, "%s: %d more like these", key, count[key]-maxAlike)
 		}
 	}
 }

@@ -349,6 +349,10 @@ var scheme = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
 
 var underscored = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9.-]*(?:_[A-Za-z0-9_.-]*)+)\+[a-z0-9]+://`)
 
+// tokenless are schemes without tokens: local files, and images that the execution point
+// fetches.
+var tokenless = []string{"file", "docker"}
+
 // transfers returns the URLs that HTCondor transfers files from and to.
 func (r *reader) transfers(values map[string]Value) []Transfer {
 	var out []Transfer
@@ -363,7 +367,7 @@ func (r *reader) transfers(values map[string]Value) []Transfer {
 			return
 		}
 		m := scheme.FindStringSubmatch(url)
-		if m == nil {
+		if m == nil || slices.Contains(tokenless, strings.ToLower(m[1])) {
 			return
 		}
 		t := Transfer{URL: url, Given: url, Write: write, At: v.At}

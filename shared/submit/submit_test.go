@@ -146,7 +146,7 @@ func TestCredentials(t *testing.T) {
 
 func TestTransfers(t *testing.T) {
 	f, err := read("transfer_input_files = a, mysvc.se+https://h/a, MySvc+root://h//c, osdf:///x/y, a.b+c+https://h/x\n" +
-		"transfer_output_files = out/1, 2\noutput_destination = mysvc.se+https://h/out/\ntransfer_output_remaps = \"3 = root://h//3\"\noutput = https://h/stdout\nqueue 2\n")
+		"container_image = docker://h/i\ntransfer_output_files = out/1, 2\noutput_destination = mysvc.se+https://h/out/\ntransfer_output_remaps = \"3 = root://h//3\"\noutput = https://h/stdout\nqueue 2\n")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestTransfers(t *testing.T) {
 	// The names of the credentials' files were measured with curl_plugin of 23.9.6 and
 	// 25.14.1.
 	want := []string{"mysvc_se https://h/a false job.sub:1", "MySvc root://h//c false job.sub:1", " osdf:///x/y false job.sub:1", "a_b+c https://h/x false job.sub:1",
-		" https://h/stdout true job.sub:5", " root://h//3 true job.sub:4", "mysvc_se https://h/out/1 true job.sub:3", "mysvc_se https://h/out/2 true job.sub:3"}
+		" https://h/stdout true job.sub:6", " root://h//3 true job.sub:5", "mysvc_se https://h/out/1 true job.sub:4", "mysvc_se https://h/out/2 true job.sub:4"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant\n%q", got, want)
 	}
