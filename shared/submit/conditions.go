@@ -84,8 +84,8 @@ func (r *reader) condition(s string) (bool, error) {
 	}
 	word, rest := firstWord(s)
 	if strings.EqualFold(word, "defined") {
-		_, ok := r.macros.lookup(rest)
-		return ok, nil
+		v, ok := r.macros.lookup(rest)
+		return ok && v.value != "", nil
 	}
 	if m := versionTest.FindStringSubmatch(s); m != nil {
 		var v [3]int

@@ -100,8 +100,10 @@ func (m *macros) expand(s string) (string, error) {
 			break
 		}
 		body, rest, ok := balanced(s[i[1]:])
-		if !ok {
-			break // condor_submit leaves it as it is
+		if !ok { // condor_submit leaves it as it is
+			b.WriteString(s[:i[1]])
+			s = s[i[1]:]
+			continue
 		}
 		b.WriteString(s[:i[0]])
 		if i[0] > 0 && s[i[0]-1] == '$' {
@@ -184,7 +186,7 @@ func (m *macros) call(function, body string) (result, error) {
 // reference expands $(NAME) or $(NAME:DEFAULT).
 func (m *macros) reference(name, otherwise string, hasDefault bool) (result, error) {
 	v, ok := m.lookup(name)
-	if !ok {
+	if !ok || v.value == "" { // condor_submit takes the default for an empty value, too
 		if slices.Contains(unknown, strings.ToLower(name)) && !hasDefault {
 			return result{}, fmt.Errorf("$(%s) comes from the configuration of HTCondor, which is not read", name)
 		}

@@ -14,6 +14,8 @@ type queueArgs struct {
 	count int
 	vars  []string
 	rows  []string
+	// indexes are the places of the rows in the list before it was sliced.
+	indexes []int
 	// columns says that a row holds a value for each variable (from); otherwise it is one
 	// value.
 	columns bool
@@ -38,7 +40,7 @@ func (r *reader) queue(l *lines, rest string) error {
 		}
 	}
 	for i, row := range q.rows {
-		if err := r.setRow(q, i, row); err != nil {
+		if err := r.setRow(q, q.index(i), row); err != nil {
 			return err
 		}
 		if err := r.queueSteps(q); err != nil {
@@ -67,6 +69,14 @@ func (r *reader) queueSteps(q queueArgs) error {
 		r.file.Total++
 	}
 	return nil
+}
+
+// index returns the ItemIndex of a row.
+func (q queueArgs) index(i int) int {
+	if q.indexes == nil {
+		return i
+	}
+	return q.indexes[i]
 }
 
 // setRow sets the variables of a queue statement for one item.
@@ -149,12 +159,12 @@ func (r *reader) queueArgs(l *lines, rest string) (queueArgs, error) {
 	}
 	switch keyword {
 	case "in":
-		q.rows, err = r.list(l, items, true)
+		q.rows, q.indexes, err = r.list(l, items, true)
 	case "from":
 		q.columns = true
-		q.rows, err = r.list(l, items, false)
+		q.rows, q.indexes, err = r.list(l, items, false)
 	case "matching":
-		q.rows, err = r.matching(items)
+		q.rows, q.indexes, err = r.matching(items)
 	}
 	return q, err
 }
@@ -164,7 +174,7 @@ func separator(c rune) bool { return c == ',' || c == ' ' || c == '\t' }
 var sliceForm = regexp.MustCompile(`^\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?)?\]`)
 
 // list reads the items of in and from: inline, or in a file.
-func (r *reader) list(l *lines, items string, words bool) ([]string, error) {
+func (r *reader) list(l *lines, items string, words bool) ([]string, []int, error) {
 	slice := sliceForm.FindStringSubmatch(items)
 	if slice != nil {
 		items = strings.TrimSpace(items[len(slice[0]):])
@@ -185,7 +195,7 @@ func (r *reader) list(l *lines, items string, words bool) ([]string, error) {
 		for !closed {
 			line, ok := l.raw()
 			if !ok {
-				return nil, r.errorf("end the list with a line that begins with )", "the list of the queue statement is not closed")
+				return nil, nil, r.errorf("end the list with a line that begins with )", "the list of the queue statement is not closed")
 			}
 			if closed = strings.HasPrefix(line, ")"); !closed && !strings.HasPrefix(line, "#") {
 				rows = append(rows, split(line)...)
@@ -194,25 +204,27 @@ func (r *reader) list(l *lines, items string, words bool) ([]string, error) {
 	case words:
 		rows = split(items)
 	case strings.HasSuffix(items, "|"):
-		return nil, r.errorf("write the command's output to a file and use that", "the items come from a command, which is not run here")
+		return nil, nil, r.errorf("write the command's output to a file and use that", "the items come from a command, which is not run here")
 	case items == "" || items == "-":
-		return nil, r.errorf("name a file, or write the items in parentheses", "the queue statement names no file to read items from")
+		return nil, nil, r.errorf("name a file, or write the items in parentheses", "the queue statement names no file to read items from")
 	default:
 		text, err := r.read(items)
 		if err != nil {
-			return nil, r.errorf("condor_submit looks for it in the current directory", "could not read the items in %s: %s", items, reason(err))
+			return nil, nil, r.errorf("condor_submit looks for it in the current directory", "could not read the items in %s: %s", items, reason(err))
 		}
 		for line := range strings.Lines(text) {
 			rows = append(rows, strings.TrimSpace(line))
 		}
 	}
-	return sliced(rows, slice), nil
+	rows, indexes := sliced(rows, slice)
+	return rows, indexes, nil
 }
 
-// sliced applies a slice [START:END:STEP] to the items, as Python does.
-func sliced(rows, slice []string) []string {
+// sliced applies a slice [START:END:STEP] to the items, as Python does, and returns their
+// places in the list.
+func sliced(rows, slice []string) ([]string, []int) {
 	if slice == nil {
-		return rows
+		return rows, nil
 	}
 	number := func(s string, otherwise int) int {
 		if n, err := strconv.Atoi(s); err == nil {
@@ -232,14 +244,15 @@ func sliced(rows, slice []string) []string {
 		end = min(start+1, len(rows)) // [N] is one item
 	}
 	var out []string
+	var indexes []int
 	for i := start; i < end && step > 0; i += step {
-		out = append(out, rows[i])
+		out, indexes = append(out, rows[i]), append(indexes, i)
 	}
-	return out
+	return out, indexes
 }
 
 // matching returns the names that the patterns match, each once.
-func (r *reader) matching(items string) ([]string, error) {
+func (r *reader) matching(items string) ([]string, []int, error) {
 	what := "files"
 	if word, rest := firstWord(items); slices.Contains([]string{"files", "dirs", "any"}, strings.ToLower(word)) {
 		what, items = strings.ToLower(word), rest
@@ -253,7 +266,7 @@ func (r *reader) matching(items string) ([]string, error) {
 		full := r.resolve(pattern)
 		names, err := fs.Glob(r.FS, full)
 		if err != nil {
-			return nil, r.errorf("", "%q is not a pattern of file names", brief(pattern))
+			return nil, nil, r.errorf("", "%q is not a pattern of file names", brief(pattern))
 		}
 		for _, n := range names {
 			fi, err := fs.Stat(r.FS, n)
@@ -266,5 +279,6 @@ func (r *reader) matching(items string) ([]string, error) {
 			}
 		}
 	}
-	return sliced(out, slice), nil
+	out, indexes := sliced(out, slice)
+	return out, indexes, nil
 }

@@ -40,6 +40,9 @@ type place struct {
 	old bool
 	// only chooses rows.
 	only string
+	// count is the number of random submit files, and seed where they begin.
+	count int
+	seed  uint64
 
 	keys *issuertest.Keys
 }
@@ -54,6 +57,8 @@ func main() {
 	flag.StringVar(&p.pool, "pool", "", "HOST:PORT of the CE")
 	flag.StringVar(&p.flags, "flags", "", "flags for preflight")
 	flag.StringVar(&p.only, "only", "", "ask only rows whose names match this expression")
+	flag.IntVar(&p.count, "random", 0, "compare the reader with condor_submit for this many random submit files, and nothing else")
+	flag.Uint64Var(&p.seed, "seed", 1, "the seed of random submit files")
 	flag.BoolVar(&p.old, "old", false, "HTCondor 23")
 	flag.Parse()
 	if err := p.run(); err != nil {
@@ -64,6 +69,9 @@ func main() {
 
 func (p *place) run() error {
 	var err error
+	if p.count > 0 {
+		return p.random()
+	}
 	if p.keys, err = issuertest.LoadKeys(p.pki); err != nil {
 		return err
 	}
@@ -350,25 +358,10 @@ func (p *place) store(r *row, f *submit.File) (map[string]bool, error) {
 	for _, c := range f.Credentials {
 		raw := r.use[c.Name()]
 		if raw == "" {
-			args := []string{"--no-prompt"}
-			for _, s := range c.Scopes {
-				args = append(args, "--scope", s)
-			}
-			aud := c.Audience
-			if aud != "" {
-				args = append(args, "--aud", aud)
-			}
-			program := "condor-token-helper"
-			if aud == "" {
-				program = "xrd-token-helper"
-			}
-			cmd := exec.Command(program, args...)
-			cmd.Env = r.environ()
-			out, err := cmd.Output()
-			if err != nil || len(c.Scopes) == 0 {
-				continue // there is nothing to store
-			}
-			raw = strings.TrimSpace(string(out))
+			raw = r.login(c)
+		}
+		if raw == "" {
+			continue // there is nothing to store
 		}
 		args := []string{"condor_store_cred", "add-oauth", "-s", c.Service, "-i", "-"}
 		if c.Handle != "" {
@@ -402,17 +395,43 @@ func (p *place) store(r *row, f *submit.File) (map[string]bool, error) {
 	return held, nil
 }
 
+// login gets a token with the user's login, or returns "".
+func (r *row) login(c submit.Credential) string {
+	if len(c.Scopes) == 0 {
+		return ""
+	}
+	program, args := "xrd-token-helper", []string{"--no-prompt"}
+	for _, s := range c.Scopes {
+		args = append(args, "--scope", s)
+	}
+	if c.Audience != "" {
+		program, args = "condor-token-helper", append(args, "--aud", c.Audience)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Env = r.environ()
+	out, err := cmd.Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // parseAds reads the ClassAds that -dry-run prints: each has the attributes of the first,
 // and those that differ.
 func parseAds(out string) []map[string]string {
 	var ads []map[string]string
 	ad := map[string]string{}
+	var first map[string]string
 	scanner := bufio.NewScanner(strings.NewReader(out))
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
 		line := strings.TrimPrefix(scanner.Text(), "Dry-Run job(s)")
 		if line == "." {
-			ads = append(ads, maps.Clone(ad))
+			if first == nil {
+				first = ad
+			}
+			ads = append(ads, ad)
+			ad = maps.Clone(first)
 			continue
 		}
 		if name, value, ok := strings.Cut(line, "="); ok && !strings.ContainsAny(name, " #\"") {
