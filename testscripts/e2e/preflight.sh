@@ -71,6 +71,10 @@ agreed=0
 	--flags "--xrootd-version 5.5.3 --htcondor-version 23.9.6" || agreed=1
 result "the verdicts of preflight match the credd, the CE and XRootD" $agreed
 
+agreed=0
+"$W/bin/preflight" --random 100 --work "$c" --tree "$tree" || agreed=1
+result "random submit files are read as condor_submit reads them" $agreed
+
 if [ -d "$W/today" ]; then
 	echo "write me" >"$t/client/in.txt"
 	cp "$c/client/job.sub" "$t/client/job.sub"
@@ -84,5 +88,8 @@ if [ -d "$W/today" ]; then
 	"$W/bin/preflight" --only "${E2E_ONLY:-}" --rows "$here/preflight/rows" --work "$t" --tree "$today" --pki "$pki" --web localhost:41443 --pool localhost:29619 \
 		--flags "--htcondor-version 25.14.1 --xrootd-version 6.2.0" || agreed=1
 	result "the verdicts of preflight match today's credd, CE and XRootD" $agreed
+	agreed=0
+	"$W/bin/preflight" --random 100 --seed 2 --work "$t" --tree "$today" || agreed=1
+	result "random submit files are read as today's condor_submit reads them" $agreed
 fi
 ip -6 addr add ::1/128 dev lo
