@@ -75,8 +75,10 @@ soak:
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestManyRenewals' ./shared/helper
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestWatchersShareALogin' ./testscripts
 
+# Measures the programs beside their peers, and writes docs/performance.md; about 12 minutes.
+# BENCH=quick measures less and prints the report.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	BENCH=$(BENCH) bench/run
 
 demo:
 	@CGO_ENABLED=0 $(GO) run ./shared/issuertest/demo demo

@@ -56,14 +56,7 @@ func (r *release) pack(kind string, t target) error {
 	if err := os.WriteFile(filepath.Join(stage, "changelog.yaml"), []byte(r.changelog()), 0o644); err != nil {
 		return err
 	}
-	// Directories and links have the time of their creation, which the packages contain.
-	err = filepath.WalkDir(stage, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.Type()&os.ModeSymlink != 0 {
-			return err
-		}
-		return os.Chtimes(path, r.date, r.date)
-	})
-	if err != nil {
+	if err := r.normalize(stage); err != nil {
 		return err
 	}
 	template, err := os.ReadFile("packaging/nfpm.yaml")
@@ -85,6 +78,27 @@ func (r *release) pack(kind string, t target) error {
 	}
 	r.say("wrote the .%s for %s", kind, t.arch)
 	return nil
+}
+
+// normalize gives files the commit's time, and modes that do not depend on the umask.
+func (r *release) normalize(stage string) error {
+	return filepath.WalkDir(stage, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.Type()&os.ModeSymlink != 0 {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		mode := os.FileMode(0o644)
+		if fi.IsDir() || fi.Mode()&0o111 != 0 {
+			mode = 0o755
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			return err
+		}
+		return os.Chtimes(path, r.date, r.date)
+	})
 }
 
 // debianize adds what Debian's policy demands, and puts the licences where it wants them.

@@ -79,6 +79,7 @@ func System(program string) *Env {
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
 	noCoreDump()
+	growStack()
 	binary := binaryName(os.Args[0])
 	return &Env{
 		Program: programName(program, binary), Binary: binary, Args: os.Args[1:],
@@ -215,9 +216,9 @@ var Version = ""
 // VersionString is the line that --version prints.
 func VersionString(program string) string { return program + " " + version() }
 
-// UserAgent names a program and its version to servers (RFC 9110 section 10.1.5).
-func UserAgent(program string) string {
-	return strings.ReplaceAll(program, " ", "-") + "/" + strings.ReplaceAll(version(), " ", "-")
+// UserAgent names the program and its version to servers (RFC 9110 section 10.1.5).
+func (e *Env) UserAgent() string {
+	return strings.ReplaceAll(e.Program, " ", "-") + "/" + strings.ReplaceAll(version(), " ", "-")
 }
 
 func version() string {

@@ -31,6 +31,8 @@ type CE struct {
 	options Options
 	// ask is the command that requests a token for its audience.
 	ask string
+	// vulnerable are the known vulnerabilities of the versions that were given.
+	vulnerable []finding.Finding
 }
 
 // Options are what is known about a compute element and the operation intended there.
@@ -69,6 +71,9 @@ func New(host string, o Options) (*CE, error) {
 		c.ask = "condor-token-helper --aud " + text.ShellWord(audiences[0])
 	}
 	c.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(c.version)), Audiences: audiences, IssuersKnown: o.MapFile != nil, Remedy: c.command}
+	if o.Version != (service.Version{}) || o.Library != (service.Version{}) {
+		c.vulnerable = scitokens.Vulnerable(c.library.Version)
+	}
 	return c, nil
 }
 
@@ -141,13 +146,13 @@ func (c *CE) Judge(p service.Presented) []finding.Finding {
 	if isIDToken(p.JWT) {
 		return c.judgeIDToken(p)
 	}
-	list := [][]finding.Finding{
-		scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p), scitokens.Recommended(p),
+	list := finding.Merge(scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p),
+		scitokens.Recommended(p), c.vulnerable)
+	list = c.judgeForeign(p, list)
+	if more := c.judgeSite(p); more != nil {
+		list = finding.Merge(list, more)
 	}
-	if c.options.Version != (service.Version{}) || c.options.Library != (service.Version{}) {
-		list = append(list, scitokens.Vulnerable(c.library.Version))
-	}
-	return finding.Merge(c.judgeForeign(p, finding.Merge(list...)), c.judgeSite(p))
+	return list
 }
 
 // command gets a token for the operation, of the same profile as the one presented.

@@ -2,8 +2,6 @@
 package finding
 
 import (
-	"slices"
-
 	"example.org/token-helpers/shared/text"
 )
 
@@ -31,7 +29,14 @@ type Finding struct {
 func (f Finding) Refuses() bool { return !f.Remark }
 
 // AnyRefuses reports whether the token is refused because of one of the findings.
-func AnyRefuses(list []Finding) bool { return slices.ContainsFunc(list, Finding.Refuses) }
+func AnyRefuses(list []Finding) bool {
+	for k := range list { // without copying them
+		if !list[k].Remark {
+			return true
+		}
+	}
+	return false
+}
 
 // Brief shortens a value from a token or a file for use in a message.
 func Brief(s string) string { return text.Brief(s, 60) }

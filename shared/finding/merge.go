@@ -17,39 +17,65 @@ var explains = map[Code][]Code{
 //   - A finding is dropped if a cause explains it better.
 //   - A command that helps against several causes is kept only with the first of them.
 func Merge(lists ...[]Finding) []Finding {
-	var out []Finding
-	for _, f := range slices.Concat(lists...) {
-		i := slices.IndexFunc(out, f.duplicates)
-		switch {
-		case i < 0:
-			out = append(out, f)
-		case out[i].Remark && f.Refuses():
-			out[i] = f
+	n := 0
+	for _, list := range lists {
+		n += len(list)
+	}
+	if n == 0 {
+		return nil
+	}
+	out := make([]Finding, 0, n)
+	for _, list := range lists {
+		for k := range list {
+			f := &list[k]
+			i := f.duplicated(out)
+			switch {
+			case i < 0:
+				out = append(out, *f)
+			case out[i].Remark && f.Refuses():
+				out[i] = *f
+			}
 		}
 	}
 	var replaced []Code
-	for _, f := range out {
-		if f.Refuses() {
-			replaced = append(replaced, explains[f.Code]...)
+	for k := range out {
+		if out[k].Refuses() {
+			replaced = append(replaced, explains[out[k].Code]...)
 		}
 	}
-	out = slices.DeleteFunc(out, func(f Finding) bool { return slices.Contains(replaced, f.Code) })
-	said := map[string]bool{}
-	for i := range out {
-		if said[out[i].Command] {
-			out[i].Command = ""
+	if replaced != nil {
+		out = slices.DeleteFunc(out, func(f Finding) bool { return slices.Contains(replaced, f.Code) })
+	}
+	for k := range out {
+		if said(out[:k], out[k].Command) {
+			out[k].Command = ""
 		}
-		said[out[i].Command] = true
 	}
 	return out
 }
 
-// duplicates reports whether f says the same as g.
-func (f Finding) duplicates(g Finding) bool {
-	if f.Code != g.Code {
+// duplicated returns the index of the finding that says the same as f, or -1.
+func (f *Finding) duplicated(list []Finding) int {
+	for k := range list {
+		g := &list[k]
+		if f.Code == g.Code && (f.Message == g.Message || len(f.Missing) > 0 && slices.Equal(f.Missing, g.Missing)) {
+			return k
+		}
+	}
+	return -1
+}
+
+// said reports whether one of the findings has the command.
+func said(list []Finding, command string) bool {
+	if command == "" {
 		return false
 	}
-	return f.Message == g.Message || len(f.Missing) > 0 && slices.Equal(f.Missing, g.Missing)
+	for k := range list {
+		if list[k].Command == command {
+			return true
+		}
+	}
+	return false
 }
 
 // OfKind returns the findings about a token of the wrong kind, such as an ID token: kind

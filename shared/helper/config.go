@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
-	"github.com/alecthomas/kong"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/store"
@@ -141,6 +143,9 @@ func readConfig(path string) ([]byte, error) {
 // parse reads the contents of the file at c.path. Its errors name the file and, if known,
 // the line and the key.
 func (c *config) parse(content string) error {
+	if onlyComments(content) {
+		return nil // as packages install it: nothing need examine the types of the tables
+	}
 	md, err := toml.Decode(content, c)
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
@@ -191,22 +196,28 @@ func (c *config) parse(content string) error {
 	return c.checkTokens()
 }
 
-// blame adds to an error about a flag that its value is not from the command line.
+// onlyComments reports whether TOML has neither keys nor tables.
+func onlyComments(content string) bool {
+	for line := range strings.Lines(content) {
+		if line = strings.Trim(line, " \t\r\n"); line != "" && line[0] != '#' || strings.ContainsFunc(line, unicode.IsControl) {
+			return false
+		}
+	}
+	return utf8.ValidString(content)
+}
+
+// blame adds to an error about the value of a flag where the value comes from.
 func (c *config) blame(env *cli.Env, err error) error {
 	var e *cli.Error
-	if !errors.As(err, &e) {
+	var bad *cmdline.ValueError
+	if !errors.As(err, &e) || !errors.As(err, &bad) {
 		return err
 	}
-	if flag, _, _ := strings.Cut(strings.SplitN(err.Error(), " ", 2)[0], ":"); strings.HasPrefix(flag, "--") {
-		typed := slices.ContainsFunc(env.Args, func(a string) bool { return a == flag || strings.HasPrefix(a, flag+"=") })
-		if v := env.Getenv(variable(flag[2:])); !typed && v != "" && strings.Contains(err.Error(), v) {
-			return e.Hint("check the environment variable %s", variable(flag[2:]))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
-		if strings.HasPrefix(err.Error(), "--"+name+":") || strings.HasPrefix(err.Error(), "--"+name+" ") {
-			return e.Hint("check defaults.%s in\n  %s", name, c.origin["defaults."+name])
-		}
+	switch _, from, _ := c.lookup(env, bad.Flag); from.Origin {
+	case "environment":
+		return e.Hint("check the environment variable %s", from.From)
+	case "file":
+		return e.Hint("check defaults.%s in\n  %s", bad.Flag.Name, from.From)
 	}
 	return err
 }
@@ -269,8 +280,8 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 
 // fits reports whether a default is meant for the flag: --output has different values for
 // different commands, and one that no command has is an error.
-func fits(flag *kong.Flag, value string) bool {
-	return flag.Name != "output" || slices.Contains(flag.EnumSlice(), value) ||
+func fits(f *cmdline.Flag, value string) bool {
+	return f.Name != "output" || slices.Contains(f.Values, value) ||
 		value != "text" && !slices.Contains(output.Formats, value)
 }
 

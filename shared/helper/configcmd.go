@@ -2,23 +2,23 @@ package helper
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/text"
 )
 
 // configCmd has the flags of get, since it shows what get would use.
 type configCmd struct {
-	kong.Plugins
-	Request requestFlags `embed:""`
-	Client  clientFlags  `embed:""`
-	Source  sourceFlags  `embed:""`
-	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+	cmdline.Plugins `group:"Request" common:""`
+	Request         requestFlags `embed:"" group:"Request"`
+	Client          clientFlags  `embed:"" group:"Login"`
+	Source          sourceFlags  `embed:"" group:"Sources"`
+	Output          string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text or json. Default: text."`
 }
 
 // origin says where the value of a flag comes from: "default", "file", "environment" or
@@ -93,7 +93,7 @@ type configReport struct {
 }
 
 // Run shows the effective settings.
-func (c *configCmd) Run(a *app) error {
+func (c *configCmd) Run(_ context.Context, a *app) error {
 	named, err := a.conf.issuer(a.common.Issuer)
 	if err != nil {
 		return err
@@ -117,36 +117,33 @@ func (c *configCmd) Run(a *app) error {
 
 // settings are the flags of get as they would be used, in the order of the help.
 func (a *app) settings(named issuerConfig) []setting {
-	var out []setting
-	get := a.parsed.Model.Node
-	for _, n := range get.Children {
-		if n.Name == "get" {
-			get = n
-		}
-	}
-	r := resolver{a.env, a.conf}
+	get := newLine()
+	get.Add(newGet(a.eco), "")
+	get.Add(new(commonFlags), "")
 	issuers := map[string]string{
 		"client-id": named.ClientID, "client-secret-file": named.ClientSecretFile, "client-secret-command": named.ClientSecretCmd,
 		"registration-token-file": named.RegistrationFile, "audience-parameter": named.AudienceParameter, "cafile": named.CAFile,
 	}
-	for _, group := range get.AllFlags(true) {
-		for _, f := range group {
-			if f.Name == "help" || f.Name == "version" {
-				continue
-			}
-			s := setting{f.Name, given(a.parsed, f.Name), origin{Origin: "command line"}}
-			if s.Value == nil {
-				s.Value, s.origin = r.lookup(f)
-			}
-			if v := issuers[f.Name]; s.Value == nil && v != "" {
-				s.Value, s.origin = v, origin{"file", "[issuer." + named.name + "] in " + a.conf.origin["issuer."+named.name]}
-			}
-			if s.Value == nil {
-				s.Value, s.origin = cmp.Or(f.Default, unset[f.Name]), origin{Origin: "default"}
-			}
-			s.Value = plainValue(f, s.Value)
-			out = append(out, s)
+	var out []setting
+	for _, f := range get.Flags {
+		if variable(f) == "" {
+			continue
 		}
+		from := origin{Origin: "command line"}
+		values, known := a.onCommandLine(f.Name)
+		if !known {
+			values, from, known = a.conf.lookup(a.env, f)
+		}
+		if v := issuers[f.Name]; !known && v != "" {
+			values, from, known = []string{v}, origin{"file", "[issuer." + named.name + "] in " + a.conf.origin["issuer."+named.name]}, true
+		}
+		if !known {
+			from = origin{Origin: "default"}
+			if v := cmp.Or(get.Expand(f.Default), unset[f.Name]); v != "" {
+				values = []string{v}
+			}
+		}
+		out = append(out, setting{f.Name, plainValue(f, values), from})
 	}
 	return out
 }
@@ -154,37 +151,27 @@ func (a *app) settings(named issuerConfig) []setting {
 // unset is what flags mean that have no default, so that a table of an issuer can set them.
 var unset = map[string]string{"audience-parameter": "audience", "keyring": "auto"}
 
-// given returns the value that a flag has on the command line, or nil. The output format of
+// onCommandLine returns the values that a flag has on the command line. The output format of
 // the command config is not that of get.
-func given(parsed *kong.Context, flag string) any {
-	for _, p := range slices.Backward(parsed.Path) {
-		if p.Flag != nil && p.Flag.Name == flag && !p.Resolved && flag != "output" {
-			return p.Flag.Target.Interface()
-		}
+func (a *app) onCommandLine(flag string) (values []string, ok bool) {
+	f := a.line.Flag(flag)
+	if f == nil || !f.Given || flag == "output" {
+		return nil, false
 	}
-	return nil
+	return f.Texts(), true
 }
 
 // plainValue is a value in the form that the flag has in JSON.
-func plainValue(f *kong.Flag, v any) any {
+func plainValue(f *cmdline.Flag, values []string) any {
 	switch {
-	case f.IsSlice():
-		list := []string{}
-		switch v := v.(type) {
-		case []string:
-			list = append(list, v...)
-		case []any:
-			for _, x := range v {
-				list = append(list, fmt.Sprint(x))
-			}
-		case string:
-			list = append(list, strings.Fields(v)...)
-		}
-		return list
-	case f.IsBool():
-		return fmt.Sprint(v) == "true"
+	case f.Repeats:
+		return text.NonNil(values)
+	case f.IsSwitch():
+		return len(values) > 0 && values[0] == "true"
+	case len(values) > 0:
+		return values[0]
 	}
-	return fmt.Sprint(v)
+	return ""
 }
 
 func (r *configReport) text() string {

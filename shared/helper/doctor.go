@@ -5,21 +5,20 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/text"
 )
 
 // doctorCmd has the flags of get, since it checks what get needs.
 type doctorCmd struct {
-	kong.Plugins
-	Request requestFlags `embed:""`
-	Client  clientFlags  `embed:""`
-	Source  sourceFlags  `embed:""`
-	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+	cmdline.Plugins `group:"Request" common:""`
+	Request         requestFlags `embed:"" group:"Request"`
+	Client          clientFlags  `embed:"" group:"Login"`
+	Source          sourceFlags  `embed:"" group:"Sources"`
+	Output          string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text or json. Default: text."`
 
-	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the token is for, instead of its flag."`
+	Endpoint string `arg:"" name:"service" complete:"host" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
 // The results of a check. A problem keeps the helper from getting a token; a warning may.

@@ -80,11 +80,9 @@ func (d *doctor) configuration() {
 // environment looks for variables that are likely misspelled.
 func (d *doctor) environment() {
 	known := []string{"TOKEN_HELPER_PASSPHRASE_FILE", "TOKEN_HELPER_PASSPHRASE_COMMAND"}
-	for _, n := range append(d.parsed.Model.Children, d.parsed.Model.Node) {
-		for _, group := range n.AllFlags(false) {
-			for _, f := range group {
-				known = append(known, variable(f.Name))
-			}
+	for _, c := range d.describe().Commands {
+		for _, f := range c.Line.Flags {
+			known = append(known, variable(f))
 		}
 	}
 	var set []string
@@ -181,7 +179,7 @@ func (d *doctor) offers(w *world, p *plan, md *issuer.Metadata) {
 	case loggedIn && len(token.MissingScopes(entry.Scopes, unlisted)) == 0:
 		d.ok("scopes", "your login has %s, which the issuer does not list", strings.Join(unlisted, " "))
 	default:
-		d.warn("scopes", "log in to see whether the issuer grants them:\n  "+p.loginCommand, "the issuer does not list %s", strings.Join(unlisted, " "))
+		d.warn("scopes", "log in to see whether the issuer grants them:\n  "+p.loginCommand(), "the issuer does not list %s", strings.Join(unlisted, " "))
 	}
 }
 
@@ -200,7 +198,7 @@ func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 		case st.Has:
 			d.ok("source", "%s: %s", st.Source, st.What)
 		default:
-			d.warn("source", "repair it, or choose other sources with --from; see\n  "+d.env.Program+" sources --help", "%s: %s", st.Source, st.What)
+			d.warn("source", "run '"+d.env.Program+" sources' with the same flags for more, or choose other sources with --from", "%s: %s", st.Source, st.What)
 		}
 	}
 	if w.sources.Prompt.Available() {
@@ -212,7 +210,7 @@ func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 }
 
 func (d *doctor) login(w *world, p *plan, st source.Status) {
-	again := "log in with\n  " + p.loginCommand
+	again := "log in with\n  " + p.loginCommand()
 	if !st.Has {
 		d.warn("login", again, "%s", st.What)
 		return

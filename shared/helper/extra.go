@@ -4,18 +4,34 @@ import (
 	"strings"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/service"
 )
 
-// Command is a subcommand that one helper has besides those that all helpers share.
+// Command is a command of a helper. A helper may have some besides those that all share.
 type Command struct {
 	// Name is what users type, and Help what the list of commands says of it.
 	Name, Help string
+	// Usage is what follows the command besides flags.
+	Usage string
 	// Binary is another name of the binary, under which it runs this command: HTCondor's
 	// configuration names programs without arguments. It may be empty.
 	Binary string
-	// Grammar points to a struct with kong's flags and a method
-	// Run(context.Context, *Session) error.
+	// Runs means that a command to run may follow "--".
+	Runs bool
+	// Grammar points to a struct with flags, in the form that package cmdline reads, and a
+	// method Run(context.Context, *Session) error.
 	Grammar any
+	// grammar makes that of a command that all helpers have, whose method is
+	// Run(context.Context, *app) error.
+	grammar func(service.Ecosystem) any
+}
+
+// new returns the struct with the command's flags.
+func (c Command) new(eco service.Ecosystem) any {
+	if c.grammar != nil {
+		return c.grammar(eco)
+	}
+	return c.Grammar
 }
 
 // Session is what the helper gives to a [Command].

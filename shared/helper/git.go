@@ -7,21 +7,20 @@ import (
 	"io"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/service"
 )
 
 // gitCmd is a credential helper of git (gitcredentials(7)).
 type gitCmd struct {
-	kong.Plugins
-	Request  requestFlags `embed:""`
-	Client   clientFlags  `embed:""`
-	Source   sourceFlags  `embed:""`
-	Username string       `default:"oauth2" placeholder:"NAME" help:"The user name for servers that accept a token only as a password. Default: oauth2."`
+	cmdline.Plugins `group:"Request" common:""`
+	Request         requestFlags `embed:"" group:"Request"`
+	Client          clientFlags  `embed:"" group:"Login"`
+	Source          sourceFlags  `embed:"" group:"Sources"`
+	Username        string       `default:"oauth2" placeholder:"NAME" complete:"none" group:"Output" help:"The user name for servers that accept a token only as a password. Default: oauth2."`
 
-	Operation string `arg:"" optional:"" help:"get, store or erase: git adds it."`
+	Operation string `arg:"" complete:"none" help:"get, store or erase: git adds it."`
 }
 
 // Run answers a request of git on stdin. A token is for git's host unless flags name

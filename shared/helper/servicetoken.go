@@ -10,17 +10,12 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// exitStatus ends a command with an exit code, because its output says all.
-type exitStatus struct{ code int }
-
-func (e *exitStatus) Error() string { return "" }
-
 // Exit returns what a [Command] returns to end with an exit code and no message.
 func (s *Session) Exit(code int) error {
 	if code == cli.OK {
 		return nil
 	}
-	return &exitStatus{code}
+	return &commandStatus{code: code}
 }
 
 // ServiceRequest is a token that a job requests with use_oauth_services.
@@ -48,7 +43,7 @@ func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []Serv
 	for _, other := range all {
 		items = append(items, a.serviceItem(w, f, other))
 	}
-	it.p.loginCommand = a.namedLogin(items, w, url)
+	it.p.loginCommand = func() string { return a.namedLogin(items, w, url) }
 	if it.quiet, err = source.NewChain(w.sources, withoutDevice(it.p.specs)); err != nil {
 		return token.Token{}, cli.Errorf(cli.Usage, "--from: %w", err)
 	}

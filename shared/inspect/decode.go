@@ -2,17 +2,21 @@ package inspect
 
 import "example.org/token-helpers/shared/token"
 
-// decode decodes an input. If it is not a token, the input returned says what it is.
-func decode(i input) (input, *token.JWT) {
+// decode decodes an input. If it is not a token, the input returned says what it is. d may
+// be nil; otherwise, the token may be used only until d decodes the next one.
+func decode(d *token.Decoder, i input) (input, *token.JWT) {
 	if i.err != nil {
 		return i, nil
 	}
-	j, err := token.Decode(i.raw)
+	if d == nil {
+		d = new(token.Decoder)
+	}
+	j, err := d.Decode(i.raw)
 	if err == nil {
 		return i, j
 	}
 	if raw, note, more := within(i.raw); raw != nil {
-		if j, inner := token.Decode(raw); inner == nil {
+		if j, inner := d.Decode(raw); inner == nil {
 			i.raw, i.note, i.wrapped = raw, note, more && i.mode != 0
 			return i, j
 		} else {

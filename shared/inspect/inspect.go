@@ -12,7 +12,9 @@ import (
 	"golang.org/x/term"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
 )
 
 // Main runs jwt-inspect and returns its exit code.
@@ -25,8 +27,15 @@ func Main(env *cli.Env) int {
 }
 
 func run(env *cli.Env) (int, error) {
+	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
+		return cli.OK, Describe(env.Program).Complete(env.Stdout, env.Args[1:], candidates)
+	}
 	g, done, err := parse(env)
 	if err != nil || done {
+		return cli.OK, err
+	}
+	if g.Completion != "" {
+		_, err := io.WriteString(env.Stdout, cmdline.Script(g.Completion, env.Program))
 		return cli.OK, err
 	}
 	if g.Explain != "" {
@@ -41,12 +50,17 @@ func run(env *cli.Env) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	out := &output{env: env, screen: screen, now: jd.now, several: len(g.Files) > 1, showSignature: g.ShowSignature}
-	p := &pipeline{env: env, judge: jd, renderer: f.new(out), output: out}
+	out := &output{env: env, stdout: env.Stdout, screen: screen, now: jd.now, several: len(g.Files) > 1, showSignature: g.ShowSignature}
+	p := &pipeline{env: env, judge: jd, format: f, renderer: f.new(out), output: out}
 	if g.Redact {
 		p.redactor = newRedactor()
 	}
-	if err := p.read(g.Files); err != nil {
+	if f.parallel {
+		p.start()
+	}
+	err = p.read(g.Files)
+	p.wait()
+	if err != nil {
 		return 0, err
 	}
 	if err := p.renderer.finish(); err != nil {
@@ -69,15 +83,34 @@ func (o *options) plan(env *cli.Env, tty bool) (*judge, format, error) {
 type pipeline struct {
 	env      *cli.Env
 	judge    *judge
+	format   format
 	renderer renderer
 	// redactor masks persons; nil unless --redact is given.
 	redactor *redactor
+	// decoder is set if a token is not used any more when the next one is decoded.
+	decoder *token.Decoder
+	// crew does the work if the format allows it; otherwise nil.
+	crew *crew
+	// shown is how many of the inputs of a file were shown.
+	shown int
 	*output
 }
 
-// one decodes, judges and renders an input.
+// one decodes, judges and renders an input. A JSON object may have several tokens or, in a
+// log, none.
 func (p *pipeline) one(i input) {
-	i, j := decode(i)
+	if i.object {
+		for _, found := range fromObject(i) {
+			p.decoded(found)
+		}
+		return
+	}
+	p.decoded(i)
+}
+
+func (p *pipeline) decoded(i input) {
+	p.shown++
+	i, j := decode(p.decoder, i)
 	if j == nil {
 		p.worse(cli.NeedLogin)
 		p.renderer.notToken(i)
@@ -85,7 +118,7 @@ func (p *pipeline) one(i input) {
 	}
 	v := p.judge.verdict(i, j)
 	p.worse(v.code)
-	shown := newView(i, j, v, p.judge)
+	shown := p.format.view(i, j, v, p.judge)
 	if p.redactor != nil {
 		p.redactor.learn(j)
 		shown = shown.redacted(p.redactor)

@@ -36,9 +36,13 @@ type judge struct {
 	// rules of a part of a service.
 	service service.Service
 	judges  []func(service.Presented) []finding.Finding
-	// versionGiven says that the version of the server or of its library was given.
-	versionGiven bool
-	profile      string
+	// target is the service in words, and versions those whose rules are applied; "" if
+	// there is no service. versionGiven says that the version of the server or of its
+	// library was given. Otherwise, others is the service in other versions.
+	target, versions string
+	versionGiven     bool
+	others           []service.Service
+	profile          string
 	// origin says how the reports are made.
 	origin origin
 	keys   keys
@@ -46,6 +50,7 @@ type judge struct {
 
 // verdict is the result for one token.
 type verdict struct {
+	kind      kindName
 	findings  []finding.Finding
 	signature string
 	// code is the exit code that the token causes.
@@ -54,12 +59,12 @@ type verdict struct {
 
 // verdict judges a token.
 func (jd *judge) verdict(i input, j *token.JWT) verdict {
-	v := verdict{signature: notChecked, code: cli.OK}
+	v := verdict{kind: kindOf(j), signature: notChecked, code: cli.OK}
 	switch jd.depth {
 	case none:
 		return v
 	case full:
-		v = jd.full(i, j)
+		jd.full(&v, i, j)
 	case claimsOnly:
 		v.findings = duplicates(j)
 	}
@@ -69,22 +74,21 @@ func (jd *judge) verdict(i input, j *token.JWT) verdict {
 	return v
 }
 
-func (jd *judge) full(i input, j *token.JWT) verdict {
-	raw := string(i.raw)
-	sig := jd.keys.verify(j, raw, jd.want.Issuer)
+func (jd *judge) full(v *verdict, i input, j *token.JWT) {
+	sig := jd.keys.verify(j, i.raw, jd.want.Issuer)
 	if jd.service != nil {
 		// No server looks at crit: measured on HTCondor 23.9.6, XRootD 5.5.3 and 5.8.1.
 		for k := range sig.findings {
 			sig.findings[k].Remark = sig.findings[k].Code == finding.CritUnknown
 		}
 	}
-	shown := service.Presented{JWT: j, Size: len(raw), Now: jd.now, Skew: jd.want.Skew, Mode: i.mode, Wrapped: i.wrapped, Link: i.link, KeyChecked: sig.hadKeys}
+	shown := service.Presented{JWT: j, Size: len(i.raw), Now: jd.now, Skew: jd.want.Skew, Mode: i.mode, Wrapped: i.wrapped, Link: i.link, KeyChecked: sig.hadKeys}
 	var judged, kind []finding.Finding
 	for _, judge := range jd.judges {
 		judged = append(judged, judge(shown)...)
 	}
-	if _, aside := kindOf(j); aside != "" && !jd.understands(j) {
-		f := finding.Finding{Code: finding.Kind, Remark: true, Message: aside, Hint: "request an access token", Source: "RFC 6749 section 1.4"}
+	if v.kind.note != "" && !jd.understands(j) {
+		f := finding.Finding{Code: finding.Kind, Remark: true, Message: v.kind.note, Hint: "request an access token", Source: "RFC 6749 section 1.4"}
 		f, judged = finding.OfKind(f, judged)
 		kind = append(kind, f)
 	}
@@ -94,21 +98,20 @@ func (jd *judge) full(i input, j *token.JWT) verdict {
 			list[k].Remark = true
 		}
 	}
-	list = finding.Merge(list, jd.required(raw, j), duplicates(j))
+	list = finding.Merge(list, jd.required(j), duplicates(j))
 	for k := range list {
 		// People leave the signature out on purpose before they show a token.
 		list[k].Remark = list[k].Remark || list[k].Code == finding.SignatureMissing
 	}
-	v := verdict{findings: list, signature: sig.state, code: sig.code}
+	v.findings, v.signature, v.code = list, sig.state, sig.code
 	if finding.AnyRefuses(list) {
 		v.code = max(v.code, cli.Failed)
 	}
-	return v
 }
 
 // required checks what the user requires, in addition to what a service checks.
-func (jd *judge) required(raw string, j *token.JWT) []finding.Finding {
-	list := service.Check(token.Decoded(raw, j), jd.want, jd.now)
+func (jd *judge) required(j *token.JWT) []finding.Finding {
+	list := service.Check(token.Decoded("", j), jd.want, jd.now)
 	if jd.service != nil {
 		// The service checks the times itself.
 		list = slices.DeleteFunc(list, func(f finding.Finding) bool {
@@ -139,13 +142,9 @@ func (jd *judge) understands(j *token.JWT) bool {
 // otherVersions says which other version of the service decides differently, unless the
 // version is known.
 func (jd *judge) otherVersions(p service.Presented, judged []finding.Finding) []finding.Finding {
-	v, ok := jd.service.(service.Versioned)
-	if !ok || jd.versionGiven {
-		return nil
-	}
 	var out []finding.Finding
 	refused := finding.AnyRefuses(judged)
-	for _, other := range v.Others() {
+	for _, other := range jd.others {
 		list := other.Judge(p)
 		if finding.AnyRefuses(list) == refused {
 			continue
@@ -169,28 +168,29 @@ func (jd *judge) letsAllIn() string {
 	return ""
 }
 
-// target is the service in words, or "".
-func (jd *judge) target() string {
-	if jd.service == nil {
-		return ""
+// aim sets the service that tokens are judged for.
+func (jd *judge) aim(s service.Service, versionGiven bool) {
+	jd.service, jd.versionGiven = s, versionGiven
+	jd.want.Audiences = nil // they are the service's
+	jd.target = fmt.Sprintf("%s (%s)", s.Name(), s.Purpose())
+	v, ok := s.(service.Versioned)
+	if !ok {
+		return
 	}
-	t := fmt.Sprintf("%s (%s)", jd.service.Name(), jd.service.Purpose())
-	if v := jd.versions(); jd.versionGiven && v != "" {
-		t += ", " + v
+	jd.versions = v.Versions()
+	if versionGiven {
+		jd.target += ", " + jd.versions
+		return
 	}
-	return t
-}
-
-// versions names the versions whose rules are applied, or returns "".
-func (jd *judge) versions() string {
-	if v, ok := jd.service.(service.Versioned); ok {
-		return v.Versions()
-	}
-	return ""
+	jd.versions += " (the newest known)"
+	jd.others = v.Others()
 }
 
 // duplicates finds names that occur more than once, a few of them.
 func duplicates(j *token.JWT) (out []finding.Finding) {
+	if !j.Duplicates() {
+		return nil
+	}
 	look := func(what string, members []token.Member) {
 		seen := map[string]int{}
 		for _, m := range members {

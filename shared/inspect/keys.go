@@ -46,7 +46,7 @@ type signature struct {
 
 // verify checks a signature if there are keys. only is the issuer that is required, or "":
 // no other issuer is asked for its keys.
-func (k *keys) verify(j *token.JWT, raw, only string) signature {
+func (k *keys) verify(j *token.JWT, raw []byte, only string) signature {
 	if j.Unsigned() {
 		return signature{state: sigNone, hadKeys: k.set != nil}
 	}
@@ -64,7 +64,7 @@ func (k *keys) verify(j *token.JWT, raw, only string) signature {
 	if set == nil {
 		return signature{state: notChecked}
 	}
-	s := signature{findings: set.Verify(raw, j), state: sigValid, hadKeys: true}
+	s := signature{findings: set.Verify(string(raw), j), state: sigValid, hadKeys: true}
 	for _, f := range s.findings {
 		switch f.Code {
 		case finding.CritUnknown:

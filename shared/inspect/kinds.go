@@ -80,21 +80,30 @@ var kinds = []kind{
 
 const notID = "an ID token tells a client who logged in: no service accepts it (OpenID Connect Core section 2)"
 
-// kindOf returns what a JWT is used for, and if it is not for services, why.
-func kindOf(j *token.JWT) (name, note string) {
-	for _, e := range ecosystems.All() {
+// kindName is what a JWT is used for, and if it is not for services, why.
+type kindName struct{ name, note string }
+
+var allEcosystems = ecosystems.All()
+
+// kindOf returns the kind of a JWT.
+func kindOf(j *token.JWT) kindName {
+	for _, e := range allEcosystems {
 		if e.Kind != nil {
 			if name, note := e.Kind(j); name != "" {
-				return name, note
+				return kindName{name, note}
 			}
 		}
 	}
-	t := &jwtType{JWT: j}
+	t := jwtType{JWT: j}
 	typ, _ := j.HeaderString("typ")
 	t.typ = strings.TrimPrefix(strings.ToLower(typ), "application/")
 	t.use, _ = j.String("typ")
 	t.iss, _ = j.String("iss")
 	t.sub, _ = j.String("sub")
-	k := kinds[slices.IndexFunc(kinds, func(k kind) bool { return k.is(t) })]
-	return k.name, k.note
+	for k := range kinds {
+		if kinds[k].is(&t) {
+			return kindName{kinds[k].name, kinds[k].note}
+		}
+	}
+	return kindName{} // not possible: the last one is for every JWT
 }

@@ -33,7 +33,8 @@ func TestKinds(t *testing.T) {
 		{"WLCG with groups", es256, `{"wlcg.ver":"1.0","wlcg.groups":["/a"],"auth_time":1}`, "access token"},
 		{"unknown", es256, `{"sub":"x"}`, "JWT"},
 	} {
-		got, note := kindOf(servicetest.JWT(t, tt.header, tt.claims))
+		kind := kindOf(servicetest.JWT(t, tt.header, tt.claims))
+		got, note := kind.name, kind.note
 		if got != tt.kind {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.kind)
 		}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"strings"
 
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -28,16 +28,28 @@ type input struct {
 	// kind and err are set if it is not a token.
 	kind string
 	err  error
+	// object says that raw is a JSON object, in which tokens have to be found.
+	object bool
 }
 
+// readerSize is how much is read at once.
+const readerSize = 64 << 10
+
 // inputs calls each for every line that is not empty, and keeps no more than one token at
-// a time. A JSON object and a token that mail software folded may extend over several
-// lines; PEM blocks that follow each other are one input.
-func inputs(rd io.Reader, each func(input)) error {
-	s := scanner{r: bufio.NewReaderSize(rd, 64<<10), each: each}
+// a time: the bytes of an input are overwritten afterwards. A JSON object and a token that
+// mail software folded may extend over several lines; PEM blocks that follow each other are
+// one input. Before it reads more, for which it may have to wait, it calls idle.
+func inputs(rd io.Reader, each func(input), idle func()) error {
+	s := scanner{r: bufio.NewReaderSize(rd, readerSize), each: each}
+	var whole []byte
 	for {
 		s.n++
-		whole, long, err := readLine(s.r)
+		if s.r.Buffered() == 0 {
+			idle()
+		}
+		var long bool
+		var err error
+		whole, long, err = readLine(s.r, whole[:0])
 		if s.n == 1 && bytes.IndexByte(whole, 0) >= 0 {
 			// A binary file has no lines.
 			_, err := io.Copy(io.Discard, s.r)
@@ -61,7 +73,9 @@ type scanner struct {
 	// n is the number of the line, seen how many inputs were found.
 	n, seen int
 	object  *jsonObject // the JSON object that is being read
-	token   *folded     // the folded token that is being read
+	// memory is what the text of an object is read into.
+	memory []byte
+	token  *folded // the folded token that is being read
 	// inPEM says that the line is in a PEM block, afterPEM that the last input was one.
 	inPEM, afterPEM bool
 }
@@ -87,7 +101,7 @@ func (s *scanner) line(whole []byte, long bool) {
 		s.object.add(bare, long)
 	case s.token != nil:
 		s.token.add(line)
-	case s.inPEM && pemLine.Match(line):
+	case s.inPEM && pemLine().Match(line):
 		s.inPEM = !bytes.HasPrefix(line, []byte("-----END "))
 	case bytes.HasPrefix(line, []byte("-----BEGIN ")):
 		if !s.afterPEM {
@@ -98,7 +112,7 @@ func (s *scanner) line(whole []byte, long bool) {
 		if bare[0] == '{' {
 			line = bare
 		}
-		s.object = &jsonObject{line: s.n, text: []byte{}}
+		s.object = &jsonObject{line: s.n, text: append(s.memory[:0], '\n')[:0]}
 		s.object.add(line, long)
 	case long || len(line) > token.MaxSize:
 		s.give(input{line: s.n, err: tooLong()})
@@ -130,9 +144,8 @@ func (s *scanner) endObject(more bool) {
 	if s.object.text == nil {
 		i.err = tooLong()
 	} else {
-		i.raw, i.note, i.kind, i.err = answer(s.object.text)
-		// A client would send the whole object. Nobody gives it a report.
-		i.wrapped = i.note != reportNote
+		i.raw, i.object = s.object.text, true
+		s.memory = s.object.text
 	}
 	s.object, s.inPEM, s.afterPEM = nil, false, false
 	s.give(i)
@@ -168,7 +181,7 @@ func tooLong() error {
 
 // pemLine matches a line in a PEM block: base64, a header, the end. It does not match
 // what may follow a truncated block, such as a token.
-var pemLine = regexp.MustCompile(`^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`)
+var pemLine = text.Pattern(`^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`)
 
 // folded is a token that mail software or a ticket system broke into lines of one width,
 // of which the last is shorter.
@@ -178,16 +191,16 @@ type folded struct {
 	ended              bool
 }
 
-var tokenLine = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
+var tokenLine = text.Pattern(`^[A-Za-z0-9_.-]+$`)
 
 // foldable reports whether a line may be the first of a folded token: as wide as lines
 // are folded, and not a token by itself.
 func foldable(line []byte) bool {
-	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine.Match(line) && bytes.Count(line, []byte(".")) < 2
+	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine().Match(line) && bytes.Count(line, []byte(".")) < 2
 }
 
 func (f *folded) continuesWith(line []byte) bool {
-	return len(line) > 0 && len(line) <= f.width && len(f.text) < token.MaxSize && tokenLine.Match(line) && bytes.Count(line, []byte(".")) < 3 &&
+	return len(line) > 0 && len(line) <= f.width && len(f.text) < token.MaxSize && tokenLine().Match(line) && bytes.Count(line, []byte(".")) < 3 &&
 		!(bytes.HasPrefix(line, []byte("eyJ")) && bytes.Count(line, []byte(".")) == 2)
 }
 
@@ -221,29 +234,35 @@ func (o *jsonObject) add(line []byte, long bool) {
 	} else {
 		o.text = append(append(o.text, line...), '\n')
 	}
-	escaped := false
-	for _, c := range line {
-		switch {
-		case escaped:
-			escaped = false
-		case o.inString && c == '\\':
-			escaped = true
-		case c == '"':
-			o.inString = !o.inString
-		case o.inString:
-		case c == '{' || c == '[':
+	for i := 0; i < len(line); i++ {
+		if o.inString {
+			end := bytes.IndexByte(line[i:], '"')
+			if end < 0 {
+				break
+			}
+			// Strings are most of an object.
+			before := len(bytes.TrimRight(line[i:i+end], `\`))
+			o.inString = (end-before)%2 == 1
+			i += end
+			continue
+		}
+		switch line[i] {
+		case '"':
+			o.inString = true
+		case '{', '[':
 			o.depth++
-		case c == '}' || c == ']':
+		case '}', ']':
 			o.depth--
 		}
-		if c != ' ' && c != '\t' {
-			o.last = c
-		}
+	}
+	if len(line) > 0 {
+		o.last = line[len(line)-1]
 	}
 }
 
-// readLine reads a line, but keeps no more of it than the longest token.
-func readLine(r *bufio.Reader) (line []byte, long bool, err error) {
+// readLine appends a line to the empty slice line, but keeps no more of it than the longest
+// token.
+func readLine(r *bufio.Reader, line []byte) (_ []byte, long bool, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
 		if long = long || len(line)+len(part) > token.MaxSize+64; long {

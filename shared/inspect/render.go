@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
 )
 
 // renderer shows the results on stdout, and on stderr what its format has no place for.
@@ -32,22 +34,33 @@ type format struct {
 	// signature says that the format can show the signature.
 	signature bool
 	new       func(*output) renderer
+	// parallel says that what is written about an input depends on nothing else, so that
+	// several can be rendered at once. Only a summary is shown.
+	parallel bool
+}
+
+func (f format) view(i input, j *token.JWT, v verdict, jd *judge) *view {
+	if f.parallel {
+		return newSummary(i, j, v, jd)
+	}
+	return newView(i, j, v, jd)
 }
 
 var formats = []format{
-	{"text", full, true, func(o *output) renderer { return &textRenderer{output: o} }},
-	{"claims", claimsOnly, false, func(o *output) renderer { return &claimsRenderer{output: o} }},
-	{"json", full, true, func(o *output) renderer { return &jsonRenderer{output: o} }},
-	{"ndjson", full, false, func(o *output) renderer { return &ndjsonRenderer{output: o} }},
-	{"html", full, false, func(o *output) renderer { return &htmlRenderer{output: o} }},
-	{"markdown", full, false, func(o *output) renderer { return &markdownRenderer{output: o} }},
+	{"text", full, true, func(o *output) renderer { return &textRenderer{output: o} }, false},
+	{"claims", claimsOnly, false, func(o *output) renderer { return &claimsRenderer{output: o} }, false},
+	{"json", full, true, func(o *output) renderer { return &jsonRenderer{output: o} }, false},
+	{"ndjson", full, false, func(o *output) renderer { return &ndjsonRenderer{output: o} }, true},
+	{"html", full, false, func(o *output) renderer { return &htmlRenderer{output: o} }, false},
+	{"markdown", full, false, func(o *output) renderer { return &markdownRenderer{output: o} }, false},
 }
 
-var diffFormat = format{"diff", none, false, func(o *output) renderer { return &diffRenderer{output: o} }}
+var diffFormat = format{"diff", none, false, func(o *output) renderer { return &diffRenderer{output: o} }, false}
 
 // output is what all renderers share. It reports on stderr what is not a token.
 type output struct {
-	env *cli.Env
+	env    *cli.Env
+	stdout io.Writer
 	screen
 	// now is the time as of which tokens are judged.
 	now time.Time
@@ -55,8 +68,9 @@ type output struct {
 	several       bool
 	showSignature bool
 	// code is the exit code so far.
-	code   int
-	hinted bool
+	code int
+	// failed says that writing failed, hinted that a hint was printed: once is enough.
+	failed, hinted bool
 }
 
 // worse keeps the exit code that says most: network before not a token before a failed
@@ -65,7 +79,11 @@ func (o *output) worse(code int) { o.code = max(o.code, code) }
 
 // write writes to stdout what contains no raw text from tokens.
 func (o *output) write(b []byte) {
-	if _, err := o.env.Stdout.Write(b); err != nil {
+	if o.failed {
+		return
+	}
+	if _, err := o.stdout.Write(b); err != nil {
+		o.failed = true
 		o.worse(cli.Failed)
 		o.env.Say("error: write the output: %s", err)
 	}

@@ -1,7 +1,10 @@
 package inspect
 
 import (
+	"bufio"
+	"compress/gzip"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"runtime"
@@ -33,7 +36,7 @@ func (p *pipeline) file(name string) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			p.unreadable(name, err)
+			p.afterwards(func() { p.unreadable(name, err) })
 			return
 		}
 		defer func() { _ = f.Close() }()
@@ -42,22 +45,60 @@ func (p *pipeline) file(name string) {
 	fi, err := os.Lstat(name)
 	link := name != "-" && err == nil && fi.Mode()&fs.ModeSymlink != 0
 	mode := modeOf(rd)
-	n := 0
-	err = inputs(rd, func(i input) {
-		n++
-		i.label = label
-		if i.only {
-			i.mode, i.link = mode, link
-		}
-		i.wrapped = i.wrapped && i.mode != 0
-		p.one(i)
-	})
-	switch {
-	case err != nil:
-		p.unreadable(label, err)
-	case n == 0:
-		p.one(input{label: label, line: 1, kind: "nothing", err: fmt.Errorf("%w: %s", token.ErrNotToken, empty)})
+	idle := func() {}
+	if p.crew != nil {
+		rd, idle = stoppable{rd, &p.crew.stopped}, p.crew.send
 	}
+	rd, zipped, err := unzipped(rd)
+	if zipped {
+		mode, link = 0, false // what is in it is not used as a file
+	}
+	n := 0
+	if err == nil {
+		err = inputs(rd, func(i input) {
+			n++
+			i.label = label
+			if i.only {
+				i.mode, i.link = mode, link
+			}
+			i.wrapped = i.wrapped && i.mode != 0
+			p.give(i)
+		}, idle)
+	}
+	p.afterwards(func() {
+		shown := p.shown
+		p.shown = 0
+		none := func(kind, what string) {
+			p.one(input{label: label, line: 1, kind: kind, err: fmt.Errorf("%w: %s", token.ErrNotToken, what)})
+			p.shown = 0
+		}
+		switch {
+		case err != nil && zipped:
+			p.worse(cli.NeedLogin) // the file can be read, but it is damaged
+			p.renderer.unreadable(label, fmt.Errorf("decompress %s: %w", label, err))
+		case err != nil:
+			p.unreadable(label, err)
+		case n == 0:
+			none("nothing", empty)
+		case shown == 0:
+			none("JSON", "JSON objects without a token")
+		}
+	})
+}
+
+// unzipped returns the contents of input that is compressed by gzip, which is recognized by
+// its first bytes (RFC 1952 section 2.3.1), and other input as it is.
+func unzipped(rd io.Reader) (_ io.Reader, zipped bool, err error) {
+	r := bufio.NewReaderSize(rd, readerSize)
+	// No more than needed, because somebody may be typing.
+	if b, _ := r.Peek(1); len(b) == 0 || b[0] != 0x1f {
+		return r, false, nil
+	}
+	if b, _ := r.Peek(3); len(b) < 3 || b[1] != 0x8b || b[2] != 8 {
+		return r, false, nil
+	}
+	z, err := gzip.NewReader(r)
+	return z, true, err
 }
 
 // modeOf returns the permissions of a regular file, which is also what a shell's < opens;
@@ -99,7 +140,7 @@ func (p *pipeline) discover() error {
 		p.file(found.File)
 		return nil
 	}
-	p.one(input{label: found.Place, line: 1, raw: []byte(found.Token), only: true})
+	p.give(input{label: found.Place, line: 1, raw: []byte(found.Token), only: true})
 	return nil
 }
 

@@ -57,9 +57,20 @@ var unknown = []string{
 
 // newView collects what a report says about a token.
 func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
-	v := &view{Label: i.label, Line: i.line, Alone: i.only, Note: i.note, Now: jd.now, Target: jd.target(), Signature: vd.signature,
-		Unknown: unknown, OK: !finding.AnyRefuses(vd.findings), token: j, size: len(i.raw)}
-	v.Kind, v.KindNote = kindOf(j)
+	v := newSummary(i, j, vd, jd)
+	v.Claims = claimViews(j.Members(), meanings(), jd.now)
+	v.Header = claimViews(j.HeaderMembers(), headerMeanings(), jd.now)
+	v.Issued, v.NotBefore, v.Expires = timeOf(j, "iat"), timeOf(j, "nbf"), timeOf(j, "exp")
+	v.Headline = v.headline(jd.letsAllIn())
+	v.SignatureNote = jd.keys.note(vd.signature)
+	return v
+}
+
+// newSummary collects only what one line says about a token: not its claims, times and
+// sentences.
+func newSummary(i input, j *token.JWT, vd verdict, jd *judge) *view {
+	v := &view{Label: i.label, Line: i.line, Alone: i.only, Note: i.note, Now: jd.now, Target: jd.target, Versions: jd.versions, Signature: vd.signature,
+		Unknown: unknown, OK: !finding.AnyRefuses(vd.findings), token: j, size: len(i.raw), Kind: vd.kind.name, KindNote: vd.kind.note, Origin: jd.origin}
 	for _, f := range vd.findings {
 		if f.Refuses() {
 			v.Causes = append(v.Causes, f)
@@ -67,15 +78,6 @@ func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
 			v.Remarks = append(v.Remarks, f)
 		}
 	}
-	v.Claims = claimViews(j.Members(), meanings, jd.now)
-	v.Header = claimViews(j.HeaderMembers(), headerMeanings, jd.now)
-	v.Issued, v.NotBefore, v.Expires = timeOf(j, "iat"), timeOf(j, "nbf"), timeOf(j, "exp")
-	v.Headline = v.headline(jd.letsAllIn())
-	v.SignatureNote = jd.keys.note(vd.signature)
-	if v.Versions = jd.versions(); v.Versions != "" && !jd.versionGiven {
-		v.Versions += " (the newest known)"
-	}
-	v.Origin = jd.origin
 	return v
 }
 
@@ -140,15 +142,12 @@ func (k *keys) note(state string) string {
 }
 
 // claim returns the value of a claim as it is shown, so that it can be searched for in a
-// log.
+// log: the contents of a string, or the JSON.
 func (v *view) claim(name string) string {
-	value := ""
-	for _, c := range v.Claims {
-		if c.Name == name { // the last one counts
-			value = c.Value
-		}
+	if s, ok := v.token.String(name); ok {
+		return s
 	}
-	return value
+	return string(v.token.Raw(name))
 }
 
 // claimView is a claim or a header parameter.

@@ -195,7 +195,8 @@ func rsaKey(m members) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
-var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
+// curves are functions, because a curve is expensive to set up.
+var curves = map[string]func() elliptic.Curve{"P-256": elliptic.P256, "P-384": elliptic.P384, "P-521": elliptic.P521}
 
 // ecKey reads an EC key (RFC 7518 section 6.2.1).
 func ecKey(m members, alg string) (crypto.PublicKey, error) {
@@ -204,10 +205,11 @@ func ecKey(m members, alg string) (crypto.PublicKey, error) {
 		// As scitokens-cpp reads it (get_public_key_pem), and demo.scitokens.org writes it.
 		crv = "P-256"
 	}
-	curve := curves[crv]
-	if curve == nil {
+	known := curves[crv]
+	if known == nil {
 		return nil, fmt.Errorf("its curve %s is unknown", quoted(crv))
 	}
+	curve := known()
 	size := (curve.Params().BitSize + 7) / 8
 	point := make([]byte, 1+2*size)
 	point[0] = 4 // uncompressed (SEC 1 section 2.3.3)
@@ -281,10 +283,12 @@ const findKey = "scitokens-cpp src/scitokens_internal.cpp, find_key_id"
 // header is the part of the JOSE header that verification needs (RFC 7515 section 4).
 type header struct{ alg, kid, crit string }
 
-func parseHeader(raw json.RawMessage) header {
-	var m members
-	_ = json.Unmarshal(raw, &m) // token.Decode checked that it is an object
-	return header{alg: m.text("alg"), kid: m.text("kid"), crit: string(m["crit"])}
+// headerOf treats members of other types as absent.
+func headerOf(j *token.JWT) header {
+	h := header{crit: string(j.HeaderRaw("crit"))}
+	h.alg, _ = j.HeaderString("alg")
+	h.kid, _ = j.HeaderString("kid")
+	return h
 }
 
 // Verify checks the signature of j, which was decoded from raw. It returns no finding if the
@@ -297,10 +301,8 @@ func (s *Set) Verify(raw string, j *token.JWT) []finding.Finding {
 	if i < 0 {
 		i = len(raw)
 	}
-	// A signature that does not decode is reported as one of the wrong length.
-	sig, _ := base64.RawURLEncoding.DecodeString(j.Signature)
-	h := parseHeader(j.Header)
-	out := s.verify(h, raw[:i], sig)
+	h := headerOf(j)
+	out := s.verify(h, raw[:i], j.SignatureBytes)
 	if h.crit != "" {
 		out = append(out, finding.Finding{Code: finding.CritUnknown, Message: "the header requires unknown extensions: crit is " + finding.Brief(h.crit),
 			Hint: "the issuer must leave crit out, because software that does not know an extension must reject the token", Source: "RFC 7515 section 4.1.11"})

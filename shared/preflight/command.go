@@ -21,23 +21,26 @@ import (
 // Command is the subcommand of condor-token-helper.
 func Command() helper.Command {
 	return helper.Command{
-		Name: "preflight", Grammar: new(command),
+		Name: "preflight", Usage: "FILE...", Grammar: new(command),
 		Help: "Check the tokens of a submit file's jobs at every service that it names, before you submit it.",
 	}
 }
 
 type command struct {
-	Creds           string `placeholder:"DIR" help:"Check the tokens in DIR, as a job finds them in $$_CONDOR_CREDS. Default: tokens from your login."`
-	HTCondorVersion string `name:"htcondor-version" placeholder:"V" help:"The version of HTCondor, here and at the CE. Default: the newest known."`
-	XRootDVersion   string `name:"xrootd-version" placeholder:"V" help:"The storage servers' version of XRootD. Default: the newest known."`
-	Output          string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+	Creds           string `placeholder:"DIR" group:"Sources" complete:"dir" help:"Check the tokens in DIR, as a job finds them in $$_CONDOR_CREDS. Default: tokens from your login."`
+	HTCondorVersion string `name:"htcondor-version" placeholder:"V" group:"Checks" complete:"none" help:"The version of HTCondor, here and at the CE. Default: the newest known."`
+	XRootDVersion   string `name:"xrootd-version" placeholder:"V" group:"Checks" complete:"none" help:"The storage servers' version of XRootD. Default: the newest known."`
+	Output          string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text or json. Default: text."`
 
-	Files []string `arg:"" sep:"none" name:"file" help:"Submit file of HTCondor; - is stdin. Repeatable."`
+	Files []string `arg:"" name:"file" complete:"file"`
 }
 
 // Run checks the submit files.
 func (c *command) Run(ctx context.Context, s *helper.Session) error {
 	env := s.Env()
+	if len(c.Files) == 0 {
+		return cli.Errorf(cli.Usage, "no submit file is given").Hint("name one, as in %s preflight job.sub, or - for stdin", env.Program)
+	}
 	o := Options{Now: env.Now, File: fileToken, Program: env.Program}
 	var err error
 	if c.HTCondorVersion != "" {

@@ -6,6 +6,7 @@
 package private
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,13 @@ const MaxRead = 1 << 20
 
 // ErrTooLong reports a file of more than [MaxRead] bytes.
 var ErrTooLong = fmt.Errorf("longer than %d bytes", MaxRead)
+
+func tooLong(most int) error {
+	if most == MaxRead {
+		return ErrTooLong
+	}
+	return fmt.Errorf("longer than %d bytes", most)
+}
 
 // Error reports a file or directory that is not private.
 type Error struct {
@@ -92,7 +100,10 @@ func CheckDir(dir string) error {
 
 // Read reads a private file in a private directory. Symbolic links, other kinds of
 // files, and files that others own or can use are rejected.
-func Read(path string) ([]byte, error) {
+func Read(path string) ([]byte, error) { return ReadUpTo(path, MaxRead) }
+
+// ReadUpTo is like [Read], with another limit than [MaxRead].
+func ReadUpTo(path string, most int) ([]byte, error) {
 	if err := CheckDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
@@ -101,9 +112,9 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	b, err := ReadAll(f)
-	if errors.Is(err, ErrTooLong) {
-		return nil, fmt.Errorf("%s is %w", path, ErrTooLong)
+	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	if err == nil && len(b) > most {
+		return nil, fmt.Errorf("%s is %w", path, tooLong(most))
 	}
 	return b, err
 }
@@ -112,7 +123,7 @@ func Read(path string) ([]byte, error) {
 // symbolic link and does not wait for the writer of a named pipe. A file that has one
 // of the forbidden mode bits is rejected.
 func OpenOwn(path string, forbidden fs.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|NoFollow, 0)
+	f, err := open(path, NoFollow)
 	if err != nil {
 		if fi, lerr := os.Lstat(path); lerr == nil && fi.Mode()&fs.ModeSymlink != 0 {
 			return nil, notPrivate(path, "is a symbolic link")
@@ -140,7 +151,7 @@ func OpenOwn(path string, forbidden fs.FileMode) (*os.File, error) {
 // any owner, and what is open already (/dev/stdin, /dev/fd/N), but does not wait for the
 // writer of a named pipe.
 func OpenFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
+	f, err := open(path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -193,11 +204,17 @@ func descriptor(path string) bool {
 
 // ReadAll reads at most [MaxRead] bytes.
 func ReadAll(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxRead+1))
-	if err == nil && len(b) > MaxRead {
+	var b bytes.Buffer
+	if f, ok := r.(*os.File); ok {
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < MaxRead {
+			b.Grow(int(fi.Size()) + bytes.MinRead) // for one read, and one that finds the end
+		}
+	}
+	_, err := b.ReadFrom(io.LimitReader(r, MaxRead+1))
+	if err == nil && b.Len() > MaxRead {
 		err = ErrTooLong
 	}
-	return b, err
+	return b.Bytes(), err
 }
 
 // ReadSecret reads a secret from a file that the user names, without the line end.
@@ -350,17 +367,26 @@ func SyncDir(dir string) {
 // Sweep removes the temporary files that killed processes left in dir. One that is
 // older than an hour has no writer any more.
 func Sweep(dir string, now time.Time) {
-	items, err := os.ReadDir(dir)
+	d, err := os.Open(dir)
 	if err != nil {
 		return
 	}
-	for _, it := range items {
+	defer func() { _ = d.Close() }()
+	if names, err := d.Readdirnames(-1); err == nil {
+		SweepNames(dir, names, now)
+	}
+}
+
+// SweepNames is like [Sweep] for a directory with these names.
+func SweepNames(dir string, names []string, now time.Time) {
+	for _, name := range names {
 		// .keyring- began the names of temporary directories in earlier versions.
-		if !strings.HasPrefix(it.Name(), tempPrefix) && !strings.HasPrefix(it.Name(), ".keyring-") {
+		if !strings.HasPrefix(name, tempPrefix) && !strings.HasPrefix(name, ".keyring-") {
 			continue
 		}
-		if fi, err := it.Info(); err == nil && now.Sub(fi.ModTime()) > time.Hour {
-			_ = os.RemoveAll(filepath.Join(dir, it.Name()))
+		path := filepath.Join(dir, name)
+		if fi, err := os.Lstat(path); err == nil && now.Sub(fi.ModTime()) > time.Hour {
+			_ = os.RemoveAll(path)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -34,6 +35,9 @@ type Terminal struct {
 	Disabled bool
 	// Getenv reads TERM and the locale.
 	Getenv func(string) string
+
+	looked    sync.Once // for a terminal, and set available
+	available bool
 }
 
 // tty is an open terminal. in and out may be the same file.
@@ -64,12 +68,13 @@ func (t *Terminal) open() (*tty, error) {
 
 // Available reports whether there is a terminal to ask on.
 func (t *Terminal) Available() bool {
-	f, err := t.open()
-	if err != nil {
-		return false
-	}
-	f.close()
-	return true
+	t.looked.Do(func() {
+		if f, err := t.open(); err == nil {
+			f.close()
+			t.available = true
+		}
+	})
+	return t.available
 }
 
 // Passphrase asks for a secret without showing what is typed.

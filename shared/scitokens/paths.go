@@ -3,7 +3,6 @@ package scitokens
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"example.org/token-helpers/shared/finding"
@@ -60,6 +59,12 @@ const (
 // readPath cleans the path of a scope. Since 1.4.1, the library decodes each component, up to four
 // times (normalize_absolute_path; measured on 0.7.3, 1.1.3 and 1.4.1).
 func readPath(raw string, v service.Version) (clean string, problem pathProblem) {
+	if raw == "" {
+		return "/", pathFine
+	}
+	if isClean(raw) {
+		return raw, pathFine
+	}
 	decode := !v.Before(pathsDecoded)
 	parts := strings.Split(raw, "/")
 	depth := 0
@@ -84,6 +89,25 @@ func readPath(raw string, v service.Version) (clean string, problem pathProblem)
 		}
 	}
 	return path.Clean("/" + strings.Join(parts, "/")), problem
+}
+
+// isClean reports whether a path is absolute and has nothing to decode or to clean. It is
+// false for some that are clean, too.
+func isClean(p string) bool {
+	if p[0] != '/' {
+		return false
+	}
+	for i := 1; i < len(p); i++ {
+		switch p[i] {
+		case '%', '\\', 0:
+			return false
+		case '/', '.':
+			if p[i-1] == '/' {
+				return false
+			}
+		}
+	}
+	return len(p) == 1 || p[len(p)-1] != '/'
 }
 
 // unescape decodes %XX once. What is not an escape is kept.
@@ -150,8 +174,8 @@ const PathSource = "scitokens-cpp src/scitokens_internal.cpp, normalize_absolute
 
 // separators finds white space other than spaces between scopes: it is a part of a scope.
 func separators(_ Library, p service.Presented) []finding.Finding {
-	list, _ := p.JWT.Scopes()
-	if !slices.ContainsFunc(list, func(s string) bool { return strings.ContainsAny(s, "\t\n\r\v\f") }) {
+	scope, _ := p.JWT.String("scope")
+	if !strings.ContainsFunc(scope, func(r rune) bool { return r >= '\t' && r <= '\r' }) {
 		return nil
 	}
 	return one(finding.Finding{Code: finding.ScopeSeparator, Remark: true, Message: "the scope claim contains a tab or a line break, which does not separate scopes: servers read one scope",

@@ -42,11 +42,13 @@ type Library struct {
 // Judge returns what the library finds about a token, in the order in which it checks.
 func (l Library) Judge(p service.Presented) []finding.Finding {
 	var out []finding.Finding
-	for _, r := range []rule{signed, keyID, headerType, issuerNamed, times, notBefore, versioned, audience, scoped, separators, paths, identity} {
+	for _, r := range rules {
 		out = append(out, r(l, p)...)
 	}
 	return out
 }
+
+var rules = []rule{signed, keyID, headerType, issuerNamed, times, notBefore, versioned, audience, scoped, separators, paths, identity}
 
 func (l Library) command(p service.Presented) string {
 	if l.Remedy == nil {

@@ -16,21 +16,25 @@ import (
 func times(l Library, p service.Presented) []finding.Finding {
 	var out []finding.Finding
 	for _, claim := range []string{"exp", "iat", "nbf"} {
-		raw := string(p.JWT.Raw(claim))
-		if raw == "" {
+		raw := p.JWT.Raw(claim)
+		if raw == nil {
 			if claim != "nbf" {
 				out = append(out, service.MissingClaim(p.JWT, claim, "the issuer must set it", srcMeasured))
 			}
 			continue
 		}
-		seconds, whole, ok := numericDate(raw)
+		seconds, whole := p.JWT.Integer(claim)
+		ok := whole
+		if !whole {
+			seconds, ok = numericDate(string(raw))
+		}
 		switch {
 		case !ok:
-			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is not a number: %s", claim, finding.Brief(raw)),
+			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is not a number: %s", claim, finding.Brief(string(raw))),
 				Hint: "the issuer must write it as an integer (servers report std::bad_cast)", Source: "RFC 7519 section 4.1.4 and section 2, NumericDate; " + srcLibrary})
 			continue
 		case !whole && l.Version.Before(fractionsSince):
-			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is %s, but scitokens-cpp before %s accepts only whole seconds", claim, finding.Brief(raw), fractionsSince),
+			out = append(out, finding.Finding{Code: finding.TimeNotInteger, Message: fmt.Sprintf("%s is %s, but scitokens-cpp before %s accepts only whole seconds", claim, finding.Brief(string(raw)), fractionsSince),
 				Hint: "the issuer must write it as an integer (servers report std::bad_cast)", Source: srcLibrary})
 			continue
 		}
@@ -39,7 +43,7 @@ func times(l Library, p service.Presented) []finding.Finding {
 		early := claim != "exp" && at.After(p.Now.Add(p.Skew))
 		switch {
 		case at.Unix() != seconds:
-			out = append(out, finding.Finding{Code: finding.TimeRange, Remark: !expired && !early, Message: fmt.Sprintf("%s is %s seconds, which servers misread as %s", claim, finding.Brief(raw), at.Format(time.RFC3339)),
+			out = append(out, finding.Finding{Code: finding.TimeRange, Remark: !expired && !early, Message: fmt.Sprintf("%s is %s seconds, which servers misread as %s", claim, finding.Brief(string(raw)), at.Format(time.RFC3339)),
 				Hint: "the issuer must write seconds since 1970: these are probably milliseconds", Source: "RFC 7519 section 2, NumericDate; " + srcMeasured})
 		case expired:
 			out = append(out, finding.Finding{Code: finding.Expired, Message: fmt.Sprintf("the token expired on %s, %s ago", at.Format(time.RFC3339), text.Duration(p.Now.Sub(at))),
@@ -56,21 +60,18 @@ func times(l Library, p service.Presented) []finding.Finding {
 // overflow in 2262 (std::chrono::system_clock in jwt-cpp, decoded_jwt::get_expires_at).
 func serverTime(seconds int64) time.Time { return time.Unix(0, seconds*int64(time.Second)).UTC() }
 
-// numericDate reads a time as the library does: rounded to seconds, and as the smallest
-// integer if it is out of range (jwt-cpp, claim::as_date: llround). whole says that it is
-// written as an integer.
-func numericDate(raw string) (seconds int64, whole, ok bool) {
-	if seconds, err := strconv.ParseInt(raw, 10, 64); err == nil {
-		return seconds, true, true
-	}
+// numericDate reads a time that is not written as an integer of 64 bits as the library does:
+// rounded to seconds, and as the smallest integer if it is out of range (jwt-cpp,
+// claim::as_date: llround).
+func numericDate(raw string) (seconds int64, ok bool) {
 	f, err := strconv.ParseFloat(raw, 64)
 	if err != nil && !math.IsInf(f, 0) {
-		return 0, false, false
+		return 0, false
 	}
 	if f = math.Round(f); f >= -math.MinInt64 || f < math.MinInt64 {
-		return math.MinInt64, false, true
+		return math.MinInt64, true
 	}
-	return int64(f), false, true
+	return int64(f), true
 }
 
 // notBefore checks nbf, which scitokens-cpp before 1.0.0 requires except if the header's typ is at+jwt, whatever the version claim (measured).

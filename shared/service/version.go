@@ -1,8 +1,8 @@
 package service
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -42,7 +42,7 @@ func (v Version) Before(o Version) bool {
 	if v == (Version{}) {
 		return false
 	}
-	return slices.Compare([]int{v.Major, v.Minor, v.Patch}, []int{o.Major, o.Minor, o.Patch}) < 0
+	return cmp.Or(cmp.Compare(v.Major, o.Major), cmp.Compare(v.Minor, o.Minor), cmp.Compare(v.Patch, o.Patch)) < 0
 }
 
 // String returns the version as it is written; "" for the newest.

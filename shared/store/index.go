@@ -30,6 +30,9 @@ type IndexEntry struct {
 	ClientGone bool `json:"client_gone,omitempty"`
 }
 
+// maxIndex is room for more than 100,000 logins, in bytes.
+const maxIndex = 64 << 20
+
 type index struct {
 	Version int          `json:"version"`
 	Logins  []IndexEntry `json:"logins"`
@@ -43,7 +46,7 @@ func (s *Store) Index() ([]IndexEntry, error) {
 	if err != nil {
 		return nil, wrap(op, err)
 	}
-	b, err := private.Read(path)
+	b, err := private.ReadUpTo(path, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // MaxSize is the longest token that is decoded, in bytes. HTCondor reads at most 16 KiB;
@@ -25,19 +23,41 @@ var ErrNotToken = errors.New("not a token")
 
 // JWT is a decoded JSON Web Token (RFC 7519), whose signature was not verified. Header and
 // Claims are the bytes of the token, so that order, number spelling and unknown members are
-// kept.
+// kept. Nothing that a JWT returns may be modified.
 type JWT struct {
 	Header, Claims json.RawMessage
-	// Signature is what follows the second dot, in base64url.
-	Signature string
+	// Signature is what follows the second dot, in base64url, and SignatureBytes the same
+	// decoded.
+	Signature      string
+	SignatureBytes []byte
 
-	header, claims map[string]json.RawMessage
+	header, claims object
+	// What services ask for more than once is read once.
+	scopes, audiences     []string
+	scopesOK, audiencesOK bool
 }
 
 // Decode decodes a JWT in compact serialization (RFC 7515 section 3.1) without verifying
 // it. An unsigned token (alg none) decodes; a JWE, five parts,
 // does not, and neither does anything else: the error says what it seems to be.
-func Decode(raw []byte) (*JWT, error) {
+func Decode(raw []byte) (*JWT, error) { return new(Decoder).Decode(raw) }
+
+// Decoder decodes many tokens with little memory. A token may be used only until the next
+// one is decoded.
+type Decoder struct {
+	jwt               JWT
+	claims, signature []byte
+	members           []Member
+	scopes            []string
+	// encoded is the header of the token before, which most tokens of an issuer share, and
+	// header the same decoded.
+	encoded    []byte
+	headerJSON json.RawMessage
+	header     object
+}
+
+// Decode is like the function [Decode].
+func (d *Decoder) Decode(raw []byte) (*JWT, error) {
 	if len(raw) > MaxSize {
 		return nil, notToken("longer than %d bytes", MaxSize)
 	}
@@ -47,11 +67,11 @@ func Decode(raw []byte) (*JWT, error) {
 	if !utf8.Valid(raw) || bytes.IndexByte(raw, 0) >= 0 {
 		return nil, notToken("binary data")
 	}
-	parts := strings.Split(string(raw), ".")
-	switch len(parts) {
-	case 3:
-	case 5:
-		if h, err := segment(parts[0]); err == nil {
+	switch dots := bytes.Count(raw, []byte(".")); dots {
+	case 2:
+	case 4:
+		first, _, _ := bytes.Cut(raw, []byte("."))
+		if h, err := segment(first, nil); err == nil {
 			var m struct {
 				Enc string `json:"enc"`
 			}
@@ -60,22 +80,35 @@ func Decode(raw []byte) (*JWT, error) {
 			}
 		}
 		return nil, notToken("five parts, but not an encrypted token (JWE)")
-	case 1:
+	case 0:
 		return nil, notToken("no dots: an opaque token has no readable contents, and a JWT has three parts")
 	default:
-		return nil, notToken("%d parts, but a JWT has three", len(parts))
+		return nil, notToken("%d parts, but a JWT has three", dots+1)
 	}
-	j := &JWT{Signature: parts[2]}
+	header, rest, _ := bytes.Cut(raw, []byte("."))
+	claims, signature, _ := bytes.Cut(rest, []byte("."))
+	j := &d.jwt
+	*j = JWT{}
 	var err error
-	if j.Header, j.header, err = object("header", parts[0]); err != nil {
+	if d.headerJSON == nil || !bytes.Equal(d.encoded, header) {
+		d.headerJSON = nil
+		json, object, err := decodeObject("header", header, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		d.encoded, d.headerJSON, d.header = append(d.encoded[:0], header...), json, object
+	}
+	j.Header, j.header = d.headerJSON, d.header
+	if j.Claims, j.claims, err = decodeObject("payload", claims, &d.claims, &d.members); err != nil {
 		return nil, err
 	}
-	if j.Claims, j.claims, err = object("payload", parts[1]); err != nil {
-		return nil, err
-	}
-	if _, err := segment(parts[2]); err != nil {
+	if j.SignatureBytes, err = segment(signature, &d.signature); err != nil {
 		return nil, notToken("the signature is not base64url")
 	}
+	j.Signature = string(signature)
+	d.scopes, j.scopesOK = j.readScopes(d.scopes[:0])
+	j.scopes = d.scopes
+	j.audiences, j.audiencesOK = j.readAudiences()
 	return j, nil
 }
 
@@ -83,29 +116,47 @@ func notToken(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotToken, fmt.Sprintf(format, a...))
 }
 
-var parser = jwt.NewParser()
-
-func segment(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") {
-		// encoding/base64 skips line breaks; a token has none.
-		return nil, base64.CorruptInputError(strings.IndexAny(s, "\r\n"))
+// segment decodes a part of a token (RFC 7515 section 2): base64url without padding. It
+// uses and updates memory, if that is not nil.
+func segment(s []byte, memory *[]byte) ([]byte, error) {
+	// encoding/base64 skips line breaks; a token has none.
+	for _, c := range []byte("\r\n") {
+		if i := bytes.IndexByte(s, c); i >= 0 {
+			return nil, base64.CorruptInputError(i)
+		}
 	}
-	return parser.DecodeSegment(s)
+	n := base64.RawURLEncoding.DecodedLen(len(s))
+	var b []byte
+	if memory != nil {
+		b = slices.Grow((*memory)[:0], n)[:n]
+		*memory = b
+	} else {
+		b = make([]byte, n)
+	}
+	n, err := base64.RawURLEncoding.Decode(b, s)
+	return b[:n], err
 }
 
-func object(name, s string) (json.RawMessage, map[string]json.RawMessage, error) {
-	b, err := segment(s)
+func decodeObject(name string, s []byte, memory *[]byte, spare *[]Member) (json.RawMessage, object, error) {
+	b, err := segment(s, memory)
 	if err != nil {
-		return nil, nil, notToken("the %s is not base64url", name)
+		return nil, object{}, notToken("the %s is not base64url", name)
 	}
-	var m map[string]json.RawMessage
-	if !utf8.Valid(b) || json.Unmarshal(b, &m) != nil || m == nil {
+	var members []Member
+	if spare != nil {
+		members = (*spare)[:0]
+	}
+	members, ok := readObject(b, members)
+	if spare != nil {
+		*spare = members
+	}
+	if !ok || !utf8.Valid(b) {
 		if name == "payload" && !bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
-			return nil, nil, notToken("the payload is not a JSON object: it may be a signed text (JWS), but it is not a JWT")
+			return nil, object{}, notToken("the payload is not a JSON object: it may be a signed text (JWS), but it is not a JWT")
 		}
-		return nil, nil, notToken("the %s is not a JSON object", name)
+		return nil, object{}, notToken("the %s is not a JSON object", name)
 	}
-	return bytes.TrimSpace(b), m, nil
+	return bytes.TrimSpace(b), newObject(members), nil
 }
 
 // Unsigned reports whether the token has no signature (alg none, RFC 7518 section
@@ -120,31 +171,50 @@ func (j *JWT) Unsigned() bool {
 func (j *JWT) SignatureMissing() bool { return j.Signature == "" && !j.Unsigned() }
 
 // Has reports whether the token has the claim.
-func (j *JWT) Has(claim string) bool { _, ok := j.claims[claim]; return ok }
+func (j *JWT) Has(claim string) bool { return j.claims.get(claim) != nil }
 
 // Raw returns the claim's JSON, or nil if the token does not have it.
-func (j *JWT) Raw(claim string) json.RawMessage { return j.claims[claim] }
+func (j *JWT) Raw(claim string) json.RawMessage { return j.claims.raw(claim) }
+
+// HeaderRaw returns a header parameter's JSON, or nil if the header does not have it.
+func (j *JWT) HeaderRaw(name string) json.RawMessage { return j.header.raw(name) }
 
 // HeaderString returns a header parameter that is a string.
-func (j *JWT) HeaderString(name string) (string, bool) { return asString(j.header[name]) }
+func (j *JWT) HeaderString(name string) (string, bool) { return j.header.get(name).Text() }
 
 // String returns a claim that is a string.
-func (j *JWT) String(claim string) (string, bool) { return asString(j.claims[claim]) }
+func (j *JWT) String(claim string) (string, bool) { return j.claims.get(claim).Text() }
 
-func asString(raw json.RawMessage) (string, bool) {
-	var s string
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
-		return "", false
+// Integer returns a claim that is a number and written as an integer.
+func (j *JWT) Integer(claim string) (int64, bool) {
+	if m := j.claims.get(claim); m != nil {
+		return m.integer, m.isInteger
 	}
-	return s, true
+	return 0, false
 }
+
+// Duplicates reports whether the header or the claims have a name more than once.
+func (j *JWT) Duplicates() bool { return j.header.duplicates || j.claims.duplicates }
 
 // Time returns a claim that is a NumericDate (RFC 7519 section 2), to the second:
 // a fraction is cut off. ok is false if it is absent, not a number, or outside
 // the years 1 to 9999.
 func (j *JWT) Time(claim string) (t time.Time, ok bool) {
-	return NumericDate(j.claims[claim])
+	m := j.claims.get(claim)
+	switch {
+	case m == nil:
+		return time.Time{}, false
+	case m.isInteger && m.integer >= firstSecond && m.integer <= lastSecond:
+		return time.Unix(m.integer, 0).UTC(), true
+	}
+	return NumericDate(m.Value)
 }
+
+// The years 1 to 9999, in seconds since 1970.
+const (
+	firstSecond = -62135596800
+	lastSecond  = 253402300799
+)
 
 // NumericDate parses a NumericDate, as [JWT.Time] does.
 func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
@@ -152,7 +222,7 @@ func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
 		return time.Time{}, false
 	}
 	f, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil || math.Abs(f) > 253402300799 || f < -62135596800 {
+	if err != nil || math.Abs(f) > lastSecond || f < firstSecond {
 		return time.Time{}, false
 	}
 	// Seconds of that range are whole numbers that a float64 holds exactly.
@@ -165,9 +235,11 @@ const AnyAudience = "https://wlcg.cern.ch/jwt/v1/any"
 
 // Audiences returns the aud claim as a list, a single string being a list of one
 // (RFC 7519 section 4.1.3).
-func (j *JWT) Audiences() ([]string, bool) {
-	raw := j.claims["aud"]
-	if s, ok := asString(raw); ok {
+func (j *JWT) Audiences() ([]string, bool) { return j.audiences, j.audiencesOK }
+
+func (j *JWT) readAudiences() ([]string, bool) {
+	raw := j.claims.raw("aud")
+	if s, ok := j.String("aud"); ok {
 		return []string{s}, true
 	}
 	// Pointers, because null would become an empty string, and servers refuse it.
@@ -185,43 +257,23 @@ func (j *JWT) Audiences() ([]string, bool) {
 // Scopes returns the scope claim split at spaces (RFC 8693 section 4.2). Servers split
 // it at no other white space. A scope claim that is not a string is no scope claim:
 // servers refuse a list.
-func (j *JWT) Scopes() ([]string, bool) {
-	s, ok := j.String("scope")
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ' ' }), ok
-}
+func (j *JWT) Scopes() ([]string, bool) { return j.scopes, j.scopesOK }
 
-// Member is one member of a JSON object.
-type Member struct {
-	Name  string
-	Value json.RawMessage
+func (j *JWT) readScopes(out []string) ([]string, bool) {
+	s, ok := j.String("scope")
+	if out == nil {
+		out = make([]string, 0, strings.Count(s, " ")+1)
+	}
+	for word := range strings.SplitSeq(s, " ") {
+		if word != "" {
+			out = append(out, word)
+		}
+	}
+	return out, ok
 }
 
 // Members returns the claims in the order of the token, duplicates kept.
-func (j *JWT) Members() []Member { return members(j.Claims) }
+func (j *JWT) Members() []Member { return j.claims.members }
 
 // HeaderMembers returns the header's members in the order of the token.
-func (j *JWT) HeaderMembers() []Member { return members(j.Header) }
-
-func members(raw json.RawMessage) []Member {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	if _, err := d.Token(); err != nil {
-		return nil
-	}
-	var out []Member
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
-			return out
-		}
-		s, ok := name.(string)
-		if !ok {
-			return out
-		}
-		var v json.RawMessage
-		if err := d.Decode(&v); err != nil {
-			return out
-		}
-		out = append(out, Member{s, v})
-	}
-	return out
-}
+func (j *JWT) HeaderMembers() []Member { return j.header.members }

@@ -14,7 +14,6 @@ import (
 	"example.org/token-helpers/shared/scitokens"
 	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/text"
-	"example.org/token-helpers/shared/token"
 )
 
 // srcXRootD is the source of what was measured.
@@ -40,6 +39,8 @@ type Server struct {
 	options Options
 	// ask is the command that requests a token for its audience.
 	ask string
+	// insecure are the known vulnerabilities of the library.
+	insecure []finding.Finding
 }
 
 // Options are what is known about a server and the operation intended there.
@@ -106,6 +107,7 @@ func New(server string, o Options) (*Server, error) {
 		s.ask = "xrd-token-helper --aud " + text.ShellWord(audiences[0])
 	}
 	s.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(s.version)), Audiences: audiences, IssuersKnown: o.Config != nil, Remedy: s.command}
+	s.insecure = scitokens.Vulnerable(s.library.Version)
 	return s, nil
 }
 
@@ -264,84 +266,6 @@ func fileMode(p service.Presented) []finding.Finding {
 	return one(finding.Finding{Code: finding.FileMode, Message: fmt.Sprintf("the token file has mode %04o: XRootD clients reject token files that other users can access", p.Mode.Perm()),
 		Hint: "run chmod 600 on the token file", Source: srcXRootD + "; xrootd issue 2125"})
 }
-
-// right is one scope as XRootD reads it.
-type right struct {
-	op, path string // read, write (overwrites too), create, stage, poll
-	scope    string
-}
-
-// rightsOf returns the rights in the scopes as scitokens-cpp's Enforcer reads them.
-func (s *Server) rightsOf(j *token.JWT) []right {
-	kind, _ := scitokens.ProfileOf(j)
-	// The plugin knows the words modify and create in tokens of any profile (measured).
-	ops := map[string]string{"read": "read", "write": "write", "modify": "write", "create": "create"}
-	if kind == scitokens.WLCG {
-		ops["storage.read"], ops["storage.modify"], ops["storage.create"] = "read", "write", "create"
-		ops["storage.stage"], ops["storage.poll"] = "stage", "poll"
-	}
-	var out []right
-	for _, sc := range scitokens.Scopes(j, s.library.Version) {
-		if op, ok := ops[sc.Authz]; ok {
-			out = append(out, right{op, sc.Path, sc.Text})
-		}
-	}
-	return out
-}
-
-func (r right) allows(access string) bool {
-	return r.op == access || r.op == "write" && access == "create"
-}
-
-// allows reports whether a right is the one that the operation requires.
-func (s *Server) allows(r right) bool {
-	if s.access == "stage" && !s.web {
-		return r.op == "read" // prepare -s over root:// is authorized as reading
-	}
-	return r.allows(s.access)
-}
-
-// within reports whether place lies in or below base, on a component boundary.
-func within(base, place string) bool {
-	return base == "/" || place == base || strings.HasPrefix(place, base+"/")
-}
-
-// covers reports whether a scope covers the path, and whether it does so only because
-// of the bug of older servers.
-func (s *Server) covers(p service.Presented, r right) (on, byBug bool) {
-	for _, b := range s.places(p, r.path) {
-		if b == "/" && s.version == rootOnly && s.config != nil {
-			b = "/." // the bug of this version
-		}
-		on = on || within(b, s.path) || b == "/." && s.path == "/"
-		byBug = byBug || strings.HasPrefix(s.path, b)
-	}
-	return on, byBug && !on
-}
-
-// places are the places on the server that a scope's path names: itself, or what the
-// configuration makes of it. The paths of an issuer that is not configured stay as they
-// are, because another finding reports it.
-func (s *Server) places(p service.Presented, scopePath string) []string {
-	if s.config == nil {
-		return []string{scopePath}
-	}
-	iss, _ := p.JWT.String("iss")
-	if sec := s.config.section(iss); sec != nil {
-		return sec.paths(path.Clean("/"+scopePath), s.version)
-	}
-	return []string{scopePath}
-}
-
-// reaches reports whether a scope covers the path, as the profile defines it or because
-// of the bug of older servers.
-func (s *Server) reaches(p service.Presented, r right) bool {
-	on, byBug := s.covers(p, r)
-	return on || byBug && s.version.Before(prefixFixed)
-}
-
-// prefixFixed is the first version that compares paths by components.
-var prefixFixed = service.Version{Major: 5, Minor: 6, Patch: 9}
 
 // rights checks that a scope allows the operation at or above the path.
 func (s *Server) rights(p service.Presented) []finding.Finding {

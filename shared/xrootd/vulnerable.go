@@ -2,9 +2,9 @@ package xrootd
 
 import (
 	"fmt"
+	"slices"
 
 	"example.org/token-helpers/shared/finding"
-	"example.org/token-helpers/shared/scitokens"
 	"example.org/token-helpers/shared/service"
 )
 
@@ -18,7 +18,7 @@ func (s *Server) vulnerable(p service.Presented) []finding.Finding {
 	if s.options.Version == (service.Version{}) && s.options.Library == (service.Version{}) {
 		return nil
 	}
-	out := scitokens.Vulnerable(s.library.Version)
+	out := slices.Clip(s.insecure)
 	for _, r := range s.rightsOf(p.JWT) {
 		switch {
 		case r.path != "/" && s.version.Before(prefixFixed):

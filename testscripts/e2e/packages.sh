@@ -18,7 +18,7 @@ export -f built
 
 # checkout NAME VERSION makes a checkout with a tag.
 checkout() {
-	git -c safe.directory='*' clone -q "$root" "$p/$1"
+	git -c safe.directory='*' clone -q --no-tags "$root" "$p/$1"
 	git -C "$p/$1" tag "v$2"
 }
 slow() { timeout -k 5 1500 nice "$@"; }
@@ -31,7 +31,7 @@ result "a release is built from a tag, without a network" "$got"
 dist=$p/one/dist
 export dist
 expect "the checksums are those of the files" 0 'token-helpers_1.0.0-1_amd64.deb: OK' bash -c 'cd "$dist" && sha256sum --check --strict SHA256SUMS'
-expect "everything has a checksum" 0 '^22$' bash -c 'cd "$dist" && find . -maxdepth 1 -type f ! -name SHA256SUMS | wc -l'
+expect "everything has a checksum" 0 '^21$' bash -c 'cd "$dist" && find . -maxdepth 1 -type f ! -name SHA256SUMS | wc -l'
 expect "no release without its tag" 2 'there is no tag v2.0.0' bash -c 'cd "$p/one" && built make release VERSION=2.0.0'
 
 checkout two 1.0.0
@@ -84,6 +84,24 @@ tar -xzf "$dist/token-helpers-1.0.0-linux-$machine.tar.gz" -C "$p/unpacked"
 for program in condor-token-helper xrd-token-helper jwt-inspect; do
 	expect "$program of the archive knows its version" 0 "^$program 1.0.0\$" "$p/unpacked/token-helpers-1.0.0-linux-$machine/bin/$program" --version
 done
+# The version in requests and in reports.
+cat >"$p/agent.py" <<'PY'
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        with open(sys.argv[1], "a") as f:
+            print(self.headers["User-Agent"], file=f)
+        self.send_error(404)
+http.server.HTTPServer(("127.0.0.1", 18460), Handler).serve_forever()
+PY
+python3 "$p/agent.py" "$p/agents" 2>/dev/null &
+agent=$!
+await "the server that notes the user agent" curl -s http://127.0.0.1:18460/
+: >"$p/agents"
+expect "an issuer without discovery" ! '404' env TOKEN_HELPER_ISSUER=http://127.0.0.1:18460 "$p/unpacked/token-helpers-1.0.0-linux-$machine/bin/xrd-token-helper" login
+expect "has seen the version in the user agent" 0 '^xrd-token-helper/1.0.0$' cat "$p/agents"
+kill $agent
+expect "a report shows the version" 0 'jwt-inspect 1.0.0' "$p/unpacked/token-helpers-1.0.0-linux-$machine/bin/jwt-inspect" -o json "$W/tokens/xrd-read"
 expect "the archive for Windows" 0 '' unzip -q "$dist/token-helpers-1.0.0-windows-amd64.zip" -d "$p/zip"
 expect "contains programs for Windows" 0 'MZ' head -c 2 "$p/zip/token-helpers-1.0.0-windows-amd64/condor-token-helper.exe"
 expect "the archive for macOS contains no units of systemd" 0 '^0$' bash -c 'tar -tzf "$dist/token-helpers-1.0.0-darwin-arm64.tar.gz" | grep -c systemd || true'
@@ -139,7 +157,8 @@ machine() {
 		echo "systemctl $*" >>/var/log/systemctl
 	SH
 	chmod 755 "$c/usr/bin/systemctl"
-	mkdir -p "$c/run/systemd/system"
+	echo '127.0.0.1 localhost' >"$c/etc/hosts"
+	mkdir -p "$c/run/systemd/system" "$c/var/lib/private"
 	: >"$c/var/log/systemctl"
 }
 # on NAME COMMAND... runs a command in it.
@@ -162,8 +181,8 @@ told() {
 types() {
 	local c=$1 text=$3 want=$4
 	shift
-	PATIENCE=30 python3 "$person" "me[$%>] ->$text" "$want->exit\n" -- \
-		env -i PATH=/usr/bin:/bin HOME=/home/me LANG=C.UTF-8 TERM=xterm PS1='me$ ' PROMPT='me% ' chroot --userspec=me:me "$p/$c" bash -c "cd; exec $1"
+	PATIENCE=30 python3 "$person" "me[$>] ->$text" "$want->exit\n" -- \
+		env -i PATH=/usr/bin:/bin HOME=/home/me LANG=C.UTF-8 TERM=xterm "$(command -v chroot)" --userspec=me:me "$p/$c" bash -c "cd; exec $1"
 }
 export -f on files told types
 
@@ -181,7 +200,7 @@ done
 expect "man shows no warnings" 0 '^$' bash -c 'on debian man --warnings -P cat condor-token-helper 2>&1 >/dev/null'
 expect "kubectl's name of the helper" 0 'kubectl condor-token' on debian kubectl-condor_token --help
 expect "the licences of all modules are there" 0 'golang-jwt' on debian cat /usr/share/doc/token-helpers/copyright
-printf 'autoload -Uz compinit && compinit -u\n' >"$p/debian/home/me/.zshrc"
+printf 'autoload -Uz compinit && compinit -u\nPROMPT="me> "\n' >"$p/debian/home/me/.zshrc"
 printf '. /usr/share/bash-completion/bash_completion\nPS1="me$ "\n' >"$p/debian/home/me/.bashrc"
 mkdir -p "$p/debian/home/me/.config/fish"
 printf 'function fish_prompt; echo "me> "; end\nfunction fish_greeting; end\n' >"$p/debian/home/me/.config/fish/config.fish"
@@ -198,10 +217,10 @@ expect "running units are restarted" 0 '^systemctl try-restart condor-token-help
 expect "apt removes it" 0 'Removing token-helpers' on debian apt-get remove -y token-helpers
 expect "and the units stop" 0 '^systemctl stop condor-token-helper@\*.service$' told debian
 expect "the configuration stays" 0 '^# edited$' cat "$p/debian/etc/token-helpers/config.toml"
-mkdir -p "$p/debian/var/lib/private/condor-token-helper/x"
+mkdir "$p/debian/var/lib/private/condor-token-helper" # as the unit does
 expect "apt purges it" 0 'Purging configuration files for token-helpers' on debian apt-get purge -y token-helpers
 # What the person's shells wrote is the person's.
-expect "nothing is left behind" 0 '' bash -c 'diff "$p/before" <(files debian) | grep -v home/me || true; ! diff "$p/before" <(files debian) | grep -v /home/me | grep "^[<>]"'
+expect "nothing is left behind" 1 '^$' bash -c 'diff "$p/before" <(files debian) | grep "^[<>]" | grep -v " ./home/me"'
 
 # The .rpm, in a system whose /bin/sh belongs to a package, as dnf demands.
 cat >"$p/sh.yaml" <<CONF
@@ -214,6 +233,9 @@ provides: [/bin/sh]
 contents: [{dst: /opt/sh, type: dir}]
 CONF
 machine redhat
+# What the package filesystem of these distributions contains.
+mkdir -p "$p"/redhat/usr/share/{zsh/site-functions,fish/vendor_completions.d,bash-completion/completions,licenses,man/man{1,5,7}} "$p/redhat/usr/lib/systemd/user"
+files redhat >"$p/before"
 expect "a package for /bin/sh" 0 '' bash -c 'cd "$p/one" && built go tool -modfile=packaging/tools.mod nfpm package -f "$p/sh.yaml" -p rpm -t "$p"'
 redhat() {
 	dnf --quiet --assumeyes --installroot "$p/redhat" --disablerepo='*' --setopt=cachedir="$p/dnf" --setopt=reposdir=/nonexistent --setopt=tsflags= --setopt=logdir=/var/log --releasever=1 --nogpgcheck "$@"
@@ -226,7 +248,7 @@ expect "systemd learns of the units" 0 '^systemctl --system daemon-reload$' told
 # modes NAME lists the files whose mode or owner a package should not have.
 modes() {
 	rpm -qp --qf '[%{FILEMODES:perms} %{FILEUSERNAME} %{FILEGROUPNAME} %{FILENAMES}\n]' "$1" |
-		grep -vE '^(-rwxr-xr-x root root (/usr/bin/|/usr/share/doc/token-helpers/docs/examples/)|-rw-r--r-- root root /(usr|etc)/|drwxr-xr-x root root |l[rwx]{9} root root /usr/(bin|share/man)/)'
+		grep -vE '^(-rwxr-xr-x root root (/usr/bin/|/usr/share/doc/token-helpers/docs/examples/)|-rw-r--r-- root root /(usr|etc)/|drwxr-xr-x root root |l.{9} root root /usr/(bin|share/man)/)'
 }
 export -f modes
 expect "no file has an unusual mode or owner" 1 '^$' modes "$rpm"
@@ -238,9 +260,11 @@ expect "the edited configuration is there" 0 '^# edited$' cat "$p/redhat/etc/tok
 expect "running units are restarted" 0 '^systemctl try-restart condor-token-helper@\*.service$' told redhat
 expect "dnf removes it" 0 '' redhat remove token-helpers
 expect "and the units stop" 0 '^systemctl stop condor-token-helper@\*.service$' told redhat
-expect "only the edited configuration is left" 0 '^/etc/token-helpers/config.toml.rpmsave$' bash -c 'cd "$p/redhat" && ls /dev/null >/dev/null && find usr/bin usr/share etc/token-helpers usr/lib/systemd \( -name "*token-helper*" -o -name "*jwt-inspect*" -o -path "*token-helpers/*" -o -name "*_token*" \) ! -type d | sed "s,^,/,"'
+# The database of rpm, dnf's own files, and what the system did not have before.
+expect "only the edited configuration is left" 0 '^> ./etc/token-helpers/config.toml.rpmsave$' bash -c 'diff "$p/before" <(files redhat) | grep "^[<>]"'
+expect "and nothing else" 0 '^0$' bash -c 'diff "$p/before" <(files redhat) | grep "^[<>]" | grep -vcE "/etc/token-helpers|/etc/dnf|/opt" || true'
 
-# A newcomer's path. $1 of step is what is counted: a command that the person types.
+# A newcomer's path. A step is a command that the person types; person.py counts the prompts.
 commands=0
 prompts=0
 step() {
@@ -249,10 +273,11 @@ step() {
 	commands=$((commands + 1))
 	: >"$p/prompts"
 	PROMPTS=$p/prompts timeout 120 python3 "$person" 'nter the code=>' 'assphrase.*: $=>correct horse\n' \
-		'Issuer.*: $=>'"$wlcg"'\n' 'cope.*: $=>openid offline_access read:/ write:/\n' 'assword.*: $=>pw\n' -- "$@" >"$p/step.log" 2>&1 || got=$?
+		'Issuer.*: $=>'"$wlcg"'\n' 'cope.*: $=>openid offline_access wlcg read:/ write:/\n' 'assword.*: $=>pw\n' -- "$@" >"$p/step.log" 2>&1 || got=$?
 	prompts=$((prompts + $(<"$p/prompts")))
 	result "$name" "$got"
-	sed 's/^/     | /' "$p/step.log" | tr -d '\r' | grep -v '48;5' | cut -c -160
+	# Without the QR code.
+	tr '\r' '\n' <"$p/step.log" | sed -e '/48;5/d' -e '/^$/d' -e 's/^/     | /' | cut -c -160
 }
 copied() { expect "the file arrived" 0 'read me' cat "$x/data/store/$1"; }
 

@@ -25,6 +25,9 @@ await "the token server" curl -s --cacert "$pki/ca.pem" -o /dev/null $site/versi
 expect "the login for the other programs" 0 'logged in' condor-token-helper login --issuer https://localhost:18470
 expect "it is widened to storage" 0 'logged in' xrd-token-helper login --issuer https://localhost:18470 --read
 
+expect "the doctor finds no problem" 0 '"check": "clock"' xrd-token-helper doctor --issuer https://localhost:18470 --server $site -o json
+expect "config names the origin of each setting" 0 '--keyring +file \(TOKEN_HELPER_KEYRING\)' xrd-token-helper config
+
 # inside SUITE COMMAND... runs a command in the tree of a suite, with the helpers on PATH and
 # nothing of the machine's own environment.
 inside() {
@@ -197,6 +200,52 @@ install -m 600 -o 4242 -g 4242 "$W/tokens/plugs" "$c/client/plugs"
 expect "HTCondor finds _CONDOR_SCITOKENS_FILE" 0 'succeeded|SUCCEED' env -i PATH=/usr/bin:/usr/sbin HOME=/home/tester CONDOR_CONFIG=/etc/condor/condor_config \
 	_CONDOR_SCITOKENS_FILE=/e2e/client/plugs _CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS=SCITOKENS \
 	chroot --userspec=4242:4242 "$tree" condor_ping -pool localhost:9619 -type COLLECTOR WRITE
+
+# --- the commands of the documentation, with the hosts of these tests
+
+mkdir "$p/documented" "$p/wrap"
+cp "$x/in.txt" "$x/data/store/file.txt"
+printf '#!/bin/sh\nPYTHONPATH= exec /usr/bin/python3 /usr/bin/gfal-ls "$@"\n' >"$p/wrap/gfal-ls"
+printf '#!/bin/sh\nexec davix-ls.real --capath "%s" "$@"\n' "$x/certificates" >"$p/wrap/davix-ls"
+sed 's/davix-ls.real/davix-get.real/' "$p/wrap/davix-ls" >"$p/wrap/davix-get"
+for name in davix-ls davix-get; do ln -s "$(command -v $name)" "$p/wrap/$name.real"; done
+# HTCondor's tools and today's git and kubectl are in trees of their own.
+cat >"$p/wrap/condor_ping" <<WRAP
+#!/bin/bash
+install -m 600 -o 4242 -g 4242 "\$_CONDOR_SCITOKENS_FILE" "$c/client/documented"
+env -i PATH=/usr/bin:/usr/sbin HOME=/home/tester CONDOR_CONFIG=/etc/condor/condor_config \\
+	_CONDOR_SCITOKENS_FILE=/e2e/client/documented _CONDOR_SEC_CLIENT_AUTHENTICATION_METHODS=SCITOKENS \\
+	/usr/sbin/chroot --userspec=4242:4242 "$tree" condor_ping "\$@"
+WRAP
+for name in git kubectl; do
+	printf '#!/bin/bash\ncd / && inside trixie %s "$@"\n' $name >"$p/wrap/$name"
+done
+chmod 755 "$p"/wrap/*
+gitconfig ""
+
+# documented COMMAND runs a command of the page.
+documented() {
+	cd "$p/documented" && PATH=$p/wrap:$PATH SSL_CERT_FILE=$W/bundle.pem CURL_CA_BUNDLE=$W/bundle.pem RCLONE_CA_CERT=$W/bundle.pem bash -c "$1"
+}
+export -f documented
+n=0
+while IFS= read -r command; do
+	case $command in
+	*git.example.org* | *k8s.example.org*) issuer=https://localhost:18470 ;;
+	*) issuer=$wlcg ;;
+	esac
+	command=${command//x.example.org:1094/localhost:11443}
+	command=${command//git.example.org\/group\/repository repository/localhost:18471\/git\/repo $p\/documented\/repository}
+	command=${command//git.example.org/localhost:18471}
+	command=${command//k8s.example.org/localhost:18471}
+	command=${command//ce.example.org:9619/localhost:9619}
+	command=${command//ce.example.org/localhost:9619}
+	TOKEN_HELPER_ISSUER=$issuer expect "documented: ${command:0:60}" 0 '' documented "$command"
+	n=$((n + 1))
+done < <(awk '/^<!-- not run/ { skip = 1 } /^[^ <]/ { if (skip && seen) skip = seen = 0 } /^    / { if (skip) seen = 1; else print substr($0, 5) }' "$root/docs/integrations.md" |
+	grep -E '^(t=|env |curl|rclone|davix|kubectl|git|xrd-token-helper|condor-token-helper)')
+result "all $n commands of the page were run" "$([ "$n" -ge 16 ] && echo 0 || echo 1)"
+count_check "the cloned repository" "$(head -n 1 "$p/documented/repository/README")" "cloned with a token"
 
 # --- shells
 

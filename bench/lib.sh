@@ -1,0 +1,71 @@
+# What the parts of the benchmarks share.
+# shellcheck shell=bash
+
+die() {
+	echo "bench: error: $*" >&2
+	exit 1
+}
+
+say() { echo "bench: $*" >&2; }
+
+# doc writes lines of the report.
+doc() { printf '%s\n' "$@" >>"$W/report"; }
+
+# quick reports whether a short run is wanted.
+quick() { [ "${BENCH:-}" = quick ]; }
+
+# timed RUNS NAME=COMMAND... measures commands with hyperfine, without a shell, and keeps the
+# results in $W/timed.json. A command that fails is an error.
+timed() {
+	local runs=$1 args=()
+	shift
+	while [ $# -gt 0 ]; do
+		args+=(-n "${1%%=*}" "${1#*=}")
+		shift
+	done
+	hyperfine --shell=none --warmup 5 --runs "$runs" --style none --export-json "$W/timed.json" "${args[@]}" >/dev/null 2>"$W/hyperfine.log" ||
+		die "hyperfine: $(cat "$W/hyperfine.log")"
+}
+
+# median NAME prints the median of a command in $W/timed.json, in milliseconds.
+median() { jq -r --arg n "$1" '.results[] | select(.command == $n) | .median * 1000' "$W/timed.json"; }
+
+# rows BASE... prints a row of a table for each command: median, spread, and how many times
+# the medians of the base commands it takes.
+rows() {
+	jq -r '
+		def ms: . * 1000 | if . < 100 then . * 100 | round / 100 else round end;
+		def ratio: if . < 100 then . * 100 | round / 100 else round end;
+		(.results | map({key: .command, value: .median}) | from_entries) as $m
+		| .results[]
+		| . as $r
+		| "| \($r.command) | \($r.median | ms) ms | \($r.min | ms) – \($r.max | ms) ms | \($r.stddev | ms) ms | "
+			+ ($ARGS.positional | map("\($r.median / $m[.] | ratio) |") | join(" "))' --args "$@" <"$W/timed.json"
+}
+
+# heading BASE... prints the head of the table that rows makes.
+heading() {
+	local b row='| command | median | min – max | standard deviation |' rule='|---|---|---|---|'
+	for b in "$@"; do
+		row+=" times $b |"
+		rule+='---|'
+	done
+	printf '%s\n%s\n' "$row" "$rule"
+}
+
+# measured FILTER prints a value of the JSON that measure printed, on stdin.
+measured() { jq -r "$1"; }
+
+# counts prints what the issuer counted since the last time, as JSON.
+counts() { curl -sf "$COUNTS"; }
+
+# wire NAME prints a row of the table of requests.
+wire() {
+	counts | jq -r --arg n "$1" '"| \($n) | \(.requests) | \(.connections) | \((.by // {}) | to_entries | map("\(.value) \(.key)") | join(", ")) |"'
+}
+
+# size FILE prints the size of a file in MB.
+size() { stat -L -c %s "$1" | awk '{ printf "%.1f", $1 / 1e6 }'; }
+
+# share A B prints A divided by B.
+share() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }

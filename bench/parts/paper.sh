@@ -1,0 +1,4 @@
+# A large site, on paper.
+# shellcheck shell=bash disable=SC2016,SC2154
+
+cat "$here/parts/paper.md" >>"$W/report"
