@@ -6,13 +6,45 @@ GO ?= go
 CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 BIN ?= bin
+# What --version says; without VERSION, the commit.
+LDFLAGS := -s -w $(if $(VERSION),-X example.org/token-helpers/shared/cli.Version=$(VERSION))
 
-.PHONY: all build test fuzz lint e2e soak bench demo demo-issuer clean
+.PHONY: all build pages install uninstall packages image release test fuzz lint e2e soak bench demo demo-issuer clean
 
 all: build
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="$(LDFLAGS)" -o $(BIN)/ ./cmd/...
+
+# Man pages, completions and the licences of what is linked, for make install.
+pages: build
+	CGO_ENABLED=0 $(GO) run ./packaging/pages $(BIN)/pages
+	CGO_ENABLED=0 $(GO) run ./packaging/release notices $(BIN)
+
+# packaging/install describes PREFIX, DESTDIR and the other variables. make install builds
+# first, unless there is no Go, as under sudo: then it installs what make pages has built.
+export PREFIX DESTDIR SYSCONFDIR ZSHDIR
+install: $(if $(shell command -v $(GO)),pages)
+	BIN=$(BIN) packaging/install
+
+uninstall:
+	BIN=$(BIN) packaging/install -u
+
+# .deb and .rpm packages, images and whole releases, in $(DIST). VERSION is without v, and
+# by default the tag of the commit. RELEASE_URL is where the archives will be published.
+# ARCH limits packages and images to one architecture. SIGNING_KEY is a file with an OpenPGP
+# secret key, and NFPM_PASSPHRASE its passphrase.
+DIST ?= dist
+RELEASE = $(GO) run ./packaging/release -dir '$(DIST)' -version '$(VERSION)' -url '$(RELEASE_URL)' -key '$(SIGNING_KEY)' -arch '$(ARCH)'
+packages:
+	$(RELEASE) packages
+
+image:
+	$(RELEASE) image
+
+release:
+	@[ -n "$(VERSION)" ] || { echo "usage: make release VERSION=1.2.3 [RELEASE_URL=https://...] [SIGNING_KEY=FILE]"; exit 2; }
+	$(RELEASE) all
 
 test:
 	$(GO) build ./...
@@ -55,4 +87,4 @@ demo-issuer:
 	@CGO_ENABLED=0 $(GO) run ./shared/issuertest/demo issuer
 
 clean:
-	rm -rf $(BIN)
+	rm -rf $(BIN) $(DIST)

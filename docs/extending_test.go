@@ -251,7 +251,7 @@ func TestSourceExample(t *testing.T) {
 	if out, _ := run(0, helper, "sources", "--from", "command:true", "--ce", "ce.example.org"); !strings.Contains(out, "the command would be run: true") {
 		t.Error(out)
 	}
-	if out, _ := run(0, helper, "--help"); !strings.Contains(strings.Join(strings.Fields(out), " "), "command:COMMAND") {
+	if out, _ := run(0, helper, "--help-all"); !strings.Contains(strings.Join(strings.Fields(out), " "), "command:COMMAND") {
 		t.Error(out)
 	}
 	if n := srv.Requests()["token"]; n != 0 {

@@ -34,16 +34,18 @@ import (
 
 func TestMain(m *testing.M) {
 	parallel()
+	condorHelper := func() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags))) }
+	xrdHelper := func() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags))) }
 	testscript.Main(m, map[string]func(){
-		"condor-token-helper": func() {
-			os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags)))
-		},
-		"xrd-token-helper": func() {
-			os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags)))
-		},
-		"jwt-inspect": func() { os.Exit(inspect.Main(cli.System("jwt-inspect"))) },
-		"dialog":      dialogMain,
-		"htgettoken":  htgettokenMain,
+		"condor-token-helper":         condorHelper,
+		"kubectl-condor_token":        condorHelper,
+		"git-credential-condor-token": condorHelper,
+		"xrd-token-helper":            xrdHelper,
+		"kubectl-xrd_token":           xrdHelper,
+		"git-credential-xrd-token":    xrdHelper,
+		"jwt-inspect":                 func() { os.Exit(inspect.Main(cli.System("jwt-inspect"))) },
+		"dialog":                      dialogMain,
+		"htgettoken":                  htgettokenMain,
 	})
 }
 

@@ -79,6 +79,7 @@ func System(program string) *Env {
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
 	noCoreDump()
+	growStack()
 	binary := binaryName(os.Args[0])
 	return &Env{
 		Program: programName(program, binary), Binary: binary, Args: os.Args[1:],
@@ -213,7 +214,14 @@ func (e *Env) Hold() (release func()) {
 var Version = ""
 
 // VersionString is the line that --version prints.
-func VersionString(program string) string {
+func VersionString(program string) string { return program + " " + version() }
+
+// UserAgent names the program and its version to servers (RFC 9110 section 10.1.5).
+func (e *Env) UserAgent() string {
+	return strings.ReplaceAll(e.Program, " ", "-") + "/" + strings.ReplaceAll(version(), " ", "-")
+}
+
+func version() string {
 	v := Version
 	if v == "" {
 		v = "devel"
@@ -221,5 +229,5 @@ func VersionString(program string) string {
 			v = bi.Main.Version
 		}
 	}
-	return program + " " + v
+	return v
 }

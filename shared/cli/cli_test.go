@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"example.org/token-helpers/shared/cmdline"
 )
 
 func TestReport(t *testing.T) {
@@ -102,7 +104,6 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// kong's messages are worded like the others.
 func TestParseErrors(t *testing.T) {
 	for args, want := range map[string]string{
 		"--color blue":   `--color: "blue" is not one of red, green`,
@@ -121,8 +122,12 @@ func TestParseErrors(t *testing.T) {
 			List  []string
 			Sure  bool
 			For   Duration
+			HelpFlags
 		}
-		_, done, err := Parse(&Env{Program: "prog", Args: strings.Fields(args)}, &g)
+		var line cmdline.Line
+		line.Add(&g, "")
+		env := &Env{Program: "prog"}
+		done, err := env.Parse(&line, &g.HelpFlags, strings.Fields(args), nil)
 		var e *Error
 		if done || !errors.As(err, &e) || e.Code != Usage || err.Error() != want || len(e.Hints()) != 1 {
 			t.Errorf("%s: %v, want %s", args, err, want)

@@ -3,53 +3,77 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"io"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"example.org/token-helpers/shared/cmdline"
 )
 
-type exit int
+// HelpFlags are the flags that every program has.
+type HelpFlags struct {
+	Help    bool `short:"h" help:"Show this help."`
+	HelpAll bool `help:"Show all flags."`
+	Version bool `help:"Print the version."`
+}
 
-// Parse parses env.Args into the grammar. done reports that nothing is left to do,
-// because --help or --version was given and has been printed. A wrong command line is a
-// [Usage] error; kong's own exit code, 80, is never used.
-func Parse(env *Env, grammar any, options ...kong.Option) (ctx *kong.Context, done bool, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			if _, ok := r.(exit); !ok {
-				panic(r)
-			}
-			done = true
-		}
-	}()
-	options = append([]kong.Option{
-		kong.Name(env.Program),
-		kong.Writers(env.Stdout, env.Stderr),
-		// The documented way to stop after --help: kong goes on parsing if it returns.
-		kong.Exit(func(code int) { panic(exit(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 80, NoExpandSubcommands: true}),
-		kong.Vars{"version": VersionString(env.Program)},
-		kong.PostBuild(func(k *kong.Kong) error {
-			k.Model.HelpFlag.Help = "Show this help."
-			return nil
-		}),
-	}, options...)
-	k, err := kong.New(grammar, options...)
-	if err != nil {
-		return nil, false, err
+// Parse parses args as the command line. done reports that nothing is left to do, because
+// flags asked for the help or the version, which has been printed. A wrong command line is
+// a [Usage] error.
+func (e *Env) Parse(line *cmdline.Line, flags *HelpFlags, args []string, describe func() (*cmdline.Program, *cmdline.Command)) (done bool, err error) {
+	if err := line.Parse(args); err != nil {
+		return false, e.usage(err)
 	}
-	ctx, err = k.Parse(env.Args)
-	var own *Error
 	switch {
-	case errors.As(err, &own):
-		return nil, false, own
-	case err != nil:
-		return nil, false, Errorf(Usage, "%w", plain(err)).Hint("run '%s --help' to see the flags", env.Program)
+	case flags.Help || flags.HelpAll:
+		p, c := describe()
+		return true, e.Help(p, c, flags.HelpAll)
+	case flags.Version:
+		_, err := fmt.Fprintln(e.Stdout, VersionString(e.Program))
+		return true, err
 	}
-	return ctx, false, nil
+	return false, nil
+}
+
+// Help prints the help of a command.
+func (e *Env) Help(p *cmdline.Program, c *cmdline.Command, all bool) error {
+	_, err := io.WriteString(e.Stdout, p.Help(c, all, e.Columns()))
+	return err
+}
+
+// Resolve gives defaults to the flags that were not on the command line.
+func (e *Env) Resolve(line *cmdline.Line, lookup func(*cmdline.Flag) ([]string, bool)) error {
+	if err := line.Resolve(lookup); err != nil {
+		return e.usage(err)
+	}
+	return nil
+}
+
+// usage is the error for a wrong command line.
+func (e *Env) usage(err error) error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	return Errorf(Usage, "%w", err).Hint("run '%s --help' to see the flags", e.Program)
+}
+
+// Columns is how wide a page for stdout may be: COLUMNS if it is set, the width of the
+// terminal if stdout is one, and otherwise 80.
+func (e *Env) Columns() int {
+	const least, most = 40, 120
+	if n, err := strconv.Atoi(e.Getenv("COLUMNS")); err == nil && n > 0 {
+		return max(n, least)
+	}
+	if f, ok := e.Stdout.(interface{ Fd() uintptr }); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+			return min(max(n, least), most)
+		}
+	}
+	return 80
 }
 
 // Duration is the value of a flag: a Go duration (90s, 1h30m), days with or without one
@@ -83,37 +107,3 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // String returns the duration in Go's format.
 func (d Duration) String() string { return time.Duration(d).String() }
-
-// kongSays are the messages of kong that are worded for programmers, and what they mean.
-// kong has no error types to tell them apart.
-var kongSays = []struct {
-	says  *regexp.Regexp
-	means string
-}{
-	{regexp.MustCompile(`^(--[\w-]+): missing value, expecting .*$`), "$1: the value is missing"},
-	{regexp.MustCompile(`^(--[\w-]+): expected .* value but got "EOL" .*$`), "$1: the value is missing"},
-	{regexp.MustCompile(`^(--[\w-]+): expected .*; perhaps try (--.*)\?$`), "$1: the value is missing: write it as $2 if it begins with a dash"},
-	{regexp.MustCompile(`^(--[\w-]+): bool value must be .* but got (".*")$`), "$1: $2 is neither true nor false"},
-}
-
-var kongEnum = regexp.MustCompile(`^(--[\w-]+) must be one of (.*) but got (".*")$`)
-
-// plain words an error of kong in the way of the other messages.
-func plain(err error) error {
-	s := err.Error()
-	if m := kongEnum.FindStringSubmatch(s); m != nil {
-		var values []string
-		for v := range strings.SplitSeq(m[2], ",") {
-			if v = strings.Trim(v, `"`); v != "" {
-				values = append(values, v)
-			}
-		}
-		return fmt.Errorf("%s: %s is not one of %s", m[1], m[3], strings.Join(values, ", "))
-	}
-	for _, k := range kongSays {
-		if k.says.MatchString(s) {
-			return errors.New(k.says.ReplaceAllString(s, k.means))
-		}
-	}
-	return err
-}

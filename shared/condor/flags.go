@@ -31,18 +31,21 @@ const defaultPort = 9619
 
 // Flags are the flags of condor-token-helper.
 type Flags struct {
-	CE      []string `name:"ce" sep:"none" placeholder:"HOST[:PORT]" help:"The compute element that the token is for; port 9619 unless given. Repeatable."`
-	Read    bool     `help:"Request read access only (compute.read)."`
-	Write   bool     `help:"Request write access only (compute.modify, compute.cancel, compute.create)."`
-	Profile string   `enum:"wlcg,scitokens" default:"wlcg" placeholder:"wlcg|scitokens" help:"Spelling of the scopes: wlcg (compute.*) or scitokens (condor:/READ, condor:/WRITE). Default: wlcg."`
-	Legacy  bool     `help:"Add condor:/ALLOW, which HTCondor before 8.9.7 needs. Newer servers reject a token that has no other scope."`
+	CE      []string `name:"ce" placeholder:"HOST[:PORT]" complete:"host" help:"The compute element that the token is for. The port is 9619 unless given. Repeatable."`
+	Read    bool     `help:"Request read access only: compute.read."`
+	Write   bool     `help:"Request write access only. This is compute.modify, compute.cancel and compute.create."`
+	Profile string   `enum:"wlcg,scitokens" default:"wlcg" placeholder:"wlcg|scitokens" common:"no" help:"Spelling of the scopes: wlcg (compute.*) or scitokens (condor:/READ, condor:/WRITE). Default: wlcg."`
+	Legacy  bool     `common:"no" help:"Add condor:/ALLOW, which HTCondor before 8.9.7 needs. Newer servers reject a token that has no other scope."`
 }
 
 // Describe implements [service.Ecosystem].
 func (*Flags) Describe() (string, []string) {
 	return "Get a token that HTCondor and HTCondor-CE accept, on stdout.", []string{
-		"condor-token-helper --ce ce.example.org:9619 > token",
-		"condor-token-helper --ce ce.example.org --read --file token",
+		"file: ${program} --ce ce.example.org --file token",
+		"cron: ${program} --ce ce.example.org --file token --no-prompt",
+		"robot: ${program} --ce ce.example.org --from client-credentials --client-id ID --client-secret-file FILE",
+		"curl: ${program} --aud URL --scope SCOPE -o header | curl -H @- URL",
+		"issuer: ${program} --ce ce.example.org --issuer https://HOST/",
 	}
 }
 

@@ -17,9 +17,9 @@ var Ecosystem = service.Descriptor{
 
 // Target are the flags of jwt-inspect for HTCondor.
 type Target struct {
-	CE           string `name:"ce" placeholder:"HOST[:PORT]" help:"Check whether this compute element accepts the token, and why not."`
-	Mapfile      string `placeholder:"FILE" help:"Apply this map file of HTCondor: show the local user, and what a CE lets this user do."`
-	CondorConfig string `name:"condor-config" placeholder:"FILE" help:"Apply this configuration of HTCondor: the output of condor_config_val -dump or condor_ce_config_val -dump (--ce)."`
+	CE           string `name:"ce" placeholder:"HOST[:PORT]" complete:"host" common:"" help:"Check whether this compute element accepts the token, and why not."`
+	Mapfile      string `placeholder:"FILE" complete:"file" help:"Apply this map file of HTCondor: show the local user, and what a CE lets this user do."`
+	CondorConfig string `name:"condor-config" placeholder:"FILE" complete:"file" help:"Apply this configuration of HTCondor: the output of condor_config_val -dump or condor_ce_config_val -dump (--ce)."`
 }
 
 // Service implements [service.Target]. A map file alone judges without a compute element.

@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
-	"github.com/alecthomas/kong"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/store"
@@ -27,6 +29,12 @@ import (
 // config is config.toml: default flags, and issuers by name.
 type config struct {
 	path string
+	// files are those that were looked for, the host's first.
+	files []configFile
+	// problem is why the files could not be read.
+	problem error
+	// origin is the file that each "defaults.FLAG", "issuer.NAME" and "token.NAME" is in.
+	origin map[string]string
 	// Defaults are flags by their long names.
 	Defaults map[string]any `toml:"defaults"`
 	// Issuers are the named issuers.
@@ -43,14 +51,31 @@ type issuerConfig struct {
 	Scopes            []string `toml:"scopes"`
 	CAFile            string   `toml:"cafile"`
 	PKCE              bool     `toml:"pkce"`
+	// A client of a robot.
+	ClientSecretFile string `toml:"client-secret-file"`
+	ClientSecretCmd  string `toml:"client-secret-command"`
+	// RegistrationFile has an initial access token.
+	RegistrationFile string `toml:"registration-token-file"`
+
+	// name is empty unless the issuer is configured.
+	name string
 }
 
-// defaultable are the flags that a configuration may set: those that apply to any helper
-// and any request.
-var defaultable = []string{"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "account", "output", "unlock-for", "no-prompt", "verbose", "quiet"}
+// configFile is a file that a configuration was looked for in.
+type configFile struct {
+	Path   string `json:"path"`
+	Exists bool   `json:"exists"`
+}
+
+// defaultable are the flags that a configuration may set: those that make sense for any
+// request. The settings of a client are in the tables of the issuers.
+var defaultable = []string{
+	"issuer", "cafile", "capath", "timeout", "min-lifetime", "keyring", "browser", "from", "account", "output", "unlock-for", "no-prompt", "verbose", "quiet",
+	"profile", "legacy", "username",
+}
 
 // issuerKeys are the members of an [issuer.NAME] table.
-var issuerKeys = []string{"url", "client-id", "audience-parameter", "scopes", "cafile", "pkce"}
+var issuerKeys = []string{"url", "client-id", "client-secret-file", "client-secret-command", "registration-token-file", "audience-parameter", "scopes", "cafile", "pkce"}
 
 // hostConfig is the configuration of the whole host, below the user's.
 const hostConfig = "/etc/token-helpers/config.toml"
@@ -65,7 +90,7 @@ func loadConfig(env *cli.Env) (*config, error) {
 	}
 	dir := env.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) {
-		home := env.Getenv("HOME")
+		home := homeDir(env)
 		if home == "" {
 			return c, nil
 		}
@@ -74,11 +99,16 @@ func loadConfig(env *cli.Env) (*config, error) {
 	return c, c.load(filepath.Join(dir, "token-helpers", "config.toml"))
 }
 
+// homeDir is the user's home directory.
+func homeDir(env *cli.Env) string { return store.Home(runtime.GOOS, env.Getenv) }
+
 // load reads a configuration over what is there, if the file exists.
 func (c *config) load(path string) error {
 	c.path = path
 	content, err := readConfig(path)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	c.files = append(c.files, configFile{path, !missing})
+	if missing {
 		return nil
 	}
 	if err != nil {
@@ -113,6 +143,9 @@ func readConfig(path string) ([]byte, error) {
 // parse reads the contents of the file at c.path. Its errors name the file and, if known,
 // the line and the key.
 func (c *config) parse(content string) error {
+	if onlyComments(content) {
+		return nil // as packages install it: nothing need examine the types of the tables
+	}
 	md, err := toml.Decode(content, c)
 	var pe toml.ParseError
 	if errors.As(err, &pe) {
@@ -142,7 +175,17 @@ func (c *config) parse(content string) error {
 			return c.unknown(content, "defaults."+name, defaultable)
 		}
 	}
+	if c.origin == nil {
+		c.origin = map[string]string{}
+	}
+	for _, key := range md.Keys() {
+		if len(key) > 1 {
+			c.origin[key[0]+"."+key[1]] = c.path
+		}
+	}
 	for name, i := range c.Issuers {
+		i.name = name
+		c.Issuers[name] = i
 		if i.URL == "" {
 			return cli.Errorf(cli.Usage, "%s: issuer.%s has no url", c.path, name)
 		}
@@ -153,16 +196,28 @@ func (c *config) parse(content string) error {
 	return c.checkTokens()
 }
 
-// blame adds to an error about a flag that its value is a configured default.
-func (c *config) blame(err error) error {
+// onlyComments reports whether TOML has neither keys nor tables.
+func onlyComments(content string) bool {
+	for line := range strings.Lines(content) {
+		if line = strings.Trim(line, " \t\r\n"); line != "" && line[0] != '#' || strings.ContainsFunc(line, unicode.IsControl) {
+			return false
+		}
+	}
+	return utf8.ValidString(content)
+}
+
+// blame adds to an error about the value of a flag where the value comes from.
+func (c *config) blame(env *cli.Env, err error) error {
 	var e *cli.Error
-	if !errors.As(err, &e) {
+	var bad *cmdline.ValueError
+	if !errors.As(err, &e) || !errors.As(err, &bad) {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Defaults)) {
-		if strings.HasPrefix(err.Error(), "--"+name+":") || strings.HasPrefix(err.Error(), "--"+name+" ") {
-			return e.Hint("check defaults.%s in\n  %s", name, c.path)
-		}
+	switch _, from, _ := c.lookup(env, bad.Flag); from.Origin {
+	case "environment":
+		return e.Hint("check the environment variable %s", from.From)
+	case "file":
+		return e.Hint("check defaults.%s in\n  %s", bad.Flag.Name, from.From)
 	}
 	return err
 }
@@ -223,50 +278,10 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	return issuerConfig{}, e
 }
 
-// resolver fills flags that are not on the command line: from TOKEN_HELPER_<FLAG>, else
-// from the configuration. kong's own variables would lose to a resolver, and the
-// environment must win over the configuration.
-type resolver struct {
-	env  *cli.Env
-	conf *config
-}
-
-func (resolver) Validate(*kong.Application) error { return nil }
-
-func (r resolver) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if flag.Name == "help" || flag.Name == "version" {
-		return nil, nil
-	}
-	name := "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))
-	if v := r.env.Getenv(name); v != "" && fits(flag, v) {
-		if flag.IsSlice() {
-			// One variable for a flag that repeats: a list separated by spaces.
-			var list []any
-			for _, f := range strings.Fields(v) {
-				list = append(list, f)
-			}
-			return list, nil
-		}
-		return v, nil
-	}
-	switch v := r.conf.Defaults[flag.Name].(type) {
-	case string:
-		if !fits(flag, v) {
-			return nil, nil
-		}
-		return v, nil
-	case int64, float64:
-		// A flag's text: min-lifetime = 90.
-		return fmt.Sprint(v), nil
-	default:
-		return v, nil
-	}
-}
-
 // fits reports whether a default is meant for the flag: --output has different values for
 // different commands, and one that no command has is an error.
-func fits(flag *kong.Flag, value string) bool {
-	return flag.Name != "output" || slices.Contains(flag.EnumSlice(), value) ||
+func fits(f *cmdline.Flag, value string) bool {
+	return f.Name != "output" || slices.Contains(f.Values, value) ||
 		value != "text" && !slices.Contains(output.Formats, value)
 }
 

@@ -2,10 +2,13 @@ package helper
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/issuer"
 )
 
 func TestConfigErrorsNameThePlace(t *testing.T) {
@@ -47,6 +50,34 @@ func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
 	}
 	if c.Defaults["issuer"] != "b" || c.Defaults["keyring"] != "pass" || c.Issuers["a"].URL != "https://a/" || c.Issuers["b"].URL != "https://other/" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// The examples for OSG, WLCG, CMS and EGI can be used as they are.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../docs/examples/config/*.toml")
+	if err != nil || len(files) < 4 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &config{path: name}
+		if err := c.parse(string(b)); err != nil {
+			t.Error(err)
+			continue
+		}
+		chosen, _ := c.Defaults["issuer"].(string)
+		if i, err := c.issuer(chosen); err != nil || i.name != chosen || chosen == "" {
+			t.Errorf("%s: the default issuer %q: %v", name, chosen, err)
+		}
+		for _, i := range c.Issuers {
+			if err := issuer.CheckURL("the issuer", i.URL); err != nil || !strings.HasPrefix(i.URL, "https://") {
+				t.Errorf("%s: %s: %v", name, i.URL, err)
+			}
+		}
 	}
 }
 

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/service"
@@ -19,22 +18,25 @@ import (
 )
 
 type getCmd struct {
-	kong.Plugins
-	Request requestFlags `embed:""`
-	Client  clientFlags  `embed:""`
-	Source  sourceFlags  `embed:""`
+	cmdline.Plugins `group:"Request" common:""`
+	Request         requestFlags `embed:"" group:"Request"`
+	Client          clientFlags  `embed:"" group:"Login"`
+	Source          sourceFlags  `embed:"" group:"Sources"`
 
-	Output     string `short:"o" enum:"token,json,header,env" default:"token" placeholder:"FORMAT" help:"token, json, header or env. Default: token."`
-	File       string `aliases:"outfile" placeholder:"FILE" help:"Write to FILE, readable only by you, instead of stdout."`
-	BearerFile bool   `help:"Write to the file where clients look: $$BEARER_TOKEN_FILE, $$XDG_RUNTIME_DIR/bt_u$$EUID or /tmp/bt_u$$EUID."`
+	Output     string `short:"o" enum:"token,json,header,env,exec-credential" default:"token" placeholder:"FORMAT" group:"Output" common:"" help:"token, json, header, env or exec-credential. exec-credential is for kubectl. Default: token."`
+	File       string `aliases:"outfile" placeholder:"FILE" complete:"file" group:"Output" common:"" help:"Write to FILE, which only you can read. stdout stays empty."`
+	BearerFile bool   `group:"Output" common:"" help:"Write to the file where clients look for a token. That is $$BEARER_TOKEN_FILE, $$XDG_RUNTIME_DIR/bt_u$$EUID or /tmp/bt_u$$EUID."`
 	keepFlags  `embed:""`
 
-	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the token is for, instead of its flag."`
+	Endpoint string `arg:"" name:"service" complete:"host" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
 // Run gets a token and prints it, or keeps it fresh for a command or in a file.
 func (g *getCmd) Run(ctx context.Context, a *app) error {
 	if err := a.endpoint(g.Endpoint); err != nil {
+		return err
+	}
+	if err := g.heedKubectl(a); err != nil {
 		return err
 	}
 	all, err := a.items(g)
@@ -66,7 +68,7 @@ func (g *getCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (a *app) write(t token.Token, format, file string) error {
-	data, err := output.Format(format, t)
+	data, err := output.Format(format, t, a.env.Getenv)
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,7 @@ func (a *app) warnIfExpiring(w *world, p *plan, t token.Token) {
 		return
 	}
 	if left := e.RefreshExpires.Sub(a.env.Now()); left < expiresSoon {
-		w.note("note: your login at %s expires in %s: log in again before, with\n  %s", w.issuerURL, text.Duration(left), p.loginCommand)
+		w.note("note: your login at %s expires in %s: log in again before, with\n  %s", w.issuerURL, text.Duration(left), p.loginCommand())
 	}
 }
 
@@ -130,12 +132,12 @@ func (p *plan) explain(w *world, err error) error {
 	switch {
 	case errors.As(err, &none):
 		if none.LoginHelps() {
-			return e.Hint("log in with\n  %s", p.loginCommand)
+			return e.Hint("log in with\n  %s", p.loginCommand())
 		}
 		return e.Hint("run '%s sources' with the same flags to see what each source has", p.program)
 	case errors.As(err, &noLogin):
 		e.Code = cli.NeedLogin
-		return e.Hint("log in with\n  %s", p.loginCommand)
+		return e.Hint("log in with\n  %s", p.loginCommand())
 	case errors.As(err, &grant):
 		return p.explainGrant(w, e, grant)
 	}

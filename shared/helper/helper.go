@@ -8,41 +8,51 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/service"
-	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/text"
 )
 
 // DefaultIssuer is the issuer unless one is given: the INDIGO IAM of WLCG.
 const DefaultIssuer = "https://wlcg.cloud.cnaf.infn.it/"
 
-type grammar struct {
-	Common commonFlags `embed:""`
+const serviceUsage = "[HOST|URL]"
 
-	Get     getCmd     `cmd:"" default:"withargs" help:"Get a token (the default command)."`
-	Sources sourcesCmd `cmd:"" help:"Show which sources would be asked, and what each has."`
-	Login   loginCmd   `cmd:"" help:"Log in and keep the login. Prints no token."`
-	Logout  logoutCmd  `cmd:"" help:"End the login at the issuer and forget it."`
-	Status  statusCmd  `cmd:"" help:"Show logins and cached tokens, never secrets."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+// commands is the table of commands. The first one runs if none is named.
+var commands = []Command{
+	{Name: "get", Help: "Get a token (the default command).", Usage: serviceUsage + " [-- COMMAND [ARG...]]", Runs: true, grammar: newGet},
+	{Name: "sources", Help: "Show which sources would be asked, and what each has.", Usage: serviceUsage, grammar: newSources},
+	{Name: "login", Help: "Log in and keep the login. Prints no token.", Usage: serviceUsage, grammar: newLogin},
+	{Name: "logout", Help: "End the login at the issuer and forget it.", grammar: func(service.Ecosystem) any { return new(logoutCmd) }},
+	{Name: "status", Help: "Show logins and cached tokens, never secrets.", grammar: func(service.Ecosystem) any { return new(statusCmd) }},
+	{Name: "git-credential", Help: "Be a credential helper of git.", Usage: "[get|store|erase]", grammar: func(eco service.Ecosystem) any { return &gitCmd{Plugins: cmdline.Plugins{eco}} }},
+	{Name: "config", Help: "Show the effective settings, and where each comes from.", grammar: func(eco service.Ecosystem) any { return &configCmd{Plugins: cmdline.Plugins{eco}} }},
+	{Name: "doctor", Help: "Check clock, certificates, keyring, configuration, permissions and issuer.", Usage: serviceUsage, grammar: func(eco service.Ecosystem) any { return &doctorCmd{Plugins: cmdline.Plugins{eco}} }},
+	{Name: "completion", Help: "Print the completion script for a shell.", Usage: "bash|zsh|fish", grammar: func(service.Ecosystem) any { return new(completionCmd) }},
+	{Name: "help", Help: "Show the help of a command, or a page about a topic.", Usage: "[COMMAND|TOPIC]", grammar: func(service.Ecosystem) any { return new(helpCmd) }},
+	{Name: "version", Help: "Print the version.", grammar: func(service.Ecosystem) any { return new(versionCmd) }},
 }
+
+func newGet(eco service.Ecosystem) any     { return &getCmd{Plugins: cmdline.Plugins{eco}} }
+func newSources(eco service.Ecosystem) any { return &sourcesCmd{Plugins: cmdline.Plugins{eco}} }
+func newLogin(eco service.Ecosystem) any   { return &loginCmd{Plugins: cmdline.Plugins{eco}} }
 
 // app is what the commands share. Nothing of it changes once it is made.
 type app struct {
 	env  *cli.Env
 	conf *config
 	eco  service.Ecosystem
-	// common are the flags of every command, and parsed what kong made of the command
-	// line.
+	// common are the flags of every command, and line what was on the command line.
 	common commonFlags
-	parsed *kong.Context
+	line   *cmdline.Line
 	// command is the command to run, after "--"; nil if there is none.
 	command []string
+	// commands are those of the helper.
+	commands []Command
 }
 
 // Main runs a token helper and returns its exit code. extra are the subcommands that only
@@ -58,34 +68,39 @@ func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
 
 func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
 	env.Args = withCommand(env, extra)
-	conf, err := loadConfig(env)
-	if err != nil {
+	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
+		return complete(env, Describe(env.Program, eco, extra...), env.Args[1:])
+	}
+	args, command := splitCommand(env.Args)
+	a := &app{env: env, eco: eco, line: newLine(), command: command, commands: slices.Concat(commands, extra)}
+	a.line.Add(&a.common, "")
+	// Only the command that runs is modelled.
+	chosen, args := a.choose(args)
+	grammar := chosen.new(eco)
+	a.line.Add(grammar, "")
+	done, err := env.Parse(a.line, &a.common.HelpFlags, args, func() (*cmdline.Program, *cmdline.Command) {
+		p := a.describe()
+		return p, p.Command(chosen.Name)
+	})
+	if done {
 		return err
 	}
-	var g grammar
-	g.Get.Plugins = kong.Plugins{eco}
-	g.Login.Plugins = kong.Plugins{eco}
-	g.Sources.Plugins = kong.Plugins{eco}
-	var command []string
-	env.Args, command = splitCommand(env.Args)
-	options := []kong.Option{
-		kong.Description(description(env.Program, eco)), kong.Help(help),
-		kong.Vars{"issuer": DefaultIssuer, "sources": source.Help()},
-		kong.Resolvers(resolver{env, conf}),
-		kong.BindTo(context.Background(), (*context.Context)(nil)),
+	if err := a.configure(chosen.Name, err); err != nil {
+		return err
 	}
-	for _, c := range extra {
-		options = append(options, kong.DynamicCommand(c.Name, c.Help, "", c.Grammar))
+	if command != nil && !chosen.Runs {
+		return cli.Errorf(cli.Usage, "the command %s cannot run another command", chosen.Name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
 	}
-	kctx, done, err := cli.Parse(env, &g, options...)
-	if err != nil || done {
-		return conf.blame(err)
+	switch c := grammar.(type) {
+	case interface {
+		Run(context.Context, *Session) error
+	}:
+		err = c.Run(context.Background(), &Session{a})
+	case interface {
+		Run(context.Context, *app) error
+	}:
+		err = c.Run(context.Background(), a)
 	}
-	a := &app{env: env, conf: conf, eco: eco, common: g.Common, parsed: kctx, command: command}
-	if name := kctx.Selected().Name; command != nil && name != "get" {
-		return cli.Errorf(cli.Usage, "the command %s cannot run another command", name).Hint("leave out '--' and what follows it, or run '%s [FLAG...] -- COMMAND [ARG...]'", env.Program)
-	}
-	err = kctx.Run(a, &Session{a})
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
 		return cli.Errorf(cli.Usage, "%w", err).Hint("write it as %s", ue.Form)
@@ -93,38 +108,52 @@ func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
 	return err
 }
 
-func description(program string, eco service.Ecosystem) string {
-	summary, examples := eco.Describe()
-	var b strings.Builder
-	b.WriteString(summary + "\n\nExamples:\n")
-	for _, e := range examples {
-		// The first word is the name of the binary, which may have been run by another one.
-		_, rest, _ := strings.Cut(e, " ")
-		b.WriteString("  " + program + " " + rest + "\n")
+// configure reads the configuration, and gives values to the flags that were not on the
+// command line. usage is what is wrong with the command line.
+func (a *app) configure(command string, usage error) error {
+	var err error
+	if a.conf, err = loadConfig(a.env); err != nil {
+		// Nothing but the doctor works with a part of a configuration.
+		a.conf = &config{problem: err}
+		if command != "doctor" || usage != nil {
+			return err
+		}
 	}
-	b.WriteString("\nExit codes: 0 done, 1 other error, 2 usage, 3 login required, but there is no terminal, " +
-		"4 the issuer refused, 5 network or TLS, 6 the grant differs from the request, " +
-		"7 timed out, 8 the store failed. With -- COMMAND: its own status, 126 not executable, 127 not found.\n\n" +
-		"Each flag has an environment variable: --min-lifetime is TOKEN_HELPER_MIN_LIFETIME. " +
-		"Defaults and named issuers: token-helpers/config.toml in the configuration directory.")
-	return b.String()
+	if usage != nil {
+		return usage
+	}
+	return a.conf.blame(a.env, a.env.Resolve(a.line, a.defaults))
+}
+
+// defaults returns the values of a flag that is not on the command line.
+func (a *app) defaults(f *cmdline.Flag) (values []string, ok bool) {
+	values, _, ok = a.conf.lookup(a.env, f)
+	return values, ok
+}
+
+func newLine() *cmdline.Line {
+	return &cmdline.Line{Vars: map[string]string{"issuer": DefaultIssuer}}
+}
+
+// choose returns the command that the arguments name, and the arguments without its name.
+// Only flags of all commands may precede it.
+func (a *app) choose(args []string) (Command, []string) {
+	if i := a.line.Skip(args); i < len(args) {
+		for _, c := range a.commands {
+			if c.Name == args[i] {
+				return c, slices.Concat(args[:i], args[i+1:])
+			}
+		}
+	}
+	return a.commands[0], args
 }
 
 type versionCmd struct{}
 
 // Run prints the version.
-func (versionCmd) Run(a *app) error {
+func (versionCmd) Run(_ context.Context, a *app) error {
 	_, err := fmt.Fprintln(a.env.Stdout, cli.VersionString(a.env.Program))
 	return err
-}
-
-// commands are the names of the subcommands.
-func (a *app) commands() []string {
-	var out []string
-	for _, n := range a.parsed.Model.Children {
-		out = append(out, n.Name)
-	}
-	return out
 }
 
 // endpoint gives the ecosystem an argument without a flag: condor-token-helper HOST
@@ -139,7 +168,14 @@ func (a *app) endpoint(word string) error {
 		return nil
 	}
 	err := cli.Errorf(cli.Usage, "unexpected argument %q", word)
-	if near := text.Nearest(word, a.commands()); near != "" {
+	var names []string
+	for _, c := range a.commands {
+		if c.Name == word {
+			return err.Hint("write the command before its flags: %s %s [FLAG...]", a.env.Program, word)
+		}
+		names = append(names, c.Name)
+	}
+	if near := text.Nearest(word, names); near != "" {
 		return err.Hint("did you mean '%s %s'?", a.env.Program, near)
 	}
 	return err.Hint("run '%s --help' to see the commands and flags", a.env.Program)

@@ -48,7 +48,7 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 func (p *plan) explainRefusal(w *world, e *cli.Error) error {
 	var re *issuer.ResponseError
 	if errors.As(e, &re) && re.ExitCode() == cli.NeedLogin {
-		return e.Hint("log in with\n  %s", p.loginCommand)
+		return e.Hint("log in with\n  %s", p.loginCommand())
 	}
 	if re == nil || re.Code != "invalid_scope" {
 		return e

@@ -8,10 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/bearer"
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/source"
@@ -77,7 +76,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 	}
 	for _, it := range all {
 		if it.name != "" {
-			it.p.loginCommand = a.namedLogin(all, it.w, issuers[it.w])
+			it.p.loginCommand = func() string { return a.namedLogin(all, it.w, issuers[it.w]) }
 		}
 		if it.chain, err = source.NewChain(it.w.sources, it.p.specs); err == nil {
 			specs := withoutDevice(it.p.specs)
@@ -116,12 +115,12 @@ func (g *getCmd) checkFlags(a *app) error {
 	if !several {
 		return nil
 	}
-	for _, p := range a.parsed.Path {
-		if p.Positional != nil && g.Endpoint != "" {
+	for _, given := range a.line.Given {
+		if given.Arg != nil && g.Endpoint != "" {
 			return together("--token", "the argument "+g.Endpoint, "write the audience in the token's table in the configuration")
 		}
-		if p.Flag != nil && !p.Resolved && a.requests(p.Flag.Name) {
-			return together("--token", "--"+p.Flag.Name, "write audience and scopes in the token's table in the configuration")
+		if given.Flag != nil && a.requests(given.Flag.Name) {
+			return together("--token", "--"+given.Flag.Name, "write audience and scopes in the token's table in the configuration")
 		}
 	}
 	return nil
@@ -132,8 +131,9 @@ func (a *app) requests(flag string) bool {
 	if flag == "aud" || flag == "scope" {
 		return true
 	}
-	k, err := kong.New(a.eco, kong.NoDefaultHelp())
-	return err == nil && slices.ContainsFunc(k.Model.Flags, func(f *kong.Flag) bool { return f.Name == flag })
+	var line cmdline.Line
+	line.Add(a.eco, "")
+	return line.Flag(flag) != nil
 }
 
 // place says where the tokens are written.
@@ -269,7 +269,7 @@ func (a *app) warnIfTooShort(g *getCmd, all []*item) {
 			it.w.sources.Verbose("the expiry of your login at %s is unknown", it.w.issuerURL)
 		case e.RefreshExpires.Before(now.Add(span)):
 			a.env.Say("warning: your login at %s expires on %s, in %s, but the work takes %s: log in again first, with\n  %s", it.w.issuerURL,
-				e.RefreshExpires.Local().Format("2 January 2006 15:04"), text.Duration(e.RefreshExpires.Sub(now)), text.Duration(span), it.p.loginCommand)
+				e.RefreshExpires.Local().Format("2 January 2006 15:04"), text.Duration(e.RefreshExpires.Sub(now)), text.Duration(span), it.p.loginCommand())
 		}
 	}
 }

@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/text"
@@ -18,12 +17,12 @@ import (
 )
 
 type loginCmd struct {
-	kong.Plugins
-	Request requestFlags `embed:""`
-	Client  clientFlags  `embed:""`
-	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text, or json for programs: a line with the verification URL and the code, then one with the result. Default: text."`
+	cmdline.Plugins `group:"Request" common:""`
+	Request         requestFlags `embed:"" group:"Request"`
+	Client          clientFlags  `embed:"" group:"Login"`
+	Output          string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text, or json for programs: a line with the verification URL and the code, then one with the result. Default: text."`
 
-	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the login is for, instead of its flag."`
+	Endpoint string `arg:"" name:"service" complete:"host" help:"Host or URL of the service that the login is for, instead of its flag."`
 }
 
 // Run makes a login, even if there is one.
@@ -86,8 +85,8 @@ func (a *app) loginEvents() func(login.Event) {
 }
 
 type logoutCmd struct {
-	ClientID string `name:"client-id" placeholder:"ID" help:"End the login of this client."`
-	Force    bool   `help:"Forget the login here even if it cannot be ended at the issuer."`
+	ClientID string `name:"client-id" placeholder:"ID" complete:"none" group:"Login" help:"End the login of this client."`
+	Force    bool   `group:"Login" help:"Forget the login here even if it cannot be ended at the issuer."`
 }
 
 // Run ends a login.

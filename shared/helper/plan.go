@@ -7,9 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/ecosystems"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/login"
@@ -31,8 +30,8 @@ type plan struct {
 	services []service.Service
 	// specs are the sources to ask, in the syntax of --from.
 	specs []string
-	// loginCommand is the command that makes the login which the request needs.
-	loginCommand string
+	// loginCommand returns the command that makes the login which the request needs.
+	loginCommand func() string
 	// alternative words the request for an issuer with other scopes_supported.
 	alternative func(supported []string) string
 }
@@ -100,6 +99,12 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 	if c.AudienceParam == "" {
 		c.AudienceParam = named.AudienceParameter
 	}
+	if c.ClientSecretFile == "" && c.ClientSecretCmd == "" {
+		c.ClientSecretFile, c.ClientSecretCmd = named.ClientSecretFile, named.ClientSecretCmd
+	}
+	if c.RegistrationFile == "" {
+		c.RegistrationFile = named.RegistrationFile
+	}
 	terminal := &prompt.Terminal{Fallback: env.Stderr, Disabled: f.source.NoPrompt, Getenv: env.Getenv}
 	opts := store.Options{
 		LookupEnv: env.LookupEnv, Now: env.Now, Backend: c.Keyring,
@@ -124,7 +129,7 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		Store: st,
 		Issuer: issuer.NewClient(issuer.HTTPOptions{
 			CAFile: caFile, CAPath: a.common.CAPath, Timeout: timeout,
-			LookupEnv: env.LookupEnv, UserAgent: strings.ReplaceAll(cli.VersionString(env.Program), " ", "/"), Trace: verbose,
+			LookupEnv: env.LookupEnv, UserAgent: env.UserAgent, Trace: verbose,
 		}),
 		Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Note: note, Verbose: verbose, Hold: env.Hold,
 		ClientID:           c.ClientID,
@@ -176,7 +181,7 @@ func (a *app) plan(w *world, f asked) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{program: a.env.Program, loginCommand: loginCommand(a.env.Program, a.parsed), alternative: a.eco.Alternative}
+	p := &plan{program: a.env.Program, loginCommand: a.loginCommand, alternative: a.eco.Alternative}
 	audiences := want.Audiences
 	if len(r.Aud) > 0 {
 		audiences = r.Aud
@@ -252,42 +257,33 @@ func validScope(s string) bool {
 
 // loginCommand is the command that makes the login which a get lacked: the same flags,
 // without those that only get has.
-func loginCommand(program string, kctx *kong.Context) string {
-	known := map[string]bool{}
-	for _, n := range kctx.Model.Children {
-		if n.Name == "login" {
-			for _, group := range n.AllFlags(true) {
-				for _, f := range group {
-					known[f.Name] = true
-				}
-			}
-		}
-	}
-	argv := []string{program, "login"}
+func (a *app) loginCommand() string {
+	var known cmdline.Line
+	known.Add(new(commonFlags), "")
+	known.Add(newLogin(a.eco), "")
+	argv := []string{a.env.Program, "login"}
 	seen := map[string]bool{}
-	for _, p := range kctx.Path {
-		if p.Positional != nil {
-			if s := p.Positional.Target.String(); s != "" {
+	for _, g := range a.line.Given {
+		if g.Arg != nil {
+			if g.Arg.Name != "service" {
+				continue
+			}
+			if s := g.Arg.String(); s != "" {
 				argv = append(argv, text.ShellWord(s))
 			}
 			continue
 		}
-		f := p.Flag
-		if f == nil || p.Resolved || !known[f.Name] || seen[f.Name] || slices.Contains([]string{"verbose", "quiet", "min-lifetime", "output"}, f.Name) {
+		f := g.Flag
+		if known.Flag(f.Name) == nil || seen[f.Name] || slices.Contains([]string{"verbose", "quiet", "min-lifetime", "output"}, f.Name) {
 			continue
 		}
 		seen[f.Name] = true
-		switch v := f.Target.Interface().(type) {
-		case bool:
+		if f.IsSwitch() {
 			argv = append(argv, "--"+f.Name)
-		case []string:
-			for _, s := range v {
-				argv = append(argv, "--"+f.Name, text.ShellWord(s))
-			}
-		case string:
-			argv = append(argv, "--"+f.Name, text.ShellWord(v))
-		case cli.Duration:
-			argv = append(argv, "--"+f.Name, v.String())
+			continue
+		}
+		for _, s := range f.Texts() {
+			argv = append(argv, "--"+f.Name, text.ShellWord(s))
 		}
 	}
 	return strings.Join(argv, " ")

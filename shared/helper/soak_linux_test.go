@@ -16,13 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/condor"
 	"example.org/token-helpers/shared/fresh"
 	"example.org/token-helpers/shared/issuertest"
-	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -199,14 +196,13 @@ func measure(t *testing.T) usage {
 // parsed makes what a command line of get makes.
 func parsed(t *testing.T, env *cli.Env) (*app, *getCmd) {
 	t.Helper()
-	conf := &config{}
-	eco := new(condor.Flags)
-	var g grammar
-	g.Get.Plugins, g.Login.Plugins, g.Sources.Plugins = kong.Plugins{eco}, kong.Plugins{eco}, kong.Plugins{eco}
-	kctx, done, err := cli.Parse(env, &g, kong.Vars{"issuer": DefaultIssuer, "sources": source.Help()},
-		kong.Resolvers(resolver{env, conf}), kong.BindTo(context.Background(), (*context.Context)(nil)))
-	if err != nil || done {
+	a := &app{env: env, conf: &config{}, eco: new(condor.Flags), line: newLine()}
+	g := newGet(a.eco).(*getCmd)
+	a.line.Add(&a.common, "")
+	a.line.Add(g, "")
+	done, err := env.Parse(a.line, &a.common.HelpFlags, env.Args, nil)
+	if err = errors.Join(err, env.Resolve(a.line, a.defaults)); err != nil || done {
 		t.Fatal(errors.Join(err, fmt.Errorf("done: %v", done)))
 	}
-	return &app{env: env, conf: conf, eco: eco, common: g.Common, parsed: kctx}, &g.Get
+	return a, g
 }

@@ -6,23 +6,22 @@ import (
 	"io"
 	"strings"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/text"
 )
 
 // sourcesCmd has the flags of get, as it shows what get would do.
 type sourcesCmd struct {
-	kong.Plugins
-	Request requestFlags `embed:""`
-	Client  clientFlags  `embed:""`
-	Source  sourceFlags  `embed:""`
-	Output  string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
-	Check   string       `placeholder:"NAME" help:"Test the plugin token-source-NAME against its contract."`
+	cmdline.Plugins `group:"Request" common:""`
+	Request         requestFlags `embed:"" group:"Request"`
+	Client          clientFlags  `embed:"" group:"Login"`
+	Source          sourceFlags  `embed:"" group:"Sources"`
+	Output          string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text or json. Default: text."`
+	Check           string       `placeholder:"NAME" complete:"plugin" group:"Sources" help:"Test the plugin token-source-NAME against its contract."`
 
-	Endpoint string `arg:"" optional:"" name:"service" help:"Host or URL of the service that the token is for, instead of its flag."`
+	Endpoint string `arg:"" name:"service" complete:"host" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
 // Run shows which sources would be asked, in order, and what each has, without asking
@@ -83,7 +82,7 @@ func (a *app) checkPlugin(ctx context.Context, w *world, p *plan, name, format s
 		err = a.print(b.String())
 	}
 	if err == nil && bad > 0 {
-		err = cli.Errorf(cli.Failed, "the plugin %s violates its contract", name).Hint("see docs/plugins.md for the contract and examples")
+		err = cli.Errorf(cli.Failed, "the plugin %s violates its contract", name).Hint("run '%s help plugins' to see the contract", a.env.Program)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +11,7 @@ import (
 )
 
 type statusCmd struct {
-	Output string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" help:"text or json. Default: text."`
+	Output string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text or json. Default: text."`
 }
 
 type loginStatus struct {
@@ -40,7 +41,7 @@ type statusReport struct {
 }
 
 // Run shows logins and cached tokens, without opening the keyring.
-func (s *statusCmd) Run(a *app) error {
+func (s *statusCmd) Run(_ context.Context, a *app) error {
 	w, err := a.world(asked{source: sourceFlags{NoPrompt: true}})
 	if err != nil {
 		return err

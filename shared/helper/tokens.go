@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -51,14 +50,14 @@ func (w *words) UnmarshalTOML(v any) error {
 }
 
 // tokenName is what a token can be called: the name is also that of a file.
-var tokenName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
+var tokenName = text.Pattern(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
 
 // checkTokens checks the [token.NAME] tables.
 func (c *config) checkTokens() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Tokens)) {
 		t := c.Tokens[name]
 		at := fmt.Sprintf("%s: token.%s", c.path, name)
-		if !tokenName.MatchString(name) {
+		if !tokenName().MatchString(name) {
 			return cli.Errorf(cli.Usage, "%s: the name of a token consists of letters, digits, '-', '_' and '.'", at)
 		}
 		if len(t.Scopes) == 0 {
@@ -93,7 +92,7 @@ func (g *getCmd) named(c *config) ([]string, error) {
 			if near := text.Nearest(n, slices.Sorted(maps.Keys(c.Tokens))); near != "" {
 				return nil, err.Hint("did you mean %s?", near)
 			}
-			if !tokenName.MatchString(n) {
+			if !tokenName().MatchString(n) {
 				n = "NAME"
 			}
 			return nil, err.Hint("%s", c.tokenHint(n))
@@ -153,12 +152,8 @@ func (a *app) namedLogin(all []*item, w *world, issuer string) string {
 
 // given reports whether a flag was given on the command line.
 func (a *app) given(name string) bool {
-	for _, p := range a.parsed.Path {
-		if p.Flag != nil && p.Flag.Name == name && !p.Resolved {
-			return true
-		}
-	}
-	return false
+	f := a.line.Flag(name)
+	return f != nil && f.Given
 }
 
 // configuredFile is where a configured token is written. Variables and a leading ~ are
@@ -174,6 +169,9 @@ func (a *app) configuredFile(name string) (string, error) {
 	missing := ""
 	path := os.Expand(file, func(k string) string {
 		v := a.env.Getenv(k)
+		if k == "HOME" {
+			v = homeDir(a.env)
+		}
 		if v == "" && missing == "" {
 			missing = k
 		}

@@ -17,9 +17,9 @@ const maxExplained = 4
 // --explain.
 func explain(word string) (string, error) {
 	word = strings.TrimSpace(word)
-	m, ok := meanings[word]
+	m, ok := meanings()[word]
 	if !ok {
-		m, ok = headerMeanings[word]
+		m, ok = headerMeanings()[word]
 	}
 	if ok {
 		return fmt.Sprintf("%s: %s\n  %s\n", word, m.what, m.source), nil
@@ -59,10 +59,10 @@ func nearest(word string) string {
 	var out []string
 	if !strings.ContainsAny(word, " \t") {
 		var names []string
-		for name := range meanings {
+		for name := range meanings() {
 			names = append(names, name)
 		}
-		for name := range allows {
+		for name := range allows() {
 			names = append(names, name)
 		}
 		for _, s := range finding.Sections() {

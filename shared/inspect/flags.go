@@ -2,16 +2,13 @@ package inspect
 
 import (
 	"errors"
-	"fmt"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/ecosystems"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/jwks"
@@ -20,49 +17,37 @@ import (
 )
 
 type grammar struct {
-	Files []string `arg:"" optional:"" name:"file" help:"Files with one token each, one token per line, or a log of JSON objects, also compressed by gzip; - is stdin."`
-
-	Output        string `short:"o" enum:",text,claims,json,ndjson,html,markdown" default:"" placeholder:"FORMAT" help:"text (the default on a terminal), claims (the default elsewhere), json, ndjson (one line per token), html (a page to view or to attach to a ticket) or markdown (for a ticket)."`
-	ShowSignature bool   `help:"Show the signature too (text, json)."`
-	Redact        bool   `help:"Mask subjects, token IDs, names, mail addresses and other IDs of persons, in every format."`
-	Explain       string `placeholder:"TEXT" help:"Explain a claim, a scope, the code of a cause, or a line of a server's or client's log, and exit."`
-	Diff          bool   `help:"Show the differences between two tokens, such as one that works and one that is refused."`
+	Files []string `arg:"" name:"file" complete:"file" help:"Files with one token each, one token per line, or a log of JSON objects, also compressed by gzip; - is stdin."`
 
 	// The flags of the ecosystems that name services.
-	kong.Plugins  `group:"Services"`
-	Read          bool   `help:"Check read access: viewing jobs, or reading files (the default for storage)." group:"Services"`
-	Write         bool   `help:"Check write access: submitting jobs (the default for --ce), or writing and overwriting files." group:"Services"`
-	ServerVersion string `placeholder:"V" help:"The server's version. Default: the newest known." group:"Services"`
-	ScitokensCpp  string `name:"scitokens-cpp" placeholder:"V" help:"The version of scitokens-cpp, the server's library. Default: the one that such a server usually comes with." group:"Services"`
+	cmdline.Plugins `group:"Services"`
+	Read            bool   `group:"Services" common:"" help:"Check read access. This is viewing jobs, or reading files (the default for storage)."`
+	Write           bool   `group:"Services" common:"" help:"Check write access. This is submitting jobs (the default for --ce), or writing and overwriting files."`
+	ServerVersion   string `group:"Services" placeholder:"V" complete:"none" help:"The server's version. Default: the newest known."`
+	ScitokensCpp    string `group:"Services" name:"scitokens-cpp" placeholder:"V" complete:"none" help:"The version of scitokens-cpp, the server's library. Default: the one that such a server usually comes with."`
 
-	Aud         []string     `name:"aud" aliases:"audience" sep:"none" placeholder:"AUD" help:"Check that the token has this audience. With a service: the service's audience. Repeatable." group:"Checks"`
-	Scope       []string     `short:"s" sep:"none" placeholder:"SCOPE" help:"Check that the token grants this scope. Repeatable." group:"Checks"`
-	Issuer      string       `placeholder:"URL" help:"Check that the token is from this issuer." group:"Checks"`
-	Profile     string       `enum:",wlcg,scitokens" default:"" placeholder:"wlcg|scitokens" help:"Check that the token has this profile and the claims that it requires." group:"Checks"`
-	MinLifetime cli.Duration `aliases:"time,minsecs" placeholder:"D" help:"Check that the token is valid for at least this long: seconds, or 90s, 1h." group:"Checks"`
-	Now         string       `placeholder:"TIME" help:"Check as of TIME: RFC 3339, a date, or seconds since 1970." group:"Checks"`
-	Skew        cli.Duration `placeholder:"D" help:"Allow clocks to differ by this much. Servers allow no difference." group:"Checks"`
-	JWKS        string       `name:"jwks" placeholder:"FILE" help:"Check the signature against this JWK Set." group:"Checks"`
-	FetchKeys   bool         `help:"Check the signature against the issuer's keys. The only flag that uses the network." group:"Checks"`
-	CAFile      string       `name:"cafile" placeholder:"FILE" help:"Trust only the CAs in FILE (--fetch-keys)." group:"Checks"`
-	CAPath      string       `name:"capath" placeholder:"DIR" help:"Trust only the CAs in DIR (--fetch-keys)." group:"Checks"`
-	Timeout     cli.Duration `default:"15s" placeholder:"D" help:"Time limit for one network exchange (--fetch-keys)." group:"Checks"`
+	Aud         []string     `group:"Checks" name:"aud" aliases:"audience" placeholder:"AUD" complete:"none" common:"" help:"Check that the token has this audience. With a service: the service's audience. Repeatable."`
+	Scope       []string     `group:"Checks" short:"s" placeholder:"SCOPE" complete:"none" common:"" help:"Check that the token grants this scope. Repeatable."`
+	Issuer      string       `group:"Checks" placeholder:"URL" complete:"none" common:"" help:"Check that the token is from this issuer."`
+	Profile     string       `group:"Checks" enum:",wlcg,scitokens" default:"" placeholder:"wlcg|scitokens" help:"Check that the token has this profile and the claims that it requires."`
+	MinLifetime cli.Duration `group:"Checks" aliases:"time,minsecs" placeholder:"D" help:"Check that the token is valid for at least this long. D is a number of seconds, or has units, such as 90s or 1h."`
+	Now         string       `group:"Checks" placeholder:"TIME" complete:"none" help:"Check as of TIME: RFC 3339, a date, or seconds since 1970."`
+	Skew        cli.Duration `group:"Checks" placeholder:"D" help:"Allow clocks to differ by this much. Servers allow no difference."`
+	JWKS        string       `group:"Checks" name:"jwks" placeholder:"FILE" complete:"file" common:"" help:"Check the signature against this JWK Set."`
+	FetchKeys   bool         `group:"Checks" common:"" help:"Check the signature against the issuer's keys. The only flag that uses the network."`
+	CAFile      string       `group:"Checks" name:"cafile" placeholder:"FILE" complete:"file" help:"Trust only the CAs in FILE (--fetch-keys)."`
+	CAPath      string       `group:"Checks" name:"capath" placeholder:"DIR" complete:"dir" help:"Trust only the CAs in DIR (--fetch-keys)."`
+	Timeout     cli.Duration `group:"Checks" default:"15s" placeholder:"D" help:"Time limit for one network exchange (--fetch-keys). Default: 15s."`
 
-	Version kong.VersionFlag `help:"Print the version."`
+	Output        string `group:"Output" short:"o" enum:",text,claims,json,ndjson,html,markdown" default:"" placeholder:"FORMAT" common:"" help:"text, claims, json, ndjson, html or markdown. The default is text on a terminal and claims elsewhere. ndjson prints one line per token. html is a page to view or to attach to a ticket, and markdown is for a ticket."`
+	ShowSignature bool   `group:"Output" help:"Show the signature too (text, json)."`
+	Redact        bool   `group:"Output" common:"" help:"Mask subjects, token IDs, names, mail addresses and other IDs of persons, in every format."`
+	Explain       string `group:"Output" placeholder:"TEXT" complete:"cause" common:"" help:"Explain a claim, a scope, a cause, or a line of a log. A cause is one of the codes in reports. A log is that of a server or client."`
+	Diff          bool   `group:"Output" common:"" help:"Show the differences between two tokens. One of them may work, and the other be refused."`
+
+	Completion    string `group:"Other" enum:",bash,zsh,fish" default:"" placeholder:"SHELL" help:"Print the script for completion in bash, zsh or fish."`
+	cli.HelpFlags `group:"Other"`
 }
-
-const description = `Show the contents of a token, and why a service refuses it, without using the network.
-
-Examples:
-  jwt-inspect < token
-  jwt-inspect --ce ce.example.org:9619 token
-  jwt-inspect --xrd root://x.example.org --write --path /store/me token
-  jwt-inspect --diff works refused
-  jwt-inspect < token | jq -r .aud
-
-Without a file, if stdin is a terminal, WLCG Bearer Token Discovery finds the token. Times are checked if a check is requested, and by all formats except claims. The signature is checked only with --jwks or --fetch-keys.
-
-Exit codes: 0 decoded and all checks passed, 1 a check failed, 2 usage, 3 not a token, 5 network.`
 
 // options are the flags, and the ecosystems of which a flag was given.
 type options struct {
@@ -81,34 +66,47 @@ type givenTarget struct {
 // parse reads the command line. done says that nothing is left to do.
 func parse(env *cli.Env) (o *options, done bool, err error) {
 	// Before anything repeats an argument.
-	if slices.ContainsFunc(env.Args, func(a string) bool { return looksLikeToken.MatchString(a) && !exists(a) }) {
+	if slices.ContainsFunc(env.Args, func(a string) bool {
+		return strings.Contains(a, "eyJ") && looksLikeToken().MatchString(a) && !exists(a)
+	}) {
 		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
 			Hint("pipe it instead: jwt-inspect < token")
 	}
 	o = new(options)
-	for _, e := range ecosystems.All() {
-		o.Plugins = append(o.Plugins, e.Target())
+	line := o.line()
+	done, err = env.Parse(line, &o.HelpFlags, env.Args, func() (*cmdline.Program, *cmdline.Command) {
+		p := Describe(env.Program)
+		return p, p.Commands[0]
+	})
+	if err == nil && !done {
+		err = env.Resolve(line, nil)
 	}
-	ctx, done, err := cli.Parse(env, &o.grammar, kong.Description(description))
 	if err != nil || done {
 		return o, done, err
 	}
-	o.given = givenTargets(ctx, o.Plugins)
-	return o, false, noEmptyFlags(ctx)
+	o.given = givenTargets(line, o.Plugins)
+	return o, false, noEmptyFlags(line)
+}
+
+// line is the command line that sets the options.
+func (o *options) line() *cmdline.Line {
+	line := new(cmdline.Line)
+	for _, e := range ecosystems.All() {
+		o.Plugins = append(o.Plugins, e.Target())
+	}
+	line.Add(&o.grammar, "")
+	return line
 }
 
 // givenTargets returns the targets of which a flag was given.
-func givenTargets(ctx *kong.Context, targets kong.Plugins) (out []givenTarget) {
+func givenTargets(line *cmdline.Line, targets cmdline.Plugins) (out []givenTarget) {
 	for _, t := range targets {
-		fields := reflect.ValueOf(t)
-		from, to := fields.Pointer(), fields.Pointer()+fields.Elem().Type().Size()
-		for _, p := range ctx.Path {
-			// A flag belongs to the struct that contains the field that it sets.
-			if p.Flag == nil || !p.Flag.Target.CanAddr() {
-				continue
-			}
-			if at := p.Flag.Target.Addr().Pointer(); from <= at && at < to {
-				out = append(out, givenTarget{t.(service.Target), "--" + p.Flag.Name})
+		var own cmdline.Line
+		own.Add(t, "")
+		for _, g := range line.Given {
+			// The fields of the target are those that the flag sets.
+			if g.Flag != nil && slices.ContainsFunc(own.Flags, func(f *cmdline.Flag) bool { return f.Target() == g.Flag.Target() }) {
+				out = append(out, givenTarget{t.(service.Target), "--" + g.Flag.Name})
 				break
 			}
 		}
@@ -118,20 +116,19 @@ func givenTargets(ctx *kong.Context, targets kong.Plugins) (out []givenTarget) {
 
 // noEmptyFlags rejects a command line that would check less than intended, such as one
 // with an empty variable in a script.
-func noEmptyFlags(ctx *kong.Context) error {
+func noEmptyFlags(line *cmdline.Line) error {
 	seen := map[string]bool{}
-	for _, p := range ctx.Path {
-		if p.Flag == nil {
+	for _, g := range line.Given {
+		if g.Flag == nil {
 			continue
 		}
-		name := "--" + p.Flag.Name
-		value := fmt.Sprint(ctx.FlagValue(p.Flag))
+		name := "--" + g.Flag.Name
 		switch {
-		case p.Flag.IsSlice():
+		case g.Flag.Repeats:
 		case seen[name]:
 			return cli.Errorf(cli.Usage, "%s is given twice", name).Hint("give it once, because only the last one would count")
-		case p.Flag.IsBool():
-		case strings.TrimSpace(value) == "":
+		case g.Flag.IsSwitch():
+		case strings.TrimSpace(g.Flag.String()) == "":
 			return cli.Errorf(cli.Usage, "%s is empty", name).Hint("give it a value, or leave it out")
 		}
 		seen[name] = true
@@ -277,7 +274,7 @@ func (o *options) keys(env *cli.Env, k *keys) error {
 		return nil
 	}
 	h := issuer.HTTPOptions{CAFile: o.CAFile, CAPath: o.CAPath, Timeout: time.Duration(o.Timeout),
-		LookupEnv: env.LookupEnv, UserAgent: cli.VersionString(env.Program)}
+		LookupEnv: env.LookupEnv, UserAgent: env.UserAgent}
 	if h.CAFile == "" && h.CAPath == "" {
 		// As the token helpers.
 		h.CAFile, h.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -26,8 +27,15 @@ func Main(env *cli.Env) int {
 }
 
 func run(env *cli.Env) (int, error) {
+	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
+		return cli.OK, Describe(env.Program).Complete(env.Stdout, env.Args[1:], candidates)
+	}
 	g, done, err := parse(env)
 	if err != nil || done {
+		return cli.OK, err
+	}
+	if g.Completion != "" {
+		_, err := io.WriteString(env.Stdout, cmdline.Script(g.Completion, env.Program))
 		return cli.OK, err
 	}
 	if g.Explain != "" {
@@ -121,6 +129,12 @@ func (p *pipeline) decoded(i input) {
 func exists(name string) bool {
 	_, err := os.Stat(name)
 	return err == nil
+}
+
+// obeysColours reports whether a terminal understands control sequences.
+func obeysColours(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && cli.ControlSequences(f)
 }
 
 func isTerminal(v any) bool {

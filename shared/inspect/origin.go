@@ -105,7 +105,7 @@ func (v *view) redacted(r *redactor) *view {
 	out.Origin.Command = r.text(v.Origin.Command)
 	out.Unknown = slices.Clone(v.Unknown)
 	out.token = r.token(v.token)
-	out.Claims = claimViews(out.token.Members(), meanings, v.Now)
-	out.Header = claimViews(out.token.HeaderMembers(), headerMeanings, v.Now)
+	out.Claims = claimViews(out.token.Members(), meanings(), v.Now)
+	out.Header = claimViews(out.token.HeaderMembers(), headerMeanings(), v.Now)
 	return &out
 }

@@ -134,6 +134,6 @@ func newScreen(env *cli.Env) screen {
 		}
 	}
 	s.width = min(max(s.width, 60), 100)
-	s.colours = s.tty && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"
+	s.colours = s.tty && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb" && obeysColours(env.Stdout)
 	return s
 }

@@ -1,6 +1,9 @@
 package inspect
 
-import "strings"
+import (
+	"strings"
+	"sync"
+)
 
 // right is what a scope allows, and which document or software defines it.
 type right struct{ what, source string }
@@ -12,22 +15,24 @@ const (
 )
 
 // allows has scopes in words.
-var allows = map[string]right{
-	"compute.read": {"may view jobs", wlcgCapabilities}, "compute.modify": {"may change jobs", wlcgCapabilities},
-	"compute.create": {"may submit jobs", wlcgCapabilities}, "compute.cancel": {"may remove jobs", wlcgCapabilities},
-	"queue": {"may submit jobs, in the profile; HTCondor and XRootD ignore it", scitokensScopes}, "execute": {"may run jobs, in the profile; HTCondor and XRootD ignore it", scitokensScopes},
-	"offline_access": {"requests a refresh token", "OpenID Connect Core section 11"}, "openid": {"requests an ID token", "OpenID Connect Core section 3.1.2.1"},
-	"profile": {"requests the name and other data of the user", "OpenID Connect Core section 5.4"}, "email": {"requests the mail address", "OpenID Connect Core section 5.4"},
-	"address": {"requests the postal address", "OpenID Connect Core section 5.4"}, "phone": {"requests the phone number", "OpenID Connect Core section 5.4"},
-	"wlcg": {"requests the WLCG profile", "INDIGO IAM"}, "iam": {"requests the profile of INDIGO IAM", "INDIGO IAM"}, "aarc": {"requests the AARC profile", "INDIGO IAM"}, "kc": {"requests the Keycloak profile", "INDIGO IAM"},
-	"wlcg.groups": {"requests the groups", wlcg + ", \"Group based authorization\""}, "eduperson_entitlement": {"requests the entitlements", "AARC guidelines G069"},
-	"entitlements": {"requests the entitlements", "AARC guidelines G069"}, "eduperson_scoped_affiliation": {"requests the affiliation", "AARC guidelines G025"}, "voperson_id": {"requests the ID at the community", "AARC guidelines G026"},
-	"eduperson_assurance": {"requests the assurance", "AARC guidelines G021"}, "ssh-keys": {"requests the public SSH keys", "INDIGO IAM"},
-	"org.cilogon.userinfo": {"requests the data of the user from the institution", "CILogon"}, "scim:read": {"may read users and groups", "INDIGO IAM"}, "scim:write": {"may change users and groups", "INDIGO IAM"},
-	"registration": {"may register clients", "INDIGO IAM"}, "registration-token": {"may change the registration of the client", "INDIGO IAM"},
-	"gracedb.read": {"may read GraceDB, the database of gravitational-wave candidates", "IGWN"},
-	"roles":        {"requests the roles", "Keycloak"}, "microprofile-jwt": {"requests claims of MicroProfile", "Keycloak"}, "web-origins": {"requests the web pages that may use the token", "Keycloak"}, "acr": {"requests the strength of the authentication", "Keycloak"}, "basic": {"requests the subject and the time of the login", "Keycloak"},
-}
+var allows = sync.OnceValue(func() map[string]right {
+	return map[string]right{
+		"compute.read": {"may view jobs", wlcgCapabilities}, "compute.modify": {"may change jobs", wlcgCapabilities},
+		"compute.create": {"may submit jobs", wlcgCapabilities}, "compute.cancel": {"may remove jobs", wlcgCapabilities},
+		"queue": {"may submit jobs, in the profile; HTCondor and XRootD ignore it", scitokensScopes}, "execute": {"may run jobs, in the profile; HTCondor and XRootD ignore it", scitokensScopes},
+		"offline_access": {"requests a refresh token", "OpenID Connect Core section 11"}, "openid": {"requests an ID token", "OpenID Connect Core section 3.1.2.1"},
+		"profile": {"requests the name and other data of the user", "OpenID Connect Core section 5.4"}, "email": {"requests the mail address", "OpenID Connect Core section 5.4"},
+		"address": {"requests the postal address", "OpenID Connect Core section 5.4"}, "phone": {"requests the phone number", "OpenID Connect Core section 5.4"},
+		"wlcg": {"requests the WLCG profile", "INDIGO IAM"}, "iam": {"requests the profile of INDIGO IAM", "INDIGO IAM"}, "aarc": {"requests the AARC profile", "INDIGO IAM"}, "kc": {"requests the Keycloak profile", "INDIGO IAM"},
+		"wlcg.groups": {"requests the groups", wlcg + ", \"Group based authorization\""}, "eduperson_entitlement": {"requests the entitlements", "AARC guidelines G069"},
+		"entitlements": {"requests the entitlements", "AARC guidelines G069"}, "eduperson_scoped_affiliation": {"requests the affiliation", "AARC guidelines G025"}, "voperson_id": {"requests the ID at the community", "AARC guidelines G026"},
+		"eduperson_assurance": {"requests the assurance", "AARC guidelines G021"}, "ssh-keys": {"requests the public SSH keys", "INDIGO IAM"},
+		"org.cilogon.userinfo": {"requests the data of the user from the institution", "CILogon"}, "scim:read": {"may read users and groups", "INDIGO IAM"}, "scim:write": {"may change users and groups", "INDIGO IAM"},
+		"registration": {"may register clients", "INDIGO IAM"}, "registration-token": {"may change the registration of the client", "INDIGO IAM"},
+		"gracedb.read": {"may read GraceDB, the database of gravitational-wave candidates", "IGWN"},
+		"roles":        {"requests the roles", "Keycloak"}, "microprofile-jwt": {"requests claims of MicroProfile", "Keycloak"}, "web-origins": {"requests the web pages that may use the token", "Keycloak"}, "acr": {"requests the strength of the authentication", "Keycloak"}, "basic": {"requests the subject and the time of the login", "Keycloak"},
+	}
+})
 
 // condorRights are the authorization levels of HTCondor, as condor:/LEVEL names them.
 var condorRights = map[string]string{
@@ -49,7 +54,7 @@ var pathAllows = map[string]right{
 
 // lookupScope returns what a scope allows, in words; the zero value if it is not known.
 func lookupScope(scope string) right {
-	if r, ok := allows[scope]; ok {
+	if r, ok := allows()[scope]; ok {
 		return r
 	}
 	authz, path, colon := strings.Cut(scope, ":")

@@ -58,8 +58,8 @@ var unknown = []string{
 // newView collects what a report says about a token.
 func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
 	v := newSummary(i, j, vd, jd)
-	v.Claims = claimViews(j.Members(), meanings, jd.now)
-	v.Header = claimViews(j.HeaderMembers(), headerMeanings, jd.now)
+	v.Claims = claimViews(j.Members(), meanings(), jd.now)
+	v.Header = claimViews(j.HeaderMembers(), headerMeanings(), jd.now)
 	v.Issued, v.NotBefore, v.Expires = timeOf(j, "iat"), timeOf(j, "nbf"), timeOf(j, "exp")
 	v.Headline = v.headline(jd.letsAllIn())
 	v.SignatureNote = jd.keys.note(vd.signature)

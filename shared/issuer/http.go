@@ -52,8 +52,8 @@ type HTTPOptions struct {
 	// Timeout bounds one exchange from dialling to the last byte.
 	Timeout   time.Duration
 	LookupEnv func(string) (string, bool)
-	// UserAgent names the program.
-	UserAgent string
+	// UserAgent returns the name of the program; nil means Go's own.
+	UserAgent func() string
 	// Trace, if set, gets a line for each exchange, without secrets.
 	Trace func(format string, a ...any)
 }
@@ -167,13 +167,9 @@ func (c *Client) roots() (*x509.CertPool, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	dir := gridCertificates
-	if d, _ := c.opts.LookupEnv("X509_CERT_DIR"); d != "" {
-		dir = d
-	}
 	// A directory that does not exist or cannot be read adds nothing: the handshake
 	// reports an authority that is missing.
-	_, _ = appendDir(pool, dir)
+	_, _ = appendDir(pool, c.gridDir())
 	return pool, nil
 }
 
@@ -234,7 +230,9 @@ func once(ctx context.Context) context.Context { return context.WithValue(ctx, o
 // more, others once, because a rotated refresh token may be spent already.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
-	req.Header.Set("User-Agent", t.c.opts.UserAgent)
+	if name := t.c.opts.UserAgent; name != nil {
+		req.Header.Set("User-Agent", name())
+	}
 	tries := 2
 	if req.Method == http.MethodGet {
 		tries = 3

@@ -195,7 +195,8 @@ func rsaKey(m members) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
-var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
+// curves are functions, because a curve is expensive to set up.
+var curves = map[string]func() elliptic.Curve{"P-256": elliptic.P256, "P-384": elliptic.P384, "P-521": elliptic.P521}
 
 // ecKey reads an EC key (RFC 7518 section 6.2.1).
 func ecKey(m members, alg string) (crypto.PublicKey, error) {
@@ -204,10 +205,11 @@ func ecKey(m members, alg string) (crypto.PublicKey, error) {
 		// As scitokens-cpp reads it (get_public_key_pem), and demo.scitokens.org writes it.
 		crv = "P-256"
 	}
-	curve := curves[crv]
-	if curve == nil {
+	known := curves[crv]
+	if known == nil {
 		return nil, fmt.Errorf("its curve %s is unknown", quoted(crv))
 	}
+	curve := known()
 	size := (curve.Params().BitSize + 7) / 8
 	point := make([]byte, 1+2*size)
 	point[0] = 4 // uncompressed (SEC 1 section 2.3.3)

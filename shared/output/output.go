@@ -16,10 +16,11 @@ import (
 )
 
 // Formats are the values of --output.
-var Formats = []string{"token", "json", "header", "env"}
+var Formats = []string{"token", "json", "header", "env", ExecCredential}
 
-// Format formats a token, with a newline at the end.
-func Format(format string, t token.Token) ([]byte, error) {
+// Format formats a token, with a newline at the end. getenv reads the environment, in
+// which kubectl says which form it expects.
+func Format(format string, t token.Token, getenv func(string) string) ([]byte, error) {
 	raw := t.Raw()
 	if strings.ContainsAny(raw, " \t\r\n\x00") {
 		return nil, errors.New("the token contains white space")
@@ -46,6 +47,12 @@ func Format(format string, t token.Token) ([]byte, error) {
 		}
 		b, err := json.MarshalIndent(doc, "", "  ")
 		return append(b, '\n'), err
+	case ExecCredential:
+		info, err := ParseExecInfo(getenv(ExecInfoVariable))
+		if err != nil {
+			return nil, err
+		}
+		return info.credential(t)
 	}
 	return nil, fmt.Errorf("unknown output format %q", format)
 }

@@ -18,11 +18,11 @@ func TestFormats(t *testing.T) {
 	for format, want := range map[string]string{
 		"token": "a.b'c\n", "header": "Authorization: Bearer a.b'c\n", "env": "export BEARER_TOKEN='a.b'\\''c'\n",
 	} {
-		if got, err := Format(format, tok); err != nil || string(got) != want {
+		if got, err := Format(format, tok, nil); err != nil || string(got) != want {
 			t.Errorf("%s: %q %v", format, got, err)
 		}
 	}
-	b, err := Format("json", tok)
+	b, err := Format("json", tok, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,11 +36,11 @@ func TestFormats(t *testing.T) {
 	if l, ok := doc["scopes"].([]any); !ok || len(l) != 0 {
 		t.Errorf("without scopes the list is empty, not null: %s", b)
 	}
-	if _, err := Format("yaml", tok); err == nil {
+	if _, err := Format("yaml", tok, nil); err == nil {
 		t.Error("an unknown format is accepted")
 	}
 	for _, raw := range []string{"a b", "a\nb", "a\x00"} {
-		if _, err := Format("header", token.New(raw)); err == nil {
+		if _, err := Format("header", token.New(raw), nil); err == nil {
 			t.Errorf("%q is accepted, which would add a line to a header", raw)
 		}
 	}

@@ -21,6 +21,23 @@ const NoFollow = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
 
 const nonBlock = unix.O_NONBLOCK | unix.O_CLOEXEC
 
+// open opens a file for reading without waiting for the writer of a named pipe. os.OpenFile
+// would start Go's network poller for a descriptor that does not block, which costs a short
+// run as much as the reading.
+func open(path string, flags int) (*os.File, error) {
+	for {
+		fd, err := unix.Open(path, unix.O_RDONLY|flags|nonBlock, 0)
+		switch {
+		case err == unix.EINTR: // as os.OpenFile does (https://go.dev/issue/11180)
+		case err != nil:
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		default:
+			_ = unix.SetNonblock(fd, false)
+			return os.NewFile(uintptr(fd), path), nil
+		}
+	}
+}
+
 // checkOwner rejects a file that belongs to another user or has one of the forbidden
 // mode bits.
 func checkOwner(path string, fi fs.FileInfo, forbidden fs.FileMode) error {
@@ -45,6 +62,14 @@ func CheckWriters(path string, fi fs.FileInfo) error {
 	}
 	if p := fi.Mode().Perm(); p&0o022 != 0 {
 		return &Error{Path: path, Reason: fmt.Sprintf("can be written by other users (mode %04o)", p), Owner: -1, Mode: p &^ 0o022}
+	}
+	return nil
+}
+
+// Writable reports an error unless the current user can make files in a directory.
+func Writable(dir string) error {
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
+		return &fs.PathError{Op: "write to", Path: dir, Err: err}
 	}
 	return nil
 }

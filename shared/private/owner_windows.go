@@ -10,6 +10,8 @@ const NoFollow = 0
 
 const nonBlock = 0
 
+func open(path string, flags int) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|flags, 0) }
+
 // File modes do not show the access control lists that keep profile directories
 // private, so there is nothing to check.
 
@@ -17,6 +19,15 @@ func checkOwner(string, fs.FileInfo, fs.FileMode) error { return nil }
 
 // CheckWriters accepts every file.
 func CheckWriters(string, fs.FileInfo) error { return nil }
+
+// Writable reports an error unless dir is a directory. Access control lists are not read.
+func Writable(dir string) error {
+	fi, err := os.Stat(dir)
+	if err == nil && !fi.IsDir() {
+		err = notPrivate(dir, "is not a directory")
+	}
+	return err
+}
 
 func checkSecret(string, fs.FileInfo) error { return nil }
 

@@ -6,6 +6,7 @@
 package private
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -122,7 +123,7 @@ func ReadUpTo(path string, most int) ([]byte, error) {
 // symbolic link and does not wait for the writer of a named pipe. A file that has one
 // of the forbidden mode bits is rejected.
 func OpenOwn(path string, forbidden fs.FileMode) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|NoFollow, 0)
+	f, err := open(path, NoFollow)
 	if err != nil {
 		if fi, lerr := os.Lstat(path); lerr == nil && fi.Mode()&fs.ModeSymlink != 0 {
 			return nil, notPrivate(path, "is a symbolic link")
@@ -150,7 +151,7 @@ func OpenOwn(path string, forbidden fs.FileMode) (*os.File, error) {
 // any owner, and what is open already (/dev/stdin, /dev/fd/N), but does not wait for the
 // writer of a named pipe.
 func OpenFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
+	f, err := open(path, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +204,17 @@ func descriptor(path string) bool {
 
 // ReadAll reads at most [MaxRead] bytes.
 func ReadAll(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxRead+1))
-	if err == nil && len(b) > MaxRead {
+	var b bytes.Buffer
+	if f, ok := r.(*os.File); ok {
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < MaxRead {
+			b.Grow(int(fi.Size()) + bytes.MinRead) // for one read, and one that finds the end
+		}
+	}
+	_, err := b.ReadFrom(io.LimitReader(r, MaxRead+1))
+	if err == nil && b.Len() > MaxRead {
 		err = ErrTooLong
 	}
-	return b, err
+	return b.Bytes(), err
 }
 
 // ReadSecret reads a secret from a file that the user names, without the line end.

@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -33,18 +35,32 @@ type Terminal struct {
 	Disabled bool
 	// Getenv reads TERM and the locale.
 	Getenv func(string) string
+
+	looked    sync.Once // for a terminal, and set available
+	available bool
 }
 
-func (t *Terminal) open() (*os.File, error) {
+// tty is an open terminal. in and out may be the same file.
+type tty struct{ in, out *os.File }
+
+func (t *tty) close() {
+	_ = t.in.Close()
+	if t.out != t.in {
+		_ = t.out.Close()
+	}
+}
+
+func (t *Terminal) open() (*tty, error) {
 	if t.Disabled {
 		return nil, ErrNoTerminal
 	}
-	f, err := os.OpenFile(ttyName, os.O_RDWR, 0)
+	in, out, err := openTTY()
 	if err != nil {
 		return nil, ErrNoTerminal
 	}
-	if !term.IsTerminal(int(f.Fd())) {
-		_ = f.Close()
+	f := &tty{in, out}
+	if !term.IsTerminal(int(in.Fd())) {
+		f.close()
 		return nil, ErrNoTerminal
 	}
 	return f, nil
@@ -52,12 +68,13 @@ func (t *Terminal) open() (*os.File, error) {
 
 // Available reports whether there is a terminal to ask on.
 func (t *Terminal) Available() bool {
-	f, err := t.open()
-	if err != nil {
-		return false
-	}
-	_ = f.Close()
-	return true
+	t.looked.Do(func() {
+		if f, err := t.open(); err == nil {
+			f.close()
+			t.available = true
+		}
+	})
+	return t.available
 }
 
 // Passphrase asks for a secret without showing what is typed.
@@ -66,22 +83,22 @@ func (t *Terminal) Passphrase(question string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = f.Close() }()
+	defer f.close()
 	// A process that ends at the prompt must not leave the terminal without echo.
-	state, err := term.GetState(int(f.Fd()))
+	state, err := term.GetState(int(f.in.Fd()))
 	if err != nil {
 		return "", err
 	}
 	defer cli.OnSignal(func() {
-		_ = term.Restore(int(f.Fd()), state)
-		_, _ = fmt.Fprintln(f)
+		_ = term.Restore(int(f.in.Fd()), state)
+		_, _ = fmt.Fprintln(f.out)
 	})()
 	// Before the prompt, as some people type ahead.
-	echoOff(int(f.Fd()))
-	defer func() { _ = term.Restore(int(f.Fd()), state) }()
-	_, _ = fmt.Fprintf(f, "%s: ", strings.TrimSuffix(strings.TrimSpace(question), ":"))
-	b, err := term.ReadPassword(int(f.Fd()))
-	_, _ = fmt.Fprintln(f)
+	echoOff(int(f.in.Fd()))
+	defer func() { _ = term.Restore(int(f.in.Fd()), state) }()
+	_, _ = fmt.Fprintf(f.out, "%s: ", strings.TrimSuffix(strings.TrimSpace(question), ":"))
+	b, err := term.ReadPassword(int(f.in.Fd()))
+	_, _ = fmt.Fprintln(f.out)
 	return string(b), err
 }
 
@@ -105,17 +122,17 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 		_, _ = io.WriteString(t.Fallback, page(c))
 		return func() {}
 	}
-	_, _ = io.WriteString(f, page(c))
-	width, height, err := term.GetSize(int(f.Fd()))
+	_, _ = io.WriteString(f.out, page(c))
+	width, height, err := term.GetSize(int(f.out.Fd()))
 	if err != nil || width <= 0 || height <= 0 {
 		width, height = 80, 24
 	}
-	if t.dumb() {
-		_, _ = io.WriteString(f, waiting+"\n")
-		return func() { _ = f.Close() }
+	if t.dumb() || !cli.ControlSequences(f.out) {
+		_, _ = io.WriteString(f.out, waiting+"\n")
+		return f.close
 	}
 	if c.Complete != "" && t.utf8() {
-		_, _ = io.WriteString(f, qr(c.Complete, width, height-1-wrappedRows(page(c), width)))
+		_, _ = io.WriteString(f.out, qr(c.Complete, width, height-1-wrappedRows(page(c), width)))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	stopped := make(chan struct{})
@@ -124,10 +141,10 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {
-			_, _ = fmt.Fprintf(f, "\r\x1b[K%s", countdown(c, now(), width))
+			_, _ = fmt.Fprintf(f.out, "\r\x1b[K%s", countdown(c, now(), width))
 			select {
 			case <-ctx.Done():
-				_, _ = io.WriteString(f, "\r\x1b[K")
+				_, _ = io.WriteString(f.out, "\r\x1b[K")
 				return
 			case <-tick.C:
 			}
@@ -136,14 +153,19 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 	return func() {
 		cancel()
 		<-stopped
-		_ = f.Close()
+		f.close()
 	}
 }
 
 // dumb reports whether the terminal has no control sequences.
 func (t *Terminal) dumb() bool {
-	name := t.getenv("TERM")
-	return name == "dumb" || name == ""
+	return dumb(runtime.GOOS, t.getenv("TERM"))
+}
+
+// dumb reports whether a terminal of this type has no control sequences. On Windows no
+// variable names the type.
+func dumb(goos, name string) bool {
+	return name == "dumb" || name == "" && goos != "windows"
 }
 
 // utf8 reports whether the terminal shows the half blocks of the QR code.

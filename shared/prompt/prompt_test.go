@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -165,7 +166,10 @@ func TestLocaleAndTerm(t *testing.T) {
 			t.Errorf("%v: dumb %v, UTF-8 %v", tt.env, term.dumb(), term.utf8())
 		}
 	}
-	if term := new(Terminal); !term.dumb() {
+	if term := new(Terminal); !term.dumb() && runtime.GOOS != "windows" {
 		t.Error("without an environment control sequences are used")
+	}
+	if dumb("windows", "") || !dumb("windows", "dumb") || !dumb("linux", "") || dumb("linux", "xterm") {
+		t.Error("which terminals have control sequences")
 	}
 }

@@ -87,7 +87,7 @@ type Want struct {
 }
 
 // Ecosystem derives a request from the flags of a token helper. It is a pointer to a
-// struct whose fields are flags, with tags as alecthomas/kong reads them.
+// struct whose fields are flags, with the tags that package cmdline reads.
 type Ecosystem interface {
 	// Describe returns the sentence that --help begins with, and example command lines.
 	Describe() (summary string, examples []string)
@@ -113,7 +113,7 @@ type Descriptor struct {
 }
 
 // Target names a service on jwt-inspect's command line. It is a pointer to a struct whose
-// fields are flags, with tags as alecthomas/kong reads them.
+// fields are flags, with the tags that package cmdline reads.
 type Target interface {
 	// Service returns the service that the flags name. It is called only if one of them
 	// was given. A service without a name stands for a part of one: it judges, but the

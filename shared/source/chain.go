@@ -142,6 +142,9 @@ func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Tok
 		}
 	}
 	t, err := s.Token(ctx, req)
+	if err == nil && !s.stored && c.cache != nil && !c.env.ForceNew && c.env.Store.Rejected(key, t.Raw()) {
+		t, err = c.anew(ctx, s, req)
+	}
 	if err != nil {
 		return token.Token{}, asNone(err)
 	}
@@ -156,6 +159,19 @@ func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Tok
 	}
 	c.put(key, t)
 	return t, nil
+}
+
+// anew asks a source that has a cache of its own, such as oidc-agent, for another token
+// than the one in it.
+func (c *Chain) anew(ctx context.Context, s opened, req token.Request) (token.Token, error) {
+	env := *c.env
+	env.ForceNew = true
+	again, err := open(&env, s.spec)
+	if err != nil {
+		return token.Token{}, err
+	}
+	c.env.Verbose("%s: a service rejected its token: asking for another one", s.name)
+	return again.Token(ctx, req)
 }
 
 // key is what the token of a source is cached under.
@@ -187,6 +203,21 @@ func (c *Chain) put(key store.CacheKey, t token.Token) {
 		// The token is good; only the next run is slower.
 		c.env.Note("the token was not cached: %s", err)
 	}
+}
+
+// Forget removes the cached tokens for the request, so that the next one is another. If
+// rejected is not empty, only that token is removed: another process may have replaced it
+// already.
+func (c *Chain) Forget(req token.Request, rejected string) error {
+	if c.cache == nil {
+		return nil
+	}
+	for _, key := range c.cache.keys(req) {
+		if err := c.env.Store.RejectToken(key, rejected); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Status is what the sources command shows of one source.

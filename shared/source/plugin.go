@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
-	"regexp"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
@@ -32,13 +35,30 @@ const pluginPrefix = "token-source-"
 // pluginMax bounds a plugin's answer, in bytes.
 const pluginMax = 1 << 20
 
-var pluginName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var pluginName = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 func validPlugin(name string) error {
-	if !pluginName.MatchString(name) {
+	if !pluginName().MatchString(name) {
 		return fmt.Errorf("%q is not the name of a plugin: use letters, digits, dots, dashes and underscores", name)
 	}
 	return nil
+}
+
+// Plugins are the names of the plugins in the directories of path, which has the form of
+// PATH.
+func Plugins(path string) []string {
+	var out []string
+	for _, dir := range filepath.SplitList(path) {
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			name, ok := strings.CutPrefix(e.Name(), pluginPrefix)
+			if fi, err := e.Info(); ok && err == nil && (fi.Mode()&0o111 != 0 || fi.Mode()&fs.ModeSymlink != 0) && validPlugin(name) == nil {
+				out = append(out, name)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 // plugin is an executable token-source-NAME on PATH.

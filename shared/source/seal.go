@@ -1,6 +1,7 @@
 package source
 
 import (
+	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
@@ -10,7 +11,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/crypto/nacl/box"
+	"golang.org/x/crypto/nacl/secretbox"
+	"golang.org/x/crypto/salsa20/salsa"
 )
 
 // seal agrees with oidc-agent on a key and encrypts a message under it
@@ -19,30 +21,32 @@ import (
 // LENGTH:NONCE:CIPHERTEXT, the latter two in base64, made by NaCl's box.
 func seal(conn net.Conn, message []byte) (sealed []byte, open func([]byte) ([]byte, error), err error) {
 	b64 := base64.StdEncoding
-	public, private, err := box.GenerateKey(rand.Reader)
+	private, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := io.WriteString(conn, b64.EncodeToString(public[:])); err != nil {
+	if _, err := io.WriteString(conn, b64.EncodeToString(private.PublicKey().Bytes())); err != nil {
 		return nil, nil, err
 	}
-	answer := make([]byte, b64.EncodedLen(len(public)))
+	answer := make([]byte, b64.EncodedLen(keySize))
 	if _, err := io.ReadFull(conn, answer); err != nil {
 		return nil, nil, fmt.Errorf("exchange keys: %w", err)
 	}
 	theirs, err := b64.DecodeString(string(answer))
-	if err != nil || len(theirs) != 32 {
+	if err != nil || len(theirs) != keySize {
 		return nil, nil, errors.New("exchange keys: the answer is not a key")
 	}
-	var shared [32]byte
-	box.Precompute(&shared, (*[32]byte)(theirs), private)
+	shared, err := boxKey(private, theirs)
+	if err != nil {
+		return nil, nil, fmt.Errorf("exchange keys: %w", err)
+	}
 	var nonce [24]byte
 	if _, err := rand.Read(nonce[:]); err != nil {
 		return nil, nil, err
 	}
 	text := strconv.Itoa(len(message)) + ":" + b64.EncodeToString(nonce[:]) + ":" +
-		b64.EncodeToString(box.SealAfterPrecomputation(nil, message, &nonce, &shared))
-	return []byte(text), func(b []byte) ([]byte, error) { return unseal(b, &shared) }, nil
+		b64.EncodeToString(secretbox.Seal(nil, message, &nonce, shared))
+	return []byte(text), func(b []byte) ([]byte, error) { return unseal(b, shared) }, nil
 }
 
 func unseal(b []byte, shared *[32]byte) ([]byte, error) {
@@ -58,9 +62,30 @@ func unseal(b []byte, shared *[32]byte) ([]byte, error) {
 	if err != nil {
 		return nil, errors.New("the answer is not base64")
 	}
-	out, ok := box.OpenAfterPrecomputation(nil, ciphertext, (*[24]byte)(nonce), shared)
+	out, ok := secretbox.Open(nil, ciphertext, (*[24]byte)(nonce), shared)
 	if !ok {
 		return nil, errors.New("the answer cannot be decrypted")
 	}
 	return out, nil
+}
+
+// keySize is the length of a key of X25519.
+const keySize = 32
+
+// boxKey is the key of NaCl's box for two keys of X25519: their shared secret, hashed with
+// HSalsa20 (https://nacl.cr.yp.to/box.html). Package nacl/box has the same function, and
+// links BLAKE2b, whose initialization costs every run.
+func boxKey(private *ecdh.PrivateKey, theirs []byte) (*[keySize]byte, error) {
+	public, err := ecdh.X25519().NewPublicKey(theirs)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := private.ECDH(public)
+	if err != nil {
+		return nil, err
+	}
+	var key [keySize]byte
+	var zero [16]byte
+	salsa.HSalsa20(&key, &zero, (*[keySize]byte)(secret), &salsa.Sigma)
+	return &key, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os/exec"
 	"strings"
 	"time"
@@ -116,6 +117,22 @@ func Names() []string {
 	return out
 }
 
+// Described returns the sources in the order of the table, with what each is. A source that
+// needs an argument ends with a colon.
+func Described() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, k := range kinds {
+			name := k.name
+			if k.arg != "" && k.arg[0] != '[' {
+				name += ":"
+			}
+			if !yield(name, k.help) {
+				return
+			}
+		}
+	}
+}
+
 // Help lists the sources in the form that --from accepts.
 func Help() string {
 	var out []string
@@ -174,7 +191,7 @@ func open(e *Env, spec string) (opened, error) {
 		return opened{k, spec, s}, err
 	}
 	known := strings.Join(Names(), ", ")
-	if hasArg || !pluginName.MatchString(name) {
+	if hasArg || !pluginName().MatchString(name) {
 		return opened{}, fmt.Errorf("unknown source %q: use one of %s, or plugin:NAME", name, known)
 	}
 	if _, err := exec.LookPath(pluginPrefix + name); err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -431,4 +433,45 @@ func TestPeer(t *testing.T) {
 	a, b := net.Pipe()
 	defer func() { _, _ = a.Close(), b.Close() }()
 	must(t, checkPeer(a))
+}
+
+// A token that a service rejected is not taken from the agent's cache again.
+func TestRejectedToken(t *testing.T) {
+	old, fresh := jwt(map[string]any{"jti": "old"}), jwt(map[string]any{"jti": "new"})
+	var asked atomic.Int32
+	d := agent(t, "unix", func(c net.Conn) {
+		b := make([]byte, 4096)
+		n, _ := c.Read(b)
+		asked.Add(1)
+		give := old
+		if strings.Contains(string(b[:n]), `"min_valid_period":-1`) {
+			give = fresh
+		}
+		_, _ = io.WriteString(c, `{"status":"success","access_token":"`+give+`"}`)
+	})
+	w := newWorld(t.TempDir(), "OIDC_SOCK="+d.Getenv("OIDC_SOCK"))
+	chain, err := NewChain(w.Env, []string{"cache", "oidc-agent"})
+	must(t, err)
+	for n, step := range []struct {
+		rejected string
+		want     string
+		asked    int32
+	}{
+		{"", old, 1},
+		{fresh, old, 1}, // another token than the cached one
+		{old, fresh, 3},
+		{"", fresh, 3},
+	} {
+		if step.rejected != "" {
+			must(t, chain.Forget(request, step.rejected))
+		}
+		got, err := chain.Token(context.Background(), request)
+		if err != nil || got.Raw() != step.want || asked.Load() != step.asked {
+			t.Errorf("step %d: %v, asked %d times, %v", n, got.Raw() == step.want, asked.Load(), err)
+		}
+	}
+	// Without a cache there is nothing to forget.
+	alone, err := NewChain(w.Env, []string{"oidc-agent"})
+	must(t, err)
+	must(t, alone.Forget(request, ""))
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,7 +43,9 @@ type CachedInfo struct {
 
 // cacheEntry is the form on disk.
 type cacheEntry struct {
+	// Token is empty, and Rejected is the hash of a token, if a service rejected it.
 	Token     string    `json:"token"`
+	Rejected  string    `json:"rejected,omitempty"`
 	Issuer    string    `json:"issuer,omitempty"`
 	Expires   time.Time `json:"expires"`
 	Scopes    []string  `json:"scopes,omitempty"`
@@ -56,14 +59,18 @@ type cacheEntry struct {
 }
 
 func (k CacheKey) file() string {
-	set := func(list []string) []string { return text.NonNil(text.Set(list)) }
-	// JSON delimits its items, so that no two requests share a form.
-	form := []any{"v1", sameIssuer(k.Issuer), k.ClientID, k.Account, set(k.Audiences), set(k.Scopes)}
-	if k.Subject != "" {
-		form = append(form, k.Subject)
+	// Lengths delimit the items, so that no two requests share a form.
+	form := []byte("v2")
+	add := func(list ...string) {
+		form = append(strconv.AppendInt(form, int64(len(list)), 10), ';')
+		for _, s := range list {
+			form = append(append(strconv.AppendInt(form, int64(len(s)), 10), ':'), s...)
+		}
 	}
-	b, _ := json.Marshal(form)
-	sum := sha256.Sum256(b)
+	add(sameIssuer(k.Issuer), k.ClientID, k.Account, k.Subject)
+	add(text.Set(k.Audiences)...)
+	add(text.Set(k.Scopes)...)
+	sum := sha256.Sum256(form)
 	return hex.EncodeToString(sum[:]) + cacheSuffix
 }
 
@@ -78,7 +85,7 @@ func (s *Store) CachedToken(key CacheKey) (token.Token, bool, error) {
 		return token.Token{}, false, wrap("read the token cache", err)
 	}
 	e, ok, err := s.readEntry(filepath.Join(dir, key.file()))
-	if err != nil || !ok || !e.Expires.After(s.o.Now()) {
+	if err != nil || !ok || e.Token == "" || !e.Expires.After(s.o.Now()) {
 		return token.Token{}, false, wrap("read the token cache", err)
 	}
 	t := token.New(e.Token)
@@ -105,12 +112,24 @@ func (s *Store) readEntry(path string) (cacheEntry, bool, error) {
 	return e, ok, nil
 }
 
-func decodeEntry(b []byte) (cacheEntry, bool) {
-	var e cacheEntry
-	if json.Unmarshal(b, &e) != nil || e.Token == "" || e.Expires.IsZero() {
+// decodeEntry reads the members one by one: for a whole struct, encoding/json first examines
+// its type, which takes longer than to read one entry.
+func decodeEntry(b []byte) (e cacheEntry, ok bool) {
+	var members map[string]json.RawMessage
+	var owner map[string]string
+	if json.Unmarshal(b, &members) != nil {
 		return cacheEntry{}, false
 	}
-	return e, true
+	for name, to := range map[string]any{
+		"token": &e.Token, "issuer": &e.Issuer, "expires": &e.Expires, "scopes": &e.Scopes, "audiences": &e.Audiences, "source": &e.Source,
+		"rejected": &e.Rejected, "for": &owner,
+	} {
+		if raw := members[name]; raw != nil && json.Unmarshal(raw, to) != nil {
+			return cacheEntry{}, false
+		}
+	}
+	e.For.Issuer, e.For.ClientID, e.For.Account = owner["issuer"], owner["client_id"], owner["account"]
+	return e, (e.Token != "" || e.Rejected != "") && !e.Expires.IsZero()
 }
 
 // PutToken caches the token for the request, and from time to time removes some expired
@@ -144,6 +163,42 @@ func (s *Store) PutToken(key CacheKey, t token.Token) error {
 		return nil
 	}
 	return wrap(op, writeIn(filepath.Join(dir, key.file()), b))
+}
+
+// RejectToken removes the token cached for the request, which a service rejected, and
+// remembers it until it would have expired: see [Store.Rejected]. If raw is not empty,
+// another token in its place stays.
+func (s *Store) RejectToken(key CacheKey, raw string) error {
+	const op = "clear the token cache"
+	dir, err := s.tokenDir()
+	if err != nil {
+		return wrap(op, err)
+	}
+	path := filepath.Join(dir, key.file())
+	e, ok, err := s.readEntry(path)
+	if err != nil || !ok || e.Token == "" || raw != "" && e.Token != raw {
+		return wrap(op, err)
+	}
+	b, err := json.Marshal(cacheEntry{Rejected: hash(e.Token), Expires: e.Expires})
+	if err != nil {
+		return wrap(op, err)
+	}
+	return wrap(op, writeIn(path, b))
+}
+
+// Rejected reports whether raw is the token for the request that a service rejected last.
+func (s *Store) Rejected(key CacheKey, raw string) bool {
+	dir, err := s.tokenDir()
+	if err != nil {
+		return false
+	}
+	e, ok, err := s.readEntry(filepath.Join(dir, key.file()))
+	return err == nil && ok && e.Rejected != "" && e.Rejected == hash(raw)
+}
+
+func hash(raw string) string {
+	sum := sha256.Sum256([]byte(raw))
+	return hex.EncodeToString(sum[:])
 }
 
 func (s *Store) notKept(t token.Token) string {
@@ -206,7 +261,7 @@ func (s *Store) Tokens() ([]CachedInfo, error) {
 	var out []CachedInfo
 	now := s.o.Now()
 	err := s.each(func(_ string, e cacheEntry) error {
-		if e.Expires.After(now) {
+		if e.Token != "" && e.Expires.After(now) {
 			out = append(out, CachedInfo{
 				Issuer: e.For.Issuer, ClientID: e.For.ClientID, Account: e.For.Account,
 				Audiences: e.Audiences, Scopes: e.Scopes, Expires: e.Expires, Source: e.Source,

@@ -5,6 +5,7 @@ package store
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,12 +15,18 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestMain lets the test binary stand for a helper: its packages are initialised as
 // those of a helper are.
 func TestMain(m *testing.M) {
-	if os.Getenv("STORE_TEST_CHILD") != "" {
+	switch os.Getenv("STORE_TEST_CHILD") {
+	case "":
+	case "idle":
+		os.Exit(0)
+	default:
 		err := New(Options{LookupEnv: os.LookupEnv, Now: time.Now, Backend: os.Getenv("STORE_TEST_BACKEND")}).try(context.Background(), secretService)
 		_, _ = os.Stdout.WriteString("bus=" + os.Getenv("DBUS_SESSION_BUS_ADDRESS") + "\n" + err.Error() + "\n")
 		os.Exit(0)
@@ -36,7 +43,7 @@ func child(t *testing.T, env []string, args ...string) string {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self, args...)
 	// The race detector would sleep a second at the end.
-	cmd.Env = append(env, "GORACE=atexit_sleep_ms=0", "STORE_TEST_CHILD=1", "HOME="+t.TempDir())
+	cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0", "STORE_TEST_CHILD=1", "HOME=" + t.TempDir()}, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %v: %s", args, err, out)
@@ -68,6 +75,23 @@ func TestInitDoesNotLaunchABus(t *testing.T) {
 	}
 }
 
+// A program that uses no keyring does not connect to the bus.
+func TestInitDoesNotDial(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bus")
+	l, err := net.Listen("unix", path)
+	must(t, err)
+	defer func() { _ = l.Close() }()
+	_ = child(t, []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=" + path, "STORE_TEST_CHILD=idle"}, "get")
+	raw, err := l.(*net.UnixListener).SyscallConn()
+	must(t, err)
+	must(t, raw.Control(func(fd uintptr) {
+		// A connection that was made waits in the queue.
+		if _, _, err := unix.Accept(int(fd)); !errors.Is(err, unix.EAGAIN) {
+			t.Errorf("the program connected to the bus: %v", err)
+		}
+	}))
+}
+
 func TestInitDoesNotWaitForAMuteBus(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bus")
 	l, err := net.Listen("unix", path)
@@ -82,7 +106,7 @@ func TestInitDoesNotWaitForAMuteBus(t *testing.T) {
 		if !strings.Contains(out, "bus="+address+"\n") || !strings.Contains(out, ErrNoBackend.Error()) {
 			t.Errorf("%v: %s", args, out)
 		}
-		if args[0] == "login" && !strings.Contains(out, "does not answer") {
+		if !strings.Contains(out, "does not answer") {
 			t.Errorf("%v: %s", args, out)
 		}
 	}
@@ -125,10 +149,6 @@ func TestABusThatAnswersIsUsed(t *testing.T) {
 	const opened = "it could not be opened"
 	out := child(t, env, "login", "--keyring", "secret-service")
 	if !strings.Contains(out, ErrNoBackend.Error()) || !strings.Contains(out, opened) || strings.Contains(out, "does not answer") {
-		t.Error(out)
-	}
-	// A command that needs no keyring does not connect to the bus.
-	if out := child(t, env, "--version"); strings.Contains(out, opened) || !strings.Contains(out, "needs no keyring") {
 		t.Error(out)
 	}
 }

@@ -240,10 +240,7 @@ func (r *fileRing) ask(ctx context.Context, first bool) (pw string, asked bool, 
 		return pw, false, wrap(op, err)
 	}
 	if r.s.o.Passphrase == nil {
-		return "", false, &Error{
-			Op: "open the encrypted logins", Err: ErrNobodyToAsk,
-			Hint: "run on a terminal, or set " + passphraseVariable + " to a file that only you can read, or " + passphraseCommand + " to a command that prints the passphrase",
-		}
+		return "", false, nobodyToAsk()
 	}
 	prompt := "Passphrase of your encrypted logins: "
 	if first {
@@ -274,6 +271,14 @@ func (r *fileRing) ask(ctx context.Context, first bool) (pw string, asked bool, 
 			return "", true, &Error{Op: op, Err: errors.New(problem), Hint: "run the command again"}
 		}
 		r.s.o.Note("%s: try again", problem)
+	}
+}
+
+// nobodyToAsk is the error for a passphrase that nobody can type.
+func nobodyToAsk() error {
+	return &Error{
+		Op: "open the encrypted logins", Err: ErrNobodyToAsk,
+		Hint: "run on a terminal, or set " + passphraseVariable + " to a file that only you can read, or " + passphraseCommand + " to a command that prints the passphrase",
 	}
 }
 

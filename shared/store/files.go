@@ -22,10 +22,7 @@ func (s *Store) xdg(variable string, fallback ...string) (string, error) {
 	if d := s.getenv(variable); filepath.IsAbs(d) {
 		return filepath.Join(d, appDir), nil
 	}
-	home := s.getenv("HOME")
-	if home == "" && runtime.GOOS == "windows" {
-		home = s.getenv("USERPROFILE")
-	}
+	home := Home(runtime.GOOS, s.getenv)
 	if !filepath.IsAbs(home) {
 		return "", &Error{
 			Op: "find the directory for " + appDir, Err: fmt.Errorf("%w: neither HOME nor %s is set to an absolute path", ErrNoHome, variable),
@@ -33,6 +30,15 @@ func (s *Store) xdg(variable string, fallback ...string) (string, error) {
 		}
 	}
 	return filepath.Join(append(append([]string{home}, fallback...), appDir)...), nil
+}
+
+// Home is the user's home directory, or "" if it is unknown. On Windows HOME is set by few
+// programs.
+func Home(goos string, getenv func(string) string) string {
+	if home := getenv("HOME"); home != "" || goos != "windows" {
+		return home
+	}
+	return getenv("USERPROFILE")
 }
 
 // makeDir creates a private directory in our directory below an XDG base directory, which

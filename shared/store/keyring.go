@@ -15,7 +15,6 @@ import (
 	"github.com/99designs/keyring"
 
 	"example.org/token-helpers/shared/private"
-	"example.org/token-helpers/shared/store/dbusguard"
 )
 
 const (
@@ -91,9 +90,16 @@ func (s *Store) patience() time.Duration {
 	return patience
 }
 
+// itemRing is what is used of a keyring of the library.
+type itemRing interface {
+	Get(key string) (keyring.Item, error)
+	Set(item keyring.Item) error
+	Remove(key string) error
+}
+
 // libRing is a keyring of the library.
 type libRing struct {
-	kr    keyring.Keyring
+	kr    itemRing
 	limit time.Duration
 }
 
@@ -162,8 +168,8 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 	if backend == secretService {
 		limit = openPatience
 	}
-	var kr keyring.Keyring
-	err := within(ctx, limit, func() (err error) { kr, err = openLibrary(s.config(backend)); return err })
+	var kr itemRing
+	err := within(ctx, limit, func() (err error) { kr, err = openItems(backend, s.config(backend)); return err })
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, wrap(op+backend, ctx.Err())
@@ -216,7 +222,11 @@ func (s *Store) ringError(backend, key string, err error) error {
 	return &Error{Op: "use the keyring " + backend, Err: err, Hint: hint}
 }
 
-func openLibrary(c keyring.Config) (keyring.Keyring, error) {
+func openItems(backend string, c keyring.Config) (itemRing, error) {
+	switch backend {
+	case secretService, kwallet:
+		return openDesktop(backend, c)
+	}
 	kr, err := keyring.Open(c)
 	if errors.Is(err, keyring.ErrNoAvailImpl) {
 		// The library reports the cause to its debug log only.
@@ -248,7 +258,7 @@ func (s *Store) config(backend string) keyring.Config {
 		// For KWallet this is the wallet's name; the items are in a folder of it.
 		c.ServiceName = "kdewallet"
 	}
-	if home := s.getenv("HOME"); c.PassDir == "" && home != "" {
+	if home := Home(runtime.GOOS, s.getenv); c.PassDir == "" && home != "" {
 		c.PassDir = filepath.Join(home, ".password-store")
 	}
 	return c
@@ -256,14 +266,14 @@ func (s *Store) config(backend string) keyring.Config {
 
 // available says why the backend cannot be used here at all.
 func available(backend string) error {
+	if runtime.GOOS == "linux" && (backend == secretService || backend == kwallet) {
+		return sessionBus()
+	}
 	if slices.Contains(keyring.AvailableBackends(), keyring.BackendType(backend)) {
 		return nil
 	}
-	if runtime.GOOS == "linux" && (backend == secretService || backend == kwallet) {
-		if why := dbusguard.Hidden(); why != "" {
-			return fmt.Errorf("%w: %s", ErrNoBackend, why)
-		}
-		return fmt.Errorf("%w: the D-Bus session bus refused the connection", ErrNoBackend)
+	if runtime.GOOS == "darwin" && backend == keychain {
+		return fmt.Errorf("%w: this program was built without cgo, which the Keychain needs", ErrNoBackend)
 	}
 	return fmt.Errorf("%w: not on %s", ErrNoBackend, runtime.GOOS)
 }

@@ -890,3 +890,17 @@ func FuzzLogin(f *testing.F) {
 		_ = sealed(b)
 	})
 }
+
+func TestHome(t *testing.T) {
+	for _, tt := range []struct{ goos, home, profile, want string }{
+		{"linux", "/home/me", `C:\Users\me`, "/home/me"},
+		{"linux", "", `C:\Users\me`, ""},
+		{"windows", "", `C:\Users\me`, `C:\Users\me`},
+		{"windows", `D:\me`, `C:\Users\me`, `D:\me`},
+	} {
+		env := map[string]string{"HOME": tt.home, "USERPROFILE": tt.profile}
+		if got := Home(tt.goos, func(k string) string { return env[k] }); got != tt.want {
+			t.Errorf("%+v: %q", tt, got)
+		}
+	}
+}

@@ -593,10 +593,10 @@ func TestNamesOfFiles(t *testing.T) {
 		t.Error(got)
 	}
 	for name, got := range map[string]string{
-		"token-helpers-" + sum(t, `["https://issuer.example","client"]`, 16):  keyOf("https://issuer.example/", "client"),
-		sum(t, `["v1","https://i","c","acc",["a","b"],["s"]]`, 32) + ".token": CacheKey{Issuer: "https://i/", ClientID: "c", Account: "acc", Audiences: []string{"b", "a", "b"}, Scopes: []string{"s"}}.file(),
-		sum(t, `["v1","https://i","","",[],[]]`, 32) + ".token":               CacheKey{Issuer: "https://i/"}.file(),
-		sum(t, `["v1","https://i","","",[],[],"exchange:x"]`, 32) + ".token":  CacheKey{Issuer: "https://i/", Subject: "exchange:x"}.file(),
+		"token-helpers-" + sum(t, `["https://issuer.example","client"]`, 16): keyOf("https://issuer.example/", "client"),
+		sum(t, `v24;9:https://i1:c3:acc0:2;1:a1:b1;1:s`, 32) + ".token":      CacheKey{Issuer: "https://i/", ClientID: "c", Account: "acc", Audiences: []string{"b", "a", "b"}, Scopes: []string{"s"}}.file(),
+		sum(t, `v24;9:https://i0:0:0:0;0;`, 32) + ".token":                   CacheKey{Issuer: "https://i/"}.file(),
+		sum(t, `v24;9:https://i0:0:10:exchange:x0;0;`, 32) + ".token":        CacheKey{Issuer: "https://i/", Subject: "exchange:x"}.file(),
 	} {
 		if got != name {
 			t.Errorf("%s, want %s", got, name)

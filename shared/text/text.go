@@ -4,8 +4,10 @@ package text
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -169,3 +171,9 @@ func Set(lists ...[]string) []string {
 
 // NonNil returns a list that JSON encodes as [] instead of null.
 func NonNil(list []string) []string { return append([]string{}, list...) }
+
+// Pattern returns a regular expression that is compiled when it is first used: most runs
+// need none, and compiling one costs as much as reading a cached token.
+func Pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}

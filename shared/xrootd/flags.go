@@ -14,21 +14,24 @@ var storageAll = []string{
 
 // Flags are the flags of xrd-token-helper.
 type Flags struct {
+	Server    string   `placeholder:"URL" complete:"host" help:"The server that the token is for. URL may also be HOST[:PORT]. The audience is derived from it."`
 	Read      bool     `help:"Request read access: read:/ (the default)."`
-	Write     bool     `help:"Request what xrdcp needs to write, which calls stat first: read:/ and write:/."`
-	WriteOnly bool     `help:"Request write access only: write:/."`
-	Create    bool     `help:"Request access to create files, but not to overwrite them: storage.create:/ (--profile wlcg)."`
-	Stage     bool     `help:"Request access to stage files from tape: storage.stage:/ (--profile wlcg)."`
-	Path      []string `sep:"none" placeholder:"/PATH" help:"Limit each scope to this absolute path. Repeatable."`
-	Profile   string   `enum:"scitokens,wlcg" default:"scitokens" placeholder:"scitokens|wlcg" help:"Spelling of the scopes: scitokens (read:/, write:/) or wlcg (storage.*:/). Default: scitokens."`
-	Server    string   `placeholder:"URL|HOST[:PORT]" help:"The server that the token is for; its audience is derived from it."`
+	Write     bool     `help:"Request read and write access: read:/ and write:/. To write, xrdcp needs both, because it calls stat first."`
+	WriteOnly bool     `common:"no" help:"Request write access only: write:/."`
+	Create    bool     `common:"no" help:"Request access to create files, but not to overwrite them: storage.create:/ (--profile wlcg)."`
+	Stage     bool     `common:"no" help:"Request access to stage files from tape: storage.stage:/ (--profile wlcg)."`
+	Path      []string `placeholder:"/PATH" help:"Limit each scope to this absolute path. Repeatable."`
+	Profile   string   `enum:"scitokens,wlcg" default:"scitokens" placeholder:"scitokens|wlcg" common:"no" help:"Spelling of the scopes: scitokens (read:/, write:/) or wlcg (storage.*:/). Default: scitokens."`
 }
 
 // Describe implements [service.Ecosystem].
 func (*Flags) Describe() (string, []string) {
 	return "Get a token that XRootD accepts, on stdout.", []string{
-		"xrd-token-helper --write > token",
-		"xrd-token-helper --server root://x.example.org --write --path /store/user",
+		"file: ${program} --server root://x.example.org --write --file token",
+		"cron: ${program} --bearer-file --no-prompt",
+		"robot: ${program} --server root://x.example.org --from client-credentials --client-id ID --client-secret-file FILE",
+		"curl: ${program} -o header | curl -H @- https://x.example.org/file",
+		"issuer: ${program} --issuer https://HOST/ -- xrdcp URL FILE",
 	}
 }
 

@@ -13,13 +13,13 @@ var Ecosystem = service.Descriptor{
 
 // Target are the flags of jwt-inspect for XRootD.
 type Target struct {
-	Xrd          string `placeholder:"URL" help:"Check whether this XRootD server accepts the token, and why not. root:// logs in first, https:// does not."`
+	Xrd          string `placeholder:"URL" complete:"host" common:"" help:"Check whether this XRootD server accepts the token, and why not. root:// logs in first, https:// does not."`
 	Create       bool   `help:"Check the right to create files (--xrd)."`
 	Stage        bool   `help:"Check the right to stage files from tape (--xrd)."`
 	Poll         bool   `help:"Check the right to ask whether files were staged (--xrd)."`
-	Path         string `placeholder:"/P" help:"The path on the storage server. Default: the path in the URL."`
-	SciTokensCfg string `name:"scitokens-cfg" placeholder:"FILE" help:"Apply this scitokens.cfg of the XRootD server."`
-	NameMapfile  string `placeholder:"FILE" help:"Apply this file, which name_mapfile in scitokens.cfg names."`
+	Path         string `placeholder:"/P" complete:"none" common:"" help:"The path on the storage server. Default: the path in the URL."`
+	SciTokensCfg string `name:"scitokens-cfg" placeholder:"FILE" complete:"file" help:"Apply this scitokens.cfg of the XRootD server."`
+	NameMapfile  string `placeholder:"FILE" complete:"file" help:"Apply this file, which name_mapfile in scitokens.cfg names."`
 }
 
 // Service implements [service.Target].

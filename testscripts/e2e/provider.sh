@@ -18,7 +18,8 @@ user() {
 # approved ARG... runs one that asks for a login, and approves it as a person does.
 approved() {
 	local code='' status=0 pid
-	user "$@" >"$n/said" 2>&1 </dev/null &
+	: >"$n/said" # the code of the last login would be found before the command starts
+	user "$@" >>"$n/said" 2>&1 </dev/null &
 	pid=$!
 	while [ -z "$code" ] && kill -0 $pid 2>/dev/null; do
 		code=$(grep -oE '(^    |code: *)[A-Z]{4}-[A-Z]{4}\b' "$n/said" | head -n 1 | grep -oE '[A-Z]{4}-[A-Z]{4}') || true
@@ -34,6 +35,7 @@ export -f user approved
 
 expect "the helpers' own login at a provider of another project" 0 'logged in at' approved condor-token-helper login
 expect "a token by refresh" 0 'POST .*18447/token' user condor-token-helper -v --ce $pool --file "$W/tokens/provider"
+expect "the doctor finds no problem" 0 'clock +agrees' user condor-token-helper doctor --ce $pool
 expect "the same from the cache" 0 '^eyJ' user condor-token-helper -v --ce $pool
 verified provider $provider $pool "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
 expect "HTCondor accepts it" 0 'succeeded' as provider condor_ping -pool $pool -type COLLECTOR WRITE

@@ -1,7 +1,7 @@
-// Package dbusguard protects commands that need no keyring from
-// github.com/99designs/keyring, which dials the D-Bus session bus while it is initialized:
-// without a bus it would run dbus-launch, and it would wait forever for a bus that accepts
-// the connection and never answers.
+// Package dbusguard keeps github.com/99designs/keyring from dialling the D-Bus session bus
+// while it is initialized: most runs need no keyring, without a bus it would run dbus-launch,
+// and it would wait forever for a bus that accepts the connection and never answers. A store
+// that needs the bus asks for its [Address].
 //
 // This package is initialized first. Of all packages that are ready, Go initializes the one
 // whose path sorts first, and example.org sorts before github.com. godbus imports everything
@@ -18,26 +18,21 @@ import (
 
 const (
 	variable = "DBUS_SESSION_BUS_ADDRESS"
-	// dead is an address that fails at once: there can be no socket below /dev/null.
-	dead = "unix:path=/dev/null/token-helpers"
+	// dead is an address that fails at once, because there is no such transport.
+	dead = "none:"
 	// patience is how long the bus has for its first answer.
 	patience = time.Second
 )
 
 var (
-	saved   string
-	wasSet  bool
-	hidden  bool
-	because string
+	saved  string
+	wasSet bool
+	hidden bool
 )
 
 func init() {
-	var address string
-	if address, because = decide(os.Args, os.Getenv, readSmall, probe, os.Getuid()); because != "" {
-		address = dead
-	}
 	saved, wasSet = os.LookupEnv(variable)
-	hidden = os.Setenv(variable, address) == nil
+	hidden = os.Setenv(variable, dead) == nil
 }
 
 // Restore restores the user's environment. It is called after keyring has been initialized,
@@ -47,6 +42,10 @@ func Restore() {
 		return
 	}
 	hidden = false
+	restore()
+}
+
+func restore() {
 	if wasSet {
 		_ = os.Setenv(variable, saved)
 	} else {
@@ -54,16 +53,19 @@ func Restore() {
 	}
 }
 
-// Hidden returns why the session bus was hidden from keyring, or "" if it was not hidden.
-func Hidden() string { return because }
+// Address returns the address of the session bus, or the reason why it must not be dialled.
+func Address() (address, why string) { return decide(os.Getenv, probe, os.Getuid()) }
+
+// With runs f while the environment names the bus at the address. godbus would look for
+// another one, or start one, if the user's environment names none.
+func With(address string, f func() error) error {
+	_ = os.Setenv(variable, address)
+	defer restore()
+	return f()
+}
 
 // decide returns the address of the bus, or the reason why it must not be dialled.
-func decide(args []string, getenv func(string) string, read func(string) string,
-	answers func(string) bool, uid int,
-) (address, why string) {
-	if why := notWanted(args, getenv, read); why != "" {
-		return "", why
-	}
+func decide(getenv func(string) string, answers func(string) bool, uid int) (address, why string) {
 	address = getenv(variable)
 	if address == "" || address == "autolaunch:" {
 		path := "/run/user/" + itoa(uid) + "/bus"
@@ -77,70 +79,6 @@ func decide(args []string, getenv func(string) string, read func(string) string,
 	}
 	return address, ""
 }
-
-// notWanted says why this command will not use a keyring that lives on the bus.
-// It reads the command line as roughly as it must, long before it is parsed: a
-// bus that is dialled in vain costs some milliseconds, no more.
-func notWanted(args []string, getenv func(string) string, read func(string) string) string {
-	choice := ""
-	for i, a := range args {
-		if i == 0 {
-			continue
-		}
-		if a == "--" {
-			break
-		}
-		switch a {
-		case "version", "completion", "sources", "status":
-			if i == 1 { // elsewhere it may be a flag's value
-				return "this command needs no keyring"
-			}
-		case "-h", "--help", "--version":
-			return "this command needs no keyring"
-		case "--keyring":
-			if i+1 < len(args) {
-				choice = args[i+1]
-			}
-		default:
-			if v, ok := strings.CutPrefix(a, "--keyring="); ok {
-				choice = v
-			}
-		}
-	}
-	if choice == "" {
-		choice = getenv("TOKEN_HELPER_KEYRING")
-	}
-	if onBus(choice) {
-		return ""
-	}
-	if choice != "" && choice != "auto" {
-		return "the keyring " + choice + " was chosen"
-	}
-	home := getenv("HOME")
-	if home == "" {
-		home = "/nonexistent"
-	}
-	in := func(variable, fallback, file string) string {
-		d := getenv(variable)
-		if !strings.HasPrefix(d, "/") {
-			d = home + "/" + fallback
-		}
-		return read(d + "/token-helpers/" + file)
-	}
-	if conf := in("XDG_CONFIG_HOME", ".config", "config.toml"); strings.Contains(conf, "secret-service") || strings.Contains(conf, "kwallet") {
-		return ""
-	}
-	// One login may have been kept elsewhere than the keyring remembered now.
-	if list := in("XDG_STATE_HOME", ".local/state", "logins.json"); strings.Contains(list, `"secret-service"`) || strings.Contains(list, `"kwallet"`) {
-		return ""
-	}
-	if remembered := strings.TrimSpace(in("XDG_STATE_HOME", ".local/state", "keyring")); remembered != "" && !onBus(remembered) {
-		return "the keyring " + remembered + " is remembered from the last login"
-	}
-	return ""
-}
-
-func onBus(backend string) bool { return backend == "secret-service" || backend == "kwallet" }
 
 // probe reports whether something at the address speaks D-Bus: it starts the
 // authentication (D-Bus specification, "Authentication Protocol") and waits for
@@ -225,27 +163,4 @@ func itoa(n int) string {
 			return s
 		}
 	}
-}
-
-// readSmall returns the beginning of the file, or "" if it cannot be read.
-func readSmall(path string) string {
-	// A named pipe in this place must not hold up the start.
-	if fi, err := os.Stat(path); err != nil || !fi.Mode().IsRegular() {
-		return ""
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = f.Close() }()
-	var all []byte
-	buf := make([]byte, 4096)
-	for len(all) < 1<<18 {
-		n, err := f.Read(buf)
-		all = append(all, buf[:n]...)
-		if err != nil {
-			break
-		}
-	}
-	return string(all)
 }

@@ -2,7 +2,6 @@ package dbusguard
 
 import (
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,68 +10,19 @@ import (
 func TestDecide(t *testing.T) {
 	const bus = "unix:path=/bus"
 	for _, c := range []struct {
-		name  string
-		args  string
-		env   map[string]string
-		files map[string]string
-		mute  bool
-		open  bool
+		name, variable string
+		mute           bool
+		address, why   string
 	}{
-		{name: "nothing remembered", open: true},
-		{name: "mute", mute: true},
-		{name: "chosen but mute", args: "login --keyring secret-service", mute: true},
-		{name: "version flag", args: "--version"},
-		{name: "help", args: "login -h"},
-		{name: "version", args: "version"},
-		{name: "status as a value", args: "--account status", open: true},
-		{name: "file by flag", args: "login --keyring file"},
-		{name: "file by flag with equals", args: "login --keyring=file"},
-		{name: "kwallet by flag with equals", args: "login --keyring=kwallet", open: true},
-		{name: "flag of the command that is run", args: "-- x --version", open: true},
-		{name: "file by variable", env: map[string]string{"TOKEN_HELPER_KEYRING": "file"}},
-		{name: "flag before variable", args: "--keyring secret-service", env: map[string]string{"TOKEN_HELPER_KEYRING": "file"}, open: true},
-		{name: "file remembered", files: map[string]string{"/h/.local/state/token-helpers/keyring": "file\n"}},
-		{name: "auto, file remembered", args: "--keyring auto", files: map[string]string{"/h/.local/state/token-helpers/keyring": "file\n"}},
-		{
-			name: "file remembered, a login on the bus", open: true, files: map[string]string{
-				"/h/.local/state/token-helpers/keyring":     "file\n",
-				"/h/.local/state/token-helpers/logins.json": `{"logins":[{"backend": "secret-service"}]}`,
-			},
-		},
-		{name: "remembered", open: true, files: map[string]string{"/h/.local/state/token-helpers/keyring": "secret-service\n"}},
-		{
-			name: "remembered elsewhere", env: map[string]string{"XDG_STATE_HOME": "/s"},
-			files: map[string]string{"/s/token-helpers/keyring": "pass"},
-		},
-		{
-			name: "config over what is remembered", open: true, files: map[string]string{
-				"/h/.config/token-helpers/config.toml":  "keyring = 'kwallet'\n",
-				"/h/.local/state/token-helpers/keyring": "file\n",
-			},
-		},
+		{"a bus that answers", bus, false, bus, ""},
+		{"a mute bus", bus, true, "", "the D-Bus session bus at " + bus + " does not answer"},
+		// Nothing is launched.
+		{"no bus", "", false, "", "there is no D-Bus session bus"},
+		{"a bus to be launched", "autolaunch:", false, "", "there is no D-Bus session bus"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			env := map[string]string{"HOME": "/h", variable: bus}
-			for k, v := range c.env {
-				env[k] = v
-			}
-			addr, why := decide(append([]string{"prog"}, strings.Fields(c.args)...),
-				func(k string) string { return env[k] }, func(p string) string { return c.files[p] },
-				func(string) bool { return !c.mute }, os.Getuid())
-			if (why == "") != c.open || c.open && addr != bus {
-				t.Errorf("address %q, hidden because %q; open should be %v", addr, why, c.open)
-			}
-		})
-	}
-}
-
-func TestNoBusIsNotLaunched(t *testing.T) {
-	for _, v := range []string{"", "autolaunch:"} {
-		addr, why := decide([]string{"p", "--keyring", "secret-service"},
-			func(k string) string { return map[string]string{variable: v}[k] },
-			func(string) string { return "" }, func(string) bool { return true }, 4294967)
-		if addr != "" || why == "" {
-			t.Errorf("%q: address %q", v, addr)
+		address, why := decide(func(string) string { return c.variable }, func(string) bool { return !c.mute }, 4294967)
+		if address != c.address || why != c.why {
+			t.Errorf("%s: %q, %q", c.name, address, why)
 		}
 	}
 }

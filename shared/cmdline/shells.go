@@ -1,0 +1,41 @@
+package cmdline
+
+import (
+	_ "embed" // the scripts
+	"slices"
+	"strings"
+)
+
+// Shells are the shells that there is a completion for.
+var Shells = []string{"bash", "zsh", "fish"}
+
+var (
+	//go:embed completion.bash
+	bashScript string
+	//go:embed completion.zsh
+	zshScript string
+	//go:embed completion.fish
+	fishScript string
+)
+
+// Script returns the completion script of a program for a shell. It asks the program for
+// words each time, so that it is the same for all versions.
+func Script(shell, program string) string {
+	script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[shell]
+	function := "_" + strings.ReplaceAll(program, "-", "_")
+	return strings.NewReplacer("PROGRAM", program, "_FUNCTION", function).Replace(script)
+}
+
+// ScriptFile returns the name under which a shell looks for the script.
+func ScriptFile(shell, program string) string {
+	switch shell {
+	case "zsh":
+		return "_" + program
+	case "fish":
+		return program + ".fish"
+	}
+	return program
+}
+
+// IsShell reports whether there is a completion for a shell.
+func IsShell(name string) bool { return slices.Contains(Shells, name) }

@@ -1,0 +1,22 @@
+package helper
+
+import (
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/output"
+)
+
+// heedKubectl reads what a Kubernetes client demands of its exec plugin, before a token is
+// requested: the form of the answer, and whether the user may be asked.
+func (g *getCmd) heedKubectl(a *app) error {
+	if g.Output != output.ExecCredential {
+		return nil
+	}
+	info, err := output.ParseExecInfo(a.env.Getenv(output.ExecInfoVariable))
+	if err != nil {
+		return cli.Errorf(cli.Usage, "%w", err).Hint("write 'apiVersion: client.authentication.k8s.io/v1' in the exec section of your kubeconfig")
+	}
+	if !info.Interactive {
+		g.Source.NoPrompt = true
+	}
+	return nil
+}

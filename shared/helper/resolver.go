@@ -1,0 +1,49 @@
+package helper
+
+import (
+	"fmt"
+	"strings"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/cmdline"
+)
+
+// variable is the environment variable of a flag. --help and its like have none.
+func variable(f *cmdline.Flag) string {
+	if f.Group == "Other" {
+		return ""
+	}
+	return "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+}
+
+// lookup returns the value of a flag that is not on the command line, and where it comes
+// from: TOKEN_HELPER_<FLAG>, else the configuration.
+func (c *config) lookup(env *cli.Env, f *cmdline.Flag) (values []string, from origin, ok bool) {
+	name := variable(f)
+	if name == "" {
+		return nil, origin{}, false
+	}
+	if v := env.Getenv(name); v != "" && fits(f, v) {
+		from := origin{"environment", name}
+		if f.Repeats {
+			// One variable for a flag that repeats: a list separated by spaces.
+			return strings.Fields(v), from, true
+		}
+		return []string{v}, from, true
+	}
+	switch v := c.Defaults[f.Name].(type) {
+	case nil:
+		return nil, origin{}, false
+	case []any:
+		for _, e := range v {
+			values = append(values, fmt.Sprint(e))
+		}
+	default:
+		// A flag's text: min-lifetime = 90.
+		values = []string{fmt.Sprint(v)}
+	}
+	if len(values) == 1 && !fits(f, values[0]) {
+		return nil, origin{}, false
+	}
+	return values, origin{"file", c.origin["defaults."+f.Name]}, true
+}

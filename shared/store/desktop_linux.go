@@ -1,0 +1,225 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/99designs/keyring"
+	"github.com/godbus/dbus"
+	"github.com/gsterjov/go-libsecret"
+
+	"example.org/token-helpers/shared/store/dbusguard"
+)
+
+// The keyrings of desktops. The library has them, too, but connects to the session bus
+// whenever a program starts (secretservice.go and kwallet.go of 99designs/keyring, whose
+// items these are). Here the bus is dialled when a keyring is opened.
+
+// sessionBus connects to the session bus, once.
+var sessionBus = sync.OnceValue(func() error {
+	address, why := dbusguard.Address()
+	if why != "" {
+		return fmt.Errorf("%w: %s", ErrNoBackend, why)
+	}
+	// godbus keeps the connection, for libsecret, too.
+	err := dbusguard.With(address, func() error { _, err := dbus.SessionBus(); return err })
+	if err != nil {
+		return fmt.Errorf("%w: the D-Bus session bus refused the connection", ErrNoBackend)
+	}
+	return nil
+})
+
+// openDesktop opens a keyring on the session bus, which is connected.
+func openDesktop(backend string, c keyring.Config) (itemRing, error) {
+	var ring itemRing
+	var err error
+	if backend == secretService {
+		ring, err = openSecretService(c)
+	} else {
+		ring, err = openKWallet(c)
+	}
+	if err != nil {
+		// What godbus says of it is for programmers.
+		return nil, errors.New("it could not be opened")
+	}
+	return ring, nil
+}
+
+// secretItems is a collection of the secret service
+// (https://specifications.freedesktop.org/secret-service/).
+type secretItems struct {
+	service    *libsecret.Service
+	session    *libsecret.Session
+	collection *libsecret.Collection // nil if it does not exist
+	name       string
+}
+
+func openSecretService(c keyring.Config) (*secretItems, error) {
+	service, err := libsecret.NewService()
+	if err != nil {
+		return nil, err
+	}
+	r := &secretItems{service: service, name: c.LibSecretCollectionName}
+	return r, r.refresh()
+}
+
+// refresh opens a session and looks for the collection: it may have been made meanwhile.
+func (r *secretItems) refresh() error {
+	session, err := r.service.Open()
+	if err != nil {
+		return err
+	}
+	collections, err := r.service.Collections()
+	if err != nil {
+		return err
+	}
+	r.session, r.collection = session, nil
+	for _, c := range collections {
+		if strings.HasSuffix(string(c.Path()), "/collection/"+r.name) {
+			r.collection = &c
+		}
+	}
+	return nil
+}
+
+// find returns the item with the key, unlocked, or nil if there is none.
+func (r *secretItems) find(key string) (*libsecret.Item, error) {
+	if err := r.refresh(); err != nil || r.collection == nil {
+		return nil, err
+	}
+	items, err := r.collection.SearchItems(key)
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	item := items[0]
+	locked, err := item.Locked()
+	if err == nil && locked {
+		err = r.service.Unlock(item)
+	}
+	return &item, err
+}
+
+func (r *secretItems) Get(key string) (keyring.Item, error) {
+	item, err := r.find(key)
+	if err != nil {
+		return keyring.Item{}, err
+	}
+	if item == nil {
+		return keyring.Item{}, keyring.ErrKeyNotFound
+	}
+	secret, err := item.GetSecret(r.session)
+	if err != nil {
+		return keyring.Item{}, err
+	}
+	return decodeItem(secret.Value)
+}
+
+func (r *secretItems) Set(item keyring.Item) error {
+	if err := r.refresh(); err != nil {
+		return err
+	}
+	if r.collection == nil {
+		made, err := r.service.CreateCollection(r.name)
+		if err != nil {
+			return err
+		}
+		r.collection = made
+	}
+	locked, err := r.collection.Locked()
+	if err == nil && locked {
+		err = r.service.Unlock(r.collection)
+	}
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(item)
+	if err != nil {
+		return err
+	}
+	_, err = r.collection.CreateItem(item.Key, libsecret.NewSecret(r.session, []byte{}, data, "application/json"), true)
+	return err
+}
+
+func (r *secretItems) Remove(key string) error {
+	item, err := r.find(key)
+	if err != nil {
+		return err
+	}
+	if item == nil {
+		return keyring.ErrKeyNotFound
+	}
+	return item.Delete()
+}
+
+func decodeItem(data []byte) (item keyring.Item, err error) {
+	err = json.Unmarshal(data, &item)
+	return item, err
+}
+
+// walletItems is a folder of a wallet (org.kde.KWallet).
+type walletItems struct {
+	bus                  dbus.BusObject
+	wallet, folder, name string
+	handle               int32
+}
+
+func openKWallet(c keyring.Config) (*walletItems, error) {
+	conn, err := dbus.SessionBus()
+	if err != nil {
+		return nil, err
+	}
+	r := &walletItems{
+		bus:    conn.Object("org.kde.kwalletd5", "/modules/kwalletd5"),
+		wallet: c.ServiceName, folder: c.KWalletFolder, name: c.KWalletAppID,
+	}
+	return r, r.open()
+}
+
+// open opens the wallet unless it is open.
+func (r *walletItems) open() error {
+	var is bool
+	if err := r.call("isOpen", r.handle).Store(&is); err != nil || is {
+		return err
+	}
+	return r.call("open", r.wallet, int64(0), r.name).Store(&r.handle)
+}
+
+func (r *walletItems) call(method string, args ...any) *dbus.Call {
+	return r.bus.Call("org.kde.KWallet."+method, 0, args...)
+}
+
+func (r *walletItems) Get(key string) (keyring.Item, error) {
+	var data []byte
+	err := r.open()
+	if err == nil {
+		err = r.call("readEntry", r.handle, r.folder, key, r.name).Store(&data)
+	}
+	if err != nil {
+		return keyring.Item{}, err
+	}
+	if len(data) == 0 {
+		return keyring.Item{}, keyring.ErrKeyNotFound
+	}
+	return decodeItem(data)
+}
+
+func (r *walletItems) Set(item keyring.Item) error {
+	data, err := json.Marshal(item)
+	if err == nil {
+		err = r.open()
+	}
+	if err != nil {
+		return err
+	}
+	return r.call("writeEntry", r.handle, r.folder, item.Key, data, r.name).Err
+}
+
+func (r *walletItems) Remove(key string) error {
+	if err := r.open(); err != nil {
+		return err
+	}
+	return r.call("removeEntry", r.handle, r.folder, key, r.name).Err
+}

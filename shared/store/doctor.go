@@ -1,0 +1,125 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"runtime"
+
+	"example.org/token-helpers/shared/private"
+)
+
+// Place is a directory of the store.
+type Place struct {
+	// What says what is kept in it.
+	What, Path string
+	// Exists is false until something is kept in it.
+	Exists bool
+	// Err is why it cannot be used, or nil.
+	Err error
+}
+
+// Places returns the directories of the store and checks them. It changes nothing.
+func (s *Store) Places() []Place {
+	var out []Place
+	for _, p := range []struct {
+		what string
+		dir  func() (string, error)
+	}{
+		{"list of logins", s.stateDir},
+		{"encrypted logins", func() (string, error) {
+			d, err := s.dataDir()
+			return filepath.Join(d, "keyring"), err
+		}},
+		{"discovery documents", func() (string, error) {
+			d, err := s.cacheDir()
+			return filepath.Join(d, "discovery"), err
+		}},
+		{"access tokens", s.tokenDir},
+	} {
+		place := Place{What: p.what}
+		place.Path, place.Err = p.dir()
+		if place.Err == nil {
+			place.Exists, place.Err = usable(place.Path)
+		}
+		place.Err = wrap("check the directory", place.Err)
+		out = append(out, place)
+	}
+	return out
+}
+
+// usable reports whether a directory exists, and an error if it could not be used or made.
+func usable(dir string) (exists bool, err error) {
+	err = private.CheckDir(dir)
+	if err == nil {
+		return true, private.Writable(dir)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	// It would be made in the nearest directory that exists.
+	parent := filepath.Dir(dir)
+	for {
+		err := private.Writable(parent)
+		if !errors.Is(err, fs.ErrNotExist) || parent == filepath.Dir(parent) {
+			return false, err
+		}
+		parent = filepath.Dir(parent)
+	}
+}
+
+// KeyringState says where logins are kept, or would be, and how that is unlocked. It opens
+// no keyring, asks nobody and changes nothing, so a keyring that is there may still refuse.
+func (s *Store) KeyringState() (what string, err error) {
+	const op = "check the keyring"
+	name, err := s.remembered()
+	if err != nil {
+		return "", wrap(op, err)
+	}
+	chosen := "remembered from the first login"
+	if s.o.Backend != "" && s.o.Backend != auto {
+		name, chosen = s.o.Backend, "chosen with --keyring"
+	}
+	if name == "" {
+		chosen = "as no login has been saved yet"
+		for _, c := range candidates(runtime.GOOS) {
+			if name = c.backend; name == file || available(name) == nil {
+				break
+			}
+		}
+	}
+	if name != file {
+		if err := available(name); err != nil {
+			return "", wrap(op, &Error{Op: "open the keyring " + name, Err: err, Hint: hintFor(name)})
+		}
+		return fmt.Sprintf("%s (%s)", name, chosen), nil
+	}
+	dir, err := s.dataDir()
+	if err != nil {
+		return "", err
+	}
+	how, err := (&fileRing{s: s, dir: filepath.Join(dir, "keyring")}).unlocks()
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("encrypted files (%s); the passphrase is %s", chosen, how), nil
+}
+
+// unlocks says where the passphrase would come from. A file is checked even if it is not
+// needed, as long as the kernel holds the passphrase.
+func (r *fileRing) unlocks() (string, error) {
+	if path := r.s.getenv(passphraseVariable); path != "" {
+		_, err := private.ReadSecret(path)
+		return "read from " + path, secretError("read the passphrase", err)
+	}
+	switch {
+	case r.s.o.UnlockFor > 0 && held(r.holdName()) != nil:
+		return "held by the kernel", nil
+	case r.s.getenv(passphraseCommand) != "":
+		return "printed by the command in " + passphraseCommand, nil
+	case r.s.o.Passphrase != nil:
+		return "asked for on the terminal", nil
+	}
+	return "", nobodyToAsk()
+}
