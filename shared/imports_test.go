@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"condor":              {"scitokens", "service", "finding", "token", "text"},
 	"xrootd":              {"scitokens", "service", "finding", "token", "text"},
 	"ecosystems":          {"condor", "xrootd", "service"},
+	"submit":              {},
 	"cmdline":             {"text"},
 	"manual":              {"text"},
 	"cli":                 {"cmdline", "text"},
@@ -35,8 +36,10 @@ var mayImport = map[string][]string{
 	"login":               {"cli", "issuer", "prompt", "store", "token", "text"},
 	"source":              {"bearer", "cli", "finding", "issuer", "login", "private", "prompt", "service", "store", "token", "text"},
 	"fresh":               {"token"},
+	"preflight":           {"cli", "condor", "finding", "helper", "private", "service", "submit", "text", "token", "xrootd"},
 	"helper":              {"bearer", "cli", "cmdline", "docs", "ecosystems", "finding", "fresh", "issuer", "login", "manual", "output", "private", "prompt", "service", "source", "store", "token", "text"},
 	"inspect":             {"bearer", "cli", "cmdline", "ecosystems", "finding", "issuer", "jwks", "scitokens", "service", "text", "token"},
+	"credd":               {"cli", "fresh", "helper", "issuer", "login", "private", "service", "source", "store", "text", "token"},
 }
 
 func TestImportsPointDownwards(t *testing.T) {

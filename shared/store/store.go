@@ -93,6 +93,9 @@ type Options struct {
 	// command that TOKEN_HELPER_PASSPHRASE_FILE and TOKEN_HELPER_PASSPHRASE_COMMAND
 	// name come first.
 	Passphrase func(prompt string) (string, error)
+	// Key, of 32 bytes, encrypts the files of logins in the place of a passphrase. It is
+	// for a service, where nobody could type one.
+	Key []byte
 	// Note tells the user something important, Verbose the rest. Both may be nil;
 	// neither is ever given a secret.
 	Note    func(format string, a ...any)
@@ -112,6 +115,10 @@ type Store struct {
 	mu         sync.Mutex      // guards what follows
 	rings      map[string]ring // opened keyrings by backend
 	passphrase string          // of the encrypted files, once it is known to be right
+
+	indexed   sync.Mutex   // guards what follows
+	indexText []byte       // the index when it was last read
+	index     []IndexEntry // the same decoded
 
 	locks sync.Mutex // guards held
 	held  []*lock    // the locks that this process holds
