@@ -42,8 +42,10 @@ floor=
 stream "floor: base64 and JSON" $some "$W/storage" tokens decode
 stream "\`--xrd root://…\`" $some "$W/storage" jwt-inspect -o ndjson "${now[@]}" --xrd root://ce.example.org
 stream "\`--scope\`" $some "$W/es256" jwt-inspect -o ndjson "${now[@]}" --scope compute.read
-stream "\`--ce\`, lines of a JSON log" $some "$W/log" jwt-inspect -o ndjson "${now[@]}" --ce ce.example.org
 stream "\`--ce\`, compressed by gzip" $some "$W/es256.gz" jwt-inspect -o ndjson "${now[@]}" --ce ce.example.org
+floor=
+stream "floor: lines of a JSON log" $some "$W/log" tokens decode log
+stream "\`--ce\`, lines of a JSON log" $some "$W/log" jwt-inspect -o ndjson "${now[@]}" --ce ce.example.org
 for alg in ES256 RS256; do
 	floor=
 	stream "floor: base64, JSON, and Go's crypto, $alg" $some "$W/${alg,,}" tokens verify "$W/${alg,,}.jwks"
