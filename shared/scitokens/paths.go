@@ -3,7 +3,6 @@ package scitokens
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"example.org/token-helpers/shared/finding"
@@ -176,7 +175,7 @@ const PathSource = "scitokens-cpp src/scitokens_internal.cpp, normalize_absolute
 // separators finds white space other than spaces between scopes: it is a part of a scope.
 func separators(_ Library, p service.Presented) []finding.Finding {
 	scope, _ := p.JWT.String("scope")
-	if !slices.ContainsFunc([]byte(scope), func(c byte) bool { return c >= '\t' && c <= '\r' }) {
+	if !strings.ContainsAny(scope, "\t\n\v\f\r") {
 		return nil
 	}
 	return one(finding.Finding{Code: finding.ScopeSeparator, Remark: true, Message: "the scope claim contains a tab or a line break, which does not separate scopes: servers read one scope",
