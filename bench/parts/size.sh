@@ -5,7 +5,7 @@ runs=15
 quick && runs=3
 doc '## Size and cold start' '' \
 	'A cold start reads the program from the disk: all caches of the system are dropped before each' \
-	"run. $runs runs." ''
+	"run. Runs: $runs." ''
 programs=("F0=floor0" "F1=floor1" "condor-token-helper=condor-token-helper --version" "xrd-token-helper=xrd-token-helper --version" "jwt-inspect=jwt-inspect --version")
 if command -v oidc-token >/dev/null; then programs+=("oidc-token=oidc-token --version"); fi
 if command -v scitokens-verify >/dev/null; then programs+=("scitokens-verify=scitokens-verify --help"); fi

@@ -31,7 +31,7 @@ doc '## Inspecting millions of tokens' '' \
 	'checked with the rules of the newest server and of older ones, and rendered. The floor is a' \
 	'program that only decodes the base64 and checks that header and claims are JSON, with the' \
 	'standard library, on all cores. The column with the CPU time is the sum of all cores; the last' \
-	"column compares the times with the floor of the same tokens. $runs runs." '' \
+	"column compares the times with the floor of the same tokens. Runs: $runs." '' \
 	'| what | tokens | time | min – max | CPU | tokens/s | memory | times the floor |' '|---|---|---|---|---|---|---|---|'
 floor=
 stream "floor: base64 and JSON" $many "$W/many" tokens decode

@@ -89,6 +89,7 @@ type account struct {
 	tidyAt    time.Time
 	tidyFails int
 	marked    time.Time // zero if the user has jobs
+	swept     time.Time // the mark that was dealt with
 	problem   string
 	seen      bool // this process has looked into the directory
 	// next is when there is work to do. It counts unless stale is set: then something
@@ -168,7 +169,11 @@ func (m *Monitor) Scan() error {
 		}
 		if m.scanUser(name) {
 			seen[name] = true
-			m.users[name].marked, m.users[name].stale = marks[name], true
+			u := m.users[name]
+			u.stale, u.marked = true, marks[name]
+			if u.marked.Equal(u.swept) {
+				u.marked = time.Time{} // what is there now belongs to somebody else
+			}
 		}
 	}
 	for name, u := range m.users {

@@ -48,6 +48,8 @@ type result struct {
 	job     *job
 	adopted map[string]error
 	renewed map[string]outcome
+	// swept means that the user's credentials were removed.
+	swept bool
 	// err is a failure that is not about one credential.
 	err error
 }
@@ -130,7 +132,7 @@ func (m *Monitor) work(ctx context.Context, j *job) result {
 	}
 	defer h.close()
 	if j.issuer == "" {
-		r.err = m.housekeep(ctx, j, h)
+		r.swept, r.err = m.housekeep(ctx, j, h)
 		return r
 	}
 	s, err := m.s.Issuer(j.issuer)
@@ -141,7 +143,7 @@ func (m *Monitor) work(ctx context.Context, j *job) result {
 	for _, a := range j.adopt {
 		if err := m.adopt(ctx, h, j.user, a, s); err != nil {
 			r.adopted[a.name] = err
-			if issuer.IsNetwork(err) {
+			if stops(err) {
 				r.err = err
 				return r
 			}
@@ -157,14 +159,18 @@ func (m *Monitor) work(ctx context.Context, j *job) result {
 			return r
 		}
 		o := m.renew(ctx, h, j.user, w, s)
-		if issuer.IsNetwork(o.err) {
+		if stops(o.err) {
 			r.err = o.err // the others would wait in vain
 			return r
 		}
 		r.renewed[w.name] = o
+		m.noticeEnd(h, w, o.err)
 	}
 	return r
 }
+
+// stops reports whether the rest of a job would fail for the same reason.
+func stops(err error) bool { return issuer.IsNetwork(err) || errors.Is(err, context.Canceled) }
 
 // adopt takes a login over that the storer handed to condor_credd: it is saved encrypted,
 // and its secret is removed from the .top file.
@@ -223,6 +229,25 @@ func (m *Monitor) adopt(ctx context.Context, h *home, name string, a adoption, s
 	return h.user.exchange(h.logins, file, st, append(bare, '\n'))
 }
 
+// noticeEnd removes the description of a login that the issuer no longer accepts, so that
+// condor_credd says that there is none, and the storer asks the user to log in again. The
+// login itself stays for now.
+func (m *Monitor) noticeEnd(h *home, w renewal, err error) {
+	var none *login.NoLoginError
+	if !errors.As(err, &none) || !none.Existing {
+		return
+	}
+	e, ok, err := h.store.Find(w.l.top.Issuer, w.l.top.ClientID)
+	if err != nil || !ok || e.Ended == "" {
+		return
+	}
+	file := w.c.top.Login + ".top"
+	t, st, err := readTop(h.user, w.c.top.Login)
+	if err == nil && len(t.Secret) == 0 && t.ClientID == w.l.top.ClientID {
+		_ = h.user.removeVersion(h.logins, file, st) // or the next attempt does
+	}
+}
+
 // renew gets a token for a credential and puts it in its place.
 func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s IssuerSettings) outcome {
 	req, err := w.c.top.request(w.l.top.Issuer)
@@ -274,7 +299,7 @@ func (m *Monitor) Finish(r result) {
 		case tried && err == nil:
 			a.ref.pending, a.ref.fails = false, 0
 			m.s.Log.Info(j.user, a.name, "took over the login at %s", a.ref.top.Issuer)
-		case tried && !issuer.IsNetwork(err) && !errors.Is(err, errChanged):
+		case tried && !stops(err) && !errors.Is(err, errChanged):
 			a.ref.fails++
 			a.ref.retry = now.Add(m.backOff(a.ref.fails, firstPause, lastPause))
 			m.stats.failures++
@@ -295,8 +320,18 @@ func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 	switch {
 	case j.issuer == "":
 		j.u.tidyAt = time.Time{}
-		if j.tidy {
+		switch {
+		case j.tidy:
 			j.u.tidy = r.err != nil
+		case r.swept && r.err == nil:
+			j.u.swept, j.u.marked = j.sweep, time.Time{}
+		case r.err == nil:
+			j.u.tidyAt = now.Add(lastRefusal)
+		}
+		if r.swept {
+			clear(j.u.creds)
+			clear(j.u.logins)
+			j.u.tidy = false
 		}
 		if r.err != nil && !errors.Is(r.err, context.Canceled) {
 			j.u.tidyFails++

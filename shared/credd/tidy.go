@@ -21,39 +21,40 @@ import (
 const giveUp = 7 * 24 * time.Hour
 
 // housekeep ends the logins that nothing refers to. For a user without jobs it removes the
-// credentials first.
-func (m *Monitor) housekeep(ctx context.Context, j *job, h *home) error {
+// credentials first; swept reports whether they were removed.
+func (m *Monitor) housekeep(ctx context.Context, j *job, h *home) (swept bool, err error) {
 	if j.tidy {
-		return m.endUnused(ctx, j, h, false)
+		return false, m.endUnused(ctx, j, h, false)
 	}
 	mark := j.user + ".mark"
-	removed, err := m.sweepFiles(j, h, mark)
-	if err != nil || !removed {
-		return err
+	swept, err = m.sweepFiles(j, h, mark)
+	if err != nil || !swept {
+		return swept, err
 	}
 	j.refs, j.used = nil, false
 	if err := m.endUnused(ctx, j, h, m.s.Now().Sub(j.sweep) > giveUp); err != nil {
-		return err
+		return true, err
 	}
 	if err := h.user.removeAll(loginsDir); err != nil {
-		return err
+		return true, err
 	}
 	// What other credmons keep there stays, and so does what was stored meanwhile.
 	err = unix.Unlinkat(int(m.dir.f.Fd()), j.user, unix.AT_REMOVEDIR)
 	if err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EEXIST) {
-		return &fs.PathError{Op: "remove", Path: j.user, Err: err}
+		return true, &fs.PathError{Op: "remove", Path: j.user, Err: err}
 	}
 	if err == nil {
 		m.s.Log.Info(j.user, "", "removed the credentials of a user without jobs")
 		if st, serr := m.dir.stat(mark); serr == nil && st.modified.Equal(j.sweep) {
-			return m.dir.remove(mark)
+			return true, m.dir.remove(mark)
 		}
 	}
-	return nil
+	return true, nil
 }
 
-// sweepFiles removes a user's credentials that are older than the mark. It stops, and
-// returns false, once the mark has changed: the user has jobs again.
+// sweepFiles removes a user's credentials. It stops, and returns false, if the mark has
+// changed, since the user has jobs again, or if one was stored after the mark and not
+// long enough ago.
 func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 	files, err := h.user.names()
 	if err != nil {
@@ -71,13 +72,16 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 		if now, merr := m.dir.stat(mark); merr != nil || !now.modified.Equal(j.sweep) {
 			return false, nil
 		}
-		if err == nil && t != nil && st.modified.After(j.sweep) {
+		if err == nil && st.modified.After(j.sweep) && m.s.Now().Sub(st.modified) < m.s.SweepDelay {
 			return false, nil
 		}
 		if err == nil && len(t.Secret) > 0 {
 			// Only the credmon can end it, once it has taken it over.
 			if aerr := m.adoptForSweep(h, j.user, base, t); aerr != nil {
 				return false, aerr
+			}
+			if st, err = h.user.stat(file); err != nil {
+				return false, err
 			}
 		}
 		if err := h.user.removeVersion(h.logins, file, st); err != nil {

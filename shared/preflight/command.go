@@ -28,8 +28,8 @@ func Command() helper.Command {
 
 type command struct {
 	Creds           string `placeholder:"DIR" group:"Sources" complete:"dir" help:"Check the tokens in DIR, as a job finds them in $$_CONDOR_CREDS. Default: tokens from your login."`
-	HTCondorVersion string `name:"htcondor-version" placeholder:"V" group:"Checks" complete:"none" help:"The version of HTCondor, here and at the CE. Default: the newest known."`
-	XRootDVersion   string `name:"xrootd-version" placeholder:"V" group:"Checks" complete:"none" help:"The storage servers' version of XRootD. Default: the newest known."`
+	HTCondorVersion string `name:"htcondor-version" placeholder:"V" group:"Request" complete:"none" help:"The version of HTCondor, here and at the CE. Default: the newest known."`
+	XRootDVersion   string `name:"xrootd-version" placeholder:"V" group:"Request" complete:"none" help:"The storage servers' version of XRootD. Default: the newest known."`
 	Output          string `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text or json. Default: text."`
 
 	Files []string `arg:"" name:"file" complete:"file"`

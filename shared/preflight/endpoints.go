@@ -11,6 +11,7 @@ import (
 	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/submit"
 	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
 	"example.org/token-helpers/shared/xrootd"
 )
 
@@ -192,6 +193,9 @@ func errorCode(err error) int {
 func (c *check) unused(held *Credential) {
 	j := submit.Job{}
 	aud := held.Audience
+	if list := held.Token.Audiences; aud == "" && len(list) > 0 && list[0] != token.AnyAudience {
+		aud = list[0] // from the configuration
+	}
 	scheme, rest, isURL := strings.Cut(aud, "://")
 	compute := slices.ContainsFunc(held.scopes(), func(s string) bool { return strings.HasPrefix(s, "compute.") || strings.HasPrefix(s, "condor:") })
 	switch {

@@ -309,12 +309,13 @@ commands=1
 prompts=0
 o=$p/old
 mkdir -m 700 "$o" "$o/.oidc-agent"
-step "the person starts oidc-agent" bash -c "HOME=$o oidc-agent --quiet --socket-path=$o/sock >$o/env"
+# The terminal of this step ends with it, which must not end the agent: a person's stays.
+step "the person starts oidc-agent" bash -c "trap '' HUP; HOME=$o oidc-agent --quiet --socket-path=$o/sock >$o/env"
 step "makes an account" bash -c ". $o/env >/dev/null; HOME=$o oidc-gen -w device --cp $pki/ca.pem new"
 step "gets a token" bash -c ". $o/env >/dev/null; umask 077; HOME=$o oidc-token --aud=https://localhost:11094 -s read:/ -s write:/ new >$o/token"
 step "copies a file" bash -c ". $o/env >/dev/null; BEARER_TOKEN_FILE=$o/token xrdcp -N $x/in.txt root://localhost:11094//store/old.txt"
 copied old.txt
-bash -c ". $o/env >/dev/null; kill \$OIDCD_PID"
+bash -c ". $o/env >/dev/null; kill \$OIDCD_PID" || true
 old="| oidc-agent | $commands | $prompts |"
 
 # README shows these numbers. E2E_UPDATE=1 writes them.
