@@ -69,3 +69,14 @@ size() { stat -L -c %s "$1" | awk '{ printf "%.1f", $1 / 1e6 }'; }
 
 # share A B prints A divided by B.
 share() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
+
+# compare A B MORE LESS prints MORE or LESS, in which % stands for how many times A is B, or B is A.
+compare() {
+	local ratio
+	ratio=$(share "$1" "$2")
+	if awk -v r="$ratio" 'BEGIN { exit !(r >= 1) }'; then
+		echo "${3//%/$ratio}"
+	else
+		echo "${4//%/$(share "$2" "$1")}"
+	fi
+}

@@ -29,6 +29,7 @@ import (
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
 	"example.org/token-helpers/shared/issuertest"
+	"example.org/token-helpers/shared/preflight"
 	"example.org/token-helpers/shared/token"
 	"example.org/token-helpers/shared/xrootd"
 )
@@ -36,7 +37,7 @@ import (
 func TestMain(m *testing.M) {
 	parallel()
 	condorHelper := func() {
-		os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), credd.Commands()...))
+		os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), append(credd.Commands(), preflight.Command())...))
 	}
 	xrdHelper := func() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags))) }
 	testscript.Main(m, map[string]func(){

@@ -6,7 +6,7 @@ quick && runs=10
 export HOME=$W/grown XDG_RUNTIME_DIR=$memory/grown
 doc '## Growth' '' \
 	'The time of a cached token must not depend on how many others are cached, or on how many logins there are.' \
-	"A new token is one request to the test issuer on this machine. $runs runs." '' \
+	"A new token is asked for at the test issuer on this machine. Runs: $runs." '' \
 	'| cached tokens | logins | a cached token | a new token |' '|---|---|---|---|'
 
 # grow TOKENS LOGINS adds a row.
@@ -27,6 +27,7 @@ for n in 10 1000 100000; do grow $n 1; done
 for n in 100 10000; do grow 10 $n; done
 rm -rf "$XDG_RUNTIME_DIR"
 doc '' 'A cached token is one file, whose name is a digest of the request. Expired tokens are removed when a' \
-	'new token is cached, but at most every 10 seconds, and if there are many, about 500 tokens at a' \
-	'time; that is the longest of the new tokens. With 10,000 logins, a new token reads and writes a list of them.' ''
+	'new token is cached, but at most every 10 seconds, and if there are many, only about 500 tokens are looked at;' \
+	'this delays one of the new tokens. With 10,000 logins, a refresh reads and rewrites the list of logins, which has 5 MB.' \
+	'Here, a new token is requested with `--force-new`, which also fetches the discovery document.' ''
 export HOME=$W/home XDG_RUNTIME_DIR=$memory/run

@@ -22,7 +22,7 @@ if command -v scitokens-verify >/dev/null; then
 fi
 timed $runs "${commands[@]}"
 doc '## Inspecting one token' '' \
-	"A new process each time, $runs runs. jwt-inspect reads the token from a file and prints the claims;" \
+	"A new process each time. Runs: $runs. jwt-inspect reads the token from a file and prints the claims;" \
 	'with `--ce`, it also judges it as HTCondor does. htdecodetoken (a shell script with jq) and' \
 	'jwt-cli (in Rust) decode. scitokens-verify (in C++) verifies the signature with a key in a file.' ''
 heading F1 jwt-inspect >>"$W/report"
@@ -31,5 +31,14 @@ doc '' "jwt-inspect takes $(share "$(median jwt-inspect)" "$(median F1)") times 
 if [ -x "$cache/htgettoken/bin/htdecodetoken" ]; then
 	doc "It is $(share "$(median htdecodetoken)" "$(median jwt-inspect)") times faster than htdecodetoken; the goal was 15."
 fi
-doc 'Programs in C++ and Rust start faster than any program in Go: most of our time is the start of' \
-	'the Go runtime and the description of the command line.' ''
+if command -v jwt >/dev/null; then
+	doc "$(compare "$(median jwt-inspect)" "$(median jwt-cli)" \
+		"It takes % times as long as jwt-cli, which is written in Rust and starts without a runtime. What is above F1 is the command line and the decoding." \
+		"jwt-cli takes % times as long.")"
+fi
+if command -v scitokens-verify >/dev/null; then
+	doc "$(compare "$(median scitokens-verify)" "$(median jwt-inspect)" \
+		"scitokens-verify takes % times as long; most of that is loading its libraries, and it verifies a signature." \
+		"It takes % times as long as scitokens-verify.")"
+fi
+doc ''

@@ -31,7 +31,7 @@ doc '## Inspecting millions of tokens' '' \
 	'checked with the rules of the newest server and of older ones, and rendered. The floor is a' \
 	'program that only decodes the base64 and checks that header and claims are JSON, with the' \
 	'standard library, on all cores. The column with the CPU time is the sum of all cores; the last' \
-	"column compares the times with the floor of the same tokens. $runs runs." '' \
+	"column compares the times with the floor of the same tokens. Runs: $runs." '' \
 	'| what | tokens | time | min – max | CPU | tokens/s | memory | times the floor |' '|---|---|---|---|---|---|---|---|'
 floor=
 stream "floor: base64 and JSON" $many "$W/many" tokens decode
@@ -42,8 +42,10 @@ floor=
 stream "floor: base64 and JSON" $some "$W/storage" tokens decode
 stream "\`--xrd root://…\`" $some "$W/storage" jwt-inspect -o ndjson "${now[@]}" --xrd root://ce.example.org
 stream "\`--scope\`" $some "$W/es256" jwt-inspect -o ndjson "${now[@]}" --scope compute.read
-stream "\`--ce\`, lines of a JSON log" $some "$W/log" jwt-inspect -o ndjson "${now[@]}" --ce ce.example.org
 stream "\`--ce\`, compressed by gzip" $some "$W/es256.gz" jwt-inspect -o ndjson "${now[@]}" --ce ce.example.org
+floor=
+stream "floor: lines of a JSON log" $some "$W/log" tokens decode log
+stream "\`--ce\`, lines of a JSON log" $some "$W/log" jwt-inspect -o ndjson "${now[@]}" --ce ce.example.org
 for alg in ES256 RS256; do
 	floor=
 	stream "floor: base64, JSON, and Go's crypto, $alg" $some "$W/${alg,,}" tokens verify "$W/${alg,,}.jwks"

@@ -13,9 +13,9 @@ mkdir -m 700 "$HOME" "$XDG_RUNTIME_DIR"
 counts >/dev/null
 condor-token-helper --from login --from device --ce ce.example.org >/dev/null 2>&1
 wire 'first login, with the first token' >>"$W/report"
-condor-token-helper --force-new --ce ce.example.org >/dev/null
-wire 'refresh' >>"$W/report"
-condor-token-helper --ce ce.example.org >/dev/null
+condor-token-helper --ce other.example.org >/dev/null
+wire 'refresh: a token for another audience' >>"$W/report"
+condor-token-helper --ce other.example.org >/dev/null
 wire 'cached' >>"$W/report"
 for i in $(seq 10); do condor-token-helper --ce "ce$i.example.org" >/dev/null; done
 wire 'ten audiences in a row' >>"$W/report"
@@ -48,7 +48,7 @@ if command -v oidc-agent >/dev/null; then
 fi
 doc '' 'The helpers keep one connection for a login: discovery, registration, the device request, the' \
 	'polls, and one refresh that narrows the first token to its audience. A refresh is one request,' \
-	'because the discovery document is cached. Tokens for different audiences are different tokens, and' \
+	'because the discovery document is cached; with `--force-new`, it is fetched again. Tokens for different audiences are different tokens, and' \
 	'each is cached.' '' \
 	'The day is computed with tokens that are valid for an hour: the test TestADayOfRenewals runs' \
 	'`--watch` with an injected clock and the average jitter, and counts its renewals. They come at' \

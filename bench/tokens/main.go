@@ -6,6 +6,7 @@
 //	tokens make COUNT ALG KEYS storage > tokens    the same for storage
 //	tokens log < tokens > log             the same tokens in lines of a JSON log
 //	tokens decode < tokens                base64 decoding and JSON validation, on all processors
+//	tokens decode log < log               the same, after validation of the line of the log
 //	tokens verify KEYS < tokens           the same, and one verification each by Go's crypto
 package main
 
@@ -53,15 +54,17 @@ func run(args []string) error {
 	case len(args) == 1 && args[0] == "log":
 		return toLog()
 	case len(args) == 1 && args[0] == "decode":
-		return process(func(string, []byte) bool { return true })
+		return process(false, func(string, []byte) bool { return true })
+	case len(args) == 2 && args[0] == "decode" && args[1] == "log":
+		return process(true, func(string, []byte) bool { return true })
 	case len(args) == 2 && args[0] == "verify":
 		check, err := verifier(args[1])
 		if err != nil {
 			return err
 		}
-		return process(check)
+		return process(false, check)
 	}
-	return errors.New("usage: tokens make COUNT ALG KEYS [storage] | log | decode | verify KEYS")
+	return errors.New("usage: tokens make COUNT ALG KEYS [storage] | log | decode [log] | verify KEYS")
 }
 
 var b64 = base64.RawURLEncoding
@@ -201,8 +204,9 @@ func parallel(n int, f func(int) error) error {
 }
 
 // process decodes every line of stdin on all processors, checks that header and claims are
-// JSON, and calls check with what was signed and the signature. Order does not matter.
-func process(check func(signed string, signature []byte) bool) error {
+// JSON, and calls check with what was signed and the signature. Order does not matter. In a
+// log, the token is what follows Bearer.
+func process(log bool, check func(signed string, signature []byte) bool) error {
 	chunks := make(chan []byte, runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
 	good, bad := 0, 0
@@ -213,7 +217,15 @@ func process(check func(signed string, signature []byte) bool) error {
 			for chunk := range chunks {
 				ok, failed := 0, 0
 				for line := range bytes.Lines(chunk) {
-					if decode(bytes.TrimSuffix(line, []byte("\n")), &buf, check) {
+					line = bytes.TrimSuffix(line, []byte("\n"))
+					if log {
+						valid := json.Valid(line)
+						_, line, _ = bytes.Cut(line, []byte("Bearer "))
+						if line, _, _ = bytes.Cut(line, []byte(`"`)); !valid {
+							line = nil
+						}
+					}
+					if decode(line, &buf, check) {
 						ok++
 					} else {
 						failed++

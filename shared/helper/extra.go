@@ -30,6 +30,8 @@ type Command struct {
 	// grammar makes that of a command that all helpers have, whose method is
 	// Run(context.Context, *app) error.
 	grammar func(service.Ecosystem) any
+	// plain means that the command works without a configuration.
+	plain bool
 }
 
 // new returns the struct with the command's flags.

@@ -191,12 +191,12 @@ func zip(t *testing.T, r io.Reader) []byte {
 func TestBoundedMemory(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	token := b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte(`{"pad":"`+strings.Repeat("x", 1000)+`"}`)) + ".c2ln\n"
-	const size = 8 << 20
+	const size = 12 << 20
 	for name, text := range map[string]string{
 		"one line": "a", "truncated objects": "{" + strings.Repeat(" ", 100) + "\n", "an object without an end": "{\"a\":\n", "a PEM file without an end": "-----BEGIN X\n", "white space": " \n", "many tokens": token,
 		"a log without tokens": `{"msg":"request","status":200}` + "\n", "a log": `{"msg":"Bearer ` + strings.TrimSpace(token) + `"}` + "\n", "compressed": token, "compressed line": "a",
 	} {
-		for format, limit := range map[string]uint64{"ndjson": 8 << 20, "html": 12 << 20} {
+		for format, limit := range map[string]uint64{"ndjson": 6 << 20, "html": 12 << 20} {
 			if format == "html" && name != "many tokens" {
 				continue
 			}

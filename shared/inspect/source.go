@@ -75,7 +75,7 @@ func (p *pipeline) file(name string) {
 		switch {
 		case err != nil && zipped:
 			p.worse(cli.NeedLogin) // the file can be read, but it is damaged
-			p.renderer.unreadable(label, fmt.Errorf("decompress %s: %w", label, err))
+			p.renderer.unreadable(label, fmt.Errorf("could not decompress %s: %w", label, err))
 		case err != nil:
 			p.unreadable(label, err)
 		case n == 0:

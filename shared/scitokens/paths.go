@@ -175,7 +175,7 @@ const PathSource = "scitokens-cpp src/scitokens_internal.cpp, normalize_absolute
 // separators finds white space other than spaces between scopes: it is a part of a scope.
 func separators(_ Library, p service.Presented) []finding.Finding {
 	scope, _ := p.JWT.String("scope")
-	if !strings.ContainsFunc(scope, func(r rune) bool { return r >= '\t' && r <= '\r' }) {
+	if !strings.ContainsAny(scope, "\t\n\v\f\r") {
 		return nil
 	}
 	return one(finding.Finding{Code: finding.ScopeSeparator, Remark: true, Message: "the scope claim contains a tab or a line break, which does not separate scopes: servers read one scope",

@@ -101,8 +101,9 @@ func keyID(_ Library, p service.Presented) []finding.Finding {
 
 // headerType checks typ, which must be a string: the library throws an exception.
 func headerType(_ Library, p service.Presented) []finding.Finding {
-	for _, m := range p.JWT.HeaderMembers() {
-		if m.Name == "typ" && m.Value[0] != '"' {
+	members := p.JWT.HeaderMembers()
+	for k := range members {
+		if m := &members[k]; m.Name == "typ" && m.Value[0] != '"' {
 			return one(finding.Finding{Code: finding.HeaderType, Message: "the header's typ is not a string: " + finding.Brief(string(m.Value)),
 				Hint: "the issuer must write a string, such as JWT (servers report std::bad_cast)", Source: "RFC 7515 section 4.1.9; " + srcLibrary})
 		}

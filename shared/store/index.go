@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -53,11 +54,17 @@ func (s *Store) Index() ([]IndexEntry, error) {
 	if err != nil {
 		return nil, wrap(op, err)
 	}
-	in, err := decodeIndex(b)
-	if err != nil {
-		return nil, &Error{Op: op, Err: err, Hint: "remove " + path + " and log in again"}
+	// It is read several times for each change, and may be long.
+	s.indexed.Lock()
+	defer s.indexed.Unlock()
+	if s.index == nil || !bytes.Equal(b, s.indexText) {
+		in, err := decodeIndex(b)
+		if err != nil {
+			return nil, &Error{Op: op, Err: err, Hint: "remove " + path + " and log in again"}
+		}
+		s.index, s.indexText = in, b
 	}
-	return in, nil
+	return slices.Clone(s.index), nil
 }
 
 func decodeIndex(b []byte) ([]IndexEntry, error) {
@@ -69,12 +76,15 @@ func decodeIndex(b []byte) ([]IndexEntry, error) {
 }
 
 func sorted(in []IndexEntry) []IndexEntry {
-	slices.SortStableFunc(in, func(a, b IndexEntry) int {
+	order := func(a, b IndexEntry) int {
 		if c := strings.Compare(a.Issuer, b.Issuer); c != 0 {
 			return c
 		}
 		return strings.Compare(a.ClientID, b.ClientID)
-	})
+	}
+	if !slices.IsSortedFunc(in, order) {
+		slices.SortStableFunc(in, order)
+	}
 	return in
 }
 

@@ -116,6 +116,10 @@ type Store struct {
 	rings      map[string]ring // opened keyrings by backend
 	passphrase string          // of the encrypted files, once it is known to be right
 
+	indexed   sync.Mutex   // guards what follows
+	indexText []byte       // the index when it was last read
+	index     []IndexEntry // the same decoded
+
 	locks sync.Mutex // guards held
 	held  []*lock    // the locks that this process holds
 }

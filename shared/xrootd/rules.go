@@ -39,8 +39,10 @@ type Server struct {
 	options Options
 	// ask is the command that requests a token for its audience.
 	ask string
-	// insecure are the known vulnerabilities of the library.
+	// insecure are the known vulnerabilities of the library. quiet omits them and those of
+	// the server, for versions that nobody named.
 	insecure []finding.Finding
+	quiet    bool
 }
 
 // Options are what is known about a server and the operation intended there.
@@ -169,6 +171,7 @@ func (s *Server) Others() []service.Service {
 		o := s.options
 		o.Version, o.Library = v, usualLibrary(v)
 		if other, err := New(s.url, o); err == nil { // s was made from the same URL
+			other.quiet = true
 			out = append(out, other)
 		}
 	}
@@ -177,16 +180,17 @@ func (s *Server) Others() []service.Service {
 
 // Judge implements [service.Service].
 func (s *Server) Judge(p service.Presented) []finding.Finding {
-	var list [][]finding.Finding
+	list := make([][]finding.Finding, 0, 12)
 	add := func(found ...[]finding.Finding) { list = append(list, found...) }
 	if !s.web {
 		add(scitokens.TooLong(p, maxZTN, srcXRootD+": the ztn login says \"message too long\""))
 	}
-	add(s.library.Judge(p), s.rights(p), s.pathForm(p))
+	rights := s.rightsOf(p.JWT)
+	add(s.library.Judge(p), s.rights(p, rights), pathForm(rights))
 	if !s.web {
-		add(s.statFirst(p), fileMode(p), scitokens.FileForm(p))
+		add(s.statFirst(p, rights), fileMode(p), scitokens.FileForm(p))
 	}
-	add(scitokens.Recommended(p), s.vulnerable(p))
+	add(scitokens.Recommended(p), s.vulnerable(rights))
 	if s.config != nil {
 		add(s.explain(p))
 	}
@@ -268,13 +272,12 @@ func fileMode(p service.Presented) []finding.Finding {
 }
 
 // rights checks that a scope allows the operation at or above the path.
-func (s *Server) rights(p service.Presented) []finding.Finding {
+func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 	scopes, ok := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
 	if !ok || kind == scitokens.Unknown {
 		return nil
 	}
-	rights := s.rightsOf(p.JWT)
 	var elsewhere, other []string
 	for _, r := range rights {
 		on, _ := s.covers(p, r)
@@ -337,8 +340,8 @@ func scopeList(list []string) string {
 
 // pathForm checks for paths in scopes that the profile forbids, or that servers do not
 // read as intended.
-func (s *Server) pathForm(p service.Presented) []finding.Finding {
-	for _, r := range s.rightsOf(p.JWT) {
+func pathForm(rights []right) []finding.Finding {
+	for _, r := range rights {
 		_, written, _ := strings.Cut(r.scope, ":")
 		switch {
 		case !strings.HasPrefix(written, "/"):
@@ -354,12 +357,11 @@ func (s *Server) pathForm(p service.Presented) []finding.Finding {
 
 // statFirst checks the right to read, which xrdcp needs before 5.6.9 because it calls
 // stat before it writes.
-func (s *Server) statFirst(p service.Presented) []finding.Finding {
+func (s *Server) statFirst(p service.Presented, rights []right) []finding.Finding {
 	kind, _ := scitokens.ProfileOf(p.JWT)
 	if s.access != "write" && s.access != "create" || kind == scitokens.Unknown {
 		return nil
 	}
-	rights := s.rightsOf(p.JWT)
 	if slices.ContainsFunc(rights, func(r right) bool { return r.op == "read" && s.reaches(p, r) }) ||
 		!slices.ContainsFunc(rights, func(r right) bool { return s.allows(r) && s.reaches(p, r) }) {
 		return nil

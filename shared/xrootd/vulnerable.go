@@ -14,12 +14,12 @@ var rootOnly = service.Version{Major: 5, Minor: 6, Patch: 9}
 
 // vulnerable names known vulnerabilities and bugs of the versions that were given, as far as
 // they matter for tokens like this one.
-func (s *Server) vulnerable(p service.Presented) []finding.Finding {
-	if s.options.Version == (service.Version{}) && s.options.Library == (service.Version{}) {
+func (s *Server) vulnerable(rights []right) []finding.Finding {
+	if s.quiet || s.options.Version == (service.Version{}) && s.options.Library == (service.Version{}) {
 		return nil
 	}
 	out := slices.Clip(s.insecure)
-	for _, r := range s.rightsOf(p.JWT) {
+	for _, r := range rights {
 		switch {
 		case r.path != "/" && s.version.Before(prefixFixed):
 			return append(out, finding.Finding{Code: finding.VersionVulnerable, Remark: true, Source: srcXRootD + "; fixed in 5.6.9",
