@@ -14,12 +14,13 @@ import (
 
 func TestParseWant(t *testing.T) {
 	services := map[string]helper.Service{
-		"mysvc": {}, "fixed": {Scopes: []string{"compute.read", "compute.create"}, Audience: []string{"ce.example.org:9619"}},
+		"mysvc": {}, "Upper": {}, "fixed": {Scopes: []string{"compute.read", "compute.create"}, Audience: []string{"ce.example.org:9619"}},
 	}
 	for _, c := range []struct{ arg, name, scopes, audience, err string }{
 		{"mysvc&handle=ce&scopes=a,b&audience=X", "mysvc_ce", "a,b", "X", ""},
 		{"mysvc&scopes=read:/", "mysvc", "read:/", "", ""},
 		{"mysvc&scopes=a&audience=https://x.example.org:1094&options=-v", "mysvc", "a", "https://x.example.org:1094", ""},
+		{"upper&scopes=a", "upper", "a", "", ""},
 		{"fixed", "fixed", "compute.read,compute.create", "ce.example.org:9619", ""},
 		{"fixed&handle=h&scopes=compute.read", "fixed_h", "compute.read", "ce.example.org:9619", ""},
 		{"mysvc", "", "", "", "no scopes are requested for mysvc"},
