@@ -270,6 +270,7 @@ func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s 
 	} else if o.err != nil {
 		return o
 	}
+	o.t.Source = "login"
 	wider, err := source.Granted(o.t, req, o.got)
 	if err == nil {
 		err = h.user.write(h.logins, w.name+".use", append([]byte(o.t.Raw()), '\n'))
