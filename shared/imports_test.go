@@ -2,7 +2,11 @@
 package shared
 
 import (
+	"go/ast"
 	"go/build"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +27,7 @@ var mayImport = map[string][]string{
 	"condor":              {"scitokens", "service", "finding", "token", "text"},
 	"xrootd":              {"scitokens", "service", "finding", "token", "text"},
 	"ecosystems":          {"condor", "xrootd", "service"},
+	"submit":              {"text"},
 	"cmdline":             {"text"},
 	"manual":              {"text"},
 	"cli":                 {"cmdline", "text"},
@@ -35,8 +40,10 @@ var mayImport = map[string][]string{
 	"login":               {"cli", "issuer", "prompt", "store", "token", "text"},
 	"source":              {"bearer", "cli", "finding", "issuer", "login", "private", "prompt", "service", "store", "token", "text"},
 	"fresh":               {"token"},
+	"preflight":           {"cli", "condor", "finding", "helper", "private", "service", "submit", "text", "token", "xrootd"},
 	"helper":              {"bearer", "cli", "cmdline", "docs", "ecosystems", "finding", "fresh", "issuer", "login", "manual", "output", "private", "prompt", "service", "source", "store", "token", "text"},
 	"inspect":             {"bearer", "cli", "cmdline", "ecosystems", "finding", "issuer", "jwks", "scitokens", "service", "text", "token"},
+	"credd":               {"cli", "fresh", "helper", "issuer", "login", "private", "service", "source", "store", "text", "token"},
 }
 
 func TestImportsPointDownwards(t *testing.T) {
@@ -51,6 +58,38 @@ func TestImportsPointDownwards(t *testing.T) {
 			name = strings.TrimPrefix(name, "shared/")
 			if ours && !slices.Contains(allowed, name) {
 				t.Errorf("%s imports %s", pkg, name)
+			}
+		}
+	}
+}
+
+// Every run pays for what package variables are initialized with, and most runs need no
+// regular expression: text.Pattern compiles one when it is used.
+func TestNoPatternIsCompiledAtStart(t *testing.T) {
+	for pkg := range mayImport {
+		files, err := filepath.Glob(filepath.Join(pkg, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(pkg, err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range f.Decls {
+				if d, ok := d.(*ast.GenDecl); !ok || d.Tok != token.VAR {
+					continue
+				}
+				ast.Inspect(d, func(n ast.Node) bool {
+					if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "MustCompile" {
+						t.Errorf("%s: use text.Pattern", name)
+					}
+					_, function := n.(*ast.FuncLit)
+					return !function
+				})
 			}
 		}
 	}

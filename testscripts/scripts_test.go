@@ -25,21 +25,27 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/condor"
+	"example.org/token-helpers/shared/credd"
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
 	"example.org/token-helpers/shared/issuertest"
+	"example.org/token-helpers/shared/preflight"
 	"example.org/token-helpers/shared/token"
 	"example.org/token-helpers/shared/xrootd"
 )
 
 func TestMain(m *testing.M) {
 	parallel()
-	condorHelper := func() { os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags))) }
+	condorHelper := func() {
+		os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), append(credd.Commands(), preflight.Command())...))
+	}
 	xrdHelper := func() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags))) }
 	testscript.Main(m, map[string]func(){
 		"condor-token-helper":         condorHelper,
 		"kubectl-condor_token":        condorHelper,
 		"git-credential-condor-token": condorHelper,
+		"condor-token-storer":         condorHelper,
+		"condor-token-credmon":        condorHelper,
 		"xrd-token-helper":            xrdHelper,
 		"kubectl-xrd_token":           xrdHelper,
 		"git-credential-xrd-token":    xrdHelper,

@@ -20,8 +20,10 @@ import (
 
 	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/condor"
+	"example.org/token-helpers/shared/credd"
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
+	"example.org/token-helpers/shared/preflight"
 	"example.org/token-helpers/shared/xrootd"
 )
 
@@ -43,7 +45,7 @@ func main() {
 // programs are the programs that have pages.
 func programs() []*cmdline.Program {
 	return []*cmdline.Program{
-		helper.Describe("condor-token-helper", new(condor.Flags)),
+		helper.Describe("condor-token-helper", new(condor.Flags), append(credd.Commands(), preflight.Command())...),
 		helper.Describe("xrd-token-helper", new(xrootd.Flags)),
 		inspect.Describe("jwt-inspect"),
 	}

@@ -79,7 +79,7 @@ func System(program string) *Env {
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
 	noCoreDump()
-	growStack()
+	growStack(false)
 	binary := binaryName(os.Args[0])
 	return &Env{
 		Program: programName(program, binary), Binary: binary, Args: os.Args[1:],

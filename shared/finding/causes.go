@@ -97,6 +97,10 @@ const (
 	MethodOff     Code = "method-off"
 	ForeignIssuer Code = "foreign-issuer"
 	ConfigLine    Code = "config-line"
+
+	CredentialMissing Code = "credential-missing"
+	TokenUnavailable  Code = "token-unavailable"
+	URLUnusable       Code = "url-unusable"
 )
 
 // Effect says whether a cause refuses the token.
@@ -246,5 +250,10 @@ var sections = []Section{
 		{MethodOff, "The server does not accept tokens: its authentication methods lack SCITOKENS, or authentication is switched off.", "Add SCITOKENS to the methods.", Always, ""},
 		{ForeignIssuer, "The issuer is one of `SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS`: HTCondor accepts its tokens without a version claim and without an audience.", "", Never, ""},
 		{ConfigLine, "A line of the configuration that was not read.", "Use the output of `condor_config_val -dump`.", Never, ""},
+	}},
+	{Title: "Submit files", Intro: "`condor-token-helper preflight` finds these, besides the others.", Causes: []Cause{
+		{CredentialMissing, "A URL names a token that the job does not request, or names none although the job carries one for its server.", "Write the line in the hint.", Always, ""},
+		{TokenUnavailable, "There is no token to present: the login expired, the issuer refused, or the token's file is missing.", "Run the command in the hint.", Always, "exit code of the error if nothing else is wrong"},
+		{URLUnusable, "HTCondor cannot transfer this URL with a token, or it is not a URL.", "Correct the URL.", Always, ""},
 	}},
 }

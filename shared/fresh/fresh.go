@@ -81,8 +81,8 @@ func (k *Keeper) Run(ctx context.Context, t token.Token) {
 	}
 }
 
-// lifetime is the whole lifetime of a token that was obtained at got.
-func lifetime(t token.Token, got time.Time) time.Duration {
+// Lifetime is the whole lifetime of a token that was obtained at got.
+func Lifetime(t token.Token, got time.Time) time.Duration {
 	left, known := t.Lifetime(got)
 	if !known {
 		return unknown
@@ -99,7 +99,7 @@ func lifetime(t token.Token, got time.Time) time.Duration {
 // of it earlier, so that at least a third of it is left. The time since the token was
 // obtained counts, too, in case this machine's clock is behind the issuer's.
 func (k *Keeper) due(t token.Token, got time.Time) time.Time {
-	whole := lifetime(t, got)
+	whole := Lifetime(t, got)
 	at := got.Add(whole / 3 * 2)
 	if !t.Expires.IsZero() {
 		if limit := t.Expires.Add(-whole / 3); limit.Before(at) {
@@ -151,7 +151,7 @@ func (k *Keeper) sleep(ctx context.Context, d time.Duration) error {
 // renew replaces the token. It tries until it succeeds or ctx ends, and then returns
 // false.
 func (k *Keeper) renew(ctx context.Context, old token.Token) (token.Token, bool) {
-	whole := lifetime(old, k.Now())
+	whole := Lifetime(old, k.Now())
 	delay := min(max(whole/60, shortestRetry), firstRetry)
 	most := min(max(whole/20, 2*shortestRetry), lastRetry)
 	var (

@@ -40,7 +40,7 @@ func BenchmarkCommandLine(b *testing.B) {
 				if _, err := env.Parse(a.line, &a.common.HelpFlags, rest, nil); err != nil {
 					b.Fatal(err)
 				}
-				if err := a.configure(chosen.Name, nil); err != nil {
+				if err := a.configure(chosen, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -41,6 +41,15 @@ type config struct {
 	Issuers map[string]issuerConfig `toml:"issuer"`
 	// Tokens are the tokens that --token names.
 	Tokens map[string]tokenConfig `toml:"token"`
+	// Services are what jobs name in use_oauth_services.
+	Services map[string]Service `toml:"service"`
+	// Credmon is the credmon of this host.
+	Credmon Credmon `toml:"credmon"`
+
+	// accepted are the issuers that the host's own configuration names, and open means
+	// that its credmon accepts others, too.
+	accepted []string
+	open     bool
 }
 
 // issuerConfig is one [issuer.NAME] table.
@@ -88,6 +97,7 @@ func loadConfig(env *cli.Env) (*config, error) {
 			return nil, err
 		}
 	}
+	c.accepted, c.open = c.named(), c.Credmon.AnyIssuer
 	dir := env.Getenv("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) {
 		home := homeDir(env)
@@ -157,7 +167,7 @@ func (c *config) parse(content string) error {
 	for _, table := range configTables {
 		// The library reads a plain value in the place of a table as an empty table.
 		if typ := md.Type(table); typ != "" && typ != "Hash" {
-			return cli.Errorf(cli.Usage, "%s: %s is not a table", c.path, table).Hint("begin it with [defaults], [issuer.NAME] or [token.NAME]")
+			return cli.Errorf(cli.Usage, "%s: %s is not a table", c.path, table).Hint("begin it with [defaults], [issuer.NAME], [token.NAME] or [service.NAME]")
 		}
 	}
 	if keys := md.Undecoded(); len(keys) > 0 {
@@ -167,6 +177,10 @@ func (c *config) parse(content string) error {
 			known = configTables
 		case keys[0][0] == "token":
 			known = tokenKeys
+		case keys[0][0] == "service":
+			known = serviceKeys
+		case keys[0][0] == "credmon":
+			known = credmonKeys
 		}
 		return c.unknown(content, keys[0].String(), known)
 	}
@@ -192,6 +206,9 @@ func (c *config) parse(content string) error {
 		if !slices.Contains([]string{"", "audience", "resource", "both"}, i.AudienceParameter) {
 			return cli.Errorf(cli.Usage, "%s: issuer.%s: audience-parameter must be audience, resource or both", c.path, name)
 		}
+	}
+	if err := c.checkServices(); err != nil {
+		return err
 	}
 	return c.checkTokens()
 }

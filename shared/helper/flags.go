@@ -3,7 +3,7 @@ package helper
 import "example.org/token-helpers/shared/cli"
 
 // groups are the groups of flags, in the order of the help.
-var groups = []string{"Request", "Output", "Login", "Sources", "Network", "Other"}
+var groups = []string{"Request", "Checks", "Output", "Login", "Sources", "Network", "Other"}
 
 // requestFlags say what is requested, besides the ecosystem's own flags.
 type requestFlags struct {

@@ -32,9 +32,9 @@ var commands = []Command{
 	{Name: "git-credential", Help: "Be a credential helper of git.", Usage: "[get|store|erase]", grammar: func(eco service.Ecosystem) any { return &gitCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "config", Help: "Show the effective settings, and where each comes from.", grammar: func(eco service.Ecosystem) any { return &configCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "doctor", Help: "Check clock, certificates, keyring, configuration, permissions and issuer.", Usage: serviceUsage, grammar: func(eco service.Ecosystem) any { return &doctorCmd{Plugins: cmdline.Plugins{eco}} }},
-	{Name: "completion", Help: "Print the completion script for a shell.", Usage: "bash|zsh|fish", grammar: func(service.Ecosystem) any { return new(completionCmd) }},
-	{Name: "help", Help: "Show the help of a command, or a page about a topic.", Usage: "[COMMAND|TOPIC]", grammar: func(service.Ecosystem) any { return new(helpCmd) }},
-	{Name: "version", Help: "Print the version.", grammar: func(service.Ecosystem) any { return new(versionCmd) }},
+	{Name: "completion", Help: "Print the completion script for a shell.", Usage: "bash|zsh|fish", plain: true, grammar: func(service.Ecosystem) any { return new(completionCmd) }},
+	{Name: "help", Help: "Show the help of a command, or a page about a topic.", Usage: "[COMMAND|TOPIC]", plain: true, grammar: func(service.Ecosystem) any { return new(helpCmd) }},
+	{Name: "version", Help: "Print the version.", plain: true, grammar: func(service.Ecosystem) any { return new(versionCmd) }},
 }
 
 func newGet(eco service.Ecosystem) any     { return &getCmd{Plugins: cmdline.Plugins{eco}} }
@@ -85,7 +85,7 @@ func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
 	if done {
 		return err
 	}
-	if err := a.configure(chosen.Name, err); err != nil {
+	if err := a.configure(chosen, err); err != nil {
 		return err
 	}
 	if command != nil && !chosen.Runs {
@@ -110,12 +110,16 @@ func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
 
 // configure reads the configuration, and gives values to the flags that were not on the
 // command line. usage is what is wrong with the command line.
-func (a *app) configure(command string, usage error) error {
+func (a *app) configure(command Command, usage error) error {
+	if command.plain {
+		a.conf = &config{}
+		return usage
+	}
 	var err error
 	if a.conf, err = loadConfig(a.env); err != nil {
 		// Nothing but the doctor works with a part of a configuration.
 		a.conf = &config{problem: err}
-		if command != "doctor" || usage != nil {
+		if command.Name != "doctor" || usage != nil {
 			return err
 		}
 	}

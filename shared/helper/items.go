@@ -78,18 +78,26 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 		if it.name != "" {
 			it.p.loginCommand = func() string { return a.namedLogin(all, it.w, issuers[it.w]) }
 		}
-		if it.chain, err = source.NewChain(it.w.sources, it.p.specs); err == nil {
-			specs := withoutDevice(it.p.specs)
-			if len(specs) == 0 || len(specs) == 1 && specs[0] == "cache" {
-				specs = []string{"cache", "login"} // what a device flow leaves
-			}
-			it.quiet, err = source.NewChain(it.w.sources, specs)
-		}
-		if err != nil {
-			return nil, cli.Errorf(cli.Usage, "--from: %w", err)
+		if err := it.open(); err != nil {
+			return nil, err
 		}
 	}
 	return all, g.place(a, all)
+}
+
+// open makes the chains of an item.
+func (it *item) open() (err error) {
+	if it.chain, err = source.NewChain(it.w.sources, it.p.specs); err == nil {
+		specs := withoutDevice(it.p.specs)
+		if len(specs) == 0 || len(specs) == 1 && specs[0] == "cache" {
+			specs = []string{"cache", "login"} // what a device flow leaves
+		}
+		it.quiet, err = source.NewChain(it.w.sources, specs)
+	}
+	if err != nil {
+		return cli.Errorf(cli.Usage, "--from: %w", err)
+	}
+	return nil
 }
 
 // checkFlags rejects flags that contradict each other.

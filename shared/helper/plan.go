@@ -77,17 +77,7 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 	if timeout == 0 {
 		return nil, cli.Errorf(cli.Usage, "--timeout: must be more than 0")
 	}
-	env := a.env
-	note := func(format string, args ...any) {
-		if !a.common.Quiet {
-			env.Say(format, args...)
-		}
-	}
-	verbose := func(format string, args ...any) {
-		if a.common.Verbose {
-			env.Say(format, args...)
-		}
-	}
+	env, note, verbose := a.env, a.note, a.verbose
 	caFile := a.common.CAFile
 	if caFile == "" && a.common.CAPath == "" {
 		caFile = named.CAFile
@@ -126,11 +116,8 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		st, unattended = f.beside.store, f.beside.unattended
 	}
 	logins := &login.Logins{
-		Store: st,
-		Issuer: issuer.NewClient(issuer.HTTPOptions{
-			CAFile: caFile, CAPath: a.common.CAPath, Timeout: timeout,
-			LookupEnv: env.LookupEnv, UserAgent: env.UserAgent, Trace: verbose,
-		}),
+		Store:  st,
+		Issuer: a.issuerClient(caFile, timeout, verbose),
 		Prompt: terminal, Now: env.Now, Getenv: env.Getenv, Note: note, Verbose: verbose, Hold: env.Hold,
 		ClientID:           c.ClientID,
 		ClientSecret:       func() (string, error) { return c.secret() },
@@ -150,6 +137,27 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 			Note: note, Verbose: verbose,
 		},
 	}, nil
+}
+
+// note tells the user something, unless --quiet is given.
+func (a *app) note(format string, args ...any) {
+	if !a.common.Quiet {
+		a.env.Say(format, args...)
+	}
+}
+
+// verbose tells the user what is done, if --verbose is given.
+func (a *app) verbose(format string, args ...any) {
+	if a.common.Verbose {
+		a.env.Say(format, args...)
+	}
+}
+
+func (a *app) issuerClient(caFile string, timeout time.Duration, trace func(string, ...any)) *issuer.Client {
+	return issuer.NewClient(issuer.HTTPOptions{
+		CAFile: caFile, CAPath: a.common.CAPath, Timeout: timeout,
+		LookupEnv: a.env.LookupEnv, UserAgent: a.env.UserAgent, Trace: trace,
+	})
 }
 
 // prepare makes the parts and the plan of a command that has an endpoint.

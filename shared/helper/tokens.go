@@ -26,7 +26,7 @@ type tokenConfig struct {
 // configTables are the tables of a configuration, and tokenKeys the members of a
 // [token.NAME] table.
 var (
-	configTables = []string{"defaults", "issuer", "token"}
+	configTables = []string{"defaults", "issuer", "token", "service", "credmon"}
 	tokenKeys    = []string{"audience", "scopes", "issuer", "file"}
 )
 
@@ -63,15 +63,24 @@ func (c *config) checkTokens() error {
 		if len(t.Scopes) == 0 {
 			return cli.Errorf(cli.Usage, "%s has no scopes", at).Hint(`write out what the token may do, such as scopes = ["compute.read"]`)
 		}
-		for _, s := range t.Scopes {
-			if s == "" || !validScope(s) {
-				return cli.Errorf(cli.Usage, "%s: %q is not one scope", at, s).Hint(`write a list, such as scopes = ["compute.read", "compute.create"]`)
-			}
+		if err := checkRequest(at, t.Scopes, t.Audience); err != nil {
+			return err
 		}
-		for _, a := range t.Audience {
-			if a == "" || strings.ContainsAny(a, " \t\r\n") {
-				return cli.Errorf(cli.Usage, "%s: %q is not one audience", at, a).Hint(`write a list for several, such as audience = ["a.example.org", "b.example.org"]`)
-			}
+	}
+	return nil
+}
+
+// checkRequest checks the scopes and audiences that are written at a place in the
+// configuration.
+func checkRequest(at string, scopes, audiences []string) error {
+	for _, s := range scopes {
+		if s == "" || !validScope(s) {
+			return cli.Errorf(cli.Usage, "%s: %q is not one scope", at, s).Hint(`write a list, such as scopes = ["compute.read", "compute.create"]`)
+		}
+	}
+	for _, a := range audiences {
+		if a == "" || strings.ContainsAny(a, " \t\r\n") {
+			return cli.Errorf(cli.Usage, "%s: %q is not one audience", at, a).Hint(`write a list for several, such as audience = ["a.example.org", "b.example.org"]`)
 		}
 	}
 	return nil

@@ -138,6 +138,26 @@ func (c *Chain) check(t token.Token, req token.Request) error {
 	return nil
 }
 
+// Granted compares a token that the issuer granted just now with the request. The error is
+// a [GrantError]. wider says what the token allows beyond the request, or is empty.
+func Granted(t token.Token, req token.Request, now time.Time) (wider string, err error) {
+	list, _ := differences(t, req, now)
+	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
+		return f.Code == finding.AudMismatch && slices.Contains(t.Audiences, token.AnyAudience)
+	})
+	if len(list) == 0 {
+		return excess(t, req), nil
+	}
+	e := &GrantError{Findings: list, Granted: t.Scopes, FromIssuer: true}
+	e.Lifetime, _ = t.Lifetime(now)
+	for _, f := range list {
+		if f.Code == finding.ScopeMissing {
+			e.Missing = append(e.Missing, f.Missing...)
+		}
+	}
+	return "", e
+}
+
 // differences compares a token against the request. ahead is how far the token's times
 // are in the future; what is within the leeway is no difference.
 func differences(t token.Token, req token.Request, now time.Time) (list []finding.Finding, ahead time.Duration) {
@@ -181,6 +201,13 @@ func farFuture(raw json.RawMessage) bool {
 
 // noteWider prints a note if a token may do more than was requested.
 func (c *Chain) noteWider(t token.Token, req token.Request) {
+	if more := excess(t, req); more != "" {
+		c.env.Note("note: the token allows more than was requested: %s", more)
+	}
+}
+
+// excess is what a token allows beyond the request; empty for nothing.
+func excess(t token.Token, req token.Request) string {
 	var more []string
 	if extra := token.MissingScopes(req.Scopes, service.Demandable(t.Scopes)); len(extra) > 0 && len(req.Scopes) > 0 {
 		more = append(more, "it includes "+text.Foreign(strings.Join(extra, " "), 200))
@@ -188,7 +215,5 @@ func (c *Chain) noteWider(t token.Token, req token.Request) {
 	if len(req.Audiences) > 0 && slices.Contains(t.Audiences, token.AnyAudience) {
 		more = append(more, "it is valid at any service")
 	}
-	if len(more) > 0 {
-		c.env.Note("note: the token allows more than was requested: %s", strings.Join(more, ", and "))
-	}
+	return strings.Join(more, ", and ")
 }

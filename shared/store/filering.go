@@ -115,6 +115,9 @@ func (r *fileRing) unlock(ctx context.Context) error {
 	if r.s.passphrase != "" {
 		return nil
 	}
+	if r.s.o.Key != nil {
+		return makeDir(r.dir)
+	}
 	if err := makeDir(r.dir); err != nil {
 		return err
 	}
@@ -337,19 +340,45 @@ func SecretFromCommand(ctx context.Context, name, command string) (string, error
 
 // seal encrypts an item as the library's file backend does.
 func seal(key, label string, data []byte, pw string) ([]byte, error) {
+	return sealWith(key, label, data, jose.PBES2_HS256_A128KW, pw)
+}
+
+func sealWith(key, label string, data []byte, alg string, secret any) ([]byte, error) {
 	b, err := json.Marshal(keyring.Item{Key: key, Label: label, Data: data})
 	if err != nil {
 		return nil, err
 	}
-	jwe, err := jose.Encrypt(string(b), jose.PBES2_HS256_A128KW, jose.A256GCM, pw,
+	jwe, err := jose.Encrypt(string(b), alg, jose.A256GCM, secret,
 		jose.Headers(map[string]any{"created": time.Now().String()}))
 	return []byte(jwe), err
 }
 
-// encrypt seals an item with the passphrase that unlock found. It makes no system call
-// that can fail.
+// encrypt seals an item with the key, or with the passphrase that unlock found. It makes
+// no system call that can fail.
 func (r *fileRing) encrypt(key, label string, data []byte) ([]byte, error) {
+	if r.s.o.Key != nil {
+		return sealWith(key, label, data, jose.A256KW, r.s.o.Key)
+	}
 	return seal(key, label, data, r.s.passphrase)
+}
+
+// ErrWrongKey means that a login was encrypted with another key than [Options.Key].
+var ErrWrongKey = errors.New("encrypted with another key")
+
+// decryptWith opens what encrypt sealed with a key, which needs no stretching.
+func (r *fileRing) decryptWith(path string, b []byte) ([]byte, error) {
+	if !sealed(b, jose.A256KW) {
+		return nil, fmt.Errorf("%s is %w", path, errDamaged)
+	}
+	payload, _, err := jose.Decode(string(b), r.s.o.Key)
+	if err != nil {
+		return nil, fmt.Errorf("%s is %w", path, ErrWrongKey)
+	}
+	var it keyring.Item
+	if json.Unmarshal([]byte(payload), &it) != nil {
+		return nil, fmt.Errorf("%s is %w", path, errDamaged)
+	}
+	return it.Data, nil
 }
 
 func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
@@ -357,8 +386,11 @@ func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.s.o.Key != nil {
+		return r.decryptWith(r.path(key), b)
+	}
 	damaged := fmt.Errorf("%s is %w", r.path(key), errDamaged)
-	if !sealed(b) {
+	if !sealed(b, jose.PBES2_HS256_A128KW) {
 		return nil, damaged
 	}
 	payload, _, err := jose.Decode(string(b), pw)
@@ -377,9 +409,9 @@ func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
 }
 
 // sealed reports whether b has the form that the library writes: a JWE in compact
-// serialisation (RFC 7516 section 3.1) encrypted with a passphrase (RFC 7518
-// section 4.8).
-func sealed(b []byte) bool {
+// serialisation (RFC 7516 section 3.1) whose key is encrypted with a passphrase (RFC 7518
+// section 4.8) or with another key (section 4.4).
+func sealed(b []byte, alg string) bool {
 	parts := strings.Split(string(b), ".")
 	if len(parts) != 5 {
 		return false
@@ -393,5 +425,5 @@ func sealed(b []byte) bool {
 	var header struct {
 		Alg string `json:"alg"`
 	}
-	return json.Unmarshal(h, &header) == nil && header.Alg == "PBES2-HS256+A128KW"
+	return json.Unmarshal(h, &header) == nil && header.Alg == alg
 }

@@ -37,6 +37,9 @@ type Login struct {
 	// Waiting names the runs that wait for a person to approve a first login of the
 	// client. The last of them to give up deletes the registration.
 	Waiting []string
+	// Origin is a random name of a login that was handed over from one store to another,
+	// by which a copy of it is recognised.
+	Origin string
 }
 
 const redacted = "[login redacted]"
@@ -73,7 +76,14 @@ type loginJSON struct {
 	Refreshed         time.Time `json:"refreshed,omitzero"`
 	RefreshExpires    time.Time `json:"refresh_expires,omitzero"`
 	Waiting           []string  `json:"waiting,omitempty"`
+	Origin            string    `json:"origin,omitempty"`
 }
+
+// Handover returns the login as JSON with its secrets, for another store.
+func (l *Login) Handover() ([]byte, error) { return encodeLogin(l) }
+
+// FromHandover returns the login that [Login.Handover] encoded.
+func FromHandover(b []byte) (*Login, error) { return decodeLogin(b) }
 
 func encodeLogin(l *Login) ([]byte, error) { return json.Marshal(loginJSON(*l)) }
 

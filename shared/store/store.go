@@ -93,6 +93,9 @@ type Options struct {
 	// command that TOKEN_HELPER_PASSPHRASE_FILE and TOKEN_HELPER_PASSPHRASE_COMMAND
 	// name come first.
 	Passphrase func(prompt string) (string, error)
+	// Key, of 32 bytes, encrypts the files of logins in the place of a passphrase. It is
+	// for a service, where nobody could type one.
+	Key []byte
 	// Note tells the user something important, Verbose the rest. Both may be nil;
 	// neither is ever given a secret.
 	Note    func(format string, a ...any)

@@ -828,7 +828,7 @@ func FuzzDecode(f *testing.F) {
 		_, _ = decodeIndex(b)
 		_, _ = decodeLogin(b)
 		_, _ = decodeDocument(b, "i", epoch)
-		_ = sealed(b)
+		_ = sealed(b, "A256KW")
 	})
 }
 
@@ -887,7 +887,7 @@ func FuzzLogin(f *testing.F) {
 		if _, err := decodeLogin(b); err != nil && strings.Contains(err.Error(), "SECRET") {
 			t.Fatal(err)
 		}
-		_ = sealed(b)
+		_ = sealed(b, "A256KW")
 	})
 }
 

@@ -16,9 +16,11 @@ built() {
 export p person machine
 export -f built
 
-# checkout NAME VERSION makes a checkout with a tag.
+# checkout NAME VERSION makes a checkout with a tag, each of the same commit.
+commit=$(git -c safe.directory='*' -C "$root" rev-parse HEAD)
 checkout() {
 	git -c safe.directory='*' clone -q --no-tags "$root" "$p/$1"
+	git -C "$p/$1" checkout -q "$commit"
 	git -C "$p/$1" tag "v$2"
 }
 slow() { timeout -k 5 1500 nice "$@"; }
@@ -138,7 +140,10 @@ expect "they name the modules that are linked" 0 '' named
 
 # make install and uninstall.
 expect "make install" 0 '' bash -c 'cd "$p/one" && built make install PREFIX=/opt/helpers DESTDIR="$p/destdir"'
-expect "installs the programs and their pages" 0 '^4$' bash -c 'cd "$p/destdir/opt/helpers" && ls bin/jwt-inspect share/man/man1/jwt-inspect.1.gz share/bash-completion/completions/jwt-inspect etc/token-helpers/config.toml | wc -l'
+expect "installs the programs and their pages" 0 '^4$' bash -c 'cd "$p/destdir/opt/helpers" && ls bin/jwt-inspect share/man/man1/jwt-inspect.1.gz share/bash-completion/completions/jwt-inspect share/doc/token-helpers/config.toml | wc -l'
+expect "the units run the installed program" 0 '^ExecStart=/opt/helpers/bin/condor-token-helper ' cat "$p/destdir/opt/helpers/lib/systemd/system/condor-token-helper@.service"
+expect "make install without a prefix" 0 '' bash -c 'cd "$p/one" && built env -u PREFIX make install DESTDIR="$p/local"'
+expect "installs below /usr/local, with the configuration in /etc" 0 '^3$' bash -c 'cd "$p/local" && ls usr/local/bin/jwt-inspect etc/token-helpers/config.toml usr/local/share/man/man1/jwt-inspect.1.gz | wc -l'
 expect "make uninstall" 0 '' bash -c 'cd "$p/one" && built make uninstall PREFIX=/opt/helpers DESTDIR="$p/destdir"'
 expect "leaves no file behind" 0 '^0$' bash -c 'find "$p/destdir" ! -type d | wc -l'
 
@@ -170,7 +175,7 @@ on() {
 }
 # files NAME lists what is in it, except for what package managers write for themselves.
 files() {
-	(cd "$p/$1" && find . -xdev \( -path ./proc -o -path ./dev -o -path ./tmp -o -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/log -o -path ./var/lib/rpm -o -path ./root -o -path ./usr/lib/sysimage \) -prune -o -print | sort)
+	(cd "$p/$1" && find . -xdev \( -path ./proc -o -path ./dev -o -path ./tmp -o -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/cache -o -path ./var/log -o -path ./var/lib/rpm -o -path ./var/lib/dnf -o -path ./etc/dnf -o -path ./root -o -path ./usr/lib/sysimage \) -prune -o -print | sort)
 }
 # told NAME shows what systemctl was told since the last time.
 told() {
@@ -262,7 +267,7 @@ expect "dnf removes it" 0 '' redhat remove token-helpers
 expect "and the units stop" 0 '^systemctl stop condor-token-helper@\*.service$' told redhat
 # The database of rpm, dnf's own files, and what the system did not have before.
 expect "only the edited configuration is left" 0 '^> ./etc/token-helpers/config.toml.rpmsave$' bash -c 'diff "$p/before" <(files redhat) | grep "^[<>]"'
-expect "and nothing else" 0 '^0$' bash -c 'diff "$p/before" <(files redhat) | grep "^[<>]" | grep -vcE "/etc/token-helpers|/etc/dnf|/opt" || true'
+expect "and nothing else" 1 '^$' bash -c 'diff "$p/before" <(files redhat) | grep "^[<>]" | grep -vE " ./(etc/token-helpers|opt)(/|$)"'
 
 # A newcomer's path. A step is a command that the person types; person.py counts the prompts.
 commands=0
@@ -304,12 +309,13 @@ commands=1
 prompts=0
 o=$p/old
 mkdir -m 700 "$o" "$o/.oidc-agent"
-step "the person starts oidc-agent" bash -c "HOME=$o oidc-agent --quiet --socket-path=$o/sock >$o/env"
+# The terminal of this step ends with it, which must not end the agent: a person's stays.
+step "the person starts oidc-agent" bash -c "trap '' HUP; HOME=$o oidc-agent --quiet --socket-path=$o/sock >$o/env"
 step "makes an account" bash -c ". $o/env >/dev/null; HOME=$o oidc-gen -w device --cp $pki/ca.pem new"
 step "gets a token" bash -c ". $o/env >/dev/null; umask 077; HOME=$o oidc-token --aud=https://localhost:11094 -s read:/ -s write:/ new >$o/token"
 step "copies a file" bash -c ". $o/env >/dev/null; BEARER_TOKEN_FILE=$o/token xrdcp -N $x/in.txt root://localhost:11094//store/old.txt"
 copied old.txt
-bash -c ". $o/env >/dev/null; kill \$OIDCD_PID"
+bash -c ". $o/env >/dev/null; kill \$OIDCD_PID" || true
 old="| oidc-agent | $commands | $prompts |"
 
 # README shows these numbers. E2E_UPDATE=1 writes them.

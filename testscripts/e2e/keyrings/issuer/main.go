@@ -4,6 +4,7 @@
 //
 //	GET /requests   the number of requests, one "NAME COUNT" a line
 //	GET /secrets    every secret that was issued, one a line
+//	GET /refresh    every refresh token that was issued, one a line
 //	POST /approve   approves the logins that wait
 package main
 
@@ -19,6 +20,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -53,6 +55,8 @@ func run(ctx context.Context, args []string) error {
 	if control == "" {
 		return errors.New("-control is required")
 	}
+	var tokens refreshTokens
+	opts.Answered = tokens.add
 	srv, err := issuertest.Start(opts)
 	if err != nil {
 		return err
@@ -63,7 +67,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: handler(srv), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler(srv, &tokens), ReadHeaderTimeout: 10 * time.Second}
 	defer func() { _ = server.Close() }()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()
@@ -76,7 +80,27 @@ func run(ctx context.Context, args []string) error {
 	}
 }
 
-func handler(srv *issuertest.Server) http.Handler {
+// refreshTokens are those that were issued.
+type refreshTokens struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (r *refreshTokens) add(_, refresh string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if refresh != "" {
+		r.all = append(r.all, refresh)
+	}
+}
+
+func (r *refreshTokens) list() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.Join(r.all, "\n")
+}
+
+func handler(srv *issuertest.Server, tokens *refreshTokens) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /approve", func(http.ResponseWriter, *http.Request) { srv.Decide(true) })
 	mux.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) {
@@ -88,5 +112,6 @@ func handler(srv *issuertest.Server) http.Handler {
 	mux.HandleFunc("GET /secrets", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, strings.Join(srv.Secrets(), "\n"))
 	})
+	mux.HandleFunc("GET /refresh", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, tokens.list()) })
 	return mux
 }

@@ -1,0 +1,53 @@
+package credd
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/helper"
+)
+
+// Commands are the subcommands of condor-token-helper for HTCondor's credential machinery.
+func Commands() []helper.Command {
+	return append([]helper.Command{
+		{Name: "store", Binary: "condor-token-storer", Help: "Give the access point what your jobs need (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
+		{Name: "push", Help: "Give the access point a token of yours, once or continuously.", Usage: "SERVICE...", Grammar: new(pushCmd)},
+	}, credmon()...)
+}
+
+type storeCmd struct {
+	Wait cli.Duration `group:"Other" default:"20s" placeholder:"D" help:"Wait at most this long for the first tokens; 0 means not at all. Default: 20s."`
+
+	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
+}
+
+// Run stores what is missing at the access point.
+func (c *storeCmd) Run(ctx context.Context, s *helper.Session) error {
+	env := s.Env()
+	if env.Binary == "condor-token-storer" {
+		// condor_submit leaves the cursor in the middle of a line.
+		env.Stderr = &onNewLine{w: env.Stderr}
+	}
+	if mode := env.Getenv("CONDOR_CREDENTIAL_STORER_MODE"); mode != "" && mode != "vault" {
+		return cli.Errorf(cli.Usage, "HTCondor's configuration gives these services to another credmon (%s)", mode).
+			Hint("ask the administrators to remove them from the list of providers of that credmon")
+	}
+	st := &storer{s: s, record: loadRecord(env, hostName()), wait: time.Duration(c.Wait), args: c.Services}
+	return st.run(ctx)
+}
+
+// onNewLine begins a new line before the first output.
+type onNewLine struct {
+	w     io.Writer
+	begun bool
+}
+
+func (o *onNewLine) Write(b []byte) (int, error) {
+	if !o.begun {
+		o.begun = true
+		_, _ = io.WriteString(o.w, "\n")
+	}
+	return o.w.Write(b)
+}

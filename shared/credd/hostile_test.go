@@ -1,0 +1,426 @@
+//go:build linux
+
+package credd
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.org/token-helpers/shared/issuertest"
+	"example.org/token-helpers/shared/store"
+)
+
+// Whatever is in the credential directory, nobody gets the token of somebody else, no link
+// is followed, and everybody else is served.
+func TestHostileDirectory(t *testing.T) {
+	p := newPoint(t, issuertest.Options{Rotate: true})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	outside := filepath.Join(filepath.Dir(p.dir), "outside")
+	if err := os.Mkdir(outside, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	victim := filepath.Join(outside, "victim")
+	write := func(path, content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(to, name string) {
+		t.Helper()
+		if err := os.Symlink(to, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(victim, "untouched")
+	eve := filepath.Join(p.dir, "eve")
+	if err := os.Mkdir(eve, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	link("alice", filepath.Join(p.dir, "mallory"))
+	link(outside, filepath.Join(p.dir, "outsider"))
+	link(victim, filepath.Join(p.dir, "alice", "mysvc.use")) // where the token is written
+	link(victim, filepath.Join(p.dir, ".tmp-"+pidName))
+	write(filepath.Join(eve, "garbage.top"), "{")
+	write(filepath.Join(eve, "huge.top"), strings.Repeat(" ", maxTop+1))
+	link("../alice/mysvc.top", filepath.Join(eve, "link.top"))
+	if err := unix.Mkfifo(filepath.Join(eve, "pipe.top"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(eve, "directory.top"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(p.dir, "alice", "mysvc.top"), filepath.Join(outside, "second")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(filepath.Join(outside, "second"), filepath.Join(eve, "hardlink.top")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(p.dir, "alice", "mysvc.top")); err != nil {
+		t.Fatal(err)
+	}
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	write(filepath.Join(eve, "elsewhere.top"), `{"token_helpers":"1","login":"../alice/`+loginName+`","scopes":"read:/"}`)
+	write(filepath.Join(eve, "other.top"), `{"token_helpers":"1","login":"`+loginName+`","scopes":"compute.read","audience":"a"}`)
+	write(filepath.Join(eve, "vault.top"), `{"vault_token":"x"}`)
+	write(filepath.Join(eve, "wide.top"), `{"token_helpers":"1","login":"`+loginName+`","scopes":"compute.read"}`)
+	if err := os.Chmod(filepath.Join(eve, "wide.top"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	p.run()
+	p.run()
+	p.use("alice", "mysvc")
+	if b, err := os.ReadFile(victim); err != nil || string(b) != "untouched" {
+		t.Errorf("the target of a link was written: %q %v", b, err)
+	}
+	if uses, err := filepath.Glob(filepath.Join(eve, "*.use")); err != nil || len(uses) > 0 {
+		t.Errorf("tokens for what was planted: %q %v", uses, err)
+	}
+	if names, err := os.ReadDir(outside); err != nil || len(names) != 2 {
+		t.Errorf("outside of the credential directory: %v %v", names, err)
+	}
+	for _, want := range []string{
+		"user eve, service huge: ignored: the file is longer than",
+		"user eve, service link: ignored: the file is a symbolic link",
+		"user eve, service pipe: ignored: it is not a regular file",
+		"user eve, service directory: ignored: it is not a regular file",
+		"user eve, service hardlink: ignored: the file has several names",
+		"user eve, service elsewhere: ignored: it names no login",
+		"user eve, service wide: ignored: other users can write the file",
+		"user eve, service other: there is no login for it",
+	} {
+		if strings.Count(p.logged(), want) != 1 {
+			t.Errorf("the log does not say once %q:\n%s", want, p.logged())
+		}
+	}
+	if strings.Contains(p.logged(), "vault") {
+		t.Errorf("another credmon's credential is looked at:\n%s", p.logged())
+	}
+	// The directory with the logins is replaced by a link.
+	logins := filepath.Join(p.dir, "alice", loginsDir)
+	if err := os.Rename(logins, filepath.Join(outside, "moved")); err != nil {
+		t.Fatal(err)
+	}
+	link(filepath.Join(outside, "moved"), logins)
+	before := p.refreshes()
+	p.clock.add(32 * time.Minute)
+	p.run()
+	if p.refreshes() != before {
+		t.Error("logins were read through a symbolic link")
+	}
+	p.noSecrets()
+}
+
+// A login that was moved into another user's directory is of no use there.
+func TestMovedLogin(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.run()
+	if err := os.Rename(filepath.Join(p.dir, "alice"), filepath.Join(p.dir, "bob")); err != nil {
+		t.Fatal(err)
+	}
+	before := p.refreshes()
+	p.clock.add(32 * time.Minute)
+	p.start()
+	p.run()
+	if p.refreshes() != before || !strings.Contains(p.logged(), "user bob, service mysvc: load the login: bob/.logins/data/token-helpers/keyring/") ||
+		!strings.Contains(p.logged(), "is encrypted with another key") {
+		t.Errorf("%d refreshes:\n%s", p.refreshes()-before, p.logged())
+	}
+}
+
+// The issuer in a .top file is the user's choice: nothing is sent to one that the host does
+// not accept, and its discovery document decides where registrations are managed.
+func TestForeignIssuer(t *testing.T) {
+	var asked atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer other.Close()
+	p := newPoint(t, issuertest.Options{})
+	p.accepts = func(url string) error {
+		if url != p.srv.URL() {
+			return errors.New("the configuration of this host does not name the issuer " + url)
+		}
+		return nil
+	}
+	p.putLogin("eve", &store.Login{Issuer: other.URL + "/", ClientID: "c", RefreshToken: "r"})
+	p.putHandle("eve", "mysvc", "compute.read", "a")
+	lg := p.issue()
+	lg.RegistrationURI = other.URL + "/admin/delete-everything"
+	p.putLogin("alice", lg)
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.run()
+	p.use("alice", "mysvc")
+	p.leave("alice")
+	p.leave("eve")
+	p.run()
+	if _, err := os.Stat(filepath.Join(p.dir, "alice")); err == nil {
+		t.Errorf("alice is still there:\n%s", p.logged())
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("%d requests to a server that a user chose", n)
+	}
+	if n := p.srv.Requests()["revocation"]; n != 1 {
+		t.Errorf("%d revocations", n)
+	}
+}
+
+// leave marks a user as one without jobs, as condor_credd does, and lets the delay pass.
+func (p *point) leave(user string) {
+	p.t.Helper()
+	path := filepath.Join(p.dir, user+".mark")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	p.clock.add(time.Minute) // what was written until now has the time of the machine
+	if err := os.Chtimes(path, p.clock.now(), p.clock.now()); err != nil {
+		p.t.Fatal(err)
+	}
+	p.clock.add(time.Hour)
+}
+
+// A user who leaves has nothing left, here and at the issuer. One who comes back, and what
+// other credmons keep, stays.
+func TestSweep(t *testing.T) {
+	p := newPoint(t, issuertest.Options{Rotate: true})
+	for _, u := range []string{"alice", "bob", "carol"} {
+		p.putLogin(u, p.issue())
+		p.putHandle(u, "mysvc", "compute.read", "a")
+	}
+	p.putRaw("carol", "vault.top", []byte(`{"vault_token":"x"}`))
+	p.run()
+	// Another login that was never taken over is ended, too.
+	p.putLogin("carol", p.issue())
+	for _, u := range []string{"alice", "bob", "carol"} {
+		p.leave(u)
+	}
+	p.putHandle("bob", "again", "compute.read", "b")
+	p.run()
+	if _, err := os.Stat(filepath.Join(p.dir, "alice")); err == nil {
+		t.Errorf("alice is still there:\n%s", p.logged())
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "alice.mark")); err == nil {
+		t.Error("alice's mark is still there")
+	}
+	p.use("bob", "mysvc")
+	names, err := os.ReadDir(filepath.Join(p.dir, "carol"))
+	if err != nil || len(names) != 1 || names[0].Name() != "vault.top" {
+		t.Errorf("carol: %v %v", names, err)
+	}
+	// alice's, carol's first and carol's second login.
+	if r := p.srv.Requests(); r["revocation"] != 3 || r["client"] != 3 {
+		t.Errorf("%v\n%s", r, p.logged())
+	}
+	p.noSecrets()
+}
+
+// The logins of a user who leaves while the issuer is down are ended later.
+func TestSweepWhileTheIssuerIsDown(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.run()
+	down := errors.New("down")
+	p.m.s.Issuer = func(string) (IssuerSettings, error) { return IssuerSettings{}, down }
+	p.leave("alice")
+	p.run()
+	if p.refreshToken("alice") == "" {
+		t.Error("the login is gone")
+	}
+	p.start()
+	p.run()
+	if r := p.srv.Requests(); r["revocation"] != 1 || r["client"] != 1 {
+		t.Errorf("%v\n%s", r, p.logged())
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "alice")); err == nil {
+		t.Error("alice is still there")
+	}
+}
+
+// While an issuer is down, it is asked more and more rarely, tokens that are still valid
+// stay, and afterwards everybody is served.
+func TestOutage(t *testing.T) {
+	p := newPoint(t, issuertest.Options{Rotate: true})
+	for _, u := range []string{"alice", "bob"} {
+		p.putLogin(u, p.issue())
+		p.putHandle(u, "mysvc_ce", "compute.read", "a")
+		p.putHandle(u, "mysvc_se", "storage.read:/", "b")
+	}
+	p.run()
+	valid := p.use("alice", "mysvc_ce")
+	if err := p.srv.SetMode("server-error"); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.add(31*time.Minute + time.Minute)
+	p.srv.ResetRequests()
+	for range 60 {
+		p.run()
+		p.clock.add(5 * time.Second)
+	}
+	// 5 s, 10 s, ... 160 s, each with a tenth of jitter at most.
+	if n := p.refreshes(); n < 4 || n > 30 {
+		t.Errorf("%d requests in five minutes", n)
+	}
+	if p.use("alice", "mysvc_ce").Raw() != valid.Raw() {
+		t.Error("a valid token was removed or replaced")
+	}
+	if err := p.srv.SetMode(""); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.add(10 * time.Minute)
+	p.srv.ResetRequests()
+	p.run()
+	if n := p.refreshes(); n != 4 {
+		t.Errorf("%d requests after the outage, want 4\n%s", n, p.logged())
+	}
+	p.noSecrets()
+}
+
+// A login that the issuer no longer accepts is kept for a while, its users keep their valid
+// tokens, and a new login takes its place.
+func TestEndedLogin(t *testing.T) {
+	p := newPoint(t, issuertest.Options{Rotate: true})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.run()
+	valid := p.use("alice", "mysvc")
+	if err := p.srv.SetMode("invalid-grant"); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.add(32 * time.Minute)
+	p.run()
+	if p.use("alice", "mysvc").Raw() != valid.Raw() {
+		t.Error("the valid token is gone")
+	}
+	if !strings.Contains(p.logged(), "the user must log in again") {
+		t.Errorf("%s", p.logged())
+	}
+	// condor_credd must say that the login is absent, so that the storer asks the user.
+	if _, err := os.Stat(filepath.Join(p.dir, "alice", loginName+".top")); err == nil {
+		t.Error("the description of the dead login is still there")
+	}
+	if err := p.srv.SetMode(""); err != nil {
+		t.Fatal(err)
+	}
+	p.putLogin("alice", p.issue())
+	p.run()
+	if p.use("alice", "mysvc").Raw() == valid.Raw() {
+		t.Errorf("the new login is not used\n%s", p.logged())
+	}
+	p.noSecrets()
+}
+
+// Of two logins of a user, the later one stays, and the earlier one is ended.
+func TestReplacedLogin(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.run()
+	p.clock.add(time.Second)
+	p.putLogin("alice", p.issue())
+	p.run()
+	p.run()
+	p.use("alice", "mysvc")
+	if r := p.srv.Requests(); r["revocation"] != 1 || r["client"] != 1 {
+		t.Errorf("%v\n%s", r, p.logged())
+	}
+}
+
+// A robot's tokens are for its client. The client is not deleted with the login.
+func TestRobot(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	lg := p.issue()
+	lg.RefreshToken, lg.Registered = "", false
+	secret, err := lg.Handover()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.put("robot", loginName+".top", top{Issuer: lg.Issuer, ClientID: lg.ClientID, Grant: robotGrant, Secret: secret})
+	p.putHandle("robot", "mysvc", "compute.read", "a")
+	p.run()
+	p.use("robot", "mysvc")
+	if n := p.srv.Requests()["token:client_credentials"]; n != 1 {
+		t.Errorf("%d requests\n%s", n, p.logged())
+	}
+	p.noSecrets()
+	p.leave("robot")
+	p.run()
+	if n := p.srv.Requests()["client"]; n != 0 {
+		t.Errorf("%d requests about the client", n)
+	}
+}
+
+// A file that is replaced while the credmon works on it is not overwritten.
+func TestExchange(t *testing.T) {
+	d, err := openFolder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	spare, err := d.private("spare")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spare.close()
+	put := func(s string) {
+		t.Helper()
+		if err := d.write(spare, "f.top", []byte(s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("old")
+	_, seen, err := d.read("f.top", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("newer")
+	if err := d.exchange(spare, "f.top", seen, []byte("mine")); !errors.Is(err, errChanged) {
+		t.Error(err)
+	}
+	b, seen, err := d.read("f.top", 10)
+	if err != nil || string(b) != "newer" {
+		t.Errorf("%q %v", b, err)
+	}
+	if err := d.removeVersion(spare, "f.top", stamp{}); !errors.Is(err, errChanged) {
+		t.Error(err)
+	}
+	if err := d.exchange(spare, "f.top", seen, []byte("mine")); err != nil {
+		t.Error(err)
+	}
+	if b, seen, err = d.read("f.top", 10); err != nil || string(b) != "mine" {
+		t.Errorf("%q %v", b, err)
+	}
+	if err := d.removeVersion(spare, "f.top", seen); err != nil {
+		t.Error(err)
+	}
+	if names, err := spare.names(); err != nil || len(names) > 0 {
+		t.Errorf("left over: %q %v", names, err)
+	}
+}
+
+// A cancelled context ends the work that waits, and no exchange that is under way.
+func TestCancelled(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	if err := p.m.Scan(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	p.m.Dispatch(ctx)
+	p.m.Wait()
+	p.run()
+	p.use("alice", "mysvc")
+}

@@ -1,0 +1,66 @@
+package credd
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// kept is the only right of root that the credmon needs besides owning files: the users'
+// directories belong to HTCondor's account, with mode 0700.
+const kept = unix.CAP_DAC_OVERRIDE
+
+// dropRights gives up the capabilities of root that the credmon does not need, and starts
+// the program again, because all of its threads must lose them. It returns if they are
+// gone already or this is not root.
+func dropRights() error {
+	if os.Geteuid() != 0 || hasOnly(kept) {
+		return nil
+	}
+	// The thread ends with the exec, or stays locked and is of no further use.
+	runtime.LockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("give up the right to gain others: %w", err)
+	}
+	for c := range uintptr(64) {
+		if c == kept {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+			if c > unix.CAP_LAST_CAP || err == unix.EINVAL {
+				break // this kernel has no more
+			}
+			return fmt.Errorf("give up a capability: %w", err)
+		}
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{{Effective: 1 << kept, Permitted: 1 << kept}}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fmt.Errorf("give up the capabilities: %w", err)
+	}
+	return fmt.Errorf("start again without the capabilities: %w", unix.Exec("/proc/self/exe", os.Args, os.Environ()))
+}
+
+// hasOnly reports whether the process has no capability but this one, and can gain none.
+func hasOnly(capability int) bool {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return false
+	}
+	want := fmt.Sprintf("%016x", uint64(1)<<capability)
+	found := 0
+	for line := range strings.Lines(string(b)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+		switch name {
+		case "CapPrm", "CapEff", "CapBnd":
+			if value != want {
+				return false
+			}
+			found++
+		}
+	}
+	return found == 3
+}

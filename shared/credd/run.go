@@ -1,0 +1,134 @@
+//go:build linux
+
+package credd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+)
+
+const (
+	// rescan is how often the credential directory is scanned without a SIGHUP.
+	rescan = time.Minute
+	// leastPause is the least time between two scans, and a scan takes at most a
+	// fifth of the time, however often SIGHUP arrives.
+	leastPause = 100 * time.Millisecond
+	// pidName and completeName are files that HTCondor reads.
+	pidName, completeName = "pid", "CREDMON_COMPLETE"
+)
+
+// Run scans and renews until SIGTERM or SIGINT arrives. Exchanges that are under way then
+// are finished. SIGHUP makes it scan at once.
+func (m *Monitor) Run(ctx context.Context) error {
+	if err := m.begin(); err != nil {
+		return err
+	}
+	defer cli.OwnSignals()()
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	m.s.Log.Info("", "", "started, watching %s", m.s.Dir)
+	host, _ := os.Hostname()
+	r := &running{m: m, host: host}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				m.s.Log.Info("", "", "ending: %s", s)
+				cancel()
+				m.Wait()
+				return m.dir.remove(pidName)
+			}
+			r.wanted = true
+		case res := <-m.done:
+			m.Finish(res)
+		case <-timer.C:
+		}
+		timer.Reset(r.step(ctx))
+	}
+}
+
+// begin announces the process to HTCondor. Only one credmon may run.
+func (m *Monitor) begin() error {
+	if err := syscall.Flock(int(m.dir.f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("another credmon watches %s", m.s.Dir)
+	}
+	if err := m.dir.remove(completeName); err != nil {
+		return err
+	}
+	return m.dir.publish(pidName, []byte(strconv.Itoa(os.Getpid())+"\n"))
+}
+
+// running is the state of the loop.
+type running struct {
+	m    *Monitor
+	host string
+	// wanted means that a scan was asked for, and incomplete that one was made whose
+	// work is not finished.
+	wanted, incomplete bool
+	scanned            time.Time
+	pause              time.Duration
+	problem            string
+}
+
+// step scans if it is time to, starts what is due, and returns how long nothing is to be
+// done unless something happens.
+func (r *running) step(ctx context.Context) time.Duration {
+	m := r.m
+	since := time.Since(r.scanned)
+	if r.scanned.IsZero() || since >= rescan || r.wanted && since >= r.pause {
+		r.complete() // at the latest now: an issuer that hangs delays nobody else
+		start := time.Now()
+		r.wanted = false
+		r.report(m.Scan())
+		r.scanned = time.Now()
+		r.pause = max(leastPause, 4*r.scanned.Sub(start))
+		r.incomplete = true
+	}
+	next := m.Dispatch(ctx)
+	if m.active == 0 {
+		r.complete()
+	}
+	wait := rescan - time.Since(r.scanned)
+	if r.wanted {
+		wait = r.pause - time.Since(r.scanned)
+	}
+	if !next.IsZero() {
+		wait = min(wait, next.Sub(m.s.Now()))
+	}
+	return max(wait, time.Millisecond)
+}
+
+// complete tells HTCondor that the credentials that the last scan found were dealt with.
+func (r *running) complete() {
+	if !r.incomplete {
+		return
+	}
+	r.incomplete = false
+	err := r.m.dir.publish(completeName, nil)
+	if err == nil {
+		err = r.m.WriteMetrics(r.host)
+	}
+	r.report(err)
+}
+
+// report logs a problem of the loop once.
+func (r *running) report(err error) {
+	if problem := message(err); problem != r.problem {
+		r.problem = problem
+		if err != nil {
+			r.m.s.Log.Error("", "", "%s", err)
+		}
+	}
+}

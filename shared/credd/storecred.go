@@ -1,0 +1,177 @@
+package credd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
+)
+
+// toolPatience is how long one of HTCondor's programs may take.
+const toolPatience = time.Minute
+
+// toolDirs are where HTCondor's programs are besides PATH: condor_store_cred is in sbin,
+// which users do not have there.
+var toolDirs = []string{"/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/opt/condor/sbin", "/opt/condor/bin"}
+
+// toolError is a failure of one of HTCondor's programs.
+type toolError struct {
+	tool, said string
+	err        error
+	hint       string
+}
+
+func (e *toolError) Error() string {
+	if e.said == "" {
+		return fmt.Sprintf("%s: %s", e.tool, e.err)
+	}
+	return fmt.Sprintf("%s: %s", e.tool, e.said)
+}
+
+func (e *toolError) Unwrap() error { return e.err }
+
+// ExitCode implements cli.Explained.
+func (e *toolError) ExitCode() int { return cli.StoreFailed }
+
+// Hints implements cli.Explained.
+func (e *toolError) Hints() []string {
+	if e.hint != "" {
+		return []string{e.hint}
+	}
+	if errors.Is(e.err, exec.ErrNotFound) {
+		return []string{"run on an HTCondor access point, or add the directory of HTCondor's programs to PATH"}
+	}
+	return []string{"check that condor_credd runs on this access point: condor_status -any -constraint 'MyType==\"CredD\"', and see its log CredLog"}
+}
+
+// tool runs one of HTCondor's programs. What is written to its stdin may be secret: it is
+// nowhere else.
+func tool(ctx context.Context, name string, stdin []byte, args ...string) (out string, status int, err error) {
+	path, err := exec.LookPath(name)
+	for _, dir := range toolDirs {
+		if err == nil {
+			break
+		}
+		path, err = exec.LookPath(filepath.Join(dir, name))
+	}
+	if err != nil {
+		return "", -1, &toolError{tool: name, err: exec.ErrNotFound}
+	}
+	ctx, cancel := context.WithTimeout(ctx, toolPatience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.WaitDelay = time.Second
+	b, err := cmd.CombinedOutput()
+	out = strings.TrimSpace(string(b))
+	var ee *exec.ExitError
+	if errors.As(err, &ee) && ctx.Err() == nil && ee.Exited() {
+		return out, ee.ExitCode(), nil
+	}
+	if err == nil {
+		return out, 0, nil
+	}
+	if ctx.Err() != nil {
+		err = fmt.Errorf("it did not finish within %v", toolPatience)
+	}
+	return out, -1, &toolError{tool: name, err: err}
+}
+
+// lastLine is the line of a program's output that says what went wrong.
+func lastLine(out string) string {
+	lines := strings.Split(out, "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if l := strings.TrimSpace(lines[i]); l != "" && !strings.HasPrefix(l, "fully_qualified_user") && l != "Credential info:" {
+			return text.Foreign(l, 300)
+		}
+	}
+	return "it failed and printed nothing"
+}
+
+// match is what condor_credd says of a credential.
+type match int
+
+const (
+	absent match = iota
+	differs
+	waiting // it is stored, but the credmon has not made a token of it
+	valid
+)
+
+// query asks condor_credd for a credential with these scopes and this audience.
+func query(ctx context.Context, name, scopes, audience string) (match, error) {
+	out, status, err := tool(ctx, "condor_store_cred", nil, append([]string{"query-oauth", "-s", name}, asWritten(scopes, audience)...)...)
+	switch {
+	case err != nil:
+		return absent, err
+	case status == 0 && strings.Contains(out, "is valid"):
+		return valid, nil
+	case status == 0:
+		return waiting, nil
+	case status == 1 && strings.Contains(out, "No credential is stored"):
+		return absent, nil
+	case status == 2:
+		return differs, nil
+	}
+	return absent, &toolError{tool: "condor_store_cred", said: lastLine(out)}
+}
+
+// add stores a credential.
+func add(ctx context.Context, name, scopes, audience string, contents []byte) error {
+	args := append([]string{"add-oauth", "-s", name}, asWritten(scopes, audience)...)
+	return stored(tool(ctx, "condor_store_cred", contents, append(args, "-i", "-")...))
+}
+
+// push stores a token that needs no credmon.
+func push(ctx context.Context, name, raw string) error {
+	out, status, err := tool(ctx, "condor_store_cred", []byte(raw+"\n"), "add-oauth", "-s", name, "-P", "-i", "-")
+	if status > 0 && strings.Contains(strings.ToLower(out), "usage") {
+		return &toolError{tool: "condor_store_cred", said: "this version of HTCondor stores no ready tokens (the option -P)",
+			hint: "ask the administrators for the storer of the token helpers, or for HTCondor 25"}
+	}
+	return stored(out, status, err)
+}
+
+func stored(out string, status int, err error) error {
+	if err == nil && status != 0 {
+		return &toolError{tool: "condor_store_cred", said: lastLine(out)}
+	}
+	return err
+}
+
+func asWritten(scopes, audience string) []string {
+	var args []string
+	if scopes != "" {
+		args = append(args, "-S", scopes)
+	}
+	if audience != "" {
+		args = append(args, "-A", audience)
+	}
+	return args
+}
+
+// configValue returns a value of HTCondor's configuration, or "" if it is not set.
+func configValue(ctx context.Context, name string) (string, error) {
+	out, status, err := tool(ctx, "condor_config_val", nil, name)
+	if err != nil || status != 0 {
+		return "", err
+	}
+	return out, nil
+}
+
+// hostName names this access point in the user's records.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	return name
+}

@@ -1,0 +1,346 @@
+package credd
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/helper"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/private"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// want is one argument of the storer: what a job wants of a service.
+type want struct {
+	arg              string
+	service          string
+	name             string // of the credential: SERVICE or SERVICE_HANDLE
+	scopes, audience string // as written in the submit file, or configured
+	conf             helper.Service
+}
+
+// parseWant parses SERVICE[&handle=NAME][&scopes=A,B][&audience=X], as condor_submit
+// writes it.
+func parseWant(arg string, services map[string]helper.Service) (want, error) {
+	const form = "write it as 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'"
+	parts := strings.Split(arg, "&")
+	w := want{arg: arg, service: parts[0], name: parts[0]}
+	for _, p := range parts[1:] {
+		key, value, ok := strings.Cut(p, "=")
+		switch {
+		case !ok:
+			return w, cli.Errorf(cli.Usage, "%q: %q has no value", arg, p).Hint(form)
+		case key == "handle":
+			w.name += "_" + value
+		case key == "scopes" || key == "scope":
+			w.scopes = value
+		case key == "audience":
+			w.audience = value
+		case key == "options":
+			// For other storers.
+		default:
+			return w, cli.Errorf(cli.Usage, "%q: unknown word %q", arg, key).Hint(form)
+		}
+	}
+	if !credentialName().MatchString(w.name) || isLogin(w.name) || w.service == loginService {
+		return w, cli.Errorf(cli.Usage, "%q: this is not the name of a service", arg).Hint(form)
+	}
+	conf, ok := services[w.service]
+	if !ok {
+		e := cli.Errorf(cli.Usage, "no service %q is configured", w.service)
+		if near := text.Nearest(w.service, slices.Sorted(maps.Keys(services))); near != "" {
+			return w, e.Hint("did you mean %s?", near)
+		}
+		return w, e.Hint("check use_oauth_services in the submit file, or write a table [service.%s] with its issuer in\n  /etc/token-helpers/config.toml", w.service)
+	}
+	w.conf = conf
+	w.scopes = cmp.Or(w.scopes, strings.Join(conf.Scopes, ","))
+	w.audience = cmp.Or(w.audience, strings.Join(conf.Audience, ","))
+	if len(list(w.scopes)) == 0 {
+		return w, cli.Errorf(cli.Usage, "no scopes are requested for %s", w.name).
+			Hint("add %s_oauth_permissions to the submit file, with _HANDLE for each handle, or scopes to the table [service.%s]", w.service, w.service)
+	}
+	return w, nil
+}
+
+// group are the credentials that come from one login.
+type group struct {
+	login  string // the credential's name
+	issuer string
+	conf   helper.Service
+	wants  []want
+	// mismatched are the indices of those that condor_credd does not have.
+	missing []want
+}
+
+// scopes are all that the login must have.
+func (g *group) scopes() []string {
+	var out []string
+	for _, w := range g.wants {
+		out = append(out, list(w.scopes)...)
+	}
+	return text.Set(out)
+}
+
+// loginFor is the name of the login of a client at an issuer. Without a client that is
+// configured, there is one login for each issuer.
+func loginFor(issuerURL, clientID string) string {
+	b, _ := json.Marshal([]string{strings.TrimSuffix(issuerURL, "/"), clientID})
+	sum := sha256.Sum256(b)
+	return loginService + "_" + hex.EncodeToString(sum[:6])
+}
+
+// storer stores the credentials of a submission.
+type storer struct {
+	s      *helper.Session
+	record *record
+	// wait is how long to wait for the first tokens.
+	wait time.Duration
+	args []string
+}
+
+// run stores what is missing for the arguments.
+func (st *storer) run(ctx context.Context) error {
+	groups, err := st.groups()
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if err := st.serve(ctx, g); err != nil {
+			return err
+		}
+	}
+	return st.await(ctx, groups)
+}
+
+// groups sorts the arguments by the logins that they need.
+func (st *storer) groups() ([]*group, error) {
+	var groups []*group
+	for _, arg := range st.args {
+		w, err := parseWant(arg, st.s.Services())
+		if err != nil {
+			return nil, err
+		}
+		i, err := st.s.Issuer(cmp.Or(w.conf.Issuer, st.s.DefaultIssuer()))
+		if err != nil {
+			return nil, err
+		}
+		if !st.s.Accepted(i.URL) {
+			return nil, cli.Errorf(cli.Usage, "this access point does not accept the issuer %s of the service %s", i.URL, w.service).
+				Hint("ask the administrators to name the issuer in\n  %s", st.s.HostConfigFile())
+		}
+		name := loginFor(i.URL, w.conf.ClientID)
+		at := slices.IndexFunc(groups, func(g *group) bool { return g.login == name })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, &group{login: name, issuer: i.URL, conf: w.conf})
+		}
+		groups[at].wants = append(groups[at].wants, w)
+	}
+	return groups, nil
+}
+
+// serve stores the credentials of one login, and the login first if it is not there.
+func (st *storer) serve(ctx context.Context, g *group) error {
+	for _, w := range g.wants {
+		m, err := query(ctx, w.name, w.scopes, w.audience)
+		if err != nil {
+			return err
+		}
+		if m == absent || m == differs {
+			g.missing = append(g.missing, w)
+		}
+	}
+	there, err := st.loggedIn(ctx, g)
+	if err != nil {
+		return err
+	}
+	if !there {
+		if err := st.login(ctx, g); err != nil {
+			return err
+		}
+	}
+	for _, w := range g.missing {
+		b, err := json.Marshal(top{Version: formatVersion, Login: g.login})
+		if err == nil {
+			err = add(ctx, w.name, w.scopes, w.audience, b)
+		}
+		if err != nil {
+			return err
+		}
+		st.s.Verbose("stored the credential %s", w.name)
+	}
+	return nil
+}
+
+// loggedIn reports whether the access point has a login that this user made, and that
+// may do what is wanted.
+func (st *storer) loggedIn(ctx context.Context, g *group) (bool, error) {
+	r, ok := st.record.Logins[g.login]
+	if !ok {
+		return false, nil
+	}
+	if missing := token.MissingScopes(r.Scopes, service.Demandable(g.scopes())); len(missing) > 0 && !g.conf.Robot {
+		st.s.Verbose("the login at %s lacks %s", g.issuer, strings.Join(missing, " "))
+		return false, nil
+	}
+	m, err := query(ctx, g.login, "", r.ID)
+	return m == waiting || m == valid, err
+}
+
+// login logs in for the access point and hands the login over.
+func (st *storer) login(ctx context.Context, g *group) error {
+	logins, url, err := st.s.Logins(g.conf)
+	if err != nil {
+		return err
+	}
+	if g.conf.Robot {
+		secret, err := logins.ClientSecret()
+		if err != nil {
+			return err
+		}
+		return logins.WithMetadata(ctx, url, func(md *issuer.Metadata) error {
+			return st.hand(ctx, g, robotGrant, &store.Login{
+				Issuer: url, ClientID: g.conf.ClientID, ClientSecret: secret, AuthMethod: issuer.AuthMethod(md),
+				Scopes: g.scopes(), Created: time.Now(), Origin: rand.Text(),
+			})
+		})
+	}
+	terminal, err := st.s.Terminal()
+	if err != nil {
+		return err
+	}
+	if !terminal {
+		return cli.Errorf(cli.NeedLogin, "your jobs need a login at %s for the service %s, but there is no terminal to ask on", url, g.wants[0].service).
+			Hint("run this on a terminal of this access point, and then submit again:\n  %s store %s", st.s.Env().Program, quoted(st.args))
+	}
+	// What other credentials of the login need, too.
+	req := token.Request{Issuer: url, Scopes: text.Set(g.scopes(), st.record.Logins[g.login].Scopes)}.Normalized()
+	st.s.Note("log in once, so that your jobs get tokens from %s", url)
+	return logins.Issue(ctx, req, func(ctx context.Context, lg *store.Login) error {
+		if missing := token.MissingScopes(lg.Scopes, service.Demandable(g.scopes())); len(missing) > 0 {
+			return cli.Errorf(cli.GrantDiffer, "the issuer did not grant %s", strings.Join(missing, " ")).
+				Hint("ask the issuer's administrators for the group that may have %s, or request less in the submit file", strings.Join(missing, " "))
+		}
+		return st.hand(ctx, g, refreshGrant, lg)
+	})
+}
+
+func quoted(args []string) string {
+	out := make([]string, len(args))
+	for i, a := range args {
+		out[i] = text.ShellWord(a)
+	}
+	return strings.Join(out, " ")
+}
+
+// hand gives a login to condor_credd, and remembers what it may do.
+func (st *storer) hand(ctx context.Context, g *group, grant string, lg *store.Login) error {
+	secret, err := lg.Handover()
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(top{Version: formatVersion, Issuer: lg.Issuer, ClientID: lg.ClientID, Grant: grant, Secret: secret})
+	if err != nil {
+		return err
+	}
+	// The audience tells this login from a later one.
+	if err := add(ctx, g.login, "", lg.Origin, b); err != nil {
+		return err
+	}
+	st.record.Logins[g.login] = recorded{ID: lg.Origin, Issuer: lg.Issuer, Scopes: lg.Scopes}
+	if err := st.record.save(); err != nil {
+		st.s.Note("note: the next submission will ask you to log in again: %s", err)
+	}
+	return nil
+}
+
+// await waits until the credmon has made the tokens, as jobs must not start without them.
+func (st *storer) await(ctx context.Context, groups []*group) error {
+	ctx, cancel := context.WithTimeout(ctx, st.wait)
+	defer cancel()
+	for _, g := range groups {
+		for _, w := range g.wants {
+			for {
+				m, err := query(ctx, w.name, w.scopes, w.audience)
+				if m == valid {
+					break
+				}
+				if ctx.Err() == nil && err != nil {
+					return err
+				}
+				select {
+				case <-time.After(200 * time.Millisecond):
+				case <-ctx.Done():
+				}
+				if ctx.Err() != nil {
+					st.s.Note("note: there is no token for %s yet: your jobs wait for it; if they wait for long, ask the administrators to look into the credmon's log", w.name)
+					return nil
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// record is what the user's earlier submissions left on this host. It holds no secret.
+type record struct {
+	path   string
+	Logins map[string]recorded `json:"logins"`
+}
+
+// recorded is a login that the access point was given.
+type recorded struct {
+	ID     string   `json:"id"`
+	Issuer string   `json:"issuer"`
+	Scopes []string `json:"scopes"`
+}
+
+// loadRecord reads the record for this host. One that cannot be read is as good as none.
+func loadRecord(env *cli.Env, host string) *record {
+	r := &record{}
+	dir := env.Getenv("XDG_STATE_HOME")
+	if home := env.Getenv("HOME"); !filepath.IsAbs(dir) && filepath.IsAbs(home) {
+		dir = filepath.Join(home, ".local", "state")
+	}
+	if filepath.IsAbs(dir) {
+		sum := sha256.Sum256([]byte(host))
+		r.path = filepath.Join(dir, "token-helpers", "access-point-"+hex.EncodeToString(sum[:6])+".json")
+		if b, err := private.Read(r.path); err == nil {
+			_ = json.Unmarshal(b, r)
+		}
+	}
+	if r.Logins == nil {
+		r.Logins = map[string]recorded{}
+	}
+	return r
+}
+
+func (r *record) save() error {
+	if r.path == "" {
+		return errors.New("there is no home directory")
+	}
+	if err := private.MakeDir(filepath.Dir(r.path)); err != nil {
+		return err
+	}
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write down the login: %w", err)
+	}
+	return private.Write(r.path, append(b, '\n'))
+}

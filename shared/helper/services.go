@@ -1,0 +1,104 @@
+package helper
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/token"
+)
+
+// Service is one [service.NAME] table: what a job gets that names the service in
+// use_oauth_services. The submit file may name other scopes and another audience for each
+// handle.
+type Service struct {
+	Issuer           string   `toml:"issuer"`
+	Audience         words    `toml:"audience"`
+	Scopes           []string `toml:"scopes"`
+	ClientID         string   `toml:"client-id"`
+	ClientSecretFile string   `toml:"client-secret-file"`
+	// Robot means that the client itself is the user (RFC 6749 section 4.4).
+	Robot bool `toml:"robot"`
+}
+
+// Credmon is the [credmon] table: the settings of the credmon on this host.
+type Credmon struct {
+	// AnyIssuer lets users choose issuers that this configuration does not name.
+	AnyIssuer bool `toml:"any-issuer"`
+	// HostKey is the file with the key that encrypts the logins.
+	HostKey string `toml:"host-key"`
+	// MetricsDir is where metrics are written.
+	MetricsDir string `toml:"metrics-dir"`
+}
+
+// serviceKeys and credmonKeys are the members of the tables.
+var (
+	serviceKeys = []string{"issuer", "audience", "scopes", "client-id", "client-secret-file", "robot"}
+	credmonKeys = []string{"any-issuer", "host-key", "metrics-dir"}
+)
+
+// checkServices checks the [service.NAME] tables.
+func (c *config) checkServices() error {
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		v := c.Services[name]
+		at := fmt.Sprintf("%s: service.%s", c.path, name)
+		if !tokenName().MatchString(name) {
+			return cli.Errorf(cli.Usage, "%s: the name of a service consists of letters, digits, '-', '_' and '.'", at)
+		}
+		if err := checkRequest(at, v.Scopes, v.Audience); err != nil {
+			return err
+		}
+		if v.Robot && (v.ClientID == "" || v.ClientSecretFile == "") {
+			return cli.Errorf(cli.Usage, "%s: a robot has no client", at).Hint("add client-id and client-secret-file, or remove robot")
+		}
+	}
+	return nil
+}
+
+// named are the issuers that the configuration names.
+func (c *config) named() []string {
+	var out []string
+	add := func(urlOrName string) {
+		if i, err := c.issuer(urlOrName); err == nil {
+			out = append(out, i.URL)
+		}
+	}
+	for _, i := range c.Issuers {
+		out = append(out, i.URL)
+	}
+	for _, v := range c.Services {
+		if v.Issuer != "" {
+			add(v.Issuer)
+		}
+	}
+	if d, ok := c.Defaults["issuer"].(string); ok {
+		add(d)
+	}
+	return append(out, DefaultIssuer)
+}
+
+// Services are the configured services by their names.
+func (s *Session) Services() map[string]Service { return s.a.conf.Services }
+
+// Credmon are the settings of the credmon on this host.
+func (s *Session) Credmon() Credmon { return s.a.conf.Credmon }
+
+// ConfigFile is where a user's configuration is expected; empty without a home directory.
+func (s *Session) ConfigFile() string { return s.a.conf.path }
+
+// HostConfigFile is the configuration of the whole host.
+func (s *Session) HostConfigFile() string { return hostConfig }
+
+// Accepted reports whether the credmon of this host accepts an issuer: one that the
+// host's own configuration names, or any if that says so.
+func (s *Session) Accepted(url string) bool { return s.a.conf.open || among(s.a.conf.accepted, url) }
+
+// Configured reports whether any configuration that was read names an issuer.
+func (s *Session) Configured(url string) bool {
+	return s.a.conf.Credmon.AnyIssuer || among(append(s.a.conf.named(), s.a.common.Issuer), url)
+}
+
+func among(issuers []string, url string) bool {
+	return slices.ContainsFunc(issuers, func(i string) bool { return token.SameIssuer(i, url) })
+}

@@ -1,0 +1,99 @@
+package helper
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// Exit returns what a [Command] returns to end with an exit code and no message.
+func (s *Session) Exit(code int) error {
+	if code == cli.OK {
+		return nil
+	}
+	return &commandStatus{code: code}
+}
+
+// ServiceRequest is a token that a job requests with use_oauth_services.
+type ServiceRequest struct {
+	Service           string
+	Audiences, Scopes []string
+}
+
+// Completed returns the request with what the [service.NAME] table says of it. Without
+// such tables, a service is the default issuer.
+func (s *Session) Completed(r ServiceRequest) (ServiceRequest, Service, error) {
+	services := s.Services()
+	name := r.Service
+	for n := range services {
+		if strings.EqualFold(n, name) { // condor_submit writes it in lower case
+			name = n
+		}
+	}
+	v, ok := services[name]
+	if !ok && len(services) > 0 {
+		e := cli.Errorf(cli.Usage, "no service %q is configured", r.Service)
+		if near := text.Nearest(r.Service, slices.Sorted(maps.Keys(services))); near != "" {
+			return r, v, e.Hint("did you mean %s?", near)
+		}
+		return r, v, e.Hint("check use_oauth_services in the submit file, or write a table [service.%s] with its issuer in\n  %s", r.Service, s.ConfigFile())
+	}
+	if len(r.Scopes) == 0 {
+		r.Scopes = v.Scopes
+	}
+	if len(r.Audiences) == 0 {
+		r.Audiences = v.Audience
+	}
+	if len(r.Scopes) == 0 {
+		return r, v, cli.Errorf(cli.Usage, "no scopes are requested from the service %s", r.Service).
+			Hint("write them in the submit file: %s_oauth_permissions = SCOPE", r.Service)
+	}
+	return r, v, nil
+}
+
+// ServiceToken gets a token for a service with the user's login, without asking anybody.
+// all are the requests of the same job: the login command in the error serves all that
+// have the same issuer.
+func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []ServiceRequest) (token.Token, error) {
+	a := s.a
+	r, v, err := s.Completed(r)
+	if err != nil {
+		return token.Token{}, err
+	}
+	f := asked{
+		client:  clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile},
+		request: requestFlags{MinLifetime: cli.Duration(time.Minute)},
+	}
+	if v.Robot {
+		f.source.From = []string{"cache", "client-credentials"}
+	}
+	url := a.conf.issuerOf(v, a.common.Issuer)
+	w, err := a.worldAt(f, url)
+	if err != nil {
+		return token.Token{}, err
+	}
+	it := a.serviceItem(w, f, r)
+	var items []*item
+	for _, other := range all {
+		other, ov, err := s.Completed(other)
+		if err == nil && a.conf.issuerOf(ov, a.common.Issuer) == url {
+			items = append(items, a.serviceItem(w, f, other))
+		}
+	}
+	it.p.loginCommand = func() string { return a.namedLogin(items, w, url) }
+	if err := it.open(); err != nil {
+		return token.Token{}, err
+	}
+	return it.renewed(ctx, time.Minute)
+}
+
+func (a *app) serviceItem(w *world, f asked, r ServiceRequest) *item {
+	return &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: r.Audiences, Scopes: r.Scopes})}
+}

@@ -1,0 +1,188 @@
+package login
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/issuer"
+	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
+	"example.org/token-helpers/shared/token"
+)
+
+// Issue runs the device flow for a login that is kept elsewhere, such as at an HTCondor
+// access point: nothing of it is saved here, so that its refresh token has one owner.
+// keep takes it over. If keep fails, the login is ended at the issuer.
+//
+// The client is the one that was given, else the one that these tools registered for the
+// user's own login, else one that is registered for this login and belongs to it.
+func (l *Logins) Issue(ctx context.Context, req token.Request, keep func(context.Context, *store.Login) error) error {
+	return l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) error {
+		if md.DeviceAuthorizationEndpoint == "" {
+			return &issuer.UnsupportedError{
+				What: fmt.Sprintf("the issuer %s does not offer the device flow", req.Issuer),
+				Hint: "ask the administrators of this host for a service with a client of its own",
+			}
+		}
+		return l.issue(ctx, md, req, keep)
+	})
+}
+
+func (l *Logins) issue(ctx context.Context, md *issuer.Metadata, req token.Request, keep func(context.Context, *store.Login) error) error {
+	ctx, stop := cli.CancelOnSignal(ctx)
+	cleaning := context.WithoutCancel(ctx)
+	err := func() error {
+		lg, err := l.loanedClient(ctx, md, req)
+		if err != nil {
+			return err
+		}
+		g, scopes, err := l.flow(ctx, md, lg, req)
+		if err != nil {
+			l.endIssued(cleaning, md, lg)
+			return err
+		}
+		if g.Scopes == nil {
+			g.Scopes = scopes
+		}
+		lg.Scopes, lg.RefreshToken, lg.RefreshExpires = g.Scopes, g.RefreshToken, g.RefreshExpires
+		lg.Created, lg.Refreshed, lg.Origin = l.Now(), l.Now(), rand.Text()
+		if lg.RefreshToken == "" {
+			err = &issuer.UnsupportedError{
+				What: fmt.Sprintf("the issuer %s issued no refresh token, so nobody could renew the tokens", req.Issuer),
+				Hint: "ask the issuer's administrators for refresh tokens in the device flow",
+			}
+		} else {
+			err = keep(cleaning, lg)
+		}
+		if err != nil {
+			l.endIssued(cleaning, md, lg)
+		}
+		return err
+	}()
+	cli.Raise(stop())
+	return err
+}
+
+// loanedClient returns a login to build on, for the client of a login that is kept
+// elsewhere.
+func (l *Logins) loanedClient(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
+	if l.ClientID != "" {
+		secret, err := l.ClientSecret()
+		lg := &store.Login{Issuer: req.Issuer, ClientID: l.ClientID, ClientSecret: secret}
+		if secret != "" {
+			lg.AuthMethod = issuer.AuthMethod(md)
+		}
+		return lg, err
+	}
+	own, err := l.peek(ctx, req.Issuer)
+	if err == nil && len(token.MissingScopes(own.RegisteredScopes, req.Scopes)) == 0 && own.Registered {
+		// Its registration stays with the user's own login, which ends it.
+		return &store.Login{Issuer: req.Issuer, ClientID: own.ClientID, ClientSecret: own.ClientSecret, AuthMethod: own.AuthMethod}, nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNoLogin) {
+		l.Verbose("registering another client, because that of your own login cannot be read: %s", err)
+	}
+	initial, err := l.RegistrationToken()
+	if err != nil {
+		return nil, err
+	}
+	reg, err := l.Issuer.Register(ctx, md, "token-helpers", text.Set(l.RegistrationScopes, l.LoginScopes, req.Scopes), initial)
+	if err != nil {
+		return nil, err
+	}
+	return &store.Login{
+		Issuer: req.Issuer, ClientID: reg.ClientID, ClientSecret: reg.ClientSecret, AuthMethod: reg.AuthMethod,
+		Registered: true, RegistrationURI: reg.URI, RegistrationToken: reg.Token, RegisteredScopes: reg.Scopes,
+	}, nil
+}
+
+// endIssued ends a login that nobody keeps.
+func (l *Logins) endIssued(ctx context.Context, md *issuer.Metadata, lg *store.Login) {
+	if lg.RefreshToken != "" {
+		if err := l.Issuer.Revoke(ctx, md, credentials(lg), lg.RefreshToken); err != nil {
+			l.Note("the new login stays valid at %s until it expires: %s", lg.Issuer, err)
+		}
+	}
+	if lg.Registered && lg.RegistrationURI != "" {
+		if err := l.Issuer.Unregister(ctx, lg.RegistrationURI, lg.RegistrationToken); err != nil {
+			l.Note("the client %s stays registered at %s: %s", lg.ClientID, lg.Issuer, err)
+		}
+	}
+}
+
+// Adopt saves a login that [Logins.Issue] made elsewhere. A login of the same client that
+// it replaces is revoked. A login that was adopted before is left as it is: its refresh
+// token may have been replaced since.
+func (l *Logins) Adopt(ctx context.Context, lg *store.Login) error {
+	var replaced *store.Login
+	err := l.section(ctx, lg.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
+		if err := c.tx.Prepare(ctx, lg.ClientID); err != nil {
+			return err
+		}
+		old, err := c.tx.Load(ctx, lg.ClientID)
+		switch {
+		case errors.Is(err, store.ErrNoLogin):
+		case err != nil:
+			// What cannot be read cannot be used: the new login takes its place.
+			l.Note("%s", err)
+		case old.Origin == lg.Origin:
+			return nil
+		default:
+			replaced = old
+		}
+		return c.tx.Save(ctx, lg)
+	})
+	if err != nil || replaced == nil || replaced.RefreshToken == "" || replaced.RefreshToken == lg.RefreshToken || sameSession(replaced.RefreshToken, lg.RefreshToken) {
+		return err
+	}
+	if rerr := l.WithMetadata(ctx, lg.Issuer, func(md *issuer.Metadata) error {
+		return l.Issuer.Revoke(ctx, md, credentials(replaced), replaced.RefreshToken)
+	}); rerr != nil {
+		l.Note("the refresh token of the replaced login was not revoked: %s", rerr)
+	}
+	return nil
+}
+
+// ManagedBy reports whether the issuer's discovery document lets uri manage a client
+// there (RFC 7592): a login that somebody else handed over must not make this process
+// send requests elsewhere.
+func ManagedBy(md *issuer.Metadata, uri string) bool {
+	return uri != "" && md.RegistrationEndpoint != "" && origin(uri) == origin(md.RegistrationEndpoint)
+}
+
+// origin is scheme and host of a URL.
+func origin(u string) string {
+	scheme, rest, _ := strings.Cut(u, "://")
+	host, _, _ := strings.Cut(rest, "/")
+	return strings.ToLower(scheme + "://" + host)
+}
+
+// ClientToken gets a token for the client of a login itself (RFC 6749 section 4.4), which
+// is how robots log in.
+func (l *Logins) ClientToken(ctx context.Context, req token.Request) (t token.Token, err error) {
+	err = l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) error {
+		return l.section(ctx, req.Issuer, l.ClientID, func(ctx context.Context, c *changing) error {
+			lg, err := c.tx.Load(ctx, l.ClientID)
+			if errors.Is(err, store.ErrNoLogin) {
+				return noLogin("there is no login at %s", req.Issuer)
+			}
+			if err != nil {
+				return err
+			}
+			g, err := l.Issuer.ClientCredentials(ctx, md, credentials(lg), req.Scopes, l.audience(req), l.Now)
+			if err == nil {
+				t = FromGrant(g, req, md)
+			}
+			var re *issuer.ResponseError
+			if errors.As(err, &re) && re.ClientGone() {
+				return badLogin("the issuer %s no longer accepts the client %s (%s)", req.Issuer, l.ClientID, re.Code)
+			}
+			return err
+		})
+	})
+	return t, err
+}

@@ -1,0 +1,118 @@
+package preflight
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/finding"
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/token"
+)
+
+// unobtained reports whether a token could not be had, and concludes so.
+func (c *check) unobtained(e *Endpoint, err error) bool {
+	if err == nil {
+		return false
+	}
+	f := finding.Finding{Code: finding.TokenUnavailable, Message: err.Error()}
+	var hints []string
+	for _, h := range hintsOf(err) {
+		lead, command, ok := strings.Cut(h, "\n  ")
+		hints = append(hints, lead)
+		if ok {
+			f.Command = command
+		}
+	}
+	f.Hint = strings.Join(hints, "; ")
+	e.conclude([]finding.Finding{f})
+	return true
+}
+
+// hintsOf are the hints of an error.
+func hintsOf(err error) []string {
+	var known cli.Explained
+	if !errors.As(err, &known) {
+		return nil
+	}
+	return known.Hints()
+}
+
+// judge judges a token at a service, in all versions that sites run unless one is given.
+func (c *check) judge(e *Endpoint, s service.Service, t token.Token, err error, versionGiven bool) {
+	e.Service = s.Name()
+	if v, ok := s.(service.Versioned); ok {
+		e.Versions = v.Versions()
+	}
+	if c.unobtained(e, err) {
+		return
+	}
+	if t.JWT() == nil {
+		e.Verdict, e.Why = Unknown, "the token is not a JWT, so that nothing is known about it"
+		return
+	}
+	p := c.presented(t)
+	list := s.Judge(p)
+	if v, ok := s.(service.Versioned); ok && !versionGiven {
+		list = append(list, others(v, p, list)...)
+	}
+	e.conclude(list)
+}
+
+// presented is a token as a job presents it.
+func (c *check) presented(t token.Token) service.Presented {
+	return service.Presented{JWT: t.JWT(), Size: len(t.Raw()), Now: c.at(t)}
+}
+
+// leeway is how far the issuer's clock may be ahead of this machine's: the job presents
+// the token later.
+const leeway = time.Minute
+
+// at is the time that a token is judged at: now, or when it becomes valid if that is soon.
+func (c *check) at(t token.Token) time.Time {
+	now := c.Now()
+	latest := now.Add(leeway)
+	if t.JWT() == nil {
+		return now
+	}
+	for _, claim := range []string{"iat", "nbf"} {
+		if from, ok := t.JWT().Time(claim); ok && from.After(now) && !from.After(latest) {
+			now = from
+		}
+	}
+	return now
+}
+
+// others says which other version of a service decides differently.
+func others(s service.Versioned, p service.Presented, list []finding.Finding) []finding.Finding {
+	var out []finding.Finding
+	for _, other := range s.Others() {
+		theirs := other.Judge(p)
+		if finding.AnyRefuses(theirs) == finding.AnyRefuses(list) {
+			continue
+		}
+		f := finding.Finding{Code: finding.VersionDiffers, Remark: true, Message: other.(service.Versioned).Versions() + " accepts this token",
+			Hint: "if the server has another version, name it with --htcondor-version or --xrootd-version", Source: "measured with both versions"}
+		if i := slices.IndexFunc(theirs, finding.Finding.Refuses); i >= 0 {
+			f.Message = fmt.Sprintf("%s refuses this token: %s", other.(service.Versioned).Versions(), theirs[i].Message)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// conclude sets the verdict.
+func (e *Endpoint) conclude(list []finding.Finding) {
+	e.Verdict = Accepted
+	for _, f := range list {
+		if f.Refuses() {
+			e.Verdict = Refused
+			e.Causes = append(e.Causes, f)
+		} else {
+			e.Remarks = append(e.Remarks, f)
+		}
+	}
+}

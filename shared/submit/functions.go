@@ -1,0 +1,249 @@
+package submit
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// function returns a macro function, such as that of $ENV(HOME). It gets what is between
+// the parentheses, with its macros expanded.
+func (m *macros) function(name string) func(string) (string, error) {
+	switch strings.ToUpper(name) {
+	case "ENV":
+		return m.env
+	case "INT":
+		return m.integer
+	case "CHOICE":
+		return m.choice
+	case "SUBSTR":
+		return m.substr
+	case "BASENAME":
+		return m.fileFunction("nx")
+	case "DIRNAME":
+		return m.fileFunction("p")
+	}
+	if name[0] == 'F' && strings.Trim(name[1:], "pnxdbqawuf") == "" {
+		return m.fileFunction(name[1:])
+	}
+	return nil
+}
+
+// fileFunction returns the function that takes parts of a file's name from a macro.
+func (m *macros) fileFunction(parts string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		v, err := m.reference(strings.TrimSpace(s), "", false)
+		return filePart(parts, v.text), err
+	}
+}
+
+// unsupported are functions whose value only HTCondor knows, or that are random.
+var unsupported = []string{"RANDOM_CHOICE", "RANDOM_INTEGER", "REAL", "STRING", "EVAL"}
+
+// env is $ENV(NAME) or $ENV(NAME:DEFAULT).
+func (m *macros) env(s string) (string, error) {
+	name, otherwise, hasDefault := strings.Cut(s, ":")
+	if v, ok := m.Getenv(strings.TrimSpace(name)); ok {
+		return v, nil
+	}
+	if !hasDefault {
+		return "UNDEFINED", nil // as condor_submit does
+	}
+	return otherwise, nil
+}
+
+// operand returns the value of a macro, or the text itself if there is none of that name.
+func (m *macros) operand(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	if _, ok := m.lookup(s); !ok {
+		return s, nil
+	}
+	v, err := m.reference(s, "", false)
+	return strings.TrimSpace(v.text), err
+}
+
+// integer is $INT(NAME-OR-EXPRESSION[,FORMAT]).
+func (m *macros) integer(s string) (string, error) {
+	expr, format, hasFormat := strings.Cut(s, ",")
+	expr, err := m.operand(expr)
+	if err != nil {
+		return "", err
+	}
+	n, err := evaluate(expr)
+	if err != nil || hasFormat && strings.TrimSpace(format) != "%d" {
+		return "", fmt.Errorf("$INT(%s) cannot be evaluated here", brief(s))
+	}
+	return strconv.Itoa(n), nil
+}
+
+// choice is $CHOICE(INDEX,ITEM,...) or $CHOICE(INDEX,LIST-MACRO).
+func (m *macros) choice(s string) (string, error) {
+	index, rest, _ := strings.Cut(s, ",")
+	index, err := m.operand(index)
+	if err != nil {
+		return "", err
+	}
+	if !strings.Contains(rest, ",") {
+		if rest, err = m.operand(rest); err != nil {
+			return "", err
+		}
+	}
+	items := strings.Split(rest, ",")
+	n, err := evaluate(index)
+	if err != nil || n < 0 || n >= len(items) {
+		return "", fmt.Errorf("$CHOICE(%s) cannot be evaluated here", brief(s))
+	}
+	return strings.TrimSpace(items[n]), nil
+}
+
+// substr is $SUBSTR(NAME,START[,LENGTH]); negative numbers count from the end.
+func (m *macros) substr(s string) (string, error) {
+	parts := strings.Split(s, ",")
+	v, err := m.reference(strings.TrimSpace(parts[0]), "", false)
+	if err != nil {
+		return "", err
+	}
+	var n [2]int
+	n[1] = len(v.text)
+	for i, p := range parts[1:] {
+		if i == len(n) {
+			break
+		}
+		if p, err = m.operand(p); err == nil {
+			n[i], err = evaluate(p)
+		}
+		if err != nil {
+			return "", fmt.Errorf("$SUBSTR(%s) cannot be evaluated here", brief(s))
+		}
+	}
+	start, length := n[0], n[1]
+	if start < 0 {
+		start += len(v.text)
+	}
+	start = min(max(start, 0), len(v.text))
+	end := start + length
+	if length < 0 {
+		end = len(v.text) + length
+	}
+	end = min(max(end, start), len(v.text))
+	return v.text[start:end], nil
+}
+
+// filePart returns parts of a file's name: p the directory, n the name, x the extension,
+// d the last directory, q in quotes. Without any it is the name itself.
+func filePart(parts, name string) string {
+	dir, base := path.Split(name)
+	ext := path.Ext(base)
+	var b strings.Builder
+	if strings.Contains(parts, "p") {
+		b.WriteString(dir)
+	} else if strings.Contains(parts, "d") && dir != "" {
+		b.WriteString(path.Base(dir) + "/")
+	}
+	if strings.Contains(parts, "n") {
+		b.WriteString(strings.TrimSuffix(base, ext))
+	}
+	if strings.Contains(parts, "x") {
+		b.WriteString(ext)
+	}
+	out := b.String()
+	if strings.Trim(parts, "qawuf") == "" {
+		out = name
+	}
+	if strings.Contains(parts, "q") {
+		return `"` + out + `"`
+	}
+	return out
+}
+
+// evaluate computes an expression of integers with + - * / % and parentheses.
+func evaluate(s string) (int, error) {
+	e := &expression{rest: s}
+	n := e.sum()
+	if e.skip(); e.rest != "" || e.bad {
+		return 0, fmt.Errorf("%q is not a number", brief(s))
+	}
+	return n, nil
+}
+
+type expression struct {
+	rest string
+	bad  bool
+	// depth is that of the parentheses.
+	depth int
+}
+
+func (e *expression) skip() { e.rest = strings.TrimLeft(e.rest, " \t") }
+
+// operator returns the next of the operators, or 0.
+func (e *expression) operator(of string) byte {
+	e.skip()
+	if e.rest == "" || strings.IndexByte(of, e.rest[0]) < 0 {
+		return 0
+	}
+	op := e.rest[0]
+	e.rest = e.rest[1:]
+	return op
+}
+
+func (e *expression) sum() int {
+	n := e.product()
+	for op := e.operator("+-"); op != 0; op = e.operator("+-") {
+		if m := e.product(); op == '+' {
+			n += m
+		} else {
+			n -= m
+		}
+	}
+	return n
+}
+
+func (e *expression) product() int {
+	n := e.factor()
+	for op := e.operator("*/%"); op != 0; op = e.operator("*/%") {
+		m := e.factor()
+		switch {
+		case op == '*':
+			n *= m
+		case m == 0:
+			e.bad = true
+		case op == '/':
+			n /= m
+		default:
+			n %= m
+		}
+	}
+	return n
+}
+
+func (e *expression) factor() int {
+	if e.depth++; e.depth > 100 {
+		e.bad = true
+		return 0
+	}
+	defer func() { e.depth-- }()
+	switch e.operator("-+(") {
+	case '-':
+		return -e.factor()
+	case '+':
+		return e.factor()
+	case '(':
+		n := e.sum()
+		if e.operator(")") == 0 {
+			e.bad = true
+		}
+		return n
+	}
+	i := 0
+	for i < len(e.rest) && e.rest[i] >= '0' && e.rest[i] <= '9' {
+		i++
+	}
+	n, err := strconv.Atoi(e.rest[:i])
+	if err != nil || n > 1<<31 {
+		e.bad = true
+		return 0
+	}
+	e.rest = e.rest[i:]
+	return n
+}

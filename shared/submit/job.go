@@ -1,0 +1,407 @@
+package submit
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/text"
+)
+
+// Commands that the job's ClassAd is made of, by attribute. A command can be spelled as
+// the attribute, too.
+var commands = []struct{ attribute, command string }{
+	{"TransferInput", "transfer_input_files"},
+	{"TransferOutput", "transfer_output_files"},
+	{"TransferOutputRemaps", "transfer_output_remaps"},
+	{"OutputDestination", "output_destination"},
+	{"CheckpointDestination", "checkpoint_destination"},
+	{"ContainerImage", "container_image"},
+	{"TransferPlugins", "transfer_plugins"},
+	{"In", "input"},
+	{"Out", "output"},
+	{"Err", "error"},
+	{"GridResource", "grid_resource"},
+}
+
+// job evaluates the commands for the job at hand.
+func (r *reader) job() (Job, error) {
+	j := Job{Proc: r.file.Total, Attributes: map[string]string{}}
+	values := map[string]Value{}
+	for _, c := range commands {
+		v, ok, err := r.attribute(c.attribute, c.command)
+		if err != nil {
+			return j, err
+		}
+		if ok && v.Text != "" {
+			values[c.attribute] = v
+		}
+	}
+	grid, err := r.grid(&j, values)
+	if err != nil {
+		return j, err
+	}
+	if !grid {
+		delete(values, "GridResource")
+	}
+	if j.Needs, err = r.needs(); err != nil {
+		return j, err
+	}
+	if err := r.unrequested(j); err != nil {
+		return j, err
+	}
+	if !grid { // HTCondor transfers no URLs for jobs of the grid universe
+		j.Transfers = r.transfers(values)
+	}
+	for name, v := range values {
+		j.Attributes[name] = quote(v.Text)
+	}
+	if lists := values["TransferInput"]; lists.Text != "" {
+		j.Attributes["TransferInput"] = quote(strings.Join(split(lists.Text), ","))
+	}
+	if lists := values["TransferOutput"]; lists.Text != "" {
+		j.Attributes["TransferOutput"] = quote(strings.Join(split(lists.Text), ","))
+	}
+	if remaps, ok := values["TransferOutputRemaps"]; ok {
+		j.Attributes["TransferOutputRemaps"] = quote(strings.Trim(remaps.Text, `"`))
+	}
+	if len(j.Needs) > 0 {
+		j.Attributes["OAuthServicesNeeded"] = quote(strings.Join(j.Needs, ","))
+	}
+	return j, r.custom(&j)
+}
+
+// custom adds the attributes that +NAME and MY.NAME set.
+func (r *reader) custom(j *Job) error {
+	for _, key := range slices.Sorted(maps.Keys(r.macros.table)) {
+		if name, ok := strings.CutPrefix(key, "my."); ok {
+			v, _, err := r.macros.get(key)
+			if err != nil {
+				return err
+			}
+			given := r.macros.table[key].name
+			j.Attributes[given[len(given)-len(name):]] = v.Text
+		}
+	}
+	return nil
+}
+
+// attribute returns the text that an attribute of the job gets from +NAME, MY.NAME, or a
+// submit command.
+func (r *reader) attribute(attribute, command string) (Value, bool, error) {
+	v, ok, err := r.macros.get("my." + attribute)
+	if err != nil || ok {
+		if text, isString := unquote(v.Text); isString {
+			v.Text = text
+		} else if err == nil {
+			err = &Error{At: v.At, Problem: "+" + attribute + " is an expression, which is not evaluated here", Hint: "use the command " + command}
+		}
+		return v, ok, err
+	}
+	return r.macros.get(command, attribute)
+}
+
+// unquote returns the text of a string of ClassAds.
+func unquote(s string) (string, bool) {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return "", false
+	}
+	s = s[1 : len(s)-1]
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '"' {
+			return "", false
+		}
+		if s[i] == '\\' && i+1 < len(s) && (s[i+1] == '"' || s[i+1] == '\\') {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String(), true
+}
+
+func quote(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// split splits a list of files, as condor_submit does.
+func split(list string) []string {
+	var out []string
+	for f := range strings.SplitSeq(list, ",") {
+		if f = strings.TrimSpace(f); f != "" {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// grid reads where a job of the grid universe goes, and with which token.
+func (r *reader) grid(j *Job, values map[string]Value) (bool, error) {
+	u, ok, err := r.macros.get("universe", "JobUniverse")
+	if err != nil || !ok || !strings.EqualFold(u.Text, "grid") && u.Text != "9" {
+		return false, err
+	}
+	where, ok := values["GridResource"]
+	if !ok {
+		return true, &Error{At: u.At, Problem: "a job of the grid universe needs the command grid_resource", Hint: "add grid_resource = condor SCHEDD CE.EXAMPLE.ORG:9619"}
+	}
+	if err := r.gridToken(j); err != nil {
+		return true, err
+	}
+	words := strings.Fields(where.Text)
+	if !strings.EqualFold(words[0], "condor") {
+		return true, nil
+	}
+	if len(words) < 3 {
+		return true, &Error{At: where.At, Problem: "grid_resource does not name the collector", Hint: "write it as grid_resource = condor SCHEDD CE.EXAMPLE.ORG:9619"}
+	}
+	j.Collector = Value{words[2], where.At}
+	return true, nil
+}
+
+// gridToken reads which file holds the token for the CE.
+func (r *reader) gridToken(j *Job) error {
+	use, hasUse, err := r.macros.get("use_scitokens", "use_scitoken")
+	if err != nil {
+		return err
+	}
+	file, hasFile, err := r.attribute("ScitokensFile", "scitokens_file")
+	if err != nil {
+		return err
+	}
+	on, isBool := truth(use.Text)
+	auto := strings.EqualFold(use.Text, "auto")
+	switch {
+	case hasUse && !auto && !isBool:
+		return &Error{At: use.At, Problem: "use_scitokens is neither true, false nor auto"}
+	case hasUse && !auto && !on:
+		return nil
+	case !hasUse && !hasFile:
+		return nil
+	}
+	if !hasFile {
+		env, _ := r.Getenv("BEARER_TOKEN_FILE")
+		if env == "" && on {
+			return &Error{At: use.At, Problem: "use_scitokens is true, but neither scitokens_file nor the environment variable BEARER_TOKEN_FILE names a file", Hint: "add scitokens_file = FILE"}
+		}
+		file = Value{env, use.At}
+	}
+	if file.Text == "" {
+		return nil
+	}
+	if !path.IsAbs(file.Text) {
+		dir, _, err := r.macros.get("initialdir", "initial_dir", "Iwd")
+		if err != nil {
+			return err
+		}
+		if dir.Text == "" || !path.IsAbs(dir.Text) {
+			dir.Text = path.Join(r.Dir, dir.Text)
+		}
+		file.Text = path.Join(dir.Text, file.Text)
+	}
+	j.TokenFile = file
+	j.Attributes["ScitokensFile"] = quote(file.Text)
+	return nil
+}
+
+var oauthCommand = text.Pattern(`^(.+)_oauth_(permissions|resource|options)(?:_(.*))?$`)
+
+// services returns the services that the job uses, in lower case and sorted.
+func (r *reader) services() ([]string, Value, error) {
+	v, _, err := r.macros.get("use_oauth_services", "UseOAuthServices")
+	list := strings.FieldsFunc(strings.ToLower(v.Text), separator)
+	slices.Sort(list)
+	return slices.Compact(list), v, err
+}
+
+// handle is the name of a credential, such as mysvc or mysvc*ce, and the first of its
+// commands.
+type handle struct {
+	name string
+	at   Position
+}
+
+// handles returns the credentials of the services, sorted. Their case is that of the first
+// command in the order of names, as condor_submit finds it.
+func (r *reader) handles() ([]handle, error) {
+	services, use, err := r.services()
+	if err != nil {
+		return nil, err
+	}
+	var out []handle
+	for _, s := range services {
+		found := false
+		for _, key := range slices.Sorted(maps.Keys(r.macros.table)) {
+			m := oauthCommand().FindStringSubmatch(key)
+			if m == nil || m[1] != s {
+				continue
+			}
+			found = true
+			h := handle{s, r.macros.table[key].at}
+			if strings.HasPrefix(key, s+"_oauth_"+m[2]+"_") {
+				given := r.macros.table[key].name
+				h.name += "*" + given[len(given)-len(m[3]):]
+			}
+			i := slices.IndexFunc(out, func(o handle) bool { return strings.EqualFold(o.name, h.name) })
+			switch {
+			case i < 0:
+				out = append(out, h)
+			case h.at.File == out[i].at.File && h.at.Line < out[i].at.Line:
+				out[i].at = h.at
+			}
+		}
+		if !found {
+			out = append(out, handle{s, use.At})
+		}
+	}
+	slices.SortFunc(out, func(a, b handle) int { return strings.Compare(a.name, b.name) })
+	return out, nil
+}
+
+// needs returns the credentials that the job at hand needs.
+func (r *reader) needs() ([]string, error) {
+	v, ok, err := r.attribute("OAuthServicesNeeded", "OAuthServicesNeeded")
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		return strings.FieldsFunc(v.Text, separator), nil
+	}
+	all, err := r.handles()
+	var out []string
+	for _, h := range all {
+		out = append(out, h.name)
+	}
+	return out, err
+}
+
+// credentials returns what condor_submit requests.
+func (r *reader) credentials() ([]Credential, error) {
+	all, err := r.handles()
+	if err != nil {
+		return nil, err
+	}
+	var out []Credential
+	for _, h := range all {
+		service, handle, hasHandle := strings.Cut(h.name, "*")
+		c := Credential{Service: service, Handle: handle, At: h.at}
+		if hasHandle && handle == "" {
+			r.note(Note{At: c.At, Text: "the name of the command ends with an underscore, so that a token with an empty handle is requested without permissions", Breaks: true,
+				Hint: "remove the underscore, or set the macro that stands for the handle above this line"})
+		}
+		scopes, _, err := r.macros.get(c.Command("permissions"))
+		if err != nil {
+			return nil, err
+		}
+		c.Permissions = scopes.Text
+		c.Scopes = strings.FieldsFunc(scopes.Text, separator)
+		aud, _, err := r.macros.get(c.Command("resource"))
+		if err != nil {
+			return nil, err
+		}
+		c.Audience = aud.Text
+		out = append(out, c)
+	}
+	return out, r.ignored()
+}
+
+// ignored notes commands for services that the job does not use.
+func (r *reader) ignored() error {
+	services, _, err := r.services()
+	if err != nil {
+		return err
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.macros.table)) {
+		m := oauthCommand().FindStringSubmatch(key)
+		if m != nil && !slices.Contains(services, m[1]) {
+			v := r.macros.table[key]
+			r.note(Note{At: v.at, Text: v.name + " has no effect, because use_oauth_services does not name " + m[1], Hint: "add " + m[1] + " to use_oauth_services"})
+		}
+	}
+	return nil
+}
+
+// unrequested notes credentials that the job needs and condor_submit does not request, for
+// it requests those of the first job, before the first item of the queue statement is known.
+func (r *reader) unrequested(j Job) error {
+	for _, name := range j.Needs {
+		known := slices.ContainsFunc(r.file.Credentials, func(c Credential) bool {
+			return name == c.Service+"*"+c.Handle || name == c.Service && c.Handle == ""
+		})
+		if known {
+			continue
+		}
+		at := r.queuedAt
+		if v, ok, err := r.macros.get("use_oauth_services", "UseOAuthServices", "my.OAuthServicesNeeded"); err == nil && ok {
+			at = v.At
+		}
+		n := Note{At: at, Breaks: true, Text: "the job needs the credential " + strings.Replace(name, "*", "_", 1) + ", which condor_submit does not request",
+			Hint: "name all services and handles above the first queue statement, without variables of the queue statement"}
+		if !slices.Contains(r.file.Notes, n) {
+			r.note(n)
+		}
+	}
+	return nil
+}
+
+// scheme is what a URL begins with; HTCondor reads names with an underscore as local files.
+var scheme = text.Pattern(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
+
+var underscored = text.Pattern(`^([A-Za-z][A-Za-z0-9.-]*(?:_[A-Za-z0-9_.-]*)+)\+[a-z0-9]+://`)
+
+// tokenless are schemes without tokens: local files, and images that the execution point
+// fetches.
+var tokenless = []string{"file", "docker"}
+
+// transfers returns the URLs that HTCondor transfers files from and to.
+func (r *reader) transfers(values map[string]Value) []Transfer {
+	var out []Transfer
+	add := func(v Value, url string, write bool) {
+		url = strings.TrimSpace(url)
+		if m := underscored().FindStringSubmatch(url); m != nil {
+			n := Note{At: v.At, Breaks: true, Text: "HTCondor does not recognize " + m[1] + "+ in front of a URL, because a scheme cannot contain an underscore",
+				Hint: "write a dot for the underscore: " + strings.ReplaceAll(m[1], "_", ".") + url[len(m[1]):]}
+			if !slices.Contains(r.file.Notes, n) {
+				r.note(n)
+			}
+			return
+		}
+		m := scheme().FindStringSubmatch(url)
+		if m == nil || slices.Contains(tokenless, strings.ToLower(m[1])) {
+			return
+		}
+		t := Transfer{URL: url, Given: url, Write: write, At: v.At}
+		if i := strings.LastIndexByte(m[1], '+'); i >= 0 {
+			t.Credential, t.URL = strings.ReplaceAll(m[1][:i], ".", "_"), url[i+1:]
+		}
+		if !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	for _, f := range split(values["TransferInput"].Text) {
+		add(values["TransferInput"], f, false)
+	}
+	for _, name := range []string{"In", "ContainerImage"} {
+		add(values[name], values[name].Text, false)
+	}
+	for _, name := range []string{"Out", "Err", "CheckpointDestination"} {
+		add(values[name], values[name].Text, true)
+	}
+	remaps := values["TransferOutputRemaps"]
+	for m := range strings.SplitSeq(strings.Trim(remaps.Text, `"`), ";") {
+		if _, to, ok := strings.Cut(m, "="); ok {
+			add(remaps, to, true)
+		}
+	}
+	if dir := values["OutputDestination"]; dir.Text != "" {
+		files := split(values["TransferOutput"].Text)
+		for _, f := range files {
+			add(dir, strings.TrimSuffix(dir.Text, "/")+"/"+path.Base(f), true)
+		}
+		if len(files) == 0 {
+			add(dir, dir.Text, true)
+		}
+	}
+	return out
+}

@@ -1,0 +1,149 @@
+package submit
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// lines splits a file into statements: it joins continued lines and skips comments.
+type lines struct {
+	name, rest string
+	number     int
+	// commented says that a comment ended a continued line.
+	commented bool
+}
+
+// raw returns the next line of the file without white space at both ends.
+func (l *lines) raw() (string, bool) {
+	if l.rest == "" {
+		return "", false
+	}
+	line, rest, _ := strings.Cut(l.rest, "\n")
+	l.rest = rest
+	l.number++
+	return strings.TrimSpace(line), true
+}
+
+// next returns the next statement and where it begins.
+func (l *lines) next() (string, Position, bool) {
+	for {
+		line, ok := l.raw()
+		at := Position{l.name, l.number}
+		if !ok {
+			return "", at, false
+		}
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		for strings.HasSuffix(line, `\`) {
+			line = line[:len(line)-1]
+			more, ok := l.raw()
+			if !ok || more == "" {
+				break
+			}
+			if more[0] == '#' {
+				l.commented = true
+				break
+			}
+			line += more
+		}
+		if line = strings.TrimSpace(line); line != "" {
+			return line, at, true
+		}
+	}
+}
+
+// until returns the lines up to the one that is @TAG, joined by newlines, and whether
+// there is one.
+func (l *lines) until(tag string) (string, bool) {
+	var out []string
+	for {
+		line, ok := l.raw()
+		if !ok {
+			return "", false
+		}
+		if strings.EqualFold(line, "@"+tag) {
+			return strings.Join(out, "\n"), true
+		}
+		out = append(out, line)
+	}
+}
+
+// firstWord splits a statement after its first word.
+func firstWord(line string) (word, rest string) {
+	i := strings.IndexAny(line, " \t:[=(")
+	if i < 0 {
+		return line, ""
+	}
+	rest = strings.TrimSpace(line[i:])
+	if strings.HasPrefix(rest, "=") {
+		return "", line // an assignment to a macro called, say, queue
+	}
+	return line[:i], rest
+}
+
+// assignment splits NAME = VALUE. multi says that VALUE is the tag of a value of several
+// lines.
+func assignment(line string) (name, value string, multi, ok bool) {
+	name, value, ok = strings.Cut(line, "=")
+	if !ok {
+		return "", "", false, false
+	}
+	if strings.HasSuffix(name, "@") {
+		name, multi = name[:len(name)-1], true
+	}
+	name = strings.TrimSpace(name)
+	if name == "" || strings.ContainsAny(name, " \t") {
+		return "", "", false, false
+	}
+	return name, strings.TrimSpace(value), multi, true
+}
+
+// resolve returns the name of a file in FS.
+func (o Options) resolve(name string) string {
+	if !path.IsAbs(name) {
+		name = path.Join(o.Dir, name)
+	}
+	if name = strings.TrimPrefix(path.Clean(name), "/"); name == "" {
+		return "."
+	}
+	return name
+}
+
+// maxFile is the size of the largest file that is read.
+const maxFile = 32 << 20
+
+func (o Options) read(name string) (string, error) {
+	full := o.resolve(name)
+	fi, err := fs.Stat(o.FS, full)
+	if err != nil {
+		return "", err
+	}
+	if !fi.Mode().IsRegular() {
+		return "", errors.New("not a regular file")
+	}
+	if fi.Size() > maxFile {
+		return "", errors.New("longer than 32 MiB")
+	}
+	b, err := fs.ReadFile(o.FS, full)
+	return string(b), err
+}
+
+// reason is an error without the name of the file, which the message has.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return err.Error()
+}
+
+// brief shortens a line for a message.
+func brief(s string) string {
+	if r := []rune(s); len(r) > 60 {
+		return string(r[:60]) + "…"
+	}
+	return s
+}

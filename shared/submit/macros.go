@@ -1,0 +1,211 @@
+package submit
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"example.org/token-helpers/shared/text"
+)
+
+// macro is the unexpanded value of a macro.
+type macro struct {
+	name, value string
+	at          Position
+}
+
+// macros are the commands and macros of a submit file. Names are compared without regard to
+// case. live ones, such as Process, come after the file's own.
+type macros struct {
+	Options
+	table, live map[string]macro
+	// busy are the macros that are being expanded, the outermost first.
+	busy []string
+	// steps is how many references were expanded.
+	steps int
+}
+
+// maxSteps is how many references are expanded: more than 100 for each of [MaxJobs].
+const maxSteps = 20_000_000
+
+func newMacros(o Options) *macros {
+	m := &macros{Options: o, table: map[string]macro{}, live: map[string]macro{}}
+	for _, name := range []string{"Process", "ProcId", "ItemIndex", "Row", "Step", "Node"} {
+		m.setLive(name, "0")
+	}
+	for _, name := range []string{"Cluster", "ClusterId", "IsLinux"} {
+		m.setLive(name, "1")
+	}
+	m.setLive("IsWindows", "0")
+	m.setLive("DOLLAR", "$")
+	return m
+}
+
+// unknown are macros that condor_submit takes from the configuration of HTCondor.
+var unknown = []string{"arch", "opsys", "opsysandver", "opsysmajorver", "opsysver", "spool", "submit_time", "year", "month", "day"}
+
+func (m *macros) setLive(name, value string) {
+	m.live[strings.ToLower(name)] = macro{name: name, value: value}
+}
+
+// set assigns a macro. A reference of the value to the macro itself is replaced by the
+// old value at once.
+func (m *macros) set(name, value string, at Position) {
+	key := strings.ToLower(name)
+	if strings.HasPrefix(key, "+") {
+		key = "my." + strings.TrimSpace(key[1:])
+	}
+	old := m.table[key].value
+	if macroName().MatchString(name) {
+		self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*\)`)
+		value = self.ReplaceAllLiteralString(value, old)
+	}
+	m.table[key] = macro{name: name, value: value, at: at}
+}
+
+// lookup returns a macro of the file, or a live one.
+func (m *macros) lookup(name string) (macro, bool) {
+	key := strings.ToLower(strings.TrimSpace(name))
+	if v, ok := m.table[key]; ok {
+		return v, true
+	}
+	v, ok := m.live[key]
+	return v, ok
+}
+
+// get returns the expanded value of the first of the commands that is set.
+func (m *macros) get(names ...string) (Value, bool, error) {
+	for _, n := range names {
+		if v, ok := m.table[strings.ToLower(n)]; ok {
+			text, err := m.expand(v.value)
+			if err != nil {
+				return Value{}, false, &Error{At: v.at, Problem: err.Error()}
+			}
+			return Value{Text: strings.TrimSpace(text), At: v.at}, true, nil
+		}
+	}
+	return Value{}, false, nil
+}
+
+var (
+	macroName = text.Pattern(`^[A-Za-z0-9_.]+$`)
+	opening   = text.Pattern(`\$[A-Za-z_]*\(`)
+)
+
+// expand replaces the references to macros in s.
+func (m *macros) expand(s string) (string, error) {
+	var b strings.Builder
+	for s != "" {
+		i := opening().FindStringIndex(s)
+		if i == nil {
+			break
+		}
+		body, rest, ok := balanced(s[i[1]:])
+		if !ok { // condor_submit leaves it as it is
+			b.WriteString(s[:i[1]])
+			s = s[i[1]:]
+			continue
+		}
+		b.WriteString(s[:i[0]])
+		if i[0] > 0 && s[i[0]-1] == '$' {
+			// $$(NAME) is replaced when the job is matched.
+			b.WriteString(s[i[0]:i[1]] + body + ")")
+			s = rest
+			continue
+		}
+		body, err := m.expandBody(body)
+		if err != nil {
+			return "", err
+		}
+		value, err := m.call(s[i[0]+1:i[1]-1], body)
+		if err != nil {
+			return "", err
+		}
+		if value.literal {
+			b.WriteString(s[i[0]:i[1]] + body + ")")
+		} else {
+			b.WriteString(value.text)
+		}
+		s = rest
+		if b.Len() > maxFile {
+			return "", fmt.Errorf("the expansion of a macro is longer than 32 MiB")
+		}
+	}
+	b.WriteString(s)
+	return b.String(), nil
+}
+
+// expandBody expands what is inside of a reference, such as $(a$(b)).
+func (m *macros) expandBody(body string) (string, error) {
+	if !strings.Contains(body, "$") {
+		return body, nil
+	}
+	return m.expand(body)
+}
+
+// balanced returns s up to the parenthesis that closes it.
+func balanced(s string) (body, rest string, ok bool) {
+	depth := 1
+	for i, c := range s {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return s[:i], s[i+1:], true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// result is what a reference expands to; literal says that it is none.
+type result struct {
+	text    string
+	literal bool
+}
+
+// call evaluates $FUNCTION(BODY); the function of $(NAME) has no name.
+func (m *macros) call(function, body string) (result, error) {
+	if function == "" {
+		name, otherwise, hasDefault := strings.Cut(body, ":")
+		if name = strings.TrimSpace(name); !macroName().MatchString(name) {
+			return result{literal: true}, nil
+		}
+		return m.reference(name, otherwise, hasDefault)
+	}
+	if f := m.function(function); f != nil {
+		text, err := f(body)
+		return result{text: text}, err
+	}
+	if slices.Contains(unsupported, strings.ToUpper(function)) {
+		return result{}, fmt.Errorf("$%s(%s) cannot be evaluated here", function, brief(body))
+	}
+	return result{literal: true}, nil
+}
+
+// reference expands $(NAME) or $(NAME:DEFAULT).
+func (m *macros) reference(name, otherwise string, hasDefault bool) (result, error) {
+	v, ok := m.lookup(name)
+	if !ok || v.value == "" { // condor_submit takes the default for an empty value, too
+		if slices.Contains(unknown, strings.ToLower(name)) && !hasDefault {
+			return result{}, fmt.Errorf("$(%s) comes from the configuration of HTCondor, which is not read", name)
+		}
+		return result{text: otherwise}, nil
+	}
+	key := strings.ToLower(name)
+	if key == "dollar" {
+		return result{text: "$"}, nil
+	}
+	if m.steps++; m.steps > maxSteps {
+		return result{}, fmt.Errorf("the macros take too long to expand: $(%s)", name)
+	}
+	if slices.Contains(m.busy, key) {
+		return result{}, fmt.Errorf("the macro %s refers to itself through %s: condor_submit would never end", m.busy[0], m.busy[len(m.busy)-1])
+	}
+	m.busy = append(m.busy, key)
+	defer func() { m.busy = m.busy[:len(m.busy)-1] }()
+	text, err := m.expand(v.value)
+	return result{text: text}, err
+}
