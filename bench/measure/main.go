@@ -1,7 +1,6 @@
-//go:build unix
-
 // Command measure runs a command and prints, as one line of JSON, how long it took and how
-// much memory a process used at most.
+// much memory one of the processes used at most, as GNU time says: what the kernel reports to
+// this program includes its own memory, which a child has until it executes the command.
 //
 //	measure [-runs N] [-in FILE] COMMAND [ARG...]       one after the other
 //	measure [-at-once N] COMMAND [ARG...]               N processes at the same time
@@ -17,11 +16,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -63,8 +62,8 @@ func main() {
 func series(runs int, in string, args []string) (result, error) {
 	var r result
 	var took, cpu []float64
-	for range runs {
-		cmd := exec.Command(args[0], args[1:]...)
+	for i := range runs {
+		cmd, memory := command(i == runs-1, args)
 		cmd.Stderr = os.Stderr
 		if in != "" {
 			f, err := os.Open(in)
@@ -83,7 +82,7 @@ func series(runs int, in string, args []string) (result, error) {
 			return r, err
 		}
 		cpu = append(cpu, (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
-		r.Memory = max(r.Memory, memory(cmd))
+		r.Memory = max(r.Memory, memory())
 	}
 	slices.Sort(took)
 	slices.Sort(cpu)
@@ -101,10 +100,11 @@ func crowd(n int, args []string) (result, error) {
 	start := make(chan struct{})
 	var began time.Time
 	for i := range n {
-		cmd := exec.Command(args[0])
-		for _, a := range args[1:] {
-			cmd.Args = append(cmd.Args, strings.ReplaceAll(a, "{}", strconv.Itoa(i)))
+		own := slices.Clone(args)
+		for k := range own {
+			own[k] = strings.ReplaceAll(own[k], "{}", strconv.Itoa(i))
 		}
+		cmd, memory := command(i == n/2, own)
 		var said strings.Builder
 		cmd.Stdout, cmd.Stderr = io.Discard, &said
 		wg.Go(func() {
@@ -124,7 +124,7 @@ func crowd(n int, args []string) (result, error) {
 				}
 			}
 			r.CPU += (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-			r.Memory = max(r.Memory, memory(cmd))
+			r.Memory = max(r.Memory, memory())
 		})
 	}
 	began = time.Now()
@@ -138,9 +138,20 @@ func crowd(n int, args []string) (result, error) {
 	return r, nil
 }
 
-func memory(cmd *exec.Cmd) int64 {
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		return int64(u.Maxrss)
+// command returns a command, and what returns its memory after it ran, or 0.
+func command(measured bool, args []string) (cmd *exec.Cmd, memory func() int64) {
+	const gnuTime = "/usr/bin/time"
+	if _, err := os.Stat(gnuTime); err != nil || !measured {
+		return exec.Command(args[0], args[1:]...), func() int64 { return 0 }
 	}
-	return 0
+	name := filepath.Join(os.TempDir(), fmt.Sprintf("measure-%d", os.Getpid()))
+	return exec.Command(gnuTime, append([]string{"-q", "-f", "%M", "-o", name}, args...)...), func() int64 {
+		defer func() { _ = os.Remove(name) }()
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return 0
+		}
+		n, _ := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
+		return n
+	}
 }

@@ -6,7 +6,7 @@ quick && n=200
 ulimit -n "$(ulimit -Hn)"
 doc "## $n processes at once" '' \
 	"All want a token at the same time, with nothing cached, as the jobs and shells of a host do after a" \
-	'reboot. The time is until the last one had its token; memory is that of the largest process.' '' \
+	'reboot. The time is until the last one had its token; memory is that of one of the processes.' '' \
 	'| what | time | median of the processes | CPU | memory of one | requests | failures |' '|---|---|---|---|---|---|---|'
 
 # crowd NAME COMMAND... adds a row.

@@ -16,7 +16,6 @@ agent() {
 		--cp "$CA" --pw-file="$W/agent-password" --confirm-yes bench >"$W/agent.log" 2>&1 || die "oidc-gen: $(tail -n 3 "$W/agent.log")"
 }
 
-condor-token-helper login --quiet 2>"$W/login.log" || die "login: $(cat "$W/login.log")"
 get=(condor-token-helper --ce ce.example.org)
 "${get[@]}" >/dev/null
 commands=("F0=floor0" "F1=floor1" "condor-token-helper, cached=${get[*]}" "condor-token-helper --version=condor-token-helper --version")

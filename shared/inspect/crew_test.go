@@ -1,8 +1,11 @@
 package inspect
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"strings"
 	"testing"
@@ -25,6 +28,40 @@ func TestFullDiskEndsTheRun(t *testing.T) {
 	})
 	if code != cli.NeedLogin || strings.Count(said.String(), "\n") != 1 || !strings.Contains(said.String(), "error: write the output: no space left on device") {
 		t.Errorf("exit %d: %s", code, said.String())
+	}
+}
+
+// The verdicts on a log that is still being written come when its lines do.
+func TestVerdictsComeWithTheLines(t *testing.T) {
+	in, lines := io.Pipe()
+	verdicts, out := io.Pipe()
+	ended := make(chan int)
+	go func() {
+		ended <- Main(&cli.Env{
+			Program: "jwt-inspect", Args: []string{"-o", "ndjson"}, Stdin: in, Stdout: out, Stderr: io.Discard,
+			LookupEnv: func(string) (string, bool) { return "", false }, Now: time.Now,
+		})
+	}()
+	rd := bufio.NewReader(verdicts)
+	n := 0
+	for range 3 {
+		if _, err := io.WriteString(lines, "e30.e30.\ne30.e30.\n"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			n++
+			// Without the verdict, this waits for ever.
+			line, err := rd.ReadString('\n')
+			if err != nil || !strings.Contains(line, fmt.Sprintf(`"line":%d,`, n)) {
+				t.Fatal(line, err)
+			}
+		}
+	}
+	if err := lines.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-ended; code != cli.NeedLogin && code != cli.OK && code != cli.Failed {
+		t.Errorf("exit %d", code)
 	}
 }
 

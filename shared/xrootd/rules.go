@@ -39,8 +39,8 @@ type Server struct {
 	options Options
 	// ask is the command that requests a token for its audience.
 	ask string
-	// insecure are the known vulnerabilities of the library. quiet omits them and those of
-	// the server, for versions that nobody named.
+	// insecure are the known vulnerabilities of the library. quiet omits what only makes
+	// remarks, for versions of which only the verdict counts.
 	insecure []finding.Finding
 	quiet    bool
 }
@@ -186,11 +186,16 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 		add(scitokens.TooLong(p, maxZTN, srcXRootD+": the ztn login says \"message too long\""))
 	}
 	rights := s.rightsOf(p.JWT)
-	add(s.library.Judge(p), s.rights(p, rights), pathForm(rights))
+	add(s.library.Judge(p), s.rights(p, rights))
+	if !s.quiet {
+		add(pathForm(rights))
+	}
 	if !s.web {
 		add(s.statFirst(p, rights), fileMode(p), scitokens.FileForm(p))
 	}
-	add(scitokens.Recommended(p), s.vulnerable(rights))
+	if !s.quiet {
+		add(scitokens.Recommended(p), s.vulnerable(rights))
+	}
 	if s.config != nil {
 		add(s.explain(p))
 	}

@@ -15,7 +15,7 @@ var rootOnly = service.Version{Major: 5, Minor: 6, Patch: 9}
 // vulnerable names known vulnerabilities and bugs of the versions that were given, as far as
 // they matter for tokens like this one.
 func (s *Server) vulnerable(rights []right) []finding.Finding {
-	if s.quiet || s.options.Version == (service.Version{}) && s.options.Library == (service.Version{}) {
+	if s.options.Version == (service.Version{}) && s.options.Library == (service.Version{}) {
 		return nil
 	}
 	out := slices.Clip(s.insecure)
