@@ -65,7 +65,7 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 		if now, err := m.dir.stat(mark); err != nil || !now.modified.Equal(j.sweep) {
 			return false, nil
 		}
-		if pushed(file, files) {
+		if wasPushed(file, files) {
 			if err := h.user.remove(file); err != nil {
 				return false, err
 			}
@@ -100,8 +100,8 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 	return true, nil
 }
 
-// pushed reports whether a file is a token that came without a credential to renew it.
-func pushed(file string, files []string) bool {
+// wasPushed reports whether a file is a token that came without a credential to renew it.
+func wasPushed(file string, files []string) bool {
 	base, ok := strings.CutSuffix(file, ".use")
 	return ok && !slices.Contains(files, base+".top")
 }
