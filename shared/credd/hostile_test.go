@@ -199,6 +199,7 @@ func TestSweep(t *testing.T) {
 		p.putHandle(u, "mysvc", "compute.read", "a")
 	}
 	p.putRaw("carol", "vault.top", []byte(`{"vault_token":"x"}`))
+	p.putRaw("alice", "pushed.use", []byte("x"))
 	p.run()
 	// Another login that was never taken over is ended, too.
 	p.putLogin("carol", p.issue())

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,14 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 		return false, err
 	}
 	for _, file := range files {
+		if now, err := m.dir.stat(mark); err != nil || !now.modified.Equal(j.sweep) {
+			return false, nil
+		}
+		if wasPushed(file, files) {
+			if err := h.user.remove(file); err != nil {
+				return false, err
+			}
+		}
 		base, ok := strings.CutSuffix(file, ".top")
 		if !ok || !credentialName().MatchString(base) {
 			continue
@@ -68,9 +77,6 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 		t, st, err := readTop(h.user, base)
 		if errors.Is(err, errForeign) {
 			continue
-		}
-		if now, merr := m.dir.stat(mark); merr != nil || !now.modified.Equal(j.sweep) {
-			return false, nil
 		}
 		if err == nil && st.modified.After(j.sweep) && m.s.Now().Sub(st.modified) < m.s.SweepDelay {
 			return false, nil
@@ -92,6 +98,12 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// wasPushed reports whether a file is a token that came without a credential to renew it.
+func wasPushed(file string, files []string) bool {
+	base, ok := strings.CutSuffix(file, ".use")
+	return ok && !slices.Contains(files, base+".top")
 }
 
 // adoptForSweep takes a login over that is ended next.
