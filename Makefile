@@ -68,12 +68,13 @@ lint:
 e2e:
 	testscripts/e2e/run
 
-# Half an hour of tests of what must last: 10,000 renewals in a row, and watchers that share
-# a login. SOAK is how long the watchers run.
+# Tests of what must last: 10,000 renewals in a row, watchers that share a login, and an
+# issuer that is down. SOAK is how long the watchers run.
 SOAK ?= 5m
 soak:
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestManyRenewals' ./shared/helper
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestWatchersShareALogin' ./testscripts
+	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestSoakOutage' ./shared/credd
 
 # Measures the programs beside their peers, and writes docs/performance.md; about 12 minutes.
 # BENCH=quick measures less and prints the report.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"time"
 
 	"example.org/token-helpers/shared/issuer"
@@ -269,6 +270,7 @@ func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s 
 	} else if o.err != nil {
 		return o
 	}
+	o.t.Source = "login"
 	wider, err := source.Granted(o.t, req, o.got)
 	if err == nil {
 		err = h.user.write(h.logins, w.name+".use", append([]byte(o.t.Raw()), '\n'))
@@ -341,6 +343,8 @@ func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 			j.u.tidyFails = 0
 		}
 	case errors.Is(r.err, context.Canceled):
+	case issuer.IsNetwork(r.err) && st.until.After(now):
+		m.stats.failures++ // it was asked before it was known to fail
 	case issuer.IsNetwork(r.err):
 		m.stats.failures++
 		st.fails++
@@ -367,7 +371,11 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 	if o.t.IsZero() {
 		m.stats.failures++
 		w.c.fails++
-		w.c.next = now.Add(m.backOff(w.c.fails, firstRefusal, lastRefusal))
+		first, last := firstRefusal, lastRefusal
+		if here(o.err) {
+			first, last = firstPause, lastPause
+		}
+		w.c.next = now.Add(m.backOff(w.c.fails, first, last))
 		hint := ""
 		if errors.As(o.err, &none) {
 			hint = ": the user must log in again, by submitting a job or with the storer"
@@ -383,6 +391,14 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 	w.c.got, w.c.expires = o.got, o.t.Expires
 	w.c.next = m.due(o.t, o.got)
 	m.s.Log.Info(j.user, w.name, "renewed the token, which expires at %s", o.t.Expires.UTC().Format(time.RFC3339))
+}
+
+// here reports whether the reason of a failure is on this host, such as a full disk: it may
+// pass soon, and trying again costs the issuer nothing.
+func here(err error) bool {
+	var se *store.Error
+	var pe *fs.PathError
+	return errors.As(err, &se) || errors.As(err, &pe)
 }
 
 // Wait waits until no work is under way, and takes note of its results.

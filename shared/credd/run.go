@@ -27,13 +27,14 @@ const (
 // Run scans and renews until SIGTERM or SIGINT arrives. Exchanges that are under way then
 // are finished. SIGHUP makes it scan at once.
 func (m *Monitor) Run(ctx context.Context) error {
-	if err := m.begin(); err != nil {
-		return err
-	}
 	defer cli.OwnSignals()()
+	// Before the process ID can be read, since SIGHUP would end the process.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
+	if err := m.begin(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	m.s.Log.Info("", "", "started, watching %s", m.s.Dir)

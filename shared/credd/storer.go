@@ -61,6 +61,11 @@ func parseWant(arg string, services map[string]helper.Service) (want, error) {
 		return w, cli.Errorf(cli.Usage, "%q: this is not the name of a service", arg).Hint(form)
 	}
 	conf, ok := services[w.service]
+	for name, v := range services {
+		if !ok && strings.EqualFold(name, w.service) { // condor_submit writes it in lower case
+			conf, ok = v, true
+		}
+	}
 	if !ok {
 		e := cli.Errorf(cli.Usage, "no service %q is configured", w.service)
 		if near := text.Nearest(w.service, slices.Sorted(maps.Keys(services))); near != "" {

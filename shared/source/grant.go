@@ -106,27 +106,13 @@ const (
 
 // check compares a new token against the request. A wider token is returned with a note.
 func (c *Chain) check(t token.Token, req token.Request) error {
-	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
-		return fail(cli.Failed, "", "the source %s returned a token with characters that tokens cannot contain", t.Source)
+	if err := checkCharacters(t); err != nil {
+		return err
 	}
-	if req.AnyLifetime {
-		req.MinLifetime = 0
-	}
-	list, ahead := differences(t, req, c.env.Now())
-	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
-		return f.Code == finding.AudMismatch && slices.Contains(t.Audiences, token.AnyAudience)
-	})
-	fromIssuer := c.issued(t.Source)
-	if len(list) > 0 {
-		e := &GrantError{Findings: list, Granted: t.Scopes, FromIssuer: fromIssuer}
-		e.Lifetime, _ = t.Lifetime(c.env.Now())
-		for _, f := range list {
-			if f.Code == finding.ScopeMissing {
-				e.Missing = append(e.Missing, f.Missing...)
-			}
-		}
-		e.Hidden = len(e.Missing) > 0 && t.JWT() != nil && !t.JWT().Has("scope")
-		if fromIssuer {
+	e, ahead := compare(t, req, c.env.Now())
+	if e != nil {
+		e.FromIssuer = c.issued(t.Source)
+		if e.FromIssuer {
 			e.Offset = c.env.Logins.Issuer.ClockOffset()
 		}
 		return e
@@ -138,24 +124,50 @@ func (c *Chain) check(t token.Token, req token.Request) error {
 	return nil
 }
 
-// Granted compares a token that the issuer granted just now with the request. The error is
-// a [GrantError]. wider says what the token allows beyond the request, or is empty.
+// Granted compares a token that the issuer granted just now against the request. The error
+// is a [GrantError] if it differs. wider is what the token allows beyond the request; empty for
+// nothing.
 func Granted(t token.Token, req token.Request, now time.Time) (wider string, err error) {
-	list, _ := differences(t, req, now)
+	if err := checkCharacters(t); err != nil {
+		return "", err
+	}
+	e, _ := compare(t, req, now)
+	if e != nil {
+		e.FromIssuer = true
+		return "", e
+	}
+	return excess(t, req), nil
+}
+
+func checkCharacters(t token.Token) error {
+	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
+		return fail(cli.Failed, "", "the source %s returned a token with characters that tokens cannot contain", t.Source)
+	}
+	return nil
+}
+
+// compare compares a token against the request. The error is nil if it satisfies it. ahead
+// is how far the token's times are in the future.
+func compare(t token.Token, req token.Request, now time.Time) (e *GrantError, ahead time.Duration) {
+	if req.AnyLifetime {
+		req.MinLifetime = 0
+	}
+	list, ahead := differences(t, req, now)
 	list = slices.DeleteFunc(list, func(f finding.Finding) bool {
 		return f.Code == finding.AudMismatch && slices.Contains(t.Audiences, token.AnyAudience)
 	})
 	if len(list) == 0 {
-		return excess(t, req), nil
+		return nil, ahead
 	}
-	e := &GrantError{Findings: list, Granted: t.Scopes, FromIssuer: true}
+	e = &GrantError{Findings: list, Granted: t.Scopes}
 	e.Lifetime, _ = t.Lifetime(now)
 	for _, f := range list {
 		if f.Code == finding.ScopeMissing {
 			e.Missing = append(e.Missing, f.Missing...)
 		}
 	}
-	return "", e
+	e.Hidden = len(e.Missing) > 0 && t.JWT() != nil && !t.JWT().Has("scope")
+	return e, ahead
 }
 
 // differences compares a token against the request. ahead is how far the token's times

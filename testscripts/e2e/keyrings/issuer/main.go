@@ -6,6 +6,7 @@
 //	GET /secrets    every secret that was issued, one a line
 //	GET /refresh    every refresh token that was issued, one a line
 //	POST /approve   approves the logins that wait
+//	POST /mode?M    makes the issuer fail as issuertest's mode M, until the empty mode
 package main
 
 import (
@@ -103,6 +104,11 @@ func (r *refreshTokens) list() string {
 func handler(srv *issuertest.Server, tokens *refreshTokens) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /approve", func(http.ResponseWriter, *http.Request) { srv.Decide(true) })
+	mux.HandleFunc("POST /mode", func(w http.ResponseWriter, r *http.Request) {
+		if err := srv.SetMode(r.URL.RawQuery); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	})
 	mux.HandleFunc("GET /requests", func(w http.ResponseWriter, _ *http.Request) {
 		counts := srv.Requests()
 		for _, name := range slices.Sorted(maps.Keys(counts)) {
