@@ -89,15 +89,24 @@ func (t *Terminal) Passphrase(question string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	var mu sync.Mutex // the echo is not switched off after a signal has restored it
+	interrupted := false
 	defer cli.OnSignal(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		interrupted = true
 		_ = term.Restore(int(f.in.Fd()), state)
 		_, _ = fmt.Fprintln(f.out)
 	})()
 	// Before the prompt, as some people type ahead.
-	echoOff(int(f.in.Fd()))
+	mu.Lock()
+	if !interrupted {
+		echoOff(int(f.in.Fd()))
+	}
+	mu.Unlock()
 	defer func() { _ = term.Restore(int(f.in.Fd()), state) }()
 	_, _ = fmt.Fprintf(f.out, "%s: ", strings.TrimSuffix(strings.TrimSpace(question), ":"))
-	b, err := term.ReadPassword(int(f.in.Fd()))
+	b, err := readSecret(f.in)
 	_, _ = fmt.Fprintln(f.out)
 	return string(b), err
 }

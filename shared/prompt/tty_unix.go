@@ -3,6 +3,10 @@
 package prompt
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -14,13 +18,24 @@ func openTTY() (in, out *os.File, err error) {
 	return f, f, err
 }
 
-// echoOff keeps the terminal from showing what is typed. If that fails, reading the
-// passphrase tries again.
+// echoOff keeps the terminal from showing what is typed, and lets it give whole lines.
 func echoOff(fd int) {
 	t, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
 		return
 	}
 	t.Lflag &^= unix.ECHO
+	t.Lflag |= unix.ICANON | unix.ISIG
+	t.Iflag |= unix.ICRNL
 	_ = unix.IoctlSetTermios(fd, setTermios, t)
+}
+
+// readSecret reads a line from a terminal whose echo is off. [term.ReadPassword] would
+// switch it off again, perhaps after a signal has restored it.
+func readSecret(f *os.File) ([]byte, error) {
+	line, err := bufio.NewReader(f).ReadBytes('\n')
+	if errors.Is(err, io.EOF) && len(line) > 0 {
+		err = nil
+	}
+	return bytes.TrimSuffix(line, []byte("\n")), err
 }

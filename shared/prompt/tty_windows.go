@@ -1,6 +1,10 @@
 package prompt
 
-import "os"
+import (
+	"os"
+
+	"golang.org/x/term"
+)
 
 // openTTY opens the console of the process: what is typed and what is shown are two files.
 func openTTY() (in, out *os.File, err error) {
@@ -17,3 +21,6 @@ func openTTY() (in, out *os.File, err error) {
 
 // echoOff leaves the console as it is: reading the passphrase turns the echo off.
 func echoOff(int) {}
+
+// readSecret reads a line without showing it.
+func readSecret(f *os.File) ([]byte, error) { return term.ReadPassword(int(f.Fd())) }
