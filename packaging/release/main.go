@@ -189,7 +189,8 @@ func (r *release) build(t target) (string, error) {
 		return dir, nil
 	}
 	r.say("building for %s", t)
-	cmd := command("go", "build", "-trimpath", "-ldflags", "-s -w -X example.org/token-helpers/shared/cli.Version="+r.version,
+	// Not what git says of the checkout, as its tags are not always seen in the same way.
+	cmd := command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X example.org/token-helpers/shared/cli.Version="+r.version,
 		"-o", dir+string(filepath.Separator), "./cmd/...")
 	cmd.Env = append(cmd.Env, "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOFLAGS=")
 	if err := runCommand(cmd); err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,15 +82,35 @@ func lastLine(s string) string {
 
 func passName(key string) string { return serviceName + "/" + key }
 
+func (r passRing) file(key string) string { return filepath.Join(r.dir, passName(key)+".gpg") }
+
 func (r passRing) exists(key string) bool {
-	_, err := os.Stat(filepath.Join(r.dir, passName(key)+".gpg"))
+	_, err := os.Stat(r.file(key))
 	return err == nil
 }
 
+// get reads an entry. pass replaces entries in place, so that what is read while another
+// process saves the login may be a part; it is read again then.
 func (r passRing) get(ctx context.Context, key string) ([]byte, error) {
-	if !r.exists(key) {
-		return nil, errNotFound
+	const tries = 10
+	for n := 1; ; n++ {
+		before, err := os.Stat(r.file(key))
+		if err != nil {
+			return nil, errNotFound
+		}
+		data, err := r.show(ctx, key)
+		if err == nil || n == tries || ctx.Err() != nil || !r.written(key, before) {
+			return data, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
+}
+
+func (r passRing) show(ctx context.Context, key string) ([]byte, error) {
 	b, err := r.run(ctx, nil, "show", passName(key))
 	if err != nil {
 		return nil, err
@@ -99,6 +120,16 @@ func (r passRing) get(ctx context.Context, key string) ([]byte, error) {
 		return nil, errors.New("the entry in pass was not written by these tools")
 	}
 	return it.Data, nil
+}
+
+// written reports whether an entry was being written while it was read: it has changed, is
+// empty, or is so new that a second change would not show.
+func (r passRing) written(key string, before fs.FileInfo) bool {
+	now, err := os.Stat(r.file(key))
+	if err != nil {
+		return true
+	}
+	return now.Size() == 0 || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) || time.Since(now.ModTime()) < time.Second
 }
 
 func (r passRing) set(ctx context.Context, key, label string, data []byte) error {
