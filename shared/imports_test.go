@@ -44,6 +44,7 @@ var mayImport = map[string][]string{
 	"helper":              {"bearer", "cli", "cmdline", "docs", "ecosystems", "finding", "fresh", "issuer", "login", "manual", "output", "private", "prompt", "service", "source", "store", "token", "text"},
 	"inspect":             {"bearer", "cli", "cmdline", "ecosystems", "finding", "issuer", "jwks", "scitokens", "service", "text", "token"},
 	"credd":               {"cli", "fresh", "helper", "issuer", "login", "private", "service", "source", "store", "text", "token"},
+	"accesspoint":         {"credd", "helper", "preflight"},
 }
 
 func TestImportsPointDownwards(t *testing.T) {

@@ -23,13 +23,12 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"example.org/token-helpers/shared/accesspoint"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/condor"
-	"example.org/token-helpers/shared/credd"
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
 	"example.org/token-helpers/shared/issuertest"
-	"example.org/token-helpers/shared/preflight"
 	"example.org/token-helpers/shared/token"
 	"example.org/token-helpers/shared/xrootd"
 )
@@ -37,7 +36,7 @@ import (
 func TestMain(m *testing.M) {
 	parallel()
 	condorHelper := func() {
-		os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), append(credd.Commands(), preflight.Command())...))
+		os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), accesspoint.Commands()...))
 	}
 	xrdHelper := func() { os.Exit(helper.Main(cli.System("xrd-token-helper"), new(xrootd.Flags))) }
 	testscript.Main(m, map[string]func(){

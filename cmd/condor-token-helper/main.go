@@ -4,13 +4,12 @@ package main
 import (
 	"os"
 
+	"example.org/token-helpers/shared/accesspoint"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/condor"
-	"example.org/token-helpers/shared/credd"
 	"example.org/token-helpers/shared/helper"
-	"example.org/token-helpers/shared/preflight"
 )
 
 func main() {
-	os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), append(credd.Commands(), preflight.Command())...))
+	os.Exit(helper.Main(cli.System("condor-token-helper"), new(condor.Flags), accesspoint.Commands()...))
 }

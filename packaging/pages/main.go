@@ -18,12 +18,11 @@ import (
 	"strconv"
 	"time"
 
+	"example.org/token-helpers/shared/accesspoint"
 	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/condor"
-	"example.org/token-helpers/shared/credd"
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/inspect"
-	"example.org/token-helpers/shared/preflight"
 	"example.org/token-helpers/shared/xrootd"
 )
 
@@ -45,7 +44,7 @@ func main() {
 // programs are the programs that have pages.
 func programs() []*cmdline.Program {
 	return []*cmdline.Program{
-		helper.Describe("condor-token-helper", new(condor.Flags), append(credd.Commands(), preflight.Command())...),
+		helper.Describe("condor-token-helper", new(condor.Flags), accesspoint.Commands()...),
 		helper.Describe("xrd-token-helper", new(xrootd.Flags)),
 		inspect.Describe("jwt-inspect"),
 	}

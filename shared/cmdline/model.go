@@ -3,8 +3,8 @@
 //
 // A field of a struct is a flag or an argument. Its tags have the keys of
 // alecthomas/kong, which this package replaces: a program that is run for every token
-// must not pay for the model of commands that it does not run, and linking kong costs as
-// much time as all the rest of a cached token (docs/architecture.md has the numbers).
+// must not pay for the model of commands that it does not run, and linking kong alone makes
+// a start a quarter longer (docs/architecture.md has the numbers).
 //
 //	name        the flag's name; otherwise made from the field's (MinLifetime: min-lifetime)
 //	short       its one-letter name
