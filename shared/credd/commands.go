@@ -29,6 +29,8 @@ func (c *storeCmd) Run(ctx context.Context, s *helper.Session) error {
 	if env.Binary == "condor-token-storer" {
 		// condor_submit leaves the cursor in the middle of a line.
 		env.Stderr = &onNewLine{w: env.Stderr}
+	} else if err := needServices(c.Services); err != nil {
+		return err
 	}
 	if mode := env.Getenv("CONDOR_CREDENTIAL_STORER_MODE"); mode != "" && mode != "vault" {
 		return cli.Errorf(cli.Usage, "HTCondor's configuration gives these services to another credmon (%s)", mode).

@@ -33,6 +33,9 @@ type pushed struct {
 // Run gives the access point tokens of the user's own login. Nothing that could renew them
 // leaves this process.
 func (c *pushCmd) Run(ctx context.Context, s *helper.Session) error {
+	if err := needServices(c.Services); err != nil {
+		return err
+	}
 	var all []*pushed
 	for _, arg := range c.Services {
 		w, err := parseWant(arg, s.Services())

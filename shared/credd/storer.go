@@ -34,6 +34,14 @@ type want struct {
 	conf             helper.Service
 }
 
+// needServices rejects a command line without services. condor_submit names them.
+func needServices(services []string) error {
+	if len(services) == 0 {
+		return cli.Errorf(cli.Usage, "there is no service to store a credential for").Hint("name it as the submit file does, such as mysvc, or 'mysvc&handle=ce&scopes=compute.read'")
+	}
+	return nil
+}
+
 // parseWant parses SERVICE[&handle=NAME][&scopes=A,B][&audience=X], as condor_submit
 // writes it.
 func parseWant(arg string, services map[string]helper.Service) (want, error) {
