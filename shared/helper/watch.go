@@ -25,10 +25,11 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 			return err
 		}
 		_ = a.env.Report(err) // a login that is lost: its token is good
+		// The file comes last: who waits for it may end the watch as soon as it is there.
+		a.noteShort(it, t)
 		if err := a.write(t, g.Output, it.file); err != nil {
 			return err
 		}
-		a.noteShort(it, t)
 		tokens[i] = t
 	}
 	a.warnIfTooShort(g, all)
