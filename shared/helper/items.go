@@ -200,6 +200,19 @@ func (a *app) obtain(ctx context.Context, it *item, all []*item) (token.Token, e
 	return t, nil
 }
 
+// obtainToKeep is [app.obtain] for a token that is kept fresh. It reports a lost login
+// itself, as the work goes on with its token, and a token that lives shorter than
+// requested.
+func (a *app) obtainToKeep(ctx context.Context, it *item, all []*item) (token.Token, error) {
+	t, err := a.obtain(ctx, it, all)
+	if t.IsZero() {
+		return t, err
+	}
+	_ = a.env.Report(err)
+	a.noteShort(it, t)
+	return t, nil
+}
+
 func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, error) {
 	if it.name == "" {
 		return it.chain.Token(ctx, it.p.request)

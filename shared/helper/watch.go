@@ -20,13 +20,11 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 	notifier := fresh.NewNotifier(a.env.Getenv)
 	tokens := make([]token.Token, len(all))
 	for i, it := range all {
-		t, err := a.obtain(ctx, it, all)
-		if err != nil && t.IsZero() {
+		t, err := a.obtainToKeep(ctx, it, all)
+		if err != nil {
 			return err
 		}
-		_ = a.env.Report(err) // a login that is lost: its token is good
 		// The file comes last: who waits for it may end the watch as soon as it is there.
-		a.noteShort(it, t)
 		if err := a.write(t, g.Output, it.file); err != nil {
 			return err
 		}

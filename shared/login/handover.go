@@ -10,7 +10,6 @@ import (
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/store"
-	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -86,18 +85,7 @@ func (l *Logins) loanedClient(ctx context.Context, md *issuer.Metadata, req toke
 	if err != nil && !errors.Is(err, store.ErrNoLogin) {
 		l.Verbose("registering another client, because that of your own login cannot be read: %s", err)
 	}
-	initial, err := l.RegistrationToken()
-	if err != nil {
-		return nil, err
-	}
-	reg, err := l.Issuer.Register(ctx, md, "token-helpers", text.Set(l.RegistrationScopes, l.LoginScopes, req.Scopes), initial)
-	if err != nil {
-		return nil, err
-	}
-	return &store.Login{
-		Issuer: req.Issuer, ClientID: reg.ClientID, ClientSecret: reg.ClientSecret, AuthMethod: reg.AuthMethod,
-		Registered: true, RegistrationURI: reg.URI, RegistrationToken: reg.Token, RegisteredScopes: reg.Scopes,
-	}, nil
+	return l.newClient(ctx, md, req)
 }
 
 // endIssued ends a login that nobody keeps.
