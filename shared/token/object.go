@@ -27,6 +27,32 @@ func (m *Member) Text() (string, bool) {
 	return m.text, true
 }
 
+// Texts returns the contents of a value that is an array of strings.
+func (m *Member) Texts() (list []string, ok bool) {
+	if m == nil || m.Value[0] != '[' {
+		return nil, false
+	}
+	// It is valid JSON, as ReadObject has read it.
+	s := scanner{data: m.Value, at: 1}
+	text := string(m.Value)
+	list = []string{}
+	if s.space(); s.next(']') {
+		return list, true
+	}
+	for {
+		start := s.at
+		if !s.text() {
+			return nil, false
+		}
+		list = append(list, unquote(text[start:s.at]))
+		if s.space(); s.next(']') {
+			return list, true
+		}
+		s.next(',')
+		s.space()
+	}
+}
+
 // maxDepth is how deep JSON may be nested, as in encoding/json.
 const maxDepth = 10000
 
