@@ -112,7 +112,7 @@ func ReadUpTo(path string, most int) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	b, err := readAll(f, most)
 	if err == nil && len(b) > most {
 		return nil, fmt.Errorf("%s is %w", path, tooLong(most))
 	}
@@ -204,16 +204,22 @@ func descriptor(path string) bool {
 
 // ReadAll reads at most [MaxRead] bytes.
 func ReadAll(r io.Reader) ([]byte, error) {
+	b, err := readAll(r, MaxRead)
+	if err == nil && len(b) > MaxRead {
+		err = ErrTooLong
+	}
+	return b, err
+}
+
+// readAll reads at most one byte more than most.
+func readAll(r io.Reader, most int) ([]byte, error) {
 	var b bytes.Buffer
 	if f, ok := r.(*os.File); ok {
-		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < MaxRead {
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < int64(most) {
 			b.Grow(int(fi.Size()) + bytes.MinRead) // for one read, and one that finds the end
 		}
 	}
-	_, err := b.ReadFrom(io.LimitReader(r, MaxRead+1))
-	if err == nil && b.Len() > MaxRead {
-		err = ErrTooLong
-	}
+	_, err := b.ReadFrom(io.LimitReader(r, int64(most)+1))
 	return b.Bytes(), err
 }
 
