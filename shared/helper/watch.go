@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/fresh"
@@ -49,7 +50,7 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 	notifier.Send("READY=1", "STATUS="+k.status())
 	first := <-signals
 	notifier.Send("STOPPING=1", "STATUS=finishing the current exchange")
-	k.stop(signals)
+	k.stop(signals, time.Now())
 	return &commandStatus{signal: first}
 }
 
@@ -93,15 +94,15 @@ func (a *app) keep(ctx context.Context, all []*item, tokens []token.Token, put f
 }
 
 // stop ends the renewals. One under way is finished, so that no login is lost; a signal
-// that arrives meanwhile gives it up.
-func (k *keeping) stop(signals <-chan os.Signal) {
+// that arrives meanwhile gives it up, unless it is the one that ended the work at that time.
+func (k *keeping) stop(signals <-chan os.Signal, ended time.Time) {
 	k.cancel()
 	for {
 		select {
 		case <-k.done:
 			return
 		case s := <-signals:
-			if s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGHUP {
+			if (s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGHUP) && !cli.SameSignal(ended) {
 				return
 			}
 		}
