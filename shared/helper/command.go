@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/fresh"
@@ -88,10 +89,11 @@ func (a *app) runCommand(ctx context.Context, g *getCmd, all []*item) error {
 	}
 	k := a.keep(ctx, all, tokens, put, fresh.Notifier{})
 	status := c.wait()
+	ended := time.Now()
 	// The file is gone as soon as the command is, even if an exchange is under way.
 	k.cancel()
 	dir.Remove()
-	k.stop(sig.ending())
+	k.stop(sig.ending(), ended)
 	return status
 }
 
