@@ -68,7 +68,7 @@ func parseWant(arg string, services map[string]helper.Service) (want, error) {
 	}
 	conf, ok := services[w.service]
 	for name, v := range services {
-		if !ok && strings.EqualFold(name, w.service) { // condor_submit writes it in lower case
+		if !ok && strings.EqualFold(name, w.service) { // as HTCondor compares services
 			conf, ok = v, true
 		}
 	}
