@@ -224,6 +224,9 @@ func (m *Monitor) resume(d *folder, base string, c *cred) {
 	if err != nil || st.modified.Before(c.stamp.modified) {
 		return
 	}
+	if st.modified.Sub(m.s.Now()) > time.Minute {
+		return // the clock was corrected since, and the time says nothing
+	}
 	t := token.New(strings.TrimSpace(string(b)))
 	req, err := c.top.request("")
 	if err != nil || t.JWT() == nil || t.Expires.IsZero() {

@@ -135,7 +135,10 @@ func (m *Monitor) endUnused(ctx context.Context, j *job, h *home, force bool) er
 		}
 		s, err := m.s.Issuer(e.Issuer)
 		if err == nil {
-			_, err = m.loginsAt(h, j.user, e.ClientID, s).Logout(ctx, e.Issuer, force)
+			logins := m.loginsAt(h, j.user, e.ClientID, s)
+			if _, err = logins.Logout(ctx, e.Issuer, force); store.IsDamaged(err) {
+				_, err = logins.Logout(ctx, e.Issuer, true) // waiting does not mend it
+			}
 		}
 		var left *login.LeftError
 		switch {

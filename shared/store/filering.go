@@ -362,6 +362,10 @@ func (r *fileRing) encrypt(key, label string, data []byte) ([]byte, error) {
 	return seal(key, label, data, r.s.passphrase)
 }
 
+// IsDamaged reports whether err means that a login was found and cannot be read, and that
+// no passphrase or key would help.
+func IsDamaged(err error) bool { return errors.Is(err, errDamaged) }
+
 // ErrWrongKey means that a login was encrypted with another key than [Options.Key].
 var ErrWrongKey = errors.New("encrypted with another key")
 

@@ -38,6 +38,7 @@ func newMacros(o Options) *macros {
 		m.setLive(name, "1")
 	}
 	m.setLive("IsWindows", "0")
+	m.setLive("JobId", "1.0")
 	m.setLive("DOLLAR", "$")
 	return m
 }
@@ -56,10 +57,18 @@ func (m *macros) set(name, value string, at Position) {
 	if strings.HasPrefix(key, "+") {
 		key = "my." + strings.TrimSpace(key[1:])
 	}
-	old := m.table[key].value
+	old, again := m.table[key]
 	if macroName().MatchString(name) {
-		self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*\)`)
-		value = self.ReplaceAllLiteralString(value, old)
+		self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*(?::([^()]*))?\)`)
+		value = self.ReplaceAllStringFunc(value, func(ref string) string {
+			if old.value == "" {
+				return self.FindStringSubmatch(ref)[1]
+			}
+			return old.value
+		})
+	}
+	if again {
+		name = old.name // condor_submit keeps the first spelling, and so do credentials
 	}
 	m.table[key] = macro{name: name, value: value, at: at}
 }

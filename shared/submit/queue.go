@@ -26,6 +26,9 @@ var queueKeyword = text.Pattern(`(?i)(^|\s)(in|from|matching)(\s|\(|\[|$)`)
 
 // queue executes a queue statement.
 func (r *reader) queue(l *lines, rest string) error {
+	if r.depth > 0 {
+		return r.errorf("write the queue statement into the submit file itself", "a queue statement is not allowed in an included file")
+	}
 	r.queued, r.queuedAt = true, r.at
 	q, err := r.queueArgs(l, rest)
 	if err != nil {
@@ -62,6 +65,7 @@ func (r *reader) queueSteps(q queueArgs) error {
 		for _, name := range []string{"Process", "ProcId"} {
 			r.macros.setLive(name, strconv.Itoa(r.file.Total))
 		}
+		r.macros.setLive("JobId", "1."+strconv.Itoa(r.file.Total))
 		j, err := r.job()
 		if err != nil {
 			return err
@@ -275,6 +279,9 @@ func (r *reader) matching(items string) ([]string, []int, error) {
 				continue
 			}
 			name := path.Join(path.Dir(pattern), path.Base(n))
+			if fi.IsDir() {
+				name += "/"
+			}
 			if !slices.Contains(out, name) {
 				out = append(out, name)
 			}
