@@ -12,6 +12,7 @@ import (
 	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -96,6 +97,9 @@ func (l *logoutCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	found, err := w.logins.Logout(ctx, w.issuerURL, l.Force)
+	if errors.Is(err, store.ErrDamaged) {
+		return cli.Errorf(cli.StoreFailed, "%w", err).Hint("run logout with --force to forget the login here")
+	}
 	if err != nil {
 		e := cli.Explain(err)
 		if e.Code == cli.Network || e.Code == cli.Refused && !isLeft(err) {
