@@ -41,7 +41,8 @@ func newGet(eco service.Ecosystem) any     { return &getCmd{Plugins: cmdline.Plu
 func newSources(eco service.Ecosystem) any { return &sourcesCmd{Plugins: cmdline.Plugins{eco}} }
 func newLogin(eco service.Ecosystem) any   { return &loginCmd{Plugins: cmdline.Plugins{eco}} }
 
-// app is what the commands share. Nothing of it changes once it is made.
+// app is what the commands share. run fills it from the command line and the configuration
+// before a command gets it, and it is only read afterwards.
 type app struct {
 	env  *cli.Env
 	conf *config
@@ -67,11 +68,11 @@ func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
 }
 
 func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
-	env.Args = withCommand(env, extra)
-	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
-		return complete(env, Describe(env.Program, eco, extra...), env.Args[1:])
+	args := withCommand(env, extra)
+	if len(args) > 0 && args[0] == cmdline.CompleteFlag {
+		return complete(env, Describe(env.Program, eco, extra...), args[1:])
 	}
-	args, command := splitCommand(env.Args)
+	args, command := splitCommand(args)
 	a := &app{env: env, eco: eco, line: newLine(), command: command, commands: slices.Concat(commands, extra)}
 	a.line.Add(&a.common, "")
 	// Only the command that runs is modelled.

@@ -28,12 +28,13 @@ type loginCmd struct {
 
 // Run makes a login, even if there is one.
 func (l *loginCmd) Run(ctx context.Context, a *app) error {
-	w, p, err := a.prepare(l.Endpoint, asked{request: l.Request, client: l.Client, login: true})
+	f := asked{request: l.Request, client: l.Client, login: true}
+	if l.Output == "json" {
+		f.events = a.loginEvents()
+	}
+	w, p, err := a.prepare(l.Endpoint, f)
 	if err != nil {
 		return err
-	}
-	if l.Output == "json" {
-		w.logins.Events = a.loginEvents()
 	}
 	made, err := w.logins.Login(ctx, p.request, false)
 	if err != nil {
