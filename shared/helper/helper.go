@@ -29,7 +29,7 @@ var commands = []Command{
 	{Name: "login", Help: "Log in and keep the login. Prints no token.", Usage: serviceUsage, grammar: newLogin},
 	{Name: "logout", Help: "End the login at the issuer and forget it.", grammar: func(service.Ecosystem) any { return new(logoutCmd) }},
 	{Name: "status", Help: "Show logins and cached tokens, never secrets.", grammar: func(service.Ecosystem) any { return new(statusCmd) }},
-	{Name: "git-credential", Help: "Be a credential helper of git.", Usage: "[get|store|erase]", grammar: func(eco service.Ecosystem) any { return &gitCmd{Plugins: cmdline.Plugins{eco}} }},
+	{Name: "git-credential", Help: "Answer git as a credential helper.", Usage: "[get|store|erase]", grammar: func(eco service.Ecosystem) any { return &gitCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "config", Help: "Show the effective settings, and where each comes from.", grammar: func(eco service.Ecosystem) any { return &configCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "doctor", Help: "Check clock, certificates, keyring, configuration, permissions and issuer.", Usage: serviceUsage, grammar: func(eco service.Ecosystem) any { return &doctorCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "completion", Help: "Print the completion script for a shell.", Usage: "bash|zsh|fish", plain: true, grammar: func(service.Ecosystem) any { return new(completionCmd) }},
