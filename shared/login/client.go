@@ -39,7 +39,11 @@ func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Req
 		return nil, err
 	}
 	lg, err := c.tx.Load(ctx, l.ClientID)
-	if errors.Is(err, store.ErrNoLogin) {
+	if errors.Is(err, store.ErrDamaged) {
+		// The new login takes its place.
+		l.Verbose("%s", err)
+	}
+	if errors.Is(err, store.ErrNoLogin) || errors.Is(err, store.ErrDamaged) {
 		lg, err = &store.Login{Issuer: req.Issuer, ClientID: l.ClientID}, nil
 	}
 	if err == nil && secret != "" {

@@ -24,7 +24,7 @@ func (l *Logins) Issue(ctx context.Context, req token.Request, keep func(context
 		if md.DeviceAuthorizationEndpoint == "" {
 			return &issuer.UnsupportedError{
 				What: fmt.Sprintf("the issuer %s does not offer the device flow", req.Issuer),
-				Hint: "ask the administrators of this host for a service with a client of its own",
+				Hint: "ask the administrators of this host to configure a client for the service",
 			}
 		}
 		return l.issue(ctx, md, req, keep)
@@ -51,7 +51,7 @@ func (l *Logins) issue(ctx context.Context, md *issuer.Metadata, req token.Reque
 		lg.Created, lg.Refreshed, lg.Origin = l.Now(), l.Now(), rand.Text()
 		if lg.RefreshToken == "" {
 			err = &issuer.UnsupportedError{
-				What: fmt.Sprintf("the issuer %s issued no refresh token, so nobody could renew the tokens", req.Issuer),
+				What: fmt.Sprintf("the issuer %s issued no refresh token, so the tokens could not be renewed", req.Issuer),
 				Hint: "ask the issuer's administrators for refresh tokens in the device flow",
 			}
 		} else {
