@@ -109,12 +109,17 @@ func (e *ResponseError) ClientGone() bool {
 
 // Disabled reports whether the issuer refuses because of the user's account. Issuers
 // have no code for it, so their words decide: "User test is not active." (INDIGO IAM),
-// "User disabled" (Keycloak), "the account is disabled".
+// "User disabled" (Keycloak), "the account is locked". A session that is not active is
+// only a login that expired.
 func (e *ResponseError) Disabled() bool {
 	d := strings.ToLower(e.Description)
-	return strings.Contains(d, "not active") && strings.Contains(d, "user") ||
-		strings.Contains(d, "disabled") && (strings.Contains(d, "user") || strings.Contains(d, "account"))
+	return account().MatchString(d) && unusable().MatchString(d) && !strings.Contains(d, "session")
 }
+
+var (
+	account  = text.Pattern(`\b(user|account)\b`)
+	unusable = text.Pattern(`\b(not active|inactive|not enabled|disabled|deactivated|locked|suspended|blocked)\b`)
+)
 
 // Parameter reports whether the issuer refuses a parameter of the request, such as its
 // scope or its audience.
