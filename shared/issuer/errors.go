@@ -107,6 +107,13 @@ func (e *ResponseError) ClientGone() bool {
 	return false
 }
 
+// WrongSecret reports whether the issuer does not accept the client's secret, in the
+// words of Keycloak: "Invalid client or Invalid client credentials". unauthorized_client
+// alone means that the client may not do this.
+func (e *ResponseError) WrongSecret() bool {
+	return e.Code == "unauthorized_client" && strings.Contains(strings.ToLower(e.Description), "client credentials")
+}
+
 // Disabled reports whether the issuer refuses because of the user's account. Issuers
 // have no code for it, so their words decide: "User test is not active." (INDIGO IAM),
 // "User disabled" (Keycloak), "the account is locked". A session that is not active is
@@ -134,6 +141,12 @@ func (e *ResponseError) Parameter() bool {
 // Moved reports whether the answer means that the endpoint is somewhere else by now.
 func (e *ResponseError) Moved() bool {
 	return e.Code == "" && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed)
+}
+
+// NotOffered reports whether the issuer does not do what the endpoint is for, whatever the
+// request (RFC 7009 section 2.2.1).
+func (e *ResponseError) NotOffered() bool {
+	return e.Code == "unsupported_token_type" || e.Code == "" && e.StatusCode == http.StatusNotImplemented
 }
 
 // NetworkError is an exchange with the issuer that failed on the way.
