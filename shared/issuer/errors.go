@@ -64,7 +64,7 @@ func (e *ResponseError) Hints() []string {
 		return []string{"ask the issuer's administrators to enable the account"}
 	case e.Code == "access_denied":
 		return []string{"ask the issuer's administrators for the permission, or request less"}
-	case e.Code == "invalid_request" || e.Code == "invalid_target":
+	case (e.Code == "invalid_request" || e.Code == "invalid_target") && e.Doing != revoking:
 		return []string{"check how this issuer expects the audience: try --audience-parameter resource, or set audience-parameter for it in the configuration"}
 	case e.ClientGone() || e.Code == "unauthorized_client":
 		return []string{"check --client-id and the client's secret, or log out and log in again"}

@@ -246,8 +246,10 @@ func (c *Client) Revoke(ctx context.Context, md *Metadata, cr Credentials, refre
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	_, err = c.finish(&client, req)
-	return doing("revoke the refresh token", err)
+	return doing(revoking, err)
 }
+
+const revoking = "revoke the refresh token"
 
 type basicAuth struct {
 	base http.RoundTripper
