@@ -36,6 +36,9 @@ func (l *Logins) Logout(ctx context.Context, issuerURL string, force bool) (foun
 	if err != nil {
 		return false, err
 	}
+	if choice := l.Choice(issuerURL); choice != nil {
+		return false, choice
+	}
 	var left *LeftError
 	if found {
 		err = l.WithMetadata(ctx, issuerURL, func(md *issuer.Metadata) error { return l.end(ctx, md, e, force) })

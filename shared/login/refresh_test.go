@@ -282,7 +282,7 @@ func TestUsable(t *testing.T) {
 		{
 			"two given clients", []func(*store.Login){
 				func(l *store.Login) { l.Registered, l.ClientID = false, "one" }, func(l *store.Login) { l.Registered, l.ClientID = false, "two's" },
-			}, "", nil, "choose one with --client-id one or --client-id 'two'\\''s'",
+			}, "", nil, "there are several logins at",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
