@@ -240,6 +240,10 @@ func ReadSecret(path string) (string, error) {
 	if fi.IsDir() {
 		return "", notPrivate(path, "is a directory")
 	}
+	if fi.Mode()&fs.ModeDevice != 0 && !descriptor(path) {
+		// Before its mode, as nobody should change that of /dev/zero.
+		return "", notPrivate(path, "is not a regular file")
+	}
 	if err := checkSecret(path, fi); err != nil {
 		return "", err
 	}
