@@ -152,7 +152,7 @@ func (a *authorization) judge(level, user string) finding.Finding {
 	if a.defaults {
 		where, source = "an HTCondor-CE's default configuration", "htcondor-ce config/05-ce-auth-defaults.conf and 90-ban.conf; measured on HTCondor 23.9.6 and 25.14.1"
 	}
-	f := finding.Finding{Code: finding.Denied, Source: source}
+	f := finding.Finding{Code: finding.Denied, Source: source, Users: []string{full}}
 	shown := finding.Brief(full)
 	switch {
 	case d.allowed && d.host:

@@ -98,7 +98,7 @@ func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
 	for i := range list {
 		list[i].Remark = true
 	}
-	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile,
+	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile, Users: []string{found.user},
 		Message: fmt.Sprintf("with CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS = %s, map file line %d maps the token to %s", is[other.hashKeys], found.entry.line, finding.Brief(found.user)),
 		Hint:    "pass the output of condor_config_val -dump with --condor-config"})
 }

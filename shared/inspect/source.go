@@ -3,11 +3,13 @@ package inspect
 import (
 	"bufio"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"example.org/token-helpers/shared/bearer"
 	"example.org/token-helpers/shared/cli"
@@ -75,7 +77,7 @@ func (p *pipeline) file(name string) {
 		switch {
 		case err != nil && zipped:
 			p.worse(cli.NeedLogin) // the file can be read, but it is damaged
-			p.renderer.unreadable(label, fmt.Errorf("could not decompress %s: %w", label, err))
+			p.notRead(label, fmt.Errorf("could not decompress %s: %w", label, err))
 		case err != nil:
 			p.unreadable(label, err)
 		case n == 0:
@@ -118,6 +120,16 @@ func modeOf(rd any) fs.FileMode {
 // unreadable reports a file that cannot be read. The others are still read.
 func (p *pipeline) unreadable(label string, err error) {
 	p.worse(cli.Usage)
+	p.notRead(label, err)
+}
+
+// notRead reports a file that cannot be read or decompressed, without its directory if
+// the output is redacted.
+func (p *pipeline) notRead(label string, err error) {
+	if p.redactor != nil {
+		err = errors.New(strings.ReplaceAll(err.Error(), label, p.redactor.label(label)))
+		label = p.redactor.label(label)
+	}
 	p.renderer.unreadable(label, err)
 }
 

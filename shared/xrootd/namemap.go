@@ -192,7 +192,7 @@ func (sec *issuerSection) who(p service.Presented, s *Server) finding.Finding {
 	f := finding.Finding{Code: finding.CfgUser, Remark: true, Source: srcAcls}
 	f.Message = "the request has no user, because there is no default_user and no map_subject"
 	if from != "" {
-		f.Message = fmt.Sprintf("the user is %s: %s", finding.Brief(name), from)
+		f.Message, f.Users = fmt.Sprintf("the user is %s: %s", finding.Brief(name), from), []string{name}
 	}
 	switch {
 	case sec.mapfile == "":
@@ -206,7 +206,7 @@ func (sec *issuerSection) who(p service.Presented, s *Server) finding.Finding {
 	q := requester{sub: sub, username: name, groups: sec.groupsOf(p.JWT, s.version)}
 	f.Source = srcNameMap
 	if user, number := s.names.user(q, sec.bases, s.path, s.version); number > 0 {
-		f.Message = fmt.Sprintf("the user is %s: rule %d of name_mapfile", finding.Brief(user), number)
+		f.Message, f.Users = fmt.Sprintf("the user is %s: rule %d of name_mapfile", finding.Brief(user), number), []string{user}
 		return f
 	}
 	f.Message += "; no rule of name_mapfile matches"
