@@ -66,7 +66,7 @@ var kinds = []kind{
 	}},
 	{"GitLab job token", "a GitLab job token identifies a CI job, to be exchanged for a token of another issuer", func(t *jwtType) bool { return t.hasAll("project_path", "pipeline_id") }},
 	{"Google ID token", "an ID token of Google says who logged in: grid services do not accept it", from("https://accounts.google.com", "accounts.google.com")},
-	{"Azure token", "a token of Microsoft Entra ID is for services that are registered there: grid services do not accept it", from("https://sts.windows.net", "https://login.microsoftonline.com")},
+	{"Azure token", "a token of Microsoft Entra ID is for services that are registered there: grid services do not accept it", from("https://sts.windows.net", "https://login.microsoftonline.com", "https://login.microsoftonline.us", "https://sts.chinacloudapi.cn", "https://login.partner.microsoftonline.cn")},
 	{accessToken, "", func(t *jwtType) bool { return t.use == "Bearer" }},
 	{"ID token", notID, func(t *jwtType) bool {
 		return !t.Has("scope") && (t.hasAny("nonce", "at_hash", "c_hash") || t.Has("auth_time") && !t.Has("wlcg.groups"))

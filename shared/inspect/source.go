@@ -13,6 +13,7 @@ import (
 
 	"example.org/token-helpers/shared/bearer"
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -63,7 +64,12 @@ func (p *pipeline) file(name string) {
 			if i.only {
 				i.mode, i.link = mode, link
 			}
-			i.wrapped = i.wrapped && i.mode != 0
+			// The format with a line per token is for lists of them.
+			if i.among = !i.only && mode != 0 && !p.format.parallel; i.among {
+				i.form = service.Wrapped
+			} else if i.mode == 0 {
+				i.form = service.Bare
+			}
 			p.give(i)
 		}, idle)
 	}
