@@ -119,7 +119,7 @@ func (v *view) redacted(r *redactor) *view {
 	}
 	out.Unknown = slices.Clone(v.Unknown)
 	out.token = r.token(v.token)
-	out.Claims = claimViews(out.token.Members(), meanings(), v.Now)
-	out.Header = claimViews(out.token.HeaderMembers(), headerMeanings(), v.Now)
+	out.Claims = claimViews(out.token.Members(), claimMeaning, v.Now)
+	out.Header = claimViews(out.token.HeaderMembers(), headerMeaning, v.Now)
 	return &out
 }
