@@ -155,7 +155,11 @@ func (c *CE) readOpen() []finding.Finding {
 		if strings.EqualFold(v, "REQUIRED") {
 			return nil
 		}
-		f.Message = fmt.Sprintf("%s = %s: a client that does not insist on authentication views jobs without a token", name, v)
+		setting := name + " = " + v
+		if name == "" {
+			setting = "SEC_READ_AUTHENTICATION is not set, so it is OPTIONAL"
+		}
+		f.Message = setting + ": a client that does not insist on authentication views jobs without a token"
 	}
 	return one(f)
 }

@@ -125,6 +125,9 @@ func (p *pipeline) decoded(i input) {
 	if p.redactor != nil {
 		shown = shown.redacted(p.redactor)
 	}
+	if !p.format.parallel { // there, every line of stdout is a verdict
+		p.verdict(shown)
+	}
 	p.renderer.token(shown)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.org/token-helpers/shared/finding"
@@ -40,7 +41,7 @@ func ParseNameMap(b []byte) (*NameMap, error) {
 	var list []json.RawMessage
 	// The plugin ignores what follows the value.
 	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&list); err != nil || list == nil {
-		return nil, errors.New("not a name_mapfile: it must be a JSON list of objects, and no server starts without")
+		return nil, errors.New("not a name_mapfile: it must be a JSON list of objects, and no server starts with this file")
 	}
 	if len(list) > maxNameRules {
 		return nil, fmt.Errorf("more than %d rules", maxNameRules)
@@ -170,7 +171,7 @@ func (sec *issuerSection) claimed(j *token.JWT, v service.Version) (name, from s
 		}
 		if checkedNames(v) && !safeName().MatchString(name) {
 			return "", "", &finding.Finding{Code: finding.CfgUserName,
-				Message: fmt.Sprintf("the token's %s is %s, which is not a user name for XRootD 5.9.3, 6.0.1 and later (\"contains unsafe characters; rejecting\")", finding.Brief(sec.claim), finding.Brief(name)),
+				Message: fmt.Sprintf("the token's %s is %s, which is not a user name for XRootD 5.9.3, 6.0.1 and later (\"contains unsafe characters; rejecting\")", finding.Brief(sec.claim), strconv.Quote(finding.Brief(name))),
 				Hint:    "use a claim whose values consist of letters, digits and ._@-, and do not begin with -", Source: "measured on XRootD 6.2.0"}
 		}
 		return name, "the token's " + finding.Brief(sec.claim) + " (username_claim)", nil

@@ -136,7 +136,7 @@ func TestVulnerableVersions(t *testing.T) {
 	}{
 		{"read:/john", service.Version{}, service.Version{}, "", ""},
 		{"read:/john", Newest, service.Version{}, "", ""},
-		{"read:/john", service.Version{Major: 5, Minor: 5, Patch: 3}, service.Version{}, "(version-vulnerable) (version-vulnerable)", "0.7.3 has a known vulnerability|read:/john also covers /johnnathan"},
+		{"read:/john", service.Version{Major: 5, Minor: 5, Patch: 3}, service.Version{}, "(version-vulnerable) (version-vulnerable)", "0.7.3 has a known vulnerability|read:/john also covers /johnathan"},
 		{"read:/", service.Version{Major: 5, Minor: 6, Patch: 9}, service.Version{Major: 1, Minor: 4, Patch: 1}, "(version-vulnerable)", "5.6.9 has a bug: with base_path = /, read:/ covers / and nothing below"},
 		{"read:/", Newest, service.Version{Major: 1, Minor: 4}, "(version-vulnerable)", "crashes or hangs the server"},
 	} {
