@@ -200,3 +200,14 @@ func LogPage() string {
 	}
 	return b.String()
 }
+
+// LogIndex returns the index of all messages in docs/troubleshooting.md, between its first
+// and its last line.
+func LogIndex() string {
+	var b strings.Builder
+	b.WriteString("<!-- Generated from shared/finding/logmessages.go by go generate ./docs. -->\n\n")
+	for _, m := range logMessages {
+		fmt.Fprintf(&b, "- `%s` (%s): %s\n", m.Text, m.By, strings.TrimSpace(m.What+" "+m.Do))
+	}
+	return b.String() + "\n<!-- The end of what is generated. -->\n"
+}

@@ -38,7 +38,7 @@ var personalName = text.Pattern(`^(sub|subid|subject|subjectid|id|jti|sid|sessio
 	`user|userid|userlogin|useridentities|uid|upn|login|actor|actorid|owner|person|personid|employee(id|number)|profile|picture|website|` +
 	`.*mails?|.*mailaddress(es)?|contacts?|(tele)?phone(number)?|mobile|address|birthdate|gender|zoneinfo|locale|ssh(public)?keys?|externalid|ga4ghpassportv1|act|mayact|posix|` +
 	`uidnumber|gidnumber|eppn|eptid|epuid|orcid|pairwiseid|persistentid|oidc|itrustuin|.*dn|x509.*|ipaddr|client(host|address)|` +
-	`cern.*|voperson.*(id|uid)|eduperson(principalname|targetedid|uniqueid|orcid)|kubernetesio|credentialsubject)$`)
+	`cern.*|onpremsid|device(id|key)|voperson.*(id|uid)|eduperson(principalname|targetedid|uniqueid|orcid)|kubernetesio.*|credentialsubject)$`)
 
 // personal reports whether the values of a claim, or of a member of an object in one, are
 // masked.
