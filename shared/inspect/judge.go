@@ -95,6 +95,9 @@ func (jd *judge) full(v *verdict, i input, j *token.JWT) {
 	others := jd.otherVersions(shown, judged)
 	if v.kind.note != "" && !jd.understands(j) {
 		f := finding.Finding{Code: finding.Kind, Remark: true, Message: v.kind.note, Hint: "request an access token", Source: "RFC 6749 section 1.4"}
+		if v.kind.special && jd.service == nil {
+			f.Hint, f.Source = "", ""
+		}
 		f, judged = finding.OfKind(f, judged)
 		kind = append(kind, f)
 	}
