@@ -83,7 +83,7 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 		return "opaque string", err
 	case dots == 2 && signedText(raw):
 		return "JWS", err
-	case dots == 4 && bytes.HasPrefix(raw, []byte("eyJ")):
+	case dots == 4 && bytes.HasPrefix(raw, []byte("eyJ")) && !bytes.ContainsAny(raw, " \t"):
 		return "JWE", err
 	}
 	return "", err
@@ -159,6 +159,9 @@ func within(line []byte) (raw []byte, note string, more bool) {
 	if bytes.Count(line, []byte(".")) == 1 && bytes.HasPrefix(line, []byte("eyJ")) {
 		return append(bytes.Clone(line), '.'), noSignature, false
 	}
+	if n := len(line) - 1; bytes.Count(line, []byte(".")) == 3 && line[n] == '.' && line[n-1] != '.' && bytes.HasPrefix(line, []byte("eyJ")) {
+		return line[:n], "a token at the end of a sentence", true
+	}
 	if !bytes.Contains(line, []byte("eyJ")) && !bytes.Contains(line, []byte("Header: ")) {
 		return nil, "", false
 	}
@@ -178,7 +181,7 @@ func within(line []byte) (raw []byte, note string, more bool) {
 	}
 	// If a dot follows, it has more parts; other characters mean that it is damaged.
 	from, to := at[0][0], at[0][1]
-	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
+	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\<`*|"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
 		return line[from:to], "a token in a line with other text", true
 	}
 	return nil, "", false

@@ -318,6 +318,9 @@ func formOf(whole, line []byte) service.Form {
 // space is the white space that clients remove (isspace in C).
 const space = " \t\n\v\f\r"
 
+// bold surrounds bold text in Markdown.
+var bold = []byte("**")
+
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // trim removes what surrounds a token in files and tickets: white space, a byte order
@@ -326,6 +329,9 @@ func trim(line []byte) []byte {
 	s := bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
 	for len(s) > 0 && s[0] == '>' { // quoted in a mail
 		s = bytes.TrimSpace(s[1:])
+	}
+	if len(s) > 4 && bytes.HasPrefix(s, bold) && bytes.HasSuffix(s, bold) {
+		s = s[2 : len(s)-2]
 	}
 	if len(s) > 0 && (!inToken[s[0]] || !inToken[s[len(s)-1]]) {
 		s = bytes.TrimSpace(bytes.Trim(s, "\"'`“”‘’«»"))
