@@ -148,8 +148,6 @@ func diffUsage() error {
 func (o *options) format(tty bool) (format, error) {
 	name := o.Output
 	switch {
-	case o.Diff && o.Redact:
-		return format{}, usage("--diff and --redact cannot be combined")
 	case o.Diff && len(o.Files) != 2:
 		return format{}, diffUsage()
 	case o.Diff:
