@@ -279,7 +279,7 @@ type File struct {
 // Create prepares the replacement of the file at path, whose directory must exist, and
 // reserves room bytes for it. The caller must call [File.Close].
 func Create(path string, room int) (*File, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
+	f, err := createTemp(filepath.Dir(path))
 	if err != nil {
 		return nil, cause(path, err)
 	}
@@ -323,7 +323,7 @@ func (w *File) CommitTo(path string, data []byte) error {
 		return cause(w.path, err)
 	}
 	// The file is closed after the rename: whatever close reports, Sync has succeeded.
-	if err := os.Rename(w.f.Name(), w.path); err != nil {
+	if err := rename(w.f.Name(), w.path); err != nil {
 		return cause(w.path, err)
 	}
 	SyncDir(filepath.Dir(w.path))
