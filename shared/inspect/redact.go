@@ -28,16 +28,16 @@ func newRedactor() *redactor {
 }
 
 // personal matches the claims whose values are masked.
-var personal = text.Pattern(`(?i)^(sub|sub_id|jti|sid|session_state|nonce|uti|rh|aio|oid|origin_jti|event_id|token_id|at_hash|c_hash|s_hash|ath|` +
+var personal = text.Pattern{Expr: `(?i)^(sub|sub_id|jti|sid|session_state|nonce|uti|rh|aio|oid|origin_jti|event_id|token_id|at_hash|c_hash|s_hash|ath|` +
 	`name|nickname|given_name|family_name|middle_name|preferred_username|username|unique_name|upn|login|user_login|user_id|user_email|actor|actor_id|profile|picture|website|` +
 	`email|mail|phone_number|address|birthdate|gender|zoneinfo|locale|ssh_keys|external_id|ga4gh_passport_v1|act|may_act|posix|` +
 	`uidnumber|gidnumber|eppn|eptid|epuid|orcid|subject_id|pairwise_id|oidc|itrustuin|cert_subject_dn|ipaddr|client(host|address)|` +
-	`cern_.*|cognito:username|voperson_.*(id|uid|email|mail)|eduperson_(principal_name|targeted_id|unique_id|orcid)|kubernetes\.io|.*_email|.*_mail)$`)
+	`cern_.*|cognito:username|voperson_.*(id|uid|email|mail)|eduperson_(principal_name|targeted_id|unique_id|orcid)|kubernetes\.io|.*_email|.*_mail)$`}
 
 // learn collects the values of a token that are masked.
 func (r *redactor) learn(j *token.JWT) {
 	for _, m := range j.Members() {
-		if personal().MatchString(m.Name) && !strings.HasSuffix(m.Name, "_verified") {
+		if personal.Get().MatchString(m.Name) && !strings.HasSuffix(m.Name, "_verified") {
 			r.values(m.Name, m.Value)
 		}
 	}
@@ -159,7 +159,7 @@ func (r *redactor) object(members []token.Member, claims bool) []byte {
 		}
 		b.Write(encoded(m.Name))
 		b.WriteByte(':')
-		b.Write(r.value(m.Value, claims && personal().MatchString(m.Name)))
+		b.Write(r.value(m.Value, claims && personal.Get().MatchString(m.Name)))
 	}
 	b.WriteByte('}')
 	return b.Bytes()
