@@ -11,7 +11,7 @@ import (
 )
 
 // endings are the signals that end a process in the middle of its work.
-var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+var endings = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 
 // Deferred are the signals that arrived while they were deferred.
 type Deferred struct {

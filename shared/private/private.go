@@ -25,14 +25,12 @@ import (
 const MaxRead = 1 << 20
 
 // ErrTooLong reports a file of more than [MaxRead] bytes.
-var ErrTooLong = fmt.Errorf("longer than %d bytes", MaxRead)
+const ErrTooLong = tooLong(MaxRead)
 
-func tooLong(most int) error {
-	if most == MaxRead {
-		return ErrTooLong
-	}
-	return fmt.Errorf("longer than %d bytes", most)
-}
+// tooLong reports a file of more bytes than its value.
+type tooLong int
+
+func (most tooLong) Error() string { return fmt.Sprintf("longer than %d bytes", int(most)) }
 
 // Error reports a file or directory that is not private.
 type Error struct {
