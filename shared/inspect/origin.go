@@ -77,13 +77,13 @@ func (v *view) difference(f finding.Finding) []string {
 
 // common returns how many characters two texts share at their beginnings and ends.
 func common(a, b string) int {
-	before, after := ends(a, b)
+	before, after := ends([]rune(a), []rune(b))
 	return before + after
 }
 
 // ends returns the lengths of the common beginning and the common end, which do not
 // overlap.
-func ends(a, b string) (before, after int) {
+func ends(a, b []rune) (before, after int) {
 	for before < min(len(a), len(b)) && a[before] == b[before] {
 		before++
 	}
@@ -95,8 +95,9 @@ func ends(a, b string) (before, after int) {
 
 // marks underlines what differs in the actual text.
 func marks(want, actual string) string {
-	before, after := ends(want, actual)
-	return strings.Repeat(" ", before) + strings.Repeat("^", max(1, len(actual)-before-after))
+	got := []rune(actual)
+	before, after := ends([]rune(want), got)
+	return strings.Repeat(" ", before) + strings.Repeat("^", max(1, len(got)-before-after))
 }
 
 // redacted returns the view with masked values.

@@ -27,7 +27,7 @@ var pageParts = sync.OnceValues(func() (*template.Template, string) {
 	style, tail, _ := strings.Cut(rest, "</style>")
 	t := template.New("page").Funcs(template.FuncMap{
 		"timeline": newTimeline, "signature": newSignature, "table": newTable, "contains": strings.Contains,
-		"unsaid": unsaid, "lead": lead, "inc": func(i int) int { return i + 1 },
+		"unsaid": unsaid, "compared": compared, "lead": lead, "inc": func(i int) int { return i + 1 },
 	})
 	return template.Must(t.Parse(head + "<style>{{.Style}}</style>" + tail)), style
 })
@@ -125,6 +125,20 @@ func lead(line string) [2]string {
 		return [2]string{"", line}
 	}
 	return [2]string{about, words}
+}
+
+// comparedFinding is a finding with the expected and the actual audience below each other.
+type comparedFinding struct {
+	finding.Finding
+	Compared []string
+}
+
+func compared(v *view, f finding.Finding) comparedFinding {
+	lines := v.difference(f)
+	for k := range lines {
+		lines[k] = text.OneLine(lines[k])
+	}
+	return comparedFinding{f, lines}
 }
 
 // unsaid returns what is missing and is not named in the message or the hint.
