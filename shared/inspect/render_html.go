@@ -127,18 +127,28 @@ func lead(line string) [2]string {
 	return [2]string{about, words}
 }
 
-// comparedFinding is a finding with the expected and the actual audience below each other.
+// comparedFinding is a finding with the expected and the actual audience, each divided into
+// a common beginning, what differs, and a common end.
 type comparedFinding struct {
 	finding.Finding
-	Compared []string
+	Compared bool
+	Expected [3]string
+	Actual   [3]string
 }
 
 func compared(v *view, f finding.Finding) comparedFinding {
-	lines := v.difference(f)
-	for k := range lines {
-		lines[k] = text.OneLine(lines[k])
+	out := comparedFinding{Finding: f}
+	want, actual, ok := v.audiences(f)
+	if !ok {
+		return out
 	}
-	return comparedFinding{f, lines}
+	w, a := []rune(want), []rune(actual)
+	before, after := ends(w, a)
+	divide := func(r []rune) [3]string {
+		return [3]string{string(r[:before]), string(r[before : len(r)-after]), string(r[len(r)-after:])}
+	}
+	out.Compared, out.Expected, out.Actual = true, divide(w), divide(a)
+	return out
 }
 
 // unsaid returns what is missing and is not named in the message or the hint.
