@@ -159,6 +159,7 @@ func (c *CE) readOpen() []finding.Finding {
 		if name == "" {
 			setting = "SEC_READ_AUTHENTICATION is not set, so it is OPTIONAL"
 		}
+		f.Hint = "set SEC_READ_AUTHENTICATION = REQUIRED on the server"
 		f.Message = setting + ": a client that does not insist on authentication views jobs without a token"
 	}
 	return one(f)

@@ -53,6 +53,7 @@ func TestConfig(t *testing.T) {
 		{"for the daemon", all + "SCHEDD.ALLOW_WRITE = x@y\n", Newest, "wlcg", "", true, "(mapped) denied", ""},
 		{"for the schedd only", all + "ALLOW_WRITE_SCHEDD = x@y\n", Newest, "wlcg", "", true, "(mapped) denied", "add this line: ALLOW_WRITE_SCHEDD = $(ALLOW_WRITE_SCHEDD) tester@users.htcondor.org"},
 		{"reading is not set", strings.Replace(all, "SEC_READ", "X_READ", 1), Newest, "wlcg", "", false, "(read-open) (mapped) (authorized)", "SEC_READ_AUTHENTICATION is not set, so it is OPTIONAL: a client"},
+		{"a value of several lines", "X @=end\n  a = 1,\n  b\n@end\n" + all + "ALLOW_WRITE @=x\n  x@y\n  tester@*\n@x\n", Newest, "wlcg", "", true, "(mapped) (authorized)", "ALLOW_WRITE = tester@*"},
 		{"denied by a rule", all + "DENY_WRITE = tester@*\n", Newest, "wlcg", "", true, "(mapped) denied", "(DENY_WRITE = tester@*)"},
 		{"the host decides", all + "ALLOW_WRITE = */192.0.2.0/24\n", Newest, "wlcg", "", true, "(mapped) (authorized)", "depends on the client's host"},
 		{"writing implies reading", all + "ALLOW_READ = x@y\n", Newest, "wlcg", "", false, "(mapped) (authorized)", "ALLOW_WRITE = *"},
