@@ -176,9 +176,12 @@ func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
 
+// audienceSetting is the parameter that has the server's audiences.
+const audienceSetting = "SCITOKENS_SERVER_AUDIENCE"
+
 // audiences are those that the server accepts.
 func (c *Config) audiences() []string {
-	v, _ := c.value("SCITOKENS_SERVER_AUDIENCE")
+	v, _ := c.value(audienceSetting)
 	return list(v)
 }
 
