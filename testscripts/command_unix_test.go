@@ -120,6 +120,19 @@ func state(t *testing.T, pid int) string {
 	return rest[:1]
 }
 
+// stoppedBy returns the signal that has stopped a child of this process.
+func stoppedBy(t *testing.T, pid int) syscall.Signal {
+	t.Helper()
+	var ws syscall.WaitStatus
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if got, err := syscall.Wait4(pid, &ws, syscall.WUNTRACED|syscall.WNOHANG, nil); err == nil && got == pid {
+			return ws.StopSignal()
+		}
+	}
+	t.Fatalf("process %d has not stopped", pid)
+	return 0
+}
+
 func awaitState(t *testing.T, pid int, want string) {
 	t.Helper()
 	for end := time.Now().Add(patience); !strings.Contains(want, state(t, pid)) || state(t, pid) == ""; time.Sleep(5 * time.Millisecond) {
@@ -352,6 +365,9 @@ func TestStopAndContinue(t *testing.T) {
 				}
 				awaitState(t, pid, "T")
 				awaitState(t, cmd.Process.Pid, "T")
+				if by := stoppedBy(t, cmd.Process.Pid); by != c.stop {
+					t.Errorf("the shell sees that it was stopped by %v, not by %v", by, c.stop)
+				}
 				quiet(t, cmd.Process.Pid)
 				if err := syscall.Kill(target(c.resume), syscall.SIGCONT); err != nil {
 					t.Fatal(err)

@@ -139,7 +139,7 @@ func (c *command) wait() *commandStatus {
 			c.pass(n)
 		case ws := <-changes:
 			if ws.Stopped() {
-				if ws = c.stop(); !ws.Exited() && !ws.Signaled() {
+				if ws = c.stop(ws.StopSignal()); !ws.Exited() && !ws.Signaled() {
 					c.sig.forgetStops()
 					resume <- struct{}{}
 					continue
@@ -165,14 +165,13 @@ func (c *command) pass(n os.Signal) {
 // stop stops this process as the command has stopped, for the shell to see, until
 // somebody continues it. If the command has been continued or has ended already, it
 // returns that status.
-func (c *command) stop() unix.WaitStatus {
+func (c *command) stop(by syscall.Signal) unix.WaitStatus {
 	var ws unix.WaitStatus
 	pid, err := unix.Wait4(c.proc.Pid, &ws, unix.WCONTINUED|unix.WNOHANG, nil)
 	if err == nil && pid == c.proc.Pid {
 		return ws
 	}
-	// Not SIGTSTP, which this process receives and passes on.
-	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	stopBy(by)
 	return stopped
 }
 
