@@ -201,6 +201,9 @@ exit 5
 // signal of the number in the variable. A shell is less exact about its traps.
 const commandVariable = "TEST_COMMAND_SIGNAL"
 
+// groupVariable makes it leave the process group, as a shell with job control does.
+const groupVariable = "TEST_COMMAND_GROUP"
+
 func init() {
 	n, err := strconv.Atoi(os.Getenv(commandVariable))
 	if err != nil {
@@ -208,6 +211,11 @@ func init() {
 	}
 	c := make(chan os.Signal, 10)
 	signal.Notify(c, syscall.Signal(n))
+	if os.Getenv(groupVariable) != "" {
+		if err := syscall.Setpgid(0, 0); err != nil {
+			fmt.Println(err)
+		}
+	}
 	fmt.Println("ready", os.Getpid())
 	line := make(chan string)
 	go func() {
@@ -253,6 +261,7 @@ func TestSignals(t *testing.T) {
 	for name, sig := range signals {
 		for what, argv := range map[string][]string{
 			"dies": {"sh", "-c", program}, "ignores": {"sh", "-c", "trap '' " + name + program}, "handles": {self(t)},
+			"handles in another group": {self(t)},
 		} {
 			for _, to := range []string{"group", "alone"} {
 				if name == "WINCH" && what == "dies" {
@@ -264,8 +273,11 @@ func TestSignals(t *testing.T) {
 					without := exec.Command(argv[0], argv[1:]...)
 					for _, cmd := range []*exec.Cmd{with, without} {
 						cmd.Env = append(slices.Clone(u.env), "PATH="+os.Getenv("PATH"))
-						if what == "handles" {
+						if strings.HasPrefix(what, "handles") {
 							cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", commandVariable, sig))
+						}
+						if what == "handles in another group" {
+							cmd.Env = append(cmd.Env, groupVariable+"=1")
 						}
 					}
 					want := signalRun(t, without, sig, to == "group", what)
@@ -306,7 +318,7 @@ func signalRun(t *testing.T, cmd *exec.Cmd, sig syscall.Signal, group bool, what
 			t.Fatal(err)
 		}
 		// Each signal has its effect before the next is sent.
-		if what == "handles" {
+		if strings.HasPrefix(what, "handles") {
 			select {
 			case l := <-j.lines:
 				happened = append(happened, l)

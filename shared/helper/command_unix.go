@@ -155,9 +155,10 @@ func (c *command) wait() *commandStatus {
 }
 
 // pass passes a signal on to the command, unless the command has received it as a member
-// of the process group.
+// of the process group. A shell with job control makes a group of its own.
 func (c *command) pass(n os.Signal) {
-	if !c.witness.saw(n.(syscall.Signal)) {
+	group, err := unix.Getpgid(c.proc.Pid)
+	if left := err == nil && group != unix.Getpgrp(); left || !c.witness.saw(n.(syscall.Signal)) {
 		_ = unix.Kill(c.proc.Pid, n.(syscall.Signal))
 	}
 }
