@@ -19,7 +19,11 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 		{"[issuer.a]\nurl = \"https://a/\"\ncolour = 1\n", "config.toml:3: unknown key issuer.a.colour"},
 		{"[issuer.a]\nclient-id = \"x\"\n", "issuer.a has no url"},
 		{"[issuer.a]\nurl = \"https://a/\"\naudience-parameter = \"aud\"\n", "audience-parameter must be audience, resource or both"},
-		{"[issuer.a]\nurl = 7\n", "config.toml"},
+		{"[issuer.a]\nurl = 7\n", "config.toml:2: issuer.a.url is a number, not a string"},
+		{"[issuer.a]\nurl = [\"a\"]\n", "config.toml:2: issuer.a.url is a list, not a string"},
+		{"[issuer.a]\nurl = \"https://a/\"\npkce = \"yes\"\n", "config.toml:3: issuer.a.pkce is a string, not a boolean"},
+		{"[token.a]\naudience = \"a\"\nscopes = \"a b\"\n", "config.toml:3: token.a.scopes is a string, not a list"},
+		{"[issuer]\na = 1\n", "config.toml:2: issuer.a is a number, not a table"},
 		{"issuer = 1\n", "config.toml"},
 	}
 	for _, tt := range tests {
