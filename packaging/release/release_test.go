@@ -94,6 +94,16 @@ func TestCopyright(t *testing.T) {
 	}
 }
 
+func TestContents(t *testing.T) {
+	licence, bundled := contents([]module{{path: "example.org/a", version: "v1.0.0-rc.1", licence: "MIT"}, {path: "std", version: "1.26.0", licence: "BSD-3-Clause"}})
+	if licence != "Apache-2.0 AND BSD-3-Clause AND MIT" {
+		t.Error(licence)
+	}
+	if want := "- \"bundled(golang(example.org/a)) = 1.0.0~rc.1\"\n      - \"bundled(golang(std)) = 1.26.0\""; bundled != want {
+		t.Errorf("%q, want %q", bundled, want)
+	}
+}
+
 func TestMaterials(t *testing.T) {
 	r := newRelease(t)
 	b, err := r.materials(target{"linux", "arm64"}, modules)
