@@ -35,6 +35,12 @@ func TestVersion(t *testing.T) {
 }
 
 // licences are beginnings of texts, wrapped in different ways.
+func TestUnknownArchitecture(t *testing.T) {
+	if err := run([]string{"-dir", t.TempDir(), "-arch", "x86_64", "packages"}, io.Discard); err == nil || !strings.Contains(err.Error(), "use amd64 or arm64") {
+		t.Error(err)
+	}
+}
+
 func TestIdentifier(t *testing.T) {
 	for want, text := range map[string]string{
 		"MIT":          "The MIT License\n\nPermission is hereby granted, free of\ncharge, to any person obtaining a copy\nof this software",
