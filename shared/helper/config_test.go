@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.org/token-helpers/docs"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 )
@@ -54,6 +55,23 @@ func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
 	}
 	if c.Defaults["issuer"] != "b" || c.Defaults["keyring"] != "pass" || c.Issuers["a"].URL != "https://a/" || c.Issuers["b"].URL != "https://other/" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// help configuration and token-helpers.toml(5) describe every key.
+func TestPageHasEveryKey(t *testing.T) {
+	for table, keys := range map[string][]string{
+		"[defaults]": defaultable, "[issuer.NAME]": issuerKeys, "[token.NAME]": tokenKeys, "[service.NAME]": serviceKeys, "[credmon]": credmonKeys,
+	} {
+		_, part, ok := strings.Cut(docs.Configuration, "| key of `"+table+"`")
+		if part, _, _ = strings.Cut(part, "\n\n"); table == "[defaults]" {
+			_, part, ok = strings.Cut(docs.Configuration, "these flags can be set")
+		}
+		for _, key := range keys {
+			if !ok || !strings.Contains(part, "`"+key+"`") {
+				t.Errorf("%s: %s is not in docs/configuration.md", table, key)
+			}
+		}
 	}
 }
 
