@@ -95,7 +95,7 @@ type group struct {
 	issuer string
 	conf   helper.Service
 	wants  []want
-	// missing are those that condor_credd does not have.
+	// missing are those that condor_credd does not have, or not from this login.
 	missing []want
 }
 
@@ -173,7 +173,7 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 		if err != nil {
 			return err
 		}
-		if m == absent || m == differs {
+		if m == absent || m == differs || !slices.Contains(st.record.Logins[g.login].Credentials, w.name) {
 			g.missing = append(g.missing, w)
 		}
 		if m == differs {
@@ -189,6 +189,7 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 			return err
 		}
 	}
+	var stored []string
 	for _, w := range g.missing {
 		b, err := json.Marshal(top{Version: formatVersion, Login: g.login})
 		if err == nil {
@@ -198,6 +199,13 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 			return err
 		}
 		st.s.Verbose("stored the credential %s", w.name)
+		stored = append(stored, w.name)
+	}
+	if len(stored) == 0 {
+		return nil
+	}
+	if err := st.record.stored(ctx, g.login, stored); err != nil {
+		st.s.Verbose("%s", err)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package credd
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -44,6 +45,22 @@ func TestParseWant(t *testing.T) {
 		if err != nil || w.name != c.name || w.scopes != c.scopes || w.audience != c.audience {
 			t.Errorf("%s: %+v %v", c.arg, w, err)
 		}
+	}
+}
+
+// The output is that of condor_store_cred query-oauth of 25.14.1.
+func TestOutdated(t *testing.T) {
+	const form = "Account: <current> (bob)\nCredType: oauth\n\nA credential was stored and is valid.\n\nCredential info:\nTopmysvc_hTime = %s\nfully_qualified_user = \"bob@local\"\nmysvc_h = %s\n\n"
+	for times, want := range map[[2]string]bool{
+		{"1795660781", "1795660767"}: true, {"1795660767", "1795660781"}: false, {"1795660767", "1795660767"}: false,
+		{"1795660767", "soon"}: false, {"", ""}: false,
+	} {
+		if got := outdated(fmt.Sprintf(form, times[0], times[1]), "mysvc_h"); got != want {
+			t.Errorf("%v: %t", times, got)
+		}
+	}
+	if outdated(fmt.Sprintf(form, "2", "1"), "mysvc") {
+		t.Error("the times of another credential were read")
 	}
 }
 
