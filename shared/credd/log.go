@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,6 +60,7 @@ func (l *Log) log(level, user, service, format string, a ...any) {
 		about += ": "
 	}
 	said := descriptors().ReplaceAllLiteralString(fmt.Sprintf(format, a...), user+"/"+loginsDir)
+	said = strings.ReplaceAll(said, "\n", "; ") // of joined errors
 	line := fmt.Sprintf("%s (pid:%d) %s%s%s\n", l.now().Format("01/02/06 15:04:05"), os.Getpid(), level, about, text.Foreign(said, 1000))
 	l.mu.Lock()
 	defer l.mu.Unlock()
