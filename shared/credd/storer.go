@@ -325,6 +325,9 @@ func (st *storer) hand(ctx context.Context, g *group, grant string, lg *store.Lo
 
 // await waits until the credmon has made the tokens, as jobs must not start without them.
 func (st *storer) await(ctx context.Context, groups []*group) error {
+	if st.wait <= 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, st.wait)
 	defer cancel()
 	for _, g := range groups {
