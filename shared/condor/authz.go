@@ -1,6 +1,7 @@
 package condor
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -152,7 +153,7 @@ func (a *authorization) judge(level, user string) finding.Finding {
 	if a.defaults {
 		where, source = "an HTCondor-CE's default configuration", "htcondor-ce config/05-ce-auth-defaults.conf and 90-ban.conf; measured on HTCondor 23.9.6 and 25.14.1"
 	}
-	f := finding.Finding{Code: finding.Denied, Source: source}
+	f := finding.Finding{Code: finding.Denied, Source: source, Users: []string{full}}
 	shown := finding.Brief(full)
 	switch {
 	case d.allowed && d.host:
@@ -165,8 +166,10 @@ func (a *authorization) judge(level, user string) finding.Finding {
 		f.Message = fmt.Sprintf("%s denies %s to user %s (%s = %s)", where, level, shown, d.name, finding.Brief(d.rule))
 		f.Hint = "map the token to another user, or remove the rule"
 	default:
-		f.Message = fmt.Sprintf("%s does not authorize user %s for %s: no ALLOW_%s rule matches", where, shown, level, level)
-		f.Hint = fmt.Sprintf("map the token to another user, or add this line: ALLOW_%s = $(ALLOW_%s) %s", level, level, shown)
+		// The parameter that is used, such as ALLOW_WRITE_SCHEDD, takes precedence over others.
+		name := cmp.Or(d.name, "ALLOW_"+level)
+		f.Message = fmt.Sprintf("%s does not authorize user %s for %s: no rule in %s matches", where, shown, level, name)
+		f.Hint = fmt.Sprintf("map the token to another user, or add this line: %s = $(%s) %s", name, name, shown)
 	}
 	return f
 }

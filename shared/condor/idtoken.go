@@ -18,7 +18,7 @@ func kind(j *token.JWT) (name, note string) {
 	if !isIDToken(j) {
 		return "", ""
 	}
-	return "HTCondor IDTOKEN", "an IDTOKEN is only for the HTCondor pool that issued it; HTCondor reads it from tokens.d"
+	return "HTCondor IDTOKEN", "an IDTOKEN is only for the HTCondor pool that issued it: it belongs in ~/.condor/tokens.d with mode 0600, not in BEARER_TOKEN"
 }
 
 // isIDToken reports whether a token is an IDTOKEN: one that HTCondor itself issued, signed

@@ -98,7 +98,7 @@ func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
 	for i := range list {
 		list[i].Remark = true
 	}
-	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile,
+	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile, Users: []string{found.user},
 		Message: fmt.Sprintf("with CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS = %s, map file line %d maps the token to %s", is[other.hashKeys], found.entry.line, finding.Brief(found.user)),
 		Hint:    "pass the output of condor_config_val -dump with --condor-config"})
 }
@@ -155,7 +155,11 @@ func (c *CE) readOpen() []finding.Finding {
 		if strings.EqualFold(v, "REQUIRED") {
 			return nil
 		}
-		f.Message = fmt.Sprintf("%s = %s: a client that does not insist on authentication views jobs without a token", name, v)
+		setting := name + " = " + v
+		if name == "" {
+			setting = "SEC_READ_AUTHENTICATION is not set, so it is OPTIONAL"
+		}
+		f.Message = setting + ": a client that does not insist on authentication views jobs without a token"
 	}
 	return one(f)
 }

@@ -51,6 +51,8 @@ func TestConfig(t *testing.T) {
 		{"everybody", all, Newest, "wlcg", "", true, "(mapped) (authorized)", "ALLOW_WRITE = *"},
 		{"a list", all + "ALLOW_WRITE = x@y,u@*  z@z\n", Newest, "wlcg", "", true, "(mapped) denied", "add this line: ALLOW_WRITE = $(ALLOW_WRITE) tester@users.htcondor.org"},
 		{"for the daemon", all + "SCHEDD.ALLOW_WRITE = x@y\n", Newest, "wlcg", "", true, "(mapped) denied", ""},
+		{"for the schedd only", all + "ALLOW_WRITE_SCHEDD = x@y\n", Newest, "wlcg", "", true, "(mapped) denied", "add this line: ALLOW_WRITE_SCHEDD = $(ALLOW_WRITE_SCHEDD) tester@users.htcondor.org"},
+		{"reading is not set", strings.Replace(all, "SEC_READ", "X_READ", 1), Newest, "wlcg", "", false, "(read-open) (mapped) (authorized)", "SEC_READ_AUTHENTICATION is not set, so it is OPTIONAL: a client"},
 		{"denied by a rule", all + "DENY_WRITE = tester@*\n", Newest, "wlcg", "", true, "(mapped) denied", "(DENY_WRITE = tester@*)"},
 		{"the host decides", all + "ALLOW_WRITE = */192.0.2.0/24\n", Newest, "wlcg", "", true, "(mapped) (authorized)", "depends on the client's host"},
 		{"writing implies reading", all + "ALLOW_READ = x@y\n", Newest, "wlcg", "", false, "(mapped) (authorized)", "ALLOW_WRITE = *"},

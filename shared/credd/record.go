@@ -124,7 +124,7 @@ func (r *record) save() error {
 	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
-		return fmt.Errorf("write down the login: %w", err)
+		return fmt.Errorf("record the login: %w", err)
 	}
 	return private.Write(r.path, append(b, '\n'))
 }

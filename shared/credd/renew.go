@@ -235,7 +235,7 @@ func (m *Monitor) adopt(ctx context.Context, h *home, name string, a adoption, s
 // asks the user to log in again. The login itself stays for now.
 func (m *Monitor) noticeEnd(h *home, w renewal, err error) {
 	var none *login.NoLoginError
-	damaged := store.IsDamaged(err)
+	damaged := errors.Is(err, store.ErrDamaged)
 	if !damaged && !errors.As(err, &none) {
 		return
 	}
@@ -378,7 +378,7 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 		}
 		w.c.next = now.Add(m.backOff(w.c.fails, first, last))
 		hint := ""
-		if errors.As(o.err, &none) || store.IsDamaged(o.err) {
+		if errors.As(o.err, &none) || errors.Is(o.err, store.ErrDamaged) {
 			hint = ": the user must log in again, by submitting a job or with the storer"
 		}
 		m.s.Log.Error(j.user, w.name, "%s%s", o.err, hint)

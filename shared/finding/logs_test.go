@@ -30,6 +30,38 @@ func TestMatchLog(t *testing.T) {
 	}
 }
 
+// A message, or half of one, is found with times, hosts and other text around it.
+func TestMatchLogAround(t *testing.T) {
+	for text, want := range map[string]string{
+		"Unknown WLCG profile version":              "Unknown WLCG profile version in token: …",
+		"Unknown profile version in token":          "Unknown profile version in token: …",
+		"Failed to deserialize scitoken":            "Failed to deserialize scitoken: …",
+		"is not in list of allowed issuers":         "Token issuer is not in list of allowed issuers",
+		"AUTHENTICATE:1004":                         "AUTHENTICATE:1004",
+		`SECMAN:2010:Received "DENIED"`:             "SECMAN:2010",
+		"Malformed token":                           "Malformed token: …",
+		"invalid range":                             "invalid range",
+		"invalid_token":                             "invalid_token",
+		"User authentication failed; Invalid input": "User authentication failed",
+		`{"error":"unauthorized"}`:                  `"error":"unauthorized"`,
+	} {
+		for _, line := range []string{text, "11/26/26 01:02:03 (cid:12) (D_SECURITY) " + text, "Nov 26 01:02:03 ce condor_collector[12]: " + text + " (caused by x)"} {
+			found := false
+			for _, m := range MatchLog(line) {
+				found = found || m.Text == want
+			}
+			if !found {
+				t.Errorf("%q: %+v, want %q", line, MatchLog(line), want)
+			}
+		}
+	}
+	for _, line := range []string{"11/26/26 01:02:03 the server is up and running", "connection to the server was closed by the client", "token"} {
+		if list := MatchLog(line); len(list) > 0 {
+			t.Errorf("%q: %q", line, list[0].Text)
+		}
+	}
+}
+
 func TestNearLog(t *testing.T) {
 	list := NearLog("the issuer isn't among the allowed issuers in the list")
 	if len(list) == 0 || list[0].Text != "Token issuer is not in list of allowed issuers" {

@@ -121,10 +121,10 @@ func (c *config) tokenHint(name string) string {
 }
 
 // namedPlan builds the plan for a configured token, whose audience and scopes are
-// written out.
-func (a *app) namedPlan(w *world, f asked, t tokenConfig) *plan {
+// written out. login returns the command that makes its login.
+func (a *app) namedPlan(w *world, f asked, t tokenConfig, login func() string) *plan {
 	return &plan{
-		program: a.env.Program, alternative: func([]string) string { return "" },
+		program: a.env.Program, loginCommand: login, alternative: func([]string) string { return "" },
 		specs: a.specs(w, f),
 		request: token.Request{
 			Issuer: w.issuerURL, Audiences: t.Audience, Scopes: t.Scopes,

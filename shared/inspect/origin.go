@@ -48,8 +48,11 @@ func isFile(name string) bool {
 
 // digest describes a file that a flag names.
 func digest(flag, name string, contents []byte) string {
-	return fmt.Sprintf("%s %s, sha256 %x", flag, filepath.Base(name), sha256.Sum256(contents))
+	return fmt.Sprintf("%s %s%s%x", flag, filepath.Base(name), digestMark, sha256.Sum256(contents))
 }
+
+// digestMark separates the name of a file from its digest.
+const digestMark = ", sha256 "
 
 // difference returns the expected and the actual audience below each other, and marks where
 // they differ; nothing for other findings.
@@ -98,14 +101,25 @@ func marks(want, actual string) string {
 
 // redacted returns the view with masked values.
 func (v *view) redacted(r *redactor) *view {
+	r.learn(v.token)
+	r.users(v.Causes)
+	r.users(v.Remarks)
+	for _, s := range []string{v.Origin.Command, v.Target, v.Note} {
+		r.learnText(s)
+	}
 	out := *v
-	out.Label = text.Brief(r.text(filepath.Base(v.Label)), 200)
+	out.Label = r.label(v.Label)
 	out.Headline, out.KindNote, out.Note, out.Target = r.text(v.Headline), r.text(v.KindNote), r.text(v.Note), r.text(v.Target)
 	out.Causes, out.Remarks = r.findings(v.Causes), r.findings(v.Remarks)
 	out.Origin.Command = r.text(v.Origin.Command)
+	out.Origin.Files = slices.Clone(v.Origin.Files)
+	for k, f := range out.Origin.Files {
+		file, sum, _ := strings.Cut(f, digestMark)
+		out.Origin.Files[k] = r.text(file) + digestMark + sum
+	}
 	out.Unknown = slices.Clone(v.Unknown)
 	out.token = r.token(v.token)
-	out.Claims = claimViews(out.token.Members(), meanings(), v.Now)
-	out.Header = claimViews(out.token.HeaderMembers(), headerMeanings(), v.Now)
+	out.Claims = claimViews(out.token.Members(), claimMeaning, v.Now)
+	out.Header = claimViews(out.token.HeaderMembers(), headerMeaning, v.Now)
 	return &out
 }

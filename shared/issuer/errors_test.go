@@ -87,6 +87,10 @@ func TestMeaningOfRefusals(t *testing.T) {
 		{401, "invalid_token", "Invalid refresh token: x", "ended"}, // INDIGO IAM
 		{400, "invalid_grant", "User disabled", "disabled"},         // Keycloak
 		{400, "invalid_grant", "Account disabled", "disabled"},
+		{400, "invalid_grant", "The account is locked", "disabled"},
+		{400, "invalid_grant", "User account suspended", "disabled"},
+		{400, "invalid_grant", "User session is not active", "ended"},
+		{400, "invalid_grant", "the token was unlocked by user x", "ended"},
 		{401, "unauthorized", "Bad credentials", "gone"},              // INDIGO IAM
 		{401, "unauthorized", "User test is not active.", "disabled"}, // INDIGO IAM
 		{401, "unauthorized", "", ""},

@@ -2,9 +2,11 @@ package issuer
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"html"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -30,7 +32,7 @@ func (r *redactor) secret(secrets ...string) {
 	defer r.mu.Unlock()
 	for _, s := range secrets {
 		query := url.QueryEscape(s)
-		for _, form := range []string{s, query, lowerHex(query), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), html.EscapeString(s)} {
+		for _, form := range []string{s, query, lowerHex(query), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), html.EscapeString(s), inJSON(s), unquoted(strconv.Quote(s)), unquoted(strconv.QuoteToASCII(s))} {
 			if len(form) < minSecret {
 				continue
 			}
@@ -44,6 +46,16 @@ func (r *redactor) secret(secrets ...string) {
 		r.secrets = slices.Delete(r.secrets, 0, n)
 	}
 }
+
+// inJSON is a string as Go writes it in JSON. Others write it as strconv quotes it, in
+// Unicode or in ASCII.
+func inJSON(s string) string {
+	b, _ := json.Marshal(s) // which cannot fail for a string
+	return unquoted(string(b))
+}
+
+// unquoted is a string without the quotes around it.
+func unquoted(s string) string { return s[1 : len(s)-1] }
 
 var percentEncoded = text.Pattern(`%[0-9A-F]{2}`)
 

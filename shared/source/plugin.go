@@ -157,10 +157,11 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	cmd.WaitDelay = time.Second
 	runErr := cmd.Run()
 	if ctx.Err() != nil {
-		return nil, fail(cli.TimedOut, "", "%s did not answer within %s", p.executable(), limit)
+		return nil, fail(cli.TimedOut, "allow more time with --timeout", "%s did not answer within %s", p.executable(), limit)
 	}
 	broken := func(problem string) (*PluginAnswer, error) {
-		return nil, fail(cli.Failed, "", "%s %s", p.executable(), problem)
+		hint := fmt.Sprintf("run '%s sources --check %s' with the same flags to test the plugin", p.env.Program, p.name)
+		return nil, fail(cli.Failed, hint, "%s %s", p.executable(), problem)
 	}
 	var ans PluginAnswer
 	if err := json.Unmarshal(out.Bytes(), &ans); err != nil {

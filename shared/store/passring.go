@@ -117,7 +117,7 @@ func (r passRing) show(ctx context.Context, key string) ([]byte, error) {
 	}
 	var it keyring.Item
 	if json.Unmarshal(b, &it) != nil {
-		return nil, errors.New("the entry in pass was not written by these tools")
+		return nil, &damagedError{errors.New("the entry in pass was not written by these tools")}
 	}
 	return it.Data, nil
 }

@@ -192,6 +192,8 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	}
 	if !s.web {
 		add(s.statFirst(p, rights), fileMode(p), scitokens.FileForm(p))
+	} else {
+		add(scitokens.HeaderForm(p))
 	}
 	if !s.quiet {
 		add(scitokens.Recommended(p), s.vulnerable(rights))
