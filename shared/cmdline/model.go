@@ -177,14 +177,26 @@ func parseTag(s string) (t fieldTag) {
 		if !ok {
 			return t
 		}
-		quoted, err := strconv.QuotedPrefix(rest)
-		if err != nil {
+		value, rest, ok := unquote(rest)
+		if !ok {
 			panic(fmt.Sprintf("cmdline: the tag %s is not quoted", s))
 		}
-		value, _ := strconv.Unquote(quoted)
-		s = rest[len(quoted):]
+		s = rest
 		t.set(key, value)
 	}
+}
+
+// unquote reads a string in quotes from the start of s. Few of them have escapes.
+func unquote(s string) (value, rest string, ok bool) {
+	if i := strings.IndexAny(s[min(1, len(s)):], `"\`); strings.HasPrefix(s, `"`) && i >= 0 && s[i+1] == '"' {
+		return s[1 : i+1], s[i+2:], true
+	}
+	quoted, err := strconv.QuotedPrefix(s)
+	if err != nil {
+		return "", "", false
+	}
+	value, _ = strconv.Unquote(quoted)
+	return value, s[len(quoted):], true
 }
 
 func (t *fieldTag) set(key, value string) {

@@ -114,7 +114,7 @@ func (m *Monitor) scanFiles(d *folder, name string, u *account) error {
 	seen := map[string]bool{}
 	for _, file := range files {
 		base, ok := strings.CutSuffix(file, ".top")
-		if !ok || !credentialName().MatchString(base) {
+		if !ok || !credentialName.Get().MatchString(base) {
 			continue
 		}
 		seen[base] = true

@@ -63,7 +63,7 @@ func parseWant(arg string, services map[string]helper.Service) (want, error) {
 			return w, cli.Errorf(cli.Usage, "%q: unknown word %q", arg, key).Hint(form)
 		}
 	}
-	if !credentialName().MatchString(w.name) || isLogin(w.name) || w.service == loginService {
+	if !credentialName.Get().MatchString(w.name) || isLogin(w.name) || w.service == loginService {
 		return w, cli.Errorf(cli.Usage, "%q: this is not the name of a service", arg).Hint(form)
 	}
 	conf, ok := services[w.service]

@@ -71,7 +71,7 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 			}
 		}
 		base, ok := strings.CutSuffix(file, ".top")
-		if !ok || !credentialName().MatchString(base) {
+		if !ok || !credentialName.Get().MatchString(base) {
 			continue
 		}
 		if again, err := m.sweepCredential(j, h, base); err != nil || again {

@@ -174,11 +174,17 @@ func (g *getCmd) place(a *app, all []*item) error {
 		if len(all) > 1 && (g.File != "" || it.file == "") {
 			return cli.Errorf(cli.Usage, "several tokens need a file each").Hint("write file = \"/path\" in each [token.NAME] table, or use --bearer-file, or run a command: %s --token A --token B -- COMMAND", a.env.Program)
 		}
-		if _, open := private.Descriptor(it.file); g.Watch && (it.file == "" || it.file == "-" || open) {
+		if g.Watch && !replaceable(it.file) {
 			return cli.Errorf(cli.Usage, "--watch: there is no file to keep fresh").Hint("give a file that can be replaced, with --file FILE or --bearer-file")
 		}
 	}
 	return nil
+}
+
+// replaceable reports whether a token can be written to a file again and again.
+func replaceable(file string) bool {
+	_, open := private.Descriptor(file)
+	return file != "" && file != "-" && !open
 }
 
 // obtain gets the first token of an item. A token that comes with an error is all that is

@@ -67,7 +67,7 @@ type givenTarget struct {
 func parse(env *cli.Env) (o *options, done bool, err error) {
 	// Before anything repeats an argument.
 	if slices.ContainsFunc(env.Args, func(a string) bool {
-		return strings.Contains(a, "eyJ") && looksLikeToken().MatchString(a) && !exists(a)
+		return strings.Contains(a, "eyJ") && looksLikeToken.Get().MatchString(a) && !exists(a)
 	}) {
 		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
 			Hint("pipe it instead: jwt-inspect < token")

@@ -120,12 +120,12 @@ func (e *ResponseError) WrongSecret() bool {
 // only a login that expired.
 func (e *ResponseError) Disabled() bool {
 	d := strings.ToLower(e.Description)
-	return account().MatchString(d) && unusable().MatchString(d) && !strings.Contains(d, "session")
+	return account.Get().MatchString(d) && unusable.Get().MatchString(d) && !strings.Contains(d, "session")
 }
 
 var (
-	account  = text.Pattern(`\b(user|account)\b`)
-	unusable = text.Pattern(`\b(not active|inactive|not enabled|disabled|deactivated|locked|suspended|blocked)\b`)
+	account  = text.Pattern{Expr: `\b(user|account)\b`}
+	unusable = text.Pattern{Expr: `\b(not active|inactive|not enabled|disabled|deactivated|locked|suspended|blocked)\b`}
 )
 
 // Parameter reports whether the issuer refuses a parameter of the request, such as its
@@ -188,6 +188,7 @@ func (c *Client) network(err error) error {
 		hostname  x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		dns       *net.DNSError
+		op        *net.OpError
 		netErr    net.Error
 	)
 	switch {
@@ -205,6 +206,8 @@ func (c *Client) network(err error) error {
 		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host", said}
 	case errors.As(err, &invalid):
 		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators", said}
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return &NetworkError{err, "check HTTPS_PROXY: the proxy that it names cannot be used", said}
 	case errors.As(err, &dns):
 		return &NetworkError{err, "check the host name in the issuer's URL, and the network", said}
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

@@ -25,14 +25,12 @@ import (
 const MaxRead = 1 << 20
 
 // ErrTooLong reports a file of more than [MaxRead] bytes.
-var ErrTooLong = fmt.Errorf("longer than %d bytes", MaxRead)
+const ErrTooLong = tooLong(MaxRead)
 
-func tooLong(most int) error {
-	if most == MaxRead {
-		return ErrTooLong
-	}
-	return fmt.Errorf("longer than %d bytes", most)
-}
+// tooLong reports a file of more bytes than its value.
+type tooLong int
+
+func (most tooLong) Error() string { return fmt.Sprintf("longer than %d bytes", int(most)) }
 
 // Error reports a file or directory that is not private.
 type Error struct {
@@ -42,6 +40,8 @@ type Error struct {
 	Owner int
 	// Mode is the mode that Path should have, if chmod is the remedy, else 0.
 	Mode fs.FileMode
+	// Mounted means that root owns the secret, which is how secrets are mounted.
+	Mounted bool
 }
 
 func (e *Error) Error() string { return e.Path + " " + e.Reason }
@@ -55,6 +55,8 @@ func (e *Error) Hints() []string { return []string{e.Hint()} }
 // Hint is the next step for the user.
 func (e *Error) Hint() string {
 	switch {
+	case e.Mounted:
+		return "let only root and your group read it: mount it with mode 0440 (defaultMode in Kubernetes), or run as root: chmod 640 " + text.ShellWord(e.Path)
 	case e.Mode != 0:
 		return fmt.Sprintf("run: chmod %o %s", e.Mode.Perm(), text.ShellWord(e.Path))
 	case e.Owner >= 0 && os.Geteuid() == 0:

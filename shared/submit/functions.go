@@ -78,7 +78,7 @@ func (m *macros) integer(s string) (string, error) {
 	n, err := evaluate(expr)
 	form := []string{"", "", "%d", ""}
 	if format = strings.TrimSpace(format); hasFormat {
-		form = integerFormat().FindStringSubmatch(format)
+		form = integerFormat.Get().FindStringSubmatch(format)
 	}
 	if err != nil || form == nil {
 		return "", fmt.Errorf("$INT(%s) cannot be evaluated here", brief(s))
@@ -87,7 +87,7 @@ func (m *macros) integer(s string) (string, error) {
 }
 
 // integerFormat is a format of printf for a decimal number, such as %03d.
-var integerFormat = text.Pattern(`^([^%]*)(%[-+0]*\d{0,3}d)([^%]*)$`)
+var integerFormat = text.Pattern{Expr: `^([^%]*)(%[-+0]*\d{0,3}d)([^%]*)$`}
 
 // choice is $CHOICE(INDEX,ITEM,...) or $CHOICE(INDEX,LIST-MACRO).
 func (m *macros) choice(s string) (string, error) {

@@ -233,7 +233,7 @@ func (r *reader) gridToken(j *Job) error {
 	return nil
 }
 
-var oauthCommand = text.Pattern(`^(.+)_oauth_(permissions|resource|options)(?:_(.*))?$`)
+var oauthCommand = text.Pattern{Expr: `^(.+)_oauth_(permissions|resource|options)(?:_(.*))?$`}
 
 // services returns the services that the job uses, sorted, as they are spelled first.
 func (r *reader) services() ([]string, Value, error) {
@@ -263,7 +263,7 @@ func (r *reader) handles() ([]handle, error) {
 	for _, s := range services {
 		found := false
 		for _, key := range slices.Sorted(maps.Keys(r.macros.table)) {
-			m := oauthCommand().FindStringSubmatch(key)
+			m := oauthCommand.Get().FindStringSubmatch(key)
 			if m == nil || !strings.EqualFold(m[1], s) {
 				continue
 			}
@@ -343,7 +343,7 @@ func (r *reader) ignored() error {
 		return err
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.macros.table)) {
-		m := oauthCommand().FindStringSubmatch(key)
+		m := oauthCommand.Get().FindStringSubmatch(key)
 		if m != nil && !slices.ContainsFunc(services, func(s string) bool { return strings.EqualFold(s, m[1]) }) {
 			v := r.macros.table[key]
 			r.note(Note{At: v.at, Text: v.name + " has no effect, because use_oauth_services does not name " + m[1], Hint: "add " + m[1] + " to use_oauth_services"})
@@ -376,9 +376,9 @@ func (r *reader) unrequested(j Job) error {
 }
 
 // scheme is what a URL begins with; HTCondor reads names with an underscore as local files.
-var scheme = text.Pattern(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
+var scheme = text.Pattern{Expr: `^([A-Za-z][A-Za-z0-9+.-]*)://`}
 
-var underscored = text.Pattern(`^([A-Za-z][A-Za-z0-9.-]*(?:_[A-Za-z0-9_.-]*)+)\+[a-z0-9]+://`)
+var underscored = text.Pattern{Expr: `^([A-Za-z][A-Za-z0-9.-]*(?:_[A-Za-z0-9_.-]*)+)\+[a-z0-9]+://`}
 
 // tokenless are schemes without tokens: local files, and images that the execution point
 // fetches.
@@ -396,7 +396,7 @@ func (r *reader) transfers(values map[string]Value) []Transfer {
 	var out []Transfer
 	add := func(v Value, url string, write bool) {
 		url = strings.TrimSpace(url)
-		if m := underscored().FindStringSubmatch(url); m != nil {
+		if m := underscored.Get().FindStringSubmatch(url); m != nil {
 			n := Note{At: v.At, Breaks: true, Text: "HTCondor does not recognize " + m[1] + "+ in front of a URL, because a scheme cannot contain an underscore",
 				Hint: "write a dot for the underscore: " + strings.ReplaceAll(m[1], "_", ".") + url[len(m[1]):]}
 			if !slices.Contains(r.file.Notes, n) {
@@ -404,7 +404,7 @@ func (r *reader) transfers(values map[string]Value) []Transfer {
 			}
 			return
 		}
-		m := scheme().FindStringSubmatch(url)
+		m := scheme.Get().FindStringSubmatch(url)
 		if m == nil || slices.Contains(tokenless, strings.ToLower(m[1])) {
 			return
 		}

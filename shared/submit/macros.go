@@ -58,7 +58,7 @@ func (m *macros) set(name, value string, at Position) {
 		key = "my." + strings.TrimSpace(key[1:])
 	}
 	old, again := m.table[key]
-	if macroName().MatchString(name) {
+	if macroName.Get().MatchString(name) {
 		self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*(?::([^()]*))?\)`)
 		value = self.ReplaceAllStringFunc(value, func(ref string) string {
 			if old.value == "" {
@@ -98,15 +98,15 @@ func (m *macros) get(names ...string) (Value, bool, error) {
 }
 
 var (
-	macroName = text.Pattern(`^[A-Za-z0-9_.]+$`)
-	opening   = text.Pattern(`\$[A-Za-z_]*\(`)
+	macroName = text.Pattern{Expr: `^[A-Za-z0-9_.]+$`}
+	opening   = text.Pattern{Expr: `\$[A-Za-z_]*\(`}
 )
 
 // expand replaces the references to macros in s.
 func (m *macros) expand(s string) (string, error) {
 	var b strings.Builder
 	for s != "" {
-		i := opening().FindStringIndex(s)
+		i := opening.Get().FindStringIndex(s)
 		if i == nil {
 			break
 		}
@@ -179,7 +179,7 @@ type result struct {
 func (m *macros) call(function, body string) (result, error) {
 	if function == "" {
 		name, otherwise, hasDefault := strings.Cut(body, ":")
-		if name = strings.TrimSpace(name); !macroName().MatchString(name) {
+		if name = strings.TrimSpace(name); !macroName.Get().MatchString(name) {
 			return result{literal: true}, nil
 		}
 		return m.reference(name, otherwise, hasDefault)

@@ -22,7 +22,7 @@ type queueArgs struct {
 	columns bool
 }
 
-var queueKeyword = text.Pattern(`(?i)(^|\s)(in|from|matching)(\s|\(|\[|$)`)
+var queueKeyword = text.Pattern{Expr: `(?i)(^|\s)(in|from|matching)(\s|\(|\[|$)`}
 
 // queue executes a queue statement.
 func (r *reader) queue(l *lines, rest string) error {
@@ -140,7 +140,7 @@ func (r *reader) queueArgs(l *lines, rest string) (queueArgs, error) {
 	if err != nil {
 		return q, r.failed(err)
 	}
-	at := queueKeyword().FindStringSubmatchIndex(rest)
+	at := queueKeyword.Get().FindStringSubmatchIndex(rest)
 	before, keyword, items := rest, "", ""
 	if at != nil {
 		before, keyword, items = rest[:at[4]], strings.ToLower(rest[at[4]:at[5]]), strings.TrimSpace(rest[at[5]:])
@@ -176,11 +176,11 @@ func (r *reader) queueArgs(l *lines, rest string) (queueArgs, error) {
 
 func separator(c rune) bool { return c == ',' || c == ' ' || c == '\t' }
 
-var sliceForm = text.Pattern(`^\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?)?\]`)
+var sliceForm = text.Pattern{Expr: `^\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?)?\]`}
 
 // list reads the items of in and from: inline, or in a file.
 func (r *reader) list(l *lines, items string, words bool) ([]string, []int, error) {
-	slice := sliceForm().FindStringSubmatch(items)
+	slice := sliceForm.Get().FindStringSubmatch(items)
 	if slice != nil {
 		items = strings.TrimSpace(items[len(slice[0]):])
 	}
@@ -262,7 +262,7 @@ func (r *reader) matching(items string) ([]string, []int, error) {
 	if word, rest := firstWord(items); slices.Contains([]string{"files", "dirs", "any"}, strings.ToLower(word)) {
 		what, items = strings.ToLower(word), rest
 	}
-	slice := sliceForm().FindStringSubmatch(items)
+	slice := sliceForm.Get().FindStringSubmatch(items)
 	if slice != nil {
 		items = items[len(slice[0]):]
 	}

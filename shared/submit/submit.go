@@ -247,7 +247,7 @@ func (r *reader) statement(l *lines, line string, depth int) error {
 	if err != nil {
 		return r.failed(err)
 	}
-	if !identifier().MatchString(name) {
+	if !identifier.Get().MatchString(name) {
 		return r.errorf("the name of a command consists of letters, digits, '_', '.' and '/'; request a service with another name without its own commands", "%q is not the name of a submit command", brief(name))
 	}
 	r.macros.set(name, value, r.at)
@@ -256,7 +256,7 @@ func (r *reader) statement(l *lines, line string, depth int) error {
 
 // identifier is what condor_submit takes as the name of a command (measured on 23.9.6 and
 // 25.14.1).
-var identifier = text.Pattern(`^(?:[A-Za-z0-9_./]+|\+.+)$`)
+var identifier = text.Pattern{Expr: `^(?:[A-Za-z0-9_./]+|\+.+)$`}
 
 // dagWords begin the lines of a DAG file.
 var dagWords = []string{"JOB", "PARENT", "VARS", "SPLICE", "SUBDAG", "FINAL", "SCRIPT", "RETRY", "CONFIG"}
