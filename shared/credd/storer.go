@@ -155,6 +155,10 @@ func (st *storer) groups() ([]*group, error) {
 			return nil, cli.Errorf(cli.Usage, "this access point does not accept the issuer %s of the service %s", i.URL, w.service).
 				Hint("ask the administrators to name the issuer in\n  %s", st.s.HostConfigFile())
 		}
+		if other, ok := clash(groups, w); ok {
+			return nil, cli.Errorf(cli.Usage, "%q and %q have the same name %s, so that the job would get one of them for both", other.arg, w.arg, w.name).
+				Hint("use another handle in the submit file")
+		}
 		name := loginFor(i.URL, w.conf.ClientID)
 		at := slices.IndexFunc(groups, func(g *group) bool { return g.login == name })
 		if at < 0 {
@@ -164,6 +168,19 @@ func (st *storer) groups() ([]*group, error) {
 		groups[at].wants = append(groups[at].wants, w)
 	}
 	return groups, nil
+}
+
+// clash returns another credential of the submission with the same name: that of the service
+// a with the handle b_c is that of the service a_b with the handle c.
+func clash(groups []*group, w want) (want, bool) {
+	for _, g := range groups {
+		for _, other := range g.wants {
+			if other.name == w.name && other.arg != w.arg {
+				return other, true
+			}
+		}
+	}
+	return want{}, false
 }
 
 // serve stores the credentials of one login, and the login first if it is not there.

@@ -48,6 +48,25 @@ func TestParseWant(t *testing.T) {
 	}
 }
 
+func TestClash(t *testing.T) {
+	services := map[string]helper.Service{"my": {}, "my_svc": {}}
+	parse := func(arg string) want {
+		w, err := parseWant(arg, services)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	groups := []*group{{wants: []want{parse("my&handle=svc_h&scopes=a")}}}
+	for arg, want := range map[string]bool{
+		"my_svc&handle=h&scopes=a": true, "my&handle=svc_h&scopes=a": false, "my&handle=svc_h&scopes=b": true, "my_svc&scopes=a": false,
+	} {
+		if other, ok := clash(groups, parse(arg)); ok != want || ok && other.service != "my" {
+			t.Errorf("%s: %+v %t", arg, other, ok)
+		}
+	}
+}
+
 // The output is that of condor_store_cred query-oauth of 25.14.1.
 func TestOutdated(t *testing.T) {
 	const form = "Account: <current> (bob)\nCredType: oauth\n\nA credential was stored and is valid.\n\nCredential info:\nTopmysvc_hTime = %s\nfully_qualified_user = \"bob@local\"\nmysvc_h = %s\n\n"
