@@ -54,6 +54,14 @@ func DeferSignals() *Deferred {
 	return d
 }
 
+// IgnorePipe makes a write to a closed pipe return an error for the rest of the process,
+// instead of ending it. Children are not affected.
+func IgnorePipe() {
+	if !signal.Ignored(syscall.SIGPIPE) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	}
+}
+
 // Restore ends the deferral and returns the signal that arrived meanwhile, or nil. The
 // caller passes it to [Raise] once its own work is safe.
 func (d *Deferred) Restore() os.Signal {

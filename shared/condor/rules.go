@@ -28,7 +28,9 @@ type CE struct {
 	library scitokens.Library
 	site    site
 	host    string
-	options Options
+	// audience is host and port.
+	audience string
+	options  Options
 	// ask is the command that requests a token for its audience.
 	ask string
 	// vulnerable are the known vulnerabilities of the versions that were given.
@@ -56,7 +58,7 @@ func New(host string, o Options) (*CE, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CE{host: host, options: o, name: "HTCondor at " + aud, write: o.Write, version: cmp.Or(o.Version, Newest), ask: "condor-token-helper --ce " + text.ShellWord(aud)}
+	c := &CE{host: host, audience: aud, options: o, name: "HTCondor at " + aud, write: o.Write, version: cmp.Or(o.Version, Newest), ask: "condor-token-helper --ce " + text.ShellWord(aud)}
 	if err := c.configure(o, strings.HasSuffix(aud, ":"+strconv.Itoa(defaultPort))); err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func (c *CE) Judge(p service.Presented) []finding.Finding {
 	}
 	list := finding.Merge(scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p),
 		scitokens.Recommended(p), c.vulnerable)
-	list = c.judgeForeign(p, list)
+	list = c.nameAudience(c.judgeForeign(p, list))
 	if more := c.judgeSite(p); more != nil {
 		list = finding.Merge(list, more)
 	}

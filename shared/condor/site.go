@@ -58,6 +58,26 @@ func (c *CE) judgeSite(p service.Presented) []finding.Finding {
 	return append(out, c.site.rules.judge(c.level(), found.user))
 }
 
+// nameAudience names the line of the configuration that decided about the audience, or the
+// line to add.
+func (c *CE) nameAudience(list []finding.Finding) []finding.Finding {
+	if c.site.config == nil || len(c.options.Audiences) > 0 {
+		return list
+	}
+	v, name := c.site.config.value(audienceSetting)
+	for k := range list {
+		f := &list[k]
+		switch {
+		case f.Code != finding.AudMismatch && f.Code != finding.AudMissing:
+		case name == "":
+			f.Hint = fmt.Sprintf("add this line to the server's configuration: %s = %s. Without one, it accepts only tokens for any service", audienceSetting, c.audience)
+		default:
+			f.Message += fmt.Sprintf(" (%s = %s)", name, finding.Brief(v))
+		}
+	}
+	return list
+}
+
 // identity returns what a map file maps.
 func identity(j *token.JWT) (iss, sub string, missing *finding.Finding) {
 	iss, _ = j.String("iss")
@@ -159,6 +179,7 @@ func (c *CE) readOpen() []finding.Finding {
 		if name == "" {
 			setting = "SEC_READ_AUTHENTICATION is not set, so it is OPTIONAL"
 		}
+		f.Hint = "set SEC_READ_AUTHENTICATION = REQUIRED on the server"
 		f.Message = setting + ": a client that does not insist on authentication views jobs without a token"
 	}
 	return one(f)

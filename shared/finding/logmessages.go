@@ -20,6 +20,9 @@ const (
 	checkToken  = "Check the token: `jwt-inspect --ce HOST < token` or `jwt-inspect --xrd URL < token`."
 )
 
+// failedSciTokens is the message of a client that may have the cause beside it.
+const failedSciTokens = "Failed to authenticate using SCITOKENS"
+
 var logMessages = []LogMessage{
 	{"'aud' claim verification failed", byLibrary, "The token's audience is not one of the server's, or it is valid for any service in another profile.", askAudience, []Code{AudMismatch}},
 	{"'aud' claim required for WLCG profile", byLibrary, "The token has no audience.", askAudience, []Code{AudMissing}},
@@ -67,7 +70,7 @@ var logMessages = []LogMessage{
 	{"Failed to map SCITOKENS authenticated identity …", byCondor, "No line of the map file maps ISSUER,SUBJECT.", "Find the line to add: `jwt-inspect --ce HOST --mapfile FILE < token`.", []Code{MapMissing}},
 	{"AUTHENTICATE:1003", byClient, "No method of authentication succeeded. The reason is only in the server's log.", "`jwt-inspect --ce HOST < token`, and look into the CollectorLog or SchedLog of the CE.", []Code{AudMismatch, Expired, MapMissing, MethodOff}},
 	{"AUTHENTICATE:1004:Failed to authenticate using SCITOKENS", byClient, "The server refused the token. The reason is only in the server's log.", "`jwt-inspect --ce HOST < token`, and look into the CollectorLog or SchedLog of the CE.", []Code{AudMismatch, Expired, MapMissing}},
-	{"Failed to authenticate using SCITOKENS", byClient, "The server refused the token, or the client found no token. The reason is only in the server's log.", "`jwt-inspect --ce HOST < token`.", []Code{AudMismatch, Expired, MapMissing}},
+	{failedSciTokens, byClient, "The server refused the token, or the client found no token. The reason is only in the server's log.", "`jwt-inspect --ce HOST < token`.", []Code{AudMismatch, Expired, MapMissing}},
 	{"AUTHENTICATE:1004", byClient, "The method of authentication that the line names failed; the client then tries the next one.", "`jwt-inspect --ce HOST < token` if it is SCITOKENS, and look into the CollectorLog or SchedLog of the CE.", []Code{AudMismatch, Expired, MapMissing}},
 	{"AUTHENTICATE:1002", byClient, "The server closed the connection during the authentication: it was too busy, or it crashed.", "Try again.", nil},
 	{"AUTHENTICATE:1006", byClient, "The server did not answer in time.", "Try again.", nil},
@@ -91,6 +94,8 @@ var logMessages = []LogMessage{
 	{"[3010] … permission denied", byXClient, "The login succeeded, but no scope of the token allows the operation on this path. Exit code 54.", "`jwt-inspect --xrd URL --write --path /PATH < token`.", []Code{ScopeMissing, PathMismatch}},
 	{"permission denied", byXClient, "The login succeeded, but no scope of the token allows the operation on this path. Exit code 54.", "`jwt-inspect --xrd URL --write --path /PATH < token`.", []Code{ScopeMissing, PathMismatch}},
 	{"403 Forbidden", "XRootD and StoRM WebDAV over https", "The token was refused, or it does not allow the operation. https gives no reason; it is in the server's log.", "`jwt-inspect --xrd URL --write --path /PATH < token`.", []Code{AudMismatch, ScopeMissing, PathMismatch, Expired}},
+	{"The requested URL returned error: 403", "curl", "The token was refused, or it does not allow the operation. https gives no reason; it is in the server's log.", "`jwt-inspect --xrd URL --write --path /PATH < token`.", []Code{AudMismatch, ScopeMissing, PathMismatch, Expired}},
+	{"The requested URL returned error: 401", "curl", "The token was refused, or none was sent. The header WWW-Authenticate may give the reason (`curl -v`).", checkToken, []Code{AudMismatch, Expired}},
 	{"message too long", byXClient, "The token is longer than 4095 bytes, which is the limit of XRootD's login.", "Request fewer scopes or no groups, or use https.", []Code{TooLong}},
 	{"contains unsafe characters; rejecting", byXRootD, "The name that username_claim yields is not a valid user name (since 5.9.3 and 6.0.1).", "Use a claim whose values consist of letters, digits and ._@-.", []Code{CfgUserName}},
 	{"Token does not appear to be a valid JWT; skipping", byXRootD, "What the client sent is not a token, so another plugin decides.", "Write only the token to the file.", []Code{FileForm, NotAToken}},

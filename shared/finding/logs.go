@@ -38,6 +38,10 @@ func MatchLog(line string) []LogMessage {
 		if strings.HasSuffix(m.Text, ": …") && m.Codes == nil {
 			return 0
 		}
+		if strings.HasPrefix(m.Text, "AUTHENTICATE:") || m.Text == failedSciTokens {
+			// Since HTCondor 24, the cause is in the same line.
+			return min(len(m.Text)/20, 3)
+		}
 		return len(normal(strings.ReplaceAll(m.Text, "…", "")))
 	}
 	slices.SortStableFunc(out, func(a, b LogMessage) int { return weight(b) - weight(a) })
@@ -131,7 +135,7 @@ func wordsOf(s string) map[string]bool {
 	for _, w := range strings.FieldsFunc(normal(s), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_'
 	}) {
-		if len(w) > 2 && !slices.Contains([]string{"the", "not", "for", "and", "from", "was", "with", "token"}, w) {
+		if len(w) > 2 && !slices.Contains([]string{"the", "not", "for", "and", "from", "was", "with", "token", "error"}, w) {
 			out[w] = true
 		}
 	}

@@ -7,10 +7,11 @@ import (
 
 func TestMatchLog(t *testing.T) {
 	for line, want := range map[string]string{
-		"11/25/26 21:00:00 SCITOKENS:2:Failed to verify token and generate ACLs: token verification failed: 'aud' claim verification failed.": "'aud' claim verification failed",
-		"token verification failed: 'client_id' claim verification is mandatory":                                                              "… claim verification is mandatory",
-		"AUTHENTICATE:1003:Failed to authenticate with any method|AUTHENTICATE:1004:Failed to authenticate using SCITOKENS":                   "AUTHENTICATE:1004:Failed to authenticate using SCITOKENS",
-		"Token issuer is not in list of allowed issuers.":                                                                                     "Token issuer is not in list of allowed issuers",
+		"11/25/26 21:00:00 SCITOKENS:2:Failed to verify token and generate ACLs: token verification failed: 'aud' claim verification failed.":                                                                                       "'aud' claim verification failed",
+		"token verification failed: 'client_id' claim verification is mandatory":                                                                                                                                                    "… claim verification is mandatory",
+		"AUTHENTICATE:1003:Failed to authenticate with any method|AUTHENTICATE:1004:Failed to authenticate using SCITOKENS":                                                                                                         "AUTHENTICATE:1004:Failed to authenticate using SCITOKENS",
+		"AUTHENTICATE:1003:Failed to authenticate with any method|AUTHENTICATE:1004:Failed to authenticate using SCITOKENS|SCITOKENS:2:Failed to deserialize scitoken: token verification failed: 'aud' claim verification failed.": "'aud' claim verification failed",
+		"Token issuer is not in list of allowed issuers.": "Token issuer is not in list of allowed issuers",
 		"STD::BAD_CAST": "std::bad_cast",
 		"Failed to map SCITOKENS authenticated identity 'https://i,s'":                                           "Failed to map SCITOKENS authenticated identity …",
 		"SECMAN:2010:Received \"DENIED\" from server for user tester@users.htcondor.org using method SCITOKENS.": "SECMAN:2010:Received \"DENIED\" from server for user … using method SCITOKENS",

@@ -134,8 +134,8 @@ func (w *pageWriter) article(i, n int, v *view) {
 		w.put("; %s", v.Note)
 	}
 	w.put("</p>\n</div>")
-	w.findings(i, "why", "Why it is refused", "findings", v.Causes)
-	w.findings(i, "remarks", "Worth knowing", "findings remarks", v.Remarks)
+	w.findings(i, v, "why", "Why it is refused", "findings", v.Causes)
+	w.findings(i, v, "remarks", "Worth knowing", "findings remarks", v.Remarks)
 	read := v.Header != nil || v.Claims != nil || v.SignatureNote != ""
 	if read {
 		w.times(i, v)
@@ -163,42 +163,60 @@ func (w *pageWriter) section(view int, part, heading string) {
 <h3 id="v%[1]s-%[2]s">%[3]s</h3>`, view, part, heading)
 }
 
-func (w *pageWriter) findings(view int, part, heading, class string, list []finding.Finding) {
+func (w *pageWriter) findings(i int, v *view, part, heading, class string, list []finding.Finding) {
 	if len(list) == 0 {
 		return
 	}
-	w.section(view, part, heading)
+	w.section(i, part, heading)
 	w.put("\n"+`<ul class="%s">`, class)
 	for _, f := range list {
-		w.put("\n<li>\n"+`<p class="message">%s</p>`, f.Message)
-		for i, s := range unsaid(f) {
-			if i == 0 {
-				w.put("\n" + `<p class="soft">Missing: `)
-			} else {
+		w.finding(v, f)
+	}
+	w.put("\n</ul>\n</section>")
+}
+
+func (w *pageWriter) finding(v *view, f finding.Finding) {
+	w.put("\n<li>\n"+`<p class="message">%s</p>`, f.Message)
+	if expected, actual, ok := v.compared(f); ok {
+		w.put("\n" + `<dl class="compared"><dt>expected</dt><dd><code>`)
+		w.divided(expected)
+		w.put("</code></dd><dt>actual</dt><dd><code>")
+		w.divided(actual)
+		w.put("</code></dd></dl>")
+	} else if list := unsaid(f); len(list) > 0 {
+		w.put("\n" + `<p class="soft">Missing: `)
+		for i, s := range list {
+			if i > 0 {
 				w.put(", ")
 			}
 			w.put("<code>%s</code>", s)
 		}
-		if len(unsaid(f)) > 0 {
-			w.put("</p>")
-		}
-		if f.Hint != "" {
-			label := "What to do"
-			if f.Remark {
-				label = "Hint"
-			}
-			w.put("\n"+`<p class="todo"><b>%s:</b> %s</p>`, label, f.Hint)
-		}
-		if f.Command != "" {
-			w.put("\n"+`<p class="command"><code>%s</code></p>`, f.Command)
-		}
-		w.put("\n"+`<p class="soft"><code>%s</code>`, f.Code)
-		if f.Source != "" {
-			w.put(" · %s", f.Source)
-		}
-		w.put("</p>\n</li>")
+		w.put("</p>")
 	}
-	w.put("\n</ul>\n</section>")
+	if f.Hint != "" {
+		label := "What to do"
+		if f.Remark {
+			label = "Hint"
+		}
+		w.put("\n"+`<p class="todo"><b>%s:</b> %s</p>`, label, f.Hint)
+	}
+	if f.Command != "" {
+		w.put("\n"+`<p class="command"><code>%s</code></p>`, f.Command)
+	}
+	w.put("\n"+`<p class="soft"><code>%s</code>`, f.Code)
+	if f.Source != "" {
+		w.put(" · %s", f.Source)
+	}
+	w.put("</p>\n</li>")
+}
+
+// divided marks the part of a text that differs.
+func (w *pageWriter) divided(d divided) {
+	w.put("%s", d.before)
+	if d.differs != "" {
+		w.put("<mark>%s</mark>", d.differs)
+	}
+	w.put("%s", d.after)
 }
 
 // times is the picture of the token's times.

@@ -85,6 +85,7 @@ func (r *redactor) learn(j *token.JWT) {
 	// After them, because they name their values.
 	for _, list := range [][]token.Member{j.Members(), j.HeaderMembers()} {
 		for _, m := range list {
+			r.learnText(m.Name)
 			each(m, func(_ string, v any, _ bool) {
 				if s, ok := v.(string); ok {
 					r.learnText(s)
@@ -94,7 +95,7 @@ func (r *redactor) learn(j *token.JWT) {
 	}
 }
 
-// each calls f for all strings and numbers in a claim, with the name of the outermost
+// each calls f for all strings, numbers and names in a claim, with the name of the outermost
 // member that is personal.
 func each(m token.Member, f func(name string, v any, personal bool)) {
 	var v any
@@ -116,6 +117,7 @@ func each(m token.Member, f func(name string, v any, personal bool)) {
 				if !is {
 					inner = k
 				}
+				f(k, k, false)
 				walk(inner, v[k], is && !general(k) || personal(k))
 			}
 		default:
@@ -158,6 +160,9 @@ const shortest = 3
 func (r *redactor) add(name, value string) {
 	if value == "" || r.masks[strings.ToLower(value)] != "" {
 		return
+	}
+	if inText.Get().MatchString(name) {
+		name = "id" // the name would say who it is
 	}
 	r.counts[name]++
 	mask := fmt.Sprintf("[%s-%d]", name, r.counts[name])
@@ -312,7 +317,11 @@ func (r *redactor) object(members []token.Member) []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(encoded(m.Name))
+		name := m.Name
+		if inText.Get().MatchString(name) { // other names are never those of a person
+			name = r.text(name)
+		}
+		b.Write(encoded(name))
 		b.WriteByte(':')
 		b.Write(r.value(m.Value, personal(m.Name)))
 	}

@@ -37,6 +37,7 @@ func TestRedactorFindsPersons(t *testing.T) {
 		{"the subject of an event", `{"events":{"https://e":{"subject":{"iss":"https://i","sub":"jane"}}}}`, `{"events":{"https://e":{"subject":{"iss":"https://i","sub":"[subject-1]"}}}}`},
 		{"other spellings", `{"displayName":"Jane","DN":"CN=Jane","https://example.org/email":"a@b.org"}`, `{"displayName":"[displayName-1]","DN":"[DN-1]","https://example.org/email":"[https://example.org/email-1]"}`},
 		{"of Kubernetes", `{"kubernetes.io":{"pod":{"name":"p"}},"kubernetes.io/serviceaccount/secret.name":"s"}`, `{"kubernetes.io":{"pod":{"name":"[kubernetes.io-1]"}},"kubernetes.io/serviceaccount/secret.name":"[kubernetes.io/serviceaccount/secret.name-1]"}`},
+		{"in a name", `{"a@b.org":{"id":"x1"},"c":{"c@d.org/email":"e@f.org"}}`, `{"[mail-1]":{"id":"[id-1]"},"c":{"[mail-2]/email":"[id-2]"}}`},
 		{"in free text", `{"note":"see a.b@example.org, /CN=Jane Doe","scope":"storage.read:/home/jane storage.read:/data"}`, `{"note":"see [mail-1], /CN=[cn-1]","scope":"storage.read:/home/[user-1] storage.read:/data"}`},
 		{"in another case", `{"sub":"jane","groups":["/users/JANE"]}`, `{"sub":"[sub-1]","groups":["/users/[sub-1]"]}`},
 		{"a number in another one", `{"uidNumber":1234,"x":"12345 1234"}`, `{"uidNumber":"[uidNumber-1]","x":"12345 [uidNumber-1]"}`},

@@ -73,6 +73,22 @@ func lead(line string) (about, words string) {
 	return about, words
 }
 
+// divided is a text in three parts: the beginning that it shares with another one, what
+// differs, and the common end.
+type divided struct{ before, differs, after string }
+
+// compared returns the expected and the actual audience; ok is false for other findings.
+func (v *view) compared(f finding.Finding) (expected, actual divided, ok bool) {
+	want, got, ok := v.audiences(f)
+	w, g := []rune(want), []rune(got)
+	before, after := ends(w, g)
+	divide := func(r []rune) divided {
+		end := len(r) - after
+		return divided{string(r[:before]), string(r[before:end]), string(r[end:])}
+	}
+	return divide(w), divide(g), ok
+}
+
 // unsaid returns what is missing and is not named in the message or the hint.
 func unsaid(f finding.Finding) []string {
 	var said []string

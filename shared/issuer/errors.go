@@ -188,6 +188,7 @@ func (c *Client) network(err error) error {
 		hostname  x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		dns       *net.DNSError
+		op        *net.OpError
 		netErr    net.Error
 	)
 	switch {
@@ -205,6 +206,8 @@ func (c *Client) network(err error) error {
 		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host", said}
 	case errors.As(err, &invalid):
 		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators", said}
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return &NetworkError{err, "check HTTPS_PROXY: the proxy that it names cannot be used", said}
 	case errors.As(err, &dns):
 		return &NetworkError{err, "check the host name in the issuer's URL, and the network", said}
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

@@ -121,7 +121,7 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 			return nil, nil, err
 		}
 		said := re.Code + " " + re.Description
-		if !pkce && (strings.Contains(said, "code_challenge") || strings.Contains(strings.ToUpper(said), "PKCE")) {
+		if !pkce && demandsPKCE(said) {
 			pkce = true
 		} else {
 			rejected[strings.Join(scopes, " ")] = true
@@ -131,6 +131,12 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 		}
 		l.Verbose("requesting the login again with other parameters: %s", err)
 	}
+}
+
+// demandsPKCE reports whether the issuer's words name what only PKCE adds to a request.
+func demandsPKCE(said string) bool {
+	said = strings.NewReplacer("_", " ", "-", " ").Replace(strings.ToLower(said))
+	return strings.Contains(said, "code challenge") || strings.Contains(said, "code verifier") || strings.Contains(said, "pkce")
 }
 
 // otherScopes are the scopes to request after those that the issuer rejected: some

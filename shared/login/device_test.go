@@ -440,6 +440,12 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("code_challenge_method") == "S256" }, 2},
+		{"PKCE is demanded in other words", func(v url.Values) *answer {
+			if !v.Has("code_challenge") {
+				return refusal(400, "invalid_request", "Code challenge required")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("code_challenge_method") == "S256" }, 2},
 		{"all of it", func(v url.Values) *answer {
 			switch {
 			case !v.Has("code_challenge"):

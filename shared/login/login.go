@@ -223,12 +223,17 @@ func outdated(err error) bool {
 	var (
 		re          *issuer.ResponseError
 		unsupported *issuer.UnsupportedError
+		redirected  *issuer.RedirectError
 		unreachable *issuer.NetworkError
 	)
 	if errors.As(err, &re) {
-		return re.Moved() || re.Code == "invalid_scope" || re.StatusCode == http.StatusNotFound || re.StatusCode == http.StatusMethodNotAllowed
+		switch re.StatusCode {
+		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented:
+			return true
+		}
+		return re.StatusCode/100 == 3 || re.Code == "invalid_scope" || strings.HasPrefix(re.Code, "unsupported_")
 	}
-	return errors.As(err, &unsupported) || errors.As(err, &unreachable)
+	return errors.As(err, &unsupported) || errors.As(err, &redirected) || errors.As(err, &unreachable)
 }
 
 func (l *Logins) audience(req token.Request) url.Values {

@@ -37,7 +37,7 @@ func (l *Logins) Refresh(ctx context.Context, req token.Request) (t token.Token,
 				return err
 			}
 			if lg.RefreshToken == "" {
-				return badLogin("the issuer %s issued no refresh token with your login, so a new login is needed", req.Issuer)
+				return badLogin("the issuer %s issued no refresh token with your login", req.Issuer)
 			}
 			t, err = c.refresh(ctx, md, lg, req, true)
 			return err

@@ -325,6 +325,10 @@ func TestOutdatedDocument(t *testing.T) {
 	}{
 		{"moved", moved, true},
 		{"method not allowed", func(url.Values) *answer { return &answer{405, "", ""} }, true},
+		{"gone", func(url.Values) *answer { return &answer{410, "", ""} }, true},
+		{"not implemented", func(url.Values) *answer { return &answer{501, "", ""} }, true},
+		{"redirected", func(url.Values) *answer { return &answer{301, "", ""} }, true},
+		{"unsupported_grant_type", func(url.Values) *answer { return refusal(400, "unsupported_grant_type", "") }, true},
 		{"invalid_scope", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, true},
 		{"refused", func(url.Values) *answer { return refusal(403, "access_denied", "") }, false},
 		{"good", nil, false},

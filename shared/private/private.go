@@ -40,6 +40,8 @@ type Error struct {
 	Owner int
 	// Mode is the mode that Path should have, if chmod is the remedy, else 0.
 	Mode fs.FileMode
+	// Mounted means that root owns the secret, which is how secrets are mounted.
+	Mounted bool
 }
 
 func (e *Error) Error() string { return e.Path + " " + e.Reason }
@@ -53,6 +55,8 @@ func (e *Error) Hints() []string { return []string{e.Hint()} }
 // Hint is the next step for the user.
 func (e *Error) Hint() string {
 	switch {
+	case e.Mounted:
+		return "let only root and your group read it: mount it with mode 0440 (defaultMode in Kubernetes), or run as root: chmod 640 " + text.ShellWord(e.Path)
 	case e.Mode != 0:
 		return fmt.Sprintf("run: chmod %o %s", e.Mode.Perm(), text.ShellWord(e.Path))
 	case e.Owner >= 0 && os.Geteuid() == 0:

@@ -187,6 +187,9 @@ func separators(_ Library, p service.Presented) []finding.Finding {
 		Hint: "the issuer must separate scopes with single spaces", Source: "RFC 6749 section 3.3; measured with scitokens-cpp 0.7.3, 1.1.3 and 1.4.1"})
 }
 
+// DecodesPaths reports whether the library decodes the paths of scopes.
+func (l Library) DecodesPaths() bool { return !l.Version.Before(pathsDecoded) }
+
 // Vulnerable names the known vulnerabilities of a version of the library.
 func Vulnerable(v service.Version) []finding.Finding {
 	if !v.Before(pathsDecoded) {

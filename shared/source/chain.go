@@ -67,8 +67,13 @@ func (e *NoneError) Error() string {
 // ExitCode implements cli.Explained.
 func (e *NoneError) ExitCode() int { return cli.NeedLogin }
 
-// Hints implements cli.Explained.
-func (e *NoneError) Hints() []string { return nil }
+// Hints implements cli.Explained. The cache alone has nothing that a login would change.
+func (e *NoneError) Hints() []string {
+	if len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool { return r.kind.telling > least }) {
+		return nil
+	}
+	return []string{"add another source, such as --from login"}
+}
 
 // LoginHelps reports whether a login would give one of the sources a token.
 func (e *NoneError) LoginHelps() bool {

@@ -118,14 +118,14 @@ const (
 
 // kinds is the table of sources.
 var kinds = []kind{
-	{name: "cache", help: "cached tokens", open: newCache, stored: true, login: true, telling: least, when: always},
+	{name: "cache", help: "cached tokens", open: newCache, stored: true, telling: least, when: always},
 	{name: "login", help: "your login at the issuer", open: newLogin, shared: true, issued: true, login: true, telling: most, when: always},
 	{name: "oidc-agent", help: "a running oidc-agent", open: newOIDCAgent, shared: true, when: agentRuns},
 	{name: "device", help: "a new login in your browser", open: newDevice, issued: true, login: true, asks: true, when: onTerminal},
 	{name: "client-credentials", help: "a robot's own client", open: newClientCredentials, shared: true, issued: true},
 	{name: "htgettoken", arg: "[OPTIONS]", help: "htgettoken", open: newHTGetToken},
 	{name: "bearer", arg: "[FILE]", help: "an existing token, used only if it satisfies the request", open: newBearer, stored: true},
-	{name: "exchange", arg: "[FILE]", help: "an existing token, exchanged for a narrower one", open: newExchange, shared: true, issued: true},
+	{name: "exchange", arg: "[FILE]", help: "an existing token, exchanged for a narrower one", open: newExchange, shared: true, issued: true, login: true},
 	{name: "plugin", arg: "NAME", help: "the executable token-source-NAME", open: newPlugin},
 }
 

@@ -131,11 +131,12 @@ func ShellWord(s string) string {
 // ShellQuote quotes s for a POSIX shell.
 func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// Nearest returns the known word that is at most two edits away from word, or "".
+// Nearest returns the known word that is at most two edits away from word, or "". Words
+// that differ in half of their letters or more are not similar.
 func Nearest(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
-		if d := distance(word, k); d < least {
+		if d := distance(word, k); d < least && 2*d < max(len(word), len(k)) {
 			best, least = k, d
 		}
 	}

@@ -168,7 +168,7 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 			continue
 		}
 		want, _, _ := strings.Cut(r.scope, ":")
-		want = finding.Brief(want + ":" + open[0])
+		want = finding.Brief(want + ":" + encoded(open[0]))
 		switch {
 		case len(sec.restricted) > 0 && slices.ContainsFunc(open, func(rel string) bool { return within(r.path, rel) }):
 			return one(finding.Finding{Code: finding.PathRestricted, Message: fmt.Sprintf("%s is broader than restricted_path %s, and servers before %s ignore such a scope", finding.Brief(r.scope), orNothing(sec.restricted), broadScopeSince),

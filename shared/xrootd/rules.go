@@ -251,8 +251,8 @@ func (s *Server) command(p service.Presented) string {
 	return c
 }
 
-// scopePath returns the path that a scope must have. It is a parent directory of the
-// place if the place needs encoding, because servers do not decode it.
+// scopePath returns the path that a scope must have, not encoded. It is a parent directory of
+// the place if the place needs encoding and the server does not decode it.
 func (s *Server) scopePath(p service.Presented) string {
 	place := s.path
 	if s.config != nil {
@@ -261,11 +261,14 @@ func (s *Server) scopePath(p service.Presented) string {
 			place = list[0]
 		}
 	}
-	for place != "/" && (&url.URL{Path: place}).EscapedPath() != place {
+	for !s.library.DecodesPaths() && place != "/" && encoded(place) != place {
 		place = path.Dir(place)
 	}
 	return place
 }
+
+// encoded returns a path as it is written in a scope.
+func encoded(place string) string { return (&url.URL{Path: place}).EscapedPath() }
 
 func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 
@@ -308,7 +311,7 @@ func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 	if !s.web {
 		names["stage"] = names["read"] // prepare -s is authorized as reading
 	}
-	want := names[s.access] + s.scopePath(p)
+	want := names[s.access] + encoded(s.scopePath(p))
 	f := finding.Finding{Code: finding.ScopeMissing, Missing: []string{want}, Source: srcXRootD,
 		Message: fmt.Sprintf("no scope of the token allows %s %s: the token lacks %s", s.doing(), s.path, want),
 		Hint:    "request the scope, or ask the issuer who may have it", Command: s.command(p)}

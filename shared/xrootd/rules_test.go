@@ -128,6 +128,22 @@ func TestStage(t *testing.T) {
 	}
 }
 
+// What to request for a path that needs encoding depends on whether the server decodes it.
+func TestEncodedPathToRequest(t *testing.T) {
+	for version, want := range map[service.Version]string{
+		{}: "request storage.read:/store/a%20b/x:", {Major: 5, Minor: 8, Patch: 1}: "request storage.read:/store:",
+	} {
+		s, err := New("https://x.example.org:1094", Options{Access: "read", Path: "/store/a b/x", Version: version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("wlcg", xrdAud, "storage.read:/other"))
+		if len(list) == 0 || !strings.HasPrefix(list[0].Hint, want) {
+			t.Errorf("%v: %+v, want %q", version, list, want)
+		}
+	}
+}
+
 func TestVulnerableVersions(t *testing.T) {
 	for _, tt := range []struct {
 		scope            string

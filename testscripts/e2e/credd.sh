@@ -319,7 +319,7 @@ mode ""
 served "the issuer was down for a minute"
 full() { grep -aq 'no space left on device' "$p/$1/e2e/log/CredMonOAuthLog"; }
 for v in trixie today; do head -c 16M /dev/zero >"$(creds $v)/filler" 2>/dev/null || true; done
-for v in trixie today; do await "the disk of $v to be full" full $v; done
+for v in trixie today; do patience=60 await "the disk of $v to be full" full $v; done
 sleep 12 # until every token is due
 before=$(requests token:refresh_token)
 sleep 12
@@ -342,7 +342,7 @@ for v in trixie today; do
 	done
 	kill -HUP "$(credmon_pid $v)"
 	gone() { [ -z "$(find "$(creds "$1")" -mindepth 1 -type d)" ]; }
-	await "the users of $v to be removed" gone $v
+	patience=60 await "the users of $v to be removed" gone $v
 	count_check "$v: marks that are left" "$(find "$(creds $v)" -name 'alice.mark' -o -name 'bob.mark' | wc -l)" 0
 	# Carol has a login of her own, whose client her jobs use, too.
 	count_check "$v: clients that are deleted at the issuer" $(($(requests client) - before)) 2
