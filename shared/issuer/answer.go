@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // Answers of issuers are read leniently in form and strictly in meaning: they are
@@ -70,10 +72,13 @@ const (
 func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok bool) {
 	in := parseObject(resp.Header.Get("Content-Type"), body)
 	if in == nil {
+		if rt := remains(body); rt != "" && e.found != nil && resp.StatusCode < 300 {
+			*e.found = rt
+		}
 		return body, false
 	}
 	a := map[string]any{}
-	text := func(name string, also ...string) {
+	member := func(name string, also ...string) {
 		for _, n := range append([]string{name}, also...) {
 			if s := asText(in[n]); s != "" {
 				a[name] = s
@@ -81,9 +86,9 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 			}
 		}
 	}
-	text("error")
-	text("error_description", "message", "error_message", "detail")
-	text("error_uri")
+	member("error")
+	member("error_description", "message", "error_message", "detail")
+	member("error_uri")
 	if _, nested := in["error"].(map[string]any); nested {
 		o := in["error"].(map[string]any)
 		a["error"] = firstText(o["error"], o["code"], o["type"], o["status"], o["message"])
@@ -96,10 +101,10 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 		resp.StatusCode, resp.Status = http.StatusBadRequest, "400 Bad Request"
 	}
 	if e.kind == deviceAnswer {
-		text("device_code")
-		text("user_code")
-		text("verification_uri", "verification_url")
-		text("verification_uri_complete", "verification_url_complete")
+		member("device_code")
+		member("user_code")
+		member("verification_uri", "verification_url")
+		member("verification_uri_complete", "verification_url_complete")
 		a["expires_in"] = int64(defaultCodeLifetime)
 		if n, ok := asSeconds(in["expires_in"]); ok {
 			a["expires_in"] = n
@@ -110,10 +115,10 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 			a["interval"] = min(n, maxInterval)
 		}
 	} else {
-		text("access_token")
-		text("refresh_token")
-		text("scope", "scopes")
-		text("id_token")
+		member("access_token")
+		member("refresh_token")
+		member("scope", "scopes")
+		member("id_token")
 		a["token_type"] = "Bearer"
 		if n, ok := asSeconds(in["expires_in"]); ok {
 			a["expires_in"] = n
@@ -131,6 +136,18 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 	}
 	resp.Header.Set("Content-Type", "application/json")
 	return out, true
+}
+
+// refreshMember matches a refresh token in JSON.
+var refreshMember = text.Pattern(`"refresh_token"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.)+")`)
+
+// remains returns the refresh token in JSON that is cut off or otherwise broken, if the
+// token itself is complete.
+func remains(body []byte) (refreshToken string) {
+	if m := refreshMember().FindSubmatch(body); m != nil {
+		_ = json.Unmarshal(m[1], &refreshToken)
+	}
+	return refreshToken
 }
 
 // parseObject reads a JSON object whatever its label says, or a form if it is labelled
