@@ -189,7 +189,11 @@ func outdated(err error) bool {
 		re          *issuer.ResponseError
 		unsupported *issuer.UnsupportedError
 		unreachable *issuer.NetworkError
+		unanswered  *issuer.UnansweredError
 	)
+	if errors.As(err, &unanswered) {
+		return false // it was the right endpoint, which may have replaced the refresh token
+	}
 	if errors.As(err, &re) {
 		return re.Moved() || re.Code == "invalid_scope" || re.StatusCode == http.StatusNotFound || re.StatusCode == http.StatusMethodNotAllowed
 	}
