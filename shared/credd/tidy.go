@@ -71,7 +71,7 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 			}
 		}
 		base, ok := strings.CutSuffix(file, ".top")
-		if !ok || !credentialName().MatchString(base) {
+		if !ok || !credentialName.Get().MatchString(base) {
 			continue
 		}
 		if again, err := m.sweepCredential(j, h, base); err != nil || again {
@@ -142,7 +142,10 @@ func (m *Monitor) endUnused(ctx context.Context, j *job, h *home, force bool) er
 		}
 		s, err := m.s.Issuer(e.Issuer)
 		if err == nil {
-			_, err = m.loginsAt(h, j.user, e.ClientID, s).Logout(ctx, e.Issuer, force)
+			logins := m.loginsAt(h, j.user, e.ClientID, s)
+			if _, err = logins.Logout(ctx, e.Issuer, force); errors.Is(err, store.ErrDamaged) {
+				_, err = logins.Logout(ctx, e.Issuer, true) // waiting does not mend it
+			}
 		}
 		var left *login.LeftError
 		switch {

@@ -158,7 +158,7 @@ var sections = []Section{
 		{TooLong, "The token is longer than HTCondor (16 KiB) or XRootD's root:// login (4095 bytes) reads.", "Request fewer scopes, or no groups.", Always, ""},
 		{FileMode, "Other users can access the token file. XRootD clients reject such a file.", "Run `chmod 600 FILE`.", Always, ""},
 		{FileLink, "The token file is a symbolic link. HTCondor clients do not open it.", "Use the file itself.", Always, ""},
-		{FileForm, "The token file contains more than the token, such as `Bearer` or quotes.", "Write only the token to the file.", Always, ""},
+		{FileForm, "The token file contains more than the token, such as `Bearer`, quotes or another token, and the client sends all of it.", "Write only the token to the file.", Always, ""},
 	}},
 	{Title: "Time", Causes: []Cause{
 		{Expired, "The token expired. Servers allow no leeway.", "Get a new token.", Always, ""},

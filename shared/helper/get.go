@@ -131,6 +131,9 @@ func (p *plan) explain(w *world, err error) error {
 	e := cli.Explain(err)
 	switch {
 	case errors.As(err, &none):
+		if choice := w.logins.Choice(w.issuerURL); choice != nil && none.LoginHelps() {
+			return e.Hint("%s", choice.Hints()[0])
+		}
 		if none.LoginHelps() {
 			return e.Hint("log in with\n  %s", p.loginCommand())
 		}

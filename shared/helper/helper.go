@@ -180,7 +180,7 @@ func (a *app) endpoint(word string) error {
 		}
 		names = append(names, c.Name)
 	}
-	if near := text.Nearest(word, names); near != "" {
+	if near := text.Nearest(strings.ToLower(word), names); near != "" {
 		return err.Hint("did you mean '%s %s'?", a.env.Program, near)
 	}
 	return err.Hint("run '%s --help' to see the commands and flags", a.env.Program)

@@ -3,7 +3,9 @@ package helper
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -156,6 +158,7 @@ func (g *getCmd) place(a *app, all []*item) error {
 			all[0].w.note("note: BEARER_TOKEN is set, and clients read it before the file: unset it")
 		}
 	}
+	users := map[string]string{} // names by file
 	for _, it := range all {
 		configured, err := a.configuredFile(it.name)
 		switch {
@@ -174,11 +177,25 @@ func (g *getCmd) place(a *app, all []*item) error {
 		if len(all) > 1 && (g.File != "" || it.file == "") {
 			return cli.Errorf(cli.Usage, "several tokens need a file each").Hint("write file = \"/path\" in each [token.NAME] table, or use --bearer-file, or run a command: %s --token A --token B -- COMMAND", a.env.Program)
 		}
-		if _, open := private.Descriptor(it.file); g.Watch && (it.file == "" || it.file == "-" || open) {
+		if other, ok := users[filepath.Clean(it.file)]; ok {
+			return cli.Errorf(cli.Usage, "tokens %s and %s have the same file: %s", other, it.name, it.file).Hint("write another file in one of the [token.NAME] tables in\n  %s", a.conf.path)
+		}
+		users[filepath.Clean(it.file)] = it.name
+		if g.Watch && !replaceable(it.file) {
 			return cli.Errorf(cli.Usage, "--watch: there is no file to keep fresh").Hint("give a file that can be replaced, with --file FILE or --bearer-file")
 		}
 	}
 	return nil
+}
+
+// replaceable reports whether a file can be kept fresh: what is open and what has a reader
+// is written to, never replaced.
+func replaceable(file string) bool {
+	if _, open := private.Descriptor(file); open || file == "" || file == "-" {
+		return false
+	}
+	fi, err := os.Lstat(file)
+	return err != nil || fi.Mode()&(fs.ModeNamedPipe|fs.ModeDevice) == 0
 }
 
 // obtain gets the first token of an item. A token that comes with an error is all that is
@@ -194,6 +211,19 @@ func (a *app) obtain(ctx context.Context, it *item, all []*item) (token.Token, e
 	}
 	a.warnIfRefused(it.w, it.p, t)
 	a.warnIfExpiring(it.w, it.p, t)
+	return t, nil
+}
+
+// obtainToKeep is [app.obtain] for a token that is kept fresh. It reports a lost login
+// itself, as the work goes on with its token, and a token that lives shorter than
+// requested.
+func (a *app) obtainToKeep(ctx context.Context, it *item, all []*item) (token.Token, error) {
+	t, err := a.obtain(ctx, it, all)
+	if t.IsZero() {
+		return t, err
+	}
+	_ = a.env.Report(err)
+	a.noteShort(it, t)
 	return t, nil
 }
 

@@ -73,7 +73,11 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		return nil, err
 	}
 	if err := issuer.CheckURL("the issuer", named.URL); err != nil {
-		return nil, cli.Errorf(cli.Usage, "%w", err).Hint("give the issuer's https URL, as in --issuer %s", DefaultIssuer)
+		example := DefaultIssuer
+		if rest, isHTTP := strings.CutPrefix(named.URL, "http://"); isHTTP && !strings.Contains(rest, "@") {
+			example = text.ShellWord("https://" + rest)
+		}
+		return nil, cli.Errorf(cli.Usage, "%w", err).Hint("give the issuer's https URL, as in --issuer %s", example)
 	}
 	timeout := time.Duration(a.common.Timeout)
 	if timeout == 0 {
@@ -188,7 +192,7 @@ func (a *app) plan(w *world, f asked) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := a.eco.Want(service.Given{Audiences: r.Aud, Scope: len(scopes) > 0, Login: f.login})
+	want, err := a.eco.Want(service.Given{Audiences: r.Aud, Scope: len(scopes) > 0, Login: f.login, Service: a.serviceGiven()})
 	if err != nil {
 		return nil, err
 	}
@@ -210,6 +214,16 @@ func (a *app) plan(w *world, f asked) (*plan, error) {
 	}.Normalized()
 	p.specs = a.specs(w, f)
 	return p, nil
+}
+
+// serviceGiven reports whether the command line has a service, as an argument or a flag.
+func (a *app) serviceGiven() bool {
+	return slices.ContainsFunc(a.line.Given, func(g cmdline.Given) bool {
+		if g.Arg != nil {
+			return g.Arg.Complete == "host"
+		}
+		return g.Flag.Complete == "host"
+	})
 }
 
 // specs are the sources to ask.

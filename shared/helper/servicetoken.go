@@ -33,7 +33,7 @@ func (s *Session) Completed(r ServiceRequest) (ServiceRequest, Service, error) {
 	services := s.Services()
 	name := r.Service
 	for n := range services {
-		if strings.EqualFold(n, name) { // condor_submit writes it in lower case
+		if strings.EqualFold(n, name) { // as HTCondor compares services
 			name = n
 		}
 	}

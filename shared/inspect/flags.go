@@ -67,7 +67,7 @@ type givenTarget struct {
 func parse(env *cli.Env) (o *options, done bool, err error) {
 	// Before anything repeats an argument.
 	if slices.ContainsFunc(env.Args, func(a string) bool {
-		return strings.Contains(a, "eyJ") && looksLikeToken().MatchString(a) && !exists(a)
+		return strings.Contains(a, "eyJ") && looksLikeToken.Get().MatchString(a) && !exists(a)
 	}) {
 		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
 			Hint("pipe it instead: jwt-inspect < token")
@@ -148,8 +148,6 @@ func diffUsage() error {
 func (o *options) format(tty bool) (format, error) {
 	name := o.Output
 	switch {
-	case o.Diff && o.Redact:
-		return format{}, usage("--diff and --redact cannot be combined")
 	case o.Diff && len(o.Files) != 2:
 		return format{}, diffUsage()
 	case o.Diff:

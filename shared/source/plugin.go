@@ -35,10 +35,10 @@ const pluginPrefix = "token-source-"
 // pluginMax bounds a plugin's answer, in bytes.
 const pluginMax = 1 << 20
 
-var pluginName = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var pluginName = text.Pattern{Expr: `^[A-Za-z0-9][A-Za-z0-9._-]*$`}
 
 func validPlugin(name string) error {
-	if !pluginName().MatchString(name) {
+	if !pluginName.Get().MatchString(name) {
 		return fmt.Errorf("%q is not the name of a plugin: use letters, digits, dots, dashes and underscores", name)
 	}
 	return nil

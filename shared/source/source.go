@@ -223,7 +223,7 @@ func open(e *Env, spec string) (opened, error) {
 		return opened{k, spec, s}, err
 	}
 	known := strings.Join(Names(), ", ")
-	if hasArg || !pluginName().MatchString(name) {
+	if hasArg || !pluginName.Get().MatchString(name) {
 		return opened{}, fmt.Errorf("unknown source %q: use one of %s, or plugin:NAME", name, known)
 	}
 	if _, err := exec.LookPath(pluginPrefix + name); err != nil {

@@ -31,7 +31,8 @@ const (
 	passphraseCommand  = "TOKEN_HELPER_PASSPHRASE_COMMAND"
 )
 
-// ErrDamaged means that the keyring has an item for the login, and that it is not a login.
+// ErrDamaged means that the keyring has an item for the login, and that it is not a login:
+// no passphrase or key would help.
 var ErrDamaged = errors.New("damaged")
 
 // damagedError says in its own words what [ErrDamaged] means.
@@ -193,12 +194,20 @@ func (r *fileRing) hold() {
 	if r.s.o.UnlockFor == 0 || r.s.getenv(passphraseVariable) != "" {
 		return
 	}
-	if err := hold(r.holdName(), []byte(r.s.passphrase), r.s.o.UnlockFor); err != nil {
-		r.s.o.Note("the kernel's key store cannot hold the passphrase, so you will be asked for it each time: %v", err)
-	} else {
+	err := hold(r.holdName(), []byte(r.s.passphrase), r.s.o.UnlockFor)
+	switch {
+	case err == nil:
 		r.s.o.Verbose("the kernel's key store holds the passphrase for %v", r.s.o.UnlockFor)
+	case errors.Is(err, errNoKeyStore) || r.s.getenv(passphraseCommand) != "":
+		// Each run would say so, and there is nothing that the user could change.
+		r.s.o.Verbose("the passphrase is not held: %v", err)
+	default:
+		r.s.o.Note("the kernel's key store cannot hold the passphrase, so you will be asked for it each time: %v", err)
 	}
 }
+
+// errNoKeyStore is the error of hold on other systems than Linux.
+var errNoKeyStore = errors.New("this system has no key store in its kernel")
 
 // holdName is the name of the passphrase in the kernel's key store: one for each
 // directory, as each has its own passphrase.

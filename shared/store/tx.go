@@ -294,6 +294,7 @@ func (t *Tx) list(ctx context.Context, p *prepared, l *Login, key string) error 
 	entry := IndexEntry{
 		Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: p.backend,
 		Scopes: slices.Clone(l.Scopes), Created: l.Created, Refreshed: l.Refreshed, RefreshExpires: l.RefreshExpires,
+		Unrenewable: l.RefreshToken == "" && len(l.Scopes) > 0,
 	}
 	err := Again(func() error {
 		return s.updateIndex(ctx, p.index, func(in []IndexEntry) []IndexEntry {

@@ -173,8 +173,17 @@ func Set(lists ...[]string) []string {
 // NonNil returns a list that JSON encodes as [] instead of null.
 func NonNil(list []string) []string { return append([]string{}, list...) }
 
-// Pattern returns a regular expression that is compiled when it is first used: most runs
-// need none, and compiling one costs as much as reading a cached token.
-func Pattern(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+// Pattern is a regular expression that is compiled when it is first used: most runs need
+// none, and compiling one costs as much as reading a cached token.
+type Pattern struct {
+	Expr string
+
+	once     sync.Once // guards what follows
+	compiled *regexp.Regexp
+}
+
+// Get returns the compiled expression, and panics if it is wrong.
+func (p *Pattern) Get() *regexp.Regexp {
+	p.once.Do(func() { p.compiled = regexp.MustCompile(p.Expr) })
+	return p.compiled
 }
