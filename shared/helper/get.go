@@ -137,6 +137,9 @@ func (p *plan) explain(w *world, err error) error {
 		if none.LoginHelps() {
 			return e.Hint("log in with\n  %s", p.loginCommand())
 		}
+		if len(none.Hints()) > 0 {
+			return e
+		}
 		return e.Hint("run '%s sources' with the same flags to see what each source has", p.program)
 	case errors.As(err, &noLogin):
 		e.Code = cli.NeedLogin

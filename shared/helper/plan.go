@@ -47,6 +47,8 @@ type asked struct {
 	kept bool
 	// beside is the world of another token of the same run, whose store is shared.
 	beside *world
+	// events, if set, shows the steps of a login.
+	events func(login.Event)
 }
 
 // world is what a run works with, made for its plan. Nothing in it is opened before it
@@ -132,6 +134,7 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		RegistrationScopes: ecosystems.RegistrationScopes(),
 		Browser:            c.Browser,
 		Fresh:              f.login || f.source.ForceNew,
+		Events:             f.events,
 	}
 	return &world{
 		issuerURL: named.URL, store: st, logins: logins, note: note, unattended: unattended,
@@ -230,13 +233,9 @@ func (a *app) specs(w *world, f asked) []string {
 		specs = source.Default(a.env.Getenv, w.sources.Prompt.Available())
 	}
 	if f.source.NoPrompt {
-		specs = withoutDevice(specs)
+		specs = source.Unattended(specs)
 	}
 	return specs
-}
-
-func withoutDevice(specs []string) []string {
-	return slices.DeleteFunc(slices.Clone(specs), func(n string) bool { return n == "device" })
 }
 
 // unqualified are the hosts in audiences that have no domain.

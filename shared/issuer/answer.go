@@ -145,7 +145,7 @@ func problem(in map[string]any) (code, description string) {
 	}
 	if o, ok := inner.(map[string]any); ok {
 		code = codeText(o["error"], o["code"], o["type"], o["status"])
-		if said := codeText(o["message"]); code == "" || strings.Contains(said, "_") && !errorCode().MatchString(code) {
+		if said := codeText(o["message"]); code == "" || strings.Contains(said, "_") && !errorCode.Get().MatchString(code) {
 			code = said
 		}
 		if d := firstText(o["error_description"], o["description"], o["message"]); d != "" {
@@ -165,7 +165,7 @@ func problem(in map[string]any) (code, description string) {
 func codeText(values ...any) string {
 	for _, v := range values {
 		s := strings.TrimSpace(asText(v))
-		if !errorCode().MatchString(s) {
+		if !errorCode.Get().MatchString(s) {
 			continue
 		}
 		if strings.ToUpper(s) == s {
@@ -176,7 +176,7 @@ func codeText(values ...any) string {
 	return strings.TrimSpace(firstText(values...))
 }
 
-var errorCode = text.Pattern(`^[A-Za-z]+(_[A-Za-z]+)*$`)
+var errorCode = text.Pattern{Expr: `^[A-Za-z]+(_[A-Za-z]+)*$`}
 
 // parseObject reads a JSON object or a form, whatever its label says. null is an empty
 // object.

@@ -67,6 +67,7 @@ func (c *Client) document(ctx context.Context, issuerURL string) ([]byte, error)
 		if other, oerr := c.do(ctx, http.MethodGet, u, "", nil); oerr == nil && isObject(other) {
 			return other, nil
 		}
+		refused.hints = []string{"check the issuer's URL, including its path"}
 	}
 	return doc, doing("fetch the discovery document", err)
 }

@@ -120,12 +120,12 @@ func (e *ResponseError) WrongSecret() bool {
 // only a login that expired.
 func (e *ResponseError) Disabled() bool {
 	d := strings.ToLower(e.Description)
-	return account().MatchString(d) && unusable().MatchString(d) && !strings.Contains(d, "session")
+	return account.Get().MatchString(d) && unusable.Get().MatchString(d) && !strings.Contains(d, "session")
 }
 
 var (
-	account  = text.Pattern(`\b(user|account)\b`)
-	unusable = text.Pattern(`\b(not active|inactive|not enabled|disabled|deactivated|locked|suspended|blocked)\b`)
+	account  = text.Pattern{Expr: `\b(user|account)\b`}
+	unusable = text.Pattern{Expr: `\b(not active|inactive|not enabled|disabled|deactivated|locked|suspended|blocked)\b`}
 )
 
 // Parameter reports whether the issuer refuses a parameter of the request, such as its

@@ -21,7 +21,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Logins are the logins of the user. Its fields are set once and only read afterwards.
+// Logins are the logins of the user. Its exported fields are set when it is made and only
+// read afterwards; the others remember the issuer's discovery document.
 type Logins struct {
 	Store  *store.Store
 	Issuer *issuer.Client

@@ -38,6 +38,11 @@ func open(path string, flags int) (*os.File, error) {
 	}
 }
 
+// createTemp creates a file that is open for reading and writing.
+func createTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, tempPrefix) }
+
+func rename(from, to string) error { return os.Rename(from, to) }
+
 // checkOwner rejects a file that belongs to another user or has one of the forbidden
 // mode bits.
 func checkOwner(path string, fi fs.FileInfo, forbidden fs.FileMode) error {

@@ -177,6 +177,8 @@ func (s *Store) ringError(backend, key string, err error) error {
 		hint = "unlock the desktop's keyring, or log in with --keyring file if its session has ended"
 	case keyctl:
 		hint = hintQuota
+	case wincred:
+		hint = "an entry of the Credential Manager has at most 2560 bytes: log in with --keyring file if yours is longer"
 	case pass:
 		hint = "run 'pass show " + serviceName + "/" + key + "' on a terminal, with GPG_TTY set, to unlock the gpg key, or log in with --keyring file"
 	}
