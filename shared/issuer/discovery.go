@@ -58,7 +58,7 @@ func (c *Client) document(ctx context.Context, issuerURL string) ([]byte, error)
 	switch {
 	case err == nil && !isObject(doc), errors.As(err, &notJSON): // a web page for every unknown address
 	case errors.As(err, &refused) && !refused.Temporary():
-		refused.hints = []string{"check the issuer's URL: there is no discovery document below it"}
+		refused.hints = []string{"check the issuer's URL, including its path"}
 	default:
 		return doc, doing("fetch the discovery document", err)
 	}

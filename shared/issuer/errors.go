@@ -66,6 +66,8 @@ func (e *ResponseError) Hints() []string {
 		return []string{"ask the issuer's administrators for the permission, or request less"}
 	case (e.Code == "invalid_request" || e.Code == "invalid_target") && e.Doing != revoking:
 		return []string{"check how this issuer expects the audience: try --audience-parameter resource, or set audience-parameter for it in the configuration"}
+	case e.Code == "unauthorized_client" && e.Description != "" && !e.WrongSecret(), e.Code == "unsupported_grant_type":
+		return []string{"ask the issuer's administrators to allow the client this kind of request, or use another client with --client-id"}
 	case e.ClientGone() || e.Code == "unauthorized_client":
 		return []string{"check --client-id and the client's secret, or log out and log in again"}
 	}

@@ -65,6 +65,8 @@ type Client struct {
 	http   *http.Client
 	err    error
 	offset atomic.Int64
+	// plainBasic means that the issuer does not decode credentials in HTTP Basic.
+	plainBasic atomic.Bool
 	redactor
 }
 
@@ -224,11 +226,11 @@ type onceKey struct{}
 // said that it did nothing.
 func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
 
-// RoundTrip makes a whole exchange: the answer's body is read here, so that a connection
+// exchange makes a whole exchange: the answer's body is read here, so that a connection
 // that breaks in the middle of it counts as broken. A failure that may pass (5xx, 429, a
 // broken connection) is tried again while the exchange's time limit allows: a GET twice
 // more, others once, because a rotated refresh token may be spent already.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	if name := t.c.opts.UserAgent; name != nil {
 		req.Header.Set("User-Agent", name())

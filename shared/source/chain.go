@@ -277,8 +277,8 @@ func (c *cache) Token(_ context.Context, req token.Request) (token.Token, error)
 	return token.Token{}, none("no token is cached for this request")
 }
 
-// keys are those of the other sources of the chain. A cache without others has what the
-// login returned.
+// keys are those of the other sources of the chain, except those whose tokens are stored
+// already. A cache without other sources has what the login returned.
 func (c *cache) keys(req token.Request) []store.CacheKey {
 	var out []store.CacheKey
 	for _, s := range c.chain.sources {
@@ -289,7 +289,7 @@ func (c *cache) keys(req token.Request) []store.CacheKey {
 			out = append(out, key)
 		}
 	}
-	if len(out) == 0 {
+	if !slices.ContainsFunc(c.chain.sources, func(s opened) bool { return s.name != "cache" }) {
 		out = []store.CacheKey{{Issuer: req.Issuer, ClientID: c.env.Logins.ClientID, Audiences: req.Audiences, Scopes: req.Scopes}}
 	}
 	return out
