@@ -120,6 +120,19 @@ func state(t *testing.T, pid int) string {
 	return rest[:1]
 }
 
+// stoppedBy returns the signal that has stopped a child of this process.
+func stoppedBy(t *testing.T, pid int) syscall.Signal {
+	t.Helper()
+	var ws syscall.WaitStatus
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if got, err := syscall.Wait4(pid, &ws, syscall.WUNTRACED|syscall.WNOHANG, nil); err == nil && got == pid {
+			return ws.StopSignal()
+		}
+	}
+	t.Fatalf("process %d has not stopped", pid)
+	return 0
+}
+
 func awaitState(t *testing.T, pid int, want string) {
 	t.Helper()
 	for end := time.Now().Add(patience); !strings.Contains(want, state(t, pid)) || state(t, pid) == ""; time.Sleep(5 * time.Millisecond) {
@@ -188,6 +201,9 @@ exit 5
 // signal of the number in the variable. A shell is less exact about its traps.
 const commandVariable = "TEST_COMMAND_SIGNAL"
 
+// groupVariable makes it leave the process group, as a shell with job control does.
+const groupVariable = "TEST_COMMAND_GROUP"
+
 func init() {
 	n, err := strconv.Atoi(os.Getenv(commandVariable))
 	if err != nil {
@@ -195,6 +211,11 @@ func init() {
 	}
 	c := make(chan os.Signal, 10)
 	signal.Notify(c, syscall.Signal(n))
+	if os.Getenv(groupVariable) != "" {
+		if err := syscall.Setpgid(0, 0); err != nil {
+			fmt.Println(err)
+		}
+	}
 	fmt.Println("ready", os.Getpid())
 	line := make(chan string)
 	go func() {
@@ -240,6 +261,7 @@ func TestSignals(t *testing.T) {
 	for name, sig := range signals {
 		for what, argv := range map[string][]string{
 			"dies": {"sh", "-c", program}, "ignores": {"sh", "-c", "trap '' " + name + program}, "handles": {self(t)},
+			"handles in another group": {self(t)},
 		} {
 			for _, to := range []string{"group", "alone"} {
 				if name == "WINCH" && what == "dies" {
@@ -251,8 +273,11 @@ func TestSignals(t *testing.T) {
 					without := exec.Command(argv[0], argv[1:]...)
 					for _, cmd := range []*exec.Cmd{with, without} {
 						cmd.Env = append(slices.Clone(u.env), "PATH="+os.Getenv("PATH"))
-						if what == "handles" {
+						if strings.HasPrefix(what, "handles") {
 							cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", commandVariable, sig))
+						}
+						if what == "handles in another group" {
+							cmd.Env = append(cmd.Env, groupVariable+"=1")
 						}
 					}
 					want := signalRun(t, without, sig, to == "group", what)
@@ -293,7 +318,7 @@ func signalRun(t *testing.T, cmd *exec.Cmd, sig syscall.Signal, group bool, what
 			t.Fatal(err)
 		}
 		// Each signal has its effect before the next is sent.
-		if what == "handles" {
+		if strings.HasPrefix(what, "handles") {
 			select {
 			case l := <-j.lines:
 				happened = append(happened, l)
@@ -352,6 +377,9 @@ func TestStopAndContinue(t *testing.T) {
 				}
 				awaitState(t, pid, "T")
 				awaitState(t, cmd.Process.Pid, "T")
+				if by := stoppedBy(t, cmd.Process.Pid); by != c.stop {
+					t.Errorf("the shell sees that it was stopped by %v, not by %v", by, c.stop)
+				}
 				quiet(t, cmd.Process.Pid)
 				if err := syscall.Kill(target(c.resume), syscall.SIGCONT); err != nil {
 					t.Fatal(err)

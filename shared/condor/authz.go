@@ -50,8 +50,14 @@ func (c *Config) authorization() *authorization {
 }
 
 // impliedBy lists the levels that include a level (DCpermissionHierarchy).
-var impliedBy = map[string][]string{
-	"READ": {"WRITE", "ADMINISTRATOR"}, "WRITE": {"ADMINISTRATOR", "DAEMON"},
+func impliedBy(level string) []string {
+	switch level {
+	case "READ":
+		return []string{"WRITE", "ADMINISTRATOR"}
+	case "WRITE":
+		return []string{"ADMINISTRATOR", "DAEMON"}
+	}
+	return nil
 }
 
 // decision is the result for a user.
@@ -79,7 +85,7 @@ func (a *authorization) decide(level, user string) decision {
 		}
 		return d
 	}
-	for _, higher := range impliedBy[level] {
+	for _, higher := range impliedBy(level) {
 		if d := a.decide(higher, user); d.allowed {
 			return d
 		}

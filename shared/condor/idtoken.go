@@ -58,8 +58,8 @@ func (c *CE) judgeIDToken(p service.Presented) []finding.Finding {
 // levels returns what scopes condor:/LEVEL allow.
 func levels(list []string) (read, write bool) {
 	for _, s := range list {
-		level := condorLevels[strings.ToUpper(strings.TrimPrefix(s, "condor:/"))]
-		read, write = read || level.read, write || level.write
+		r, w := includes(strings.TrimPrefix(s, "condor:/"))
+		read, write = read || r, write || w
 	}
 	return read, write
 }

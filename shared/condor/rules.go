@@ -233,13 +233,17 @@ func (c *CE) rights(p service.Presented) []finding.Finding {
 	return one(f)
 }
 
-// condorLevels are the authorization levels that a scope condor:/LEVEL can name, in any
-// case, and whether they include READ and WRITE (src/condor_utils/condor_perms.cpp;
-// measured on 23.9.6).
-var condorLevels = map[string]struct{ read, write bool }{
-	"READ": {true, false}, "WRITE": {true, true}, "DAEMON": {true, true}, "ADMINISTRATOR": {true, true},
-	"ADVERTISE_STARTD": {true, false}, "ADVERTISE_SCHEDD": {true, false}, "ADVERTISE_MASTER": {true, false},
-	"NEGOTIATOR": {true, false}, "CONFIG": {true, false},
+// includes reports whether an authorization level includes READ and WRITE. A scope
+// condor:/LEVEL can name it in any case (src/condor_utils/condor_perms.cpp; measured on
+// 23.9.6).
+func includes(level string) (read, write bool) {
+	switch strings.ToUpper(level) {
+	case "WRITE", "DAEMON", "ADMINISTRATOR":
+		return true, true
+	case "READ", "ADVERTISE_STARTD", "ADVERTISE_SCHEDD", "ADVERTISE_MASTER", "NEGOTIATOR", "CONFIG":
+		return true, false
+	}
+	return false, false
 }
 
 // allows reports whether the scopes allow the operation. A path after compute.* has no
@@ -254,10 +258,10 @@ func (c *CE) allows(scopes []scitokens.Scope, wlcg bool) bool {
 		if sc.Authz != "condor" {
 			continue
 		}
-		name := strings.ToUpper(strings.Trim(sc.Path, "/"))
-		level := condorLevels[name]
-		old := name == "ALLOW" && c.version.Before(service.Version{Major: 8, Minor: 9, Patch: 7})
-		read, write = read || level.read || old, write || level.write || old
+		name := strings.Trim(sc.Path, "/")
+		r, w := includes(name)
+		old := strings.EqualFold(name, "ALLOW") && c.version.Before(service.Version{Major: 8, Minor: 9, Patch: 7})
+		read, write = read || r || old, write || w || old
 	}
 	write = write || len(token.MissingScopes(compute, computeWrite)) == 0
 	read = read || write || slices.Contains(compute, "compute.read")

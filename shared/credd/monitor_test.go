@@ -70,6 +70,9 @@ func newPoint(t *testing.T, opts issuertest.Options) *point {
 	t.Helper()
 	p := &point{t: t, clock: &clock{t: time.Now().Truncate(time.Second)}}
 	opts.Now, opts.Interval = p.clock.now, 1
+	if opts.DeviceLifetime == 0 {
+		opts.DeviceLifetime = 24 * time.Hour // of a clock that many advances by a second at a time
+	}
 	srv, err := issuertest.Start(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -182,8 +182,8 @@ var sections = []Section{
 		{ProfileMismatch, "The token does not have the profile that `--profile` names.", "Request a token of that profile.", Always, ""},
 	}},
 	{Title: "Audience", Causes: []Cause{
-		{AudMissing, "The token has no audience.", "Request one: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
-		{AudMismatch, "The audience is another one. Audiences are compared byte for byte: the message says whether only scheme, port, slash, case or the short host name differ.", "Request one: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
+		{AudMissing, "The token has no audience.", "Request a token for the service: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
+		{AudMismatch, "The token has another audience than the service expects. Audiences are compared byte for byte: the message says whether only scheme, port, slash, case or the short host name differ.", "Request a token for the service: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
 		{AudAny, "The token is valid for any service, and so can be used by every service that sees it.", "Request a token for this service only.", Never, ""},
 	}},
 	{Title: "Rights", Causes: []Cause{

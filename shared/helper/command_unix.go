@@ -100,6 +100,7 @@ func (a *app) start(path string, environ []string, sig *signals) (*command, erro
 		c.witness.close()
 		return nil, commandError(a.command[0], err)
 	}
+	c.witness.begin()
 	// After the command, which must not inherit it: a background job that reports a
 	// problem to a terminal with tostop would stop.
 	signal.Ignore(unix.SIGTTOU)
@@ -138,7 +139,7 @@ func (c *command) wait() *commandStatus {
 			c.pass(n)
 		case ws := <-changes:
 			if ws.Stopped() {
-				if ws = c.stop(); !ws.Exited() && !ws.Signaled() {
+				if ws = c.stop(ws.StopSignal()); !ws.Exited() && !ws.Signaled() {
 					c.sig.forgetStops()
 					resume <- struct{}{}
 					continue
@@ -154,9 +155,10 @@ func (c *command) wait() *commandStatus {
 }
 
 // pass passes a signal on to the command, unless the command has received it as a member
-// of the process group.
+// of the process group. A shell with job control makes a group of its own.
 func (c *command) pass(n os.Signal) {
-	if !c.witness.saw(n.(syscall.Signal)) {
+	group, err := unix.Getpgid(c.proc.Pid)
+	if left := err == nil && group != unix.Getpgrp(); left || !c.witness.saw(n.(syscall.Signal)) {
 		_ = unix.Kill(c.proc.Pid, n.(syscall.Signal))
 	}
 }
@@ -164,14 +166,13 @@ func (c *command) pass(n os.Signal) {
 // stop stops this process as the command has stopped, for the shell to see, until
 // somebody continues it. If the command has been continued or has ended already, it
 // returns that status.
-func (c *command) stop() unix.WaitStatus {
+func (c *command) stop(by syscall.Signal) unix.WaitStatus {
 	var ws unix.WaitStatus
 	pid, err := unix.Wait4(c.proc.Pid, &ws, unix.WCONTINUED|unix.WNOHANG, nil)
 	if err == nil && pid == c.proc.Pid {
 		return ws
 	}
-	// Not SIGTSTP, which this process receives and passes on.
-	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	stopBy(by)
 	return stopped
 }
 

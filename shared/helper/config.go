@@ -269,6 +269,9 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	if base, _, found := strings.Cut(given, "/.well-known/"); found {
 		given = base + "/"
 	}
+	if host, cut := mistypedURL(given); cut {
+		return issuerConfig{}, cli.Errorf(cli.Usage, "--issuer: %q is not a URL", urlOrName).Hint("write it as --issuer %s", text.ShellWord("https://"+host))
+	}
 	host, _, _ := strings.Cut(given, "/")
 	if !strings.Contains(given, "://") && strings.ContainsAny(host, ".:") && !strings.ContainsAny(given, " \t@") {
 		given = "https://" + given
@@ -276,7 +279,11 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 			given += "/"
 		}
 	}
-	if strings.Contains(given, "://") {
+	if scheme, rest, found := strings.Cut(given, "://"); found {
+		given = strings.ToLower(scheme) + "://" + rest
+		if base := rest[:strings.IndexAny(rest+"?", "?#")]; base != rest && !strings.Contains(rest, "@") {
+			return issuerConfig{}, cli.Errorf(cli.Usage, "--issuer: the URL of an issuer has no query and no fragment").Hint("write it as --issuer %s", text.ShellWord(strings.ToLower(scheme)+"://"+base))
+		}
 		for _, i := range c.Issuers {
 			if token.SameIssuer(i.URL, given) {
 				i.URL = given
@@ -293,6 +300,17 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", cmp.Or(given, "NAME"), c.path)
 	}
 	return issuerConfig{}, e
+}
+
+// mistypedURL returns what follows https:/ or https//, where :// is meant.
+func mistypedURL(s string) (rest string, ok bool) {
+	if strings.Contains(s, "://") {
+		return "", false
+	}
+	if rest, ok = strings.CutPrefix(s, "https:/"); ok {
+		return rest, true
+	}
+	return strings.CutPrefix(s, "https//")
 }
 
 // fits reports whether a default is meant for the flag: --output has different values for

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,6 +51,33 @@ func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
 	}
 	if c.Defaults["issuer"] != "b" || c.Defaults["keyring"] != "pass" || c.Issuers["a"].URL != "https://a/" || c.Issuers["b"].URL != "https://other/" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// tables matches a table of the configuration in a page of the documentation.
+var tables = regexp.MustCompile(`(?m)^ +\[(?:defaults|credmon|(?:issuer|token|service)\.\w+)\]\n(?: +[a-z-]+ = .*\n)*`)
+
+// The configurations that the pages show are accepted.
+func TestConfigurationsOfThePages(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range tables.FindAllString(string(b), -1) {
+			found++
+			if err := (&config{path: filepath.Base(name)}).parse(table); err != nil {
+				t.Errorf("%s\n%v", table, err)
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d tables were found", found)
 	}
 }
 

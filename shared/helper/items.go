@@ -3,7 +3,9 @@ package helper
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -57,7 +59,6 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 		all = []*item{{w: w, p: p, one: one}}
 	}
 	worlds := map[string]*world{}
-	issuers := map[*world]string{}
 	for _, name := range names {
 		t := a.conf.Tokens[name]
 		issuer := t.Issuer
@@ -70,14 +71,12 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 				return nil, err
 			}
 			f.beside = w
-			worlds[issuer], issuers[w] = w, issuer
+			worlds[issuer] = w
 		}
-		all = append(all, &item{name: name, w: w, one: one, p: a.namedPlan(w, f, t)})
+		loginCommand := func() string { return a.namedLogin(all, w, issuer) }
+		all = append(all, &item{name: name, w: w, one: one, p: a.namedPlan(w, f, t, loginCommand)})
 	}
 	for _, it := range all {
-		if it.name != "" {
-			it.p.loginCommand = func() string { return a.namedLogin(all, it.w, issuers[it.w]) }
-		}
 		if err := it.open(); err != nil {
 			return nil, err
 		}
@@ -88,7 +87,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 // open makes the chains of an item.
 func (it *item) open() (err error) {
 	if it.chain, err = source.NewChain(it.w.sources, it.p.specs); err == nil {
-		specs := withoutDevice(it.p.specs)
+		specs := source.Unattended(it.p.specs)
 		if len(specs) == 0 || len(specs) == 1 && specs[0] == "cache" {
 			specs = []string{"cache", "login"} // what a device flow leaves
 		}
@@ -159,6 +158,7 @@ func (g *getCmd) place(a *app, all []*item) error {
 			all[0].w.note("note: BEARER_TOKEN is set, and clients read it before the file: unset it")
 		}
 	}
+	users := map[string]string{} // names by file
 	for _, it := range all {
 		configured, err := a.configuredFile(it.name)
 		switch {
@@ -177,11 +177,25 @@ func (g *getCmd) place(a *app, all []*item) error {
 		if len(all) > 1 && (g.File != "" || it.file == "") {
 			return cli.Errorf(cli.Usage, "several tokens need a file each").Hint("write file = \"/path\" in each [token.NAME] table, or use --bearer-file, or run a command: %s --token A --token B -- COMMAND", a.env.Program)
 		}
-		if _, open := private.Descriptor(it.file); g.Watch && (it.file == "" || it.file == "-" || open) {
+		if other, ok := users[filepath.Clean(it.file)]; ok {
+			return cli.Errorf(cli.Usage, "tokens %s and %s have the same file: %s", other, it.name, it.file).Hint("write another file in one of the [token.NAME] tables in\n  %s", a.conf.path)
+		}
+		users[filepath.Clean(it.file)] = it.name
+		if g.Watch && !replaceable(it.file) {
 			return cli.Errorf(cli.Usage, "--watch: there is no file to keep fresh").Hint("give a file that can be replaced, with --file FILE or --bearer-file")
 		}
 	}
 	return nil
+}
+
+// replaceable reports whether a file can be kept fresh: what is open and what has a reader
+// is written to, never replaced.
+func replaceable(file string) bool {
+	if _, open := private.Descriptor(file); open || file == "" || file == "-" {
+		return false
+	}
+	fi, err := os.Lstat(file)
+	return err != nil || fi.Mode()&(fs.ModeNamedPipe|fs.ModeDevice) == 0
 }
 
 // obtain gets the first token of an item. A token that comes with an error is all that is
@@ -200,6 +214,19 @@ func (a *app) obtain(ctx context.Context, it *item, all []*item) (token.Token, e
 	return t, nil
 }
 
+// obtainToKeep is [app.obtain] for a token that is kept fresh. It reports a lost login
+// itself, as the work goes on with its token, and a token that lives shorter than
+// requested.
+func (a *app) obtainToKeep(ctx context.Context, it *item, all []*item) (token.Token, error) {
+	t, err := a.obtain(ctx, it, all)
+	if t.IsZero() {
+		return t, err
+	}
+	_ = a.env.Report(err)
+	a.noteShort(it, t)
+	return t, nil
+}
+
 func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, error) {
 	if it.name == "" {
 		return it.chain.Token(ctx, it.p.request)
@@ -207,7 +234,7 @@ func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, er
 	// One login for all tokens, not one for each.
 	t, err := it.quiet.Token(ctx, it.p.request)
 	var none *source.NoneError
-	if !errors.As(err, &none) || !slices.Contains(it.p.specs, "device") {
+	if !errors.As(err, &none) || !slices.ContainsFunc(it.p.specs, source.Asks) {
 		return t, err
 	}
 	if _, err := it.w.logins.Login(ctx, union(all, it.w), false); err != nil {

@@ -55,7 +55,7 @@ func answer(data []byte) (raw []byte, note, kind string, err error) {
 	return no("JSON", "a JSON object without an access_token")
 }
 
-var fileName = text.Pattern(`^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`)
+var fileName = text.Pattern{Expr: `^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`}
 
 // notJWT says what input is that does not decode, if it can say more than the error. It
 // never repeats the input, which could be a secret.
@@ -76,7 +76,7 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 		return say("PEM", "a PEM file")
 	case macaroon(raw):
 		return say("macaroon", aMacaroon)
-	case len(raw) < 4096 && fileName().Match(raw):
+	case len(raw) < 4096 && fileName.Get().Match(raw):
 		// Not opened: the name may be a secret, which a network file system would see.
 		return say("file name", "probably a file name: pass the file as an argument, or with <")
 	case dots == 0 && !bytes.ContainsAny(raw, " \t"):
@@ -90,7 +90,7 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 }
 
 // looksLikeToken matches a JWT, with a signature or without.
-var looksLikeToken = text.Pattern(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
+var looksLikeToken = text.Pattern{Expr: `eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`}
 
 // places are where tools put a token into JSON: token endpoints and most tools, Vault's
 // server (data.access_token), kubectl create token (status.token), Azure's command
@@ -131,15 +131,15 @@ const reportNote = "a report of jwt-inspect in JSON"
 const aMacaroon = "a macaroon, as dCache issues: only the server that issued it can verify it"
 
 // tokenList matches a line of condor_token_list.
-var tokenList = text.Pattern(`Header: (\{.*?\}) Payload: (\{.*\})(?: File: (\S.*))?$`)
+var tokenList = text.Pattern{Expr: `Header: (\{.*?\}) Payload: (\{.*\})(?: File: (\S.*))?$`}
 
 // cutOff matches a token whose signature was replaced, as people do before they show a
 // token: by dots or stars, which may follow a part of the signature, or by a word in brackets.
-var cutOff = text.Pattern(`(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\.(?:[A-Za-z0-9_-]*(?:\.{2,}|…|\*{2,})|\[[^\[\]]*\]|<[^<>]*>|\([^()]*\)|\{[^{}]*\})`)
+var cutOff = text.Pattern{Expr: `(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\.(?:[A-Za-z0-9_-]*(?:\.{2,}|…|\*{2,})|\[[^\[\]]*\]|<[^<>]*>|\([^()]*\)|\{[^{}]*\})`}
 
 // placeholder matches what people write in place of a signature, in characters that a
 // signature may have.
-var placeholder = text.Pattern(`(?i)^(signature|redacted|removed|omitted|stripped|hidden|secret|x{3,}|_{2,}|-{2,})$`)
+var placeholder = text.Pattern{Expr: `(?i)^(signature|redacted|removed|omitted|stripped|hidden|secret|x{3,}|_{2,}|-{2,})$`}
 
 // noSignature is the note on a token whose signature is missing.
 const noSignature = "a token whose signature is missing"
@@ -147,7 +147,7 @@ const noSignature = "a token whose signature is missing"
 // withoutPlaceholder returns a token without what stands in place of its signature; nil if
 // it has a signature.
 func withoutPlaceholder(raw []byte, j *token.JWT) []byte {
-	if len(j.Signature) > 12 || !placeholder().MatchString(j.Signature) {
+	if len(j.Signature) > 12 || !placeholder.Get().MatchString(j.Signature) {
 		return nil
 	}
 	return raw[:bytes.LastIndexByte(raw, '.')+1]
@@ -165,17 +165,17 @@ func within(line []byte) (raw []byte, note string, more bool) {
 	if !bytes.Contains(line, []byte("eyJ")) && !bytes.Contains(line, []byte("Header: ")) {
 		return nil, "", false
 	}
-	if m := tokenList().FindSubmatch(line); m != nil && json.Valid(m[1]) && json.Valid(m[2]) {
+	if m := tokenList.Get().FindSubmatch(line); m != nil && json.Valid(m[1]) && json.Valid(m[2]) {
 		note := "a line of condor_token_list, which does not show signatures"
 		if len(m[3]) > 0 {
 			note += "; the token is in " + string(m[3])
 		}
 		return assemble(m[1], m[2], ""), note, false
 	}
-	if m := cutOff().FindAllSubmatch(line, 2); len(m) == 1 {
+	if m := cutOff.Get().FindAllSubmatch(line, 2); len(m) == 1 {
 		return append(bytes.Clone(m[0][1]), '.'), noSignature, false
 	}
-	at := looksLikeToken().FindAllIndex(line, 2)
+	at := looksLikeToken.Get().FindAllIndex(line, 2)
 	if len(at) != 1 || at[0][1]-at[0][0] == len(line) {
 		return nil, "", false
 	}

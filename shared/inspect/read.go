@@ -104,13 +104,13 @@ func (s *scanner) line(whole []byte, long bool) {
 		s.endToken(len(line) > 0)
 	}
 	switch {
-	case s.object == nil && s.token == nil && len(bare) <= maxFrame && frame().Match(bare):
+	case s.object == nil && s.token == nil && len(bare) <= maxFrame && frame.Get().Match(bare):
 		s.framed = true
 	case s.object != nil:
 		s.object.add(bare, long)
 	case s.token != nil:
 		s.token.add(line)
-	case s.inPEM && pemLine().Match(line):
+	case s.inPEM && pemLine.Get().Match(line):
 		s.inPEM = !bytes.HasPrefix(line, []byte("-----END "))
 	case bytes.HasPrefix(line, []byte("-----BEGIN ")):
 		if !s.afterPEM {
@@ -196,14 +196,14 @@ func tooLong() error {
 
 // frame matches a line that only surrounds tokens: a bracket of a JSON list, or a fence of
 // Markdown.
-var frame = text.Pattern("^(\\[|\\],?|(```|~~~)[a-z]*)$")
+var frame = text.Pattern{Expr: "^(\\[|\\],?|(```|~~~)[a-z]*)$"}
 
 // maxFrame is more than the length of such a line.
 const maxFrame = 12
 
 // pemLine matches a line in a PEM block: base64, a header, the end. It does not match
 // what may follow a truncated block, such as a token.
-var pemLine = text.Pattern(`^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`)
+var pemLine = text.Pattern{Expr: `^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`}
 
 // folded is a token that mail software or a ticket system broke into lines of one width,
 // of which the last is shorter.
@@ -213,16 +213,16 @@ type folded struct {
 	ended              bool
 }
 
-var tokenLine = text.Pattern(`^[A-Za-z0-9_.-]+$`)
+var tokenLine = text.Pattern{Expr: `^[A-Za-z0-9_.-]+$`}
 
 // foldable reports whether a line may be the first of a folded token: as wide as lines
 // are folded, and not a token by itself.
 func foldable(line []byte) bool {
-	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine().Match(line) && bytes.Count(line, []byte(".")) < 2
+	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine.Get().Match(line) && bytes.Count(line, []byte(".")) < 2
 }
 
 func (f *folded) continuesWith(line []byte) bool {
-	return len(line) > 0 && len(line) <= f.width && len(f.text) < token.MaxSize && tokenLine().Match(line) && bytes.Count(line, []byte(".")) < 3 &&
+	return len(line) > 0 && len(line) <= f.width && len(f.text) < token.MaxSize && tokenLine.Get().Match(line) && bytes.Count(line, []byte(".")) < 3 &&
 		!(bytes.HasPrefix(line, []byte("eyJ")) && bytes.Count(line, []byte(".")) == 2)
 }
 

@@ -33,12 +33,12 @@ func newRedactor() *redactor {
 
 // personalName matches the names of claims whose values are masked, without separators, as
 // issuers also write displayName and https://example.org/claims/email.
-var personalName = text.Pattern(`^(sub|subid|subject|subjectid|id|jti|sid|sessionstate|sessionid|nonce|uti|rh|aio|oid|puid|altsecid|originjti|eventid|tokenid|athash|chash|shash|ath|` +
+var personalName = text.Pattern{Expr: `^(sub|subid|subject|subjectid|id|jti|sid|sessionstate|sessionid|nonce|uti|rh|aio|oid|puid|altsecid|originjti|eventid|tokenid|athash|chash|shash|ath|` +
 	`cn|sn|gn|name|(nick|given|family|middle|first|last|full|display|common|sur|preferreduser|user|unique|principal|samaccount|userprincipal|cognito:?user|account)name|surname|` +
 	`user|userid|userlogin|useridentities|uid|upn|login|actor|actorid|owner|person|personid|employee(id|number)|profile|picture|website|` +
 	`.*mails?|.*mailaddress(es)?|contacts?|(tele)?phone(number)?|mobile|address|birthdate|gender|zoneinfo|locale|ssh(public)?keys?|externalid|ga4ghpassportv1|act|mayact|posix|` +
 	`uidnumber|gidnumber|eppn|eptid|epuid|orcid|pairwiseid|persistentid|oidc|itrustuin|.*dn|x509.*|ipaddr|client(host|address)|` +
-	`cern.*|onpremsid|device(id|key)|voperson.*(id|uid)|eduperson(principalname|targetedid|uniqueid|orcid)|kubernetesio.*|credentialsubject)$`)
+	`cern.*|onpremsid|device(id|key)|voperson.*(id|uid)|eduperson(principalname|targetedid|uniqueid|orcid)|kubernetesio.*|credentialsubject)$`}
 
 // personal reports whether the values of a claim, or of a member of an object in one, are
 // masked.
@@ -47,7 +47,7 @@ func personal(name string) bool {
 		name = name[strings.LastIndexAny(name, "/#:")+1:]
 	}
 	name = strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(name))
-	return personalName().MatchString(name) && !strings.HasSuffix(name, "verified")
+	return personalName.Get().MatchString(name) && !strings.HasSuffix(name, "verified")
 }
 
 // general reports whether a member of an object that describes a person is not about this
@@ -62,7 +62,7 @@ func general(name string) bool {
 
 // inText matches what identifies a person in any text of a token: a mail address, the
 // common name of a certificate's subject, and the owner of a home directory.
-var inText = text.Pattern(`[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|CN=([^,/+"\s][^,/+"]*)|/(?:home|Users|store/user|user/[a-z0-9])/([A-Za-z0-9_][A-Za-z0-9._-]*)`)
+var inText = text.Pattern{Expr: `[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|CN=([^,/+"\s][^,/+"]*)|/(?:home|Users|store/user|user/[a-z0-9])/([A-Za-z0-9_][A-Za-z0-9._-]*)`}
 
 // learn collects the values of a token that are masked.
 func (r *redactor) learn(j *token.JWT) {
@@ -129,7 +129,7 @@ func each(m token.Member, f func(name string, v any, personal bool)) {
 
 // learnText collects what identifies a person in a text.
 func (r *redactor) learnText(s string) {
-	for _, m := range inText().FindAllStringSubmatch(s, -1) {
+	for _, m := range inText.Get().FindAllStringSubmatch(s, -1) {
 		switch {
 		case m[1] != "":
 			r.add("cn", m[1])
@@ -161,7 +161,7 @@ func (r *redactor) add(name, value string) {
 	if value == "" || r.masks[strings.ToLower(value)] != "" {
 		return
 	}
-	if inText().MatchString(name) {
+	if inText.Get().MatchString(name) {
 		name = "id" // the name would say who it is
 	}
 	r.counts[name]++
@@ -318,7 +318,7 @@ func (r *redactor) object(members []token.Member) []byte {
 			b.WriteByte(',')
 		}
 		name := m.Name
-		if inText().MatchString(name) { // other names are never those of a person
+		if inText.Get().MatchString(name) { // other names are never those of a person
 			name = r.text(name)
 		}
 		b.Write(encoded(name))

@@ -39,11 +39,16 @@ func Scopes(j *token.JWT, v service.Version) []Scope {
 	list, _ := j.Scopes()
 	out := make([]Scope, 0, len(list))
 	for _, s := range list {
-		authz, p, _ := strings.Cut(s, ":")
-		clean, _ := readPath(p, v)
-		out = append(out, Scope{s, authz, clean})
+		out = append(out, ReadScope(s, v))
 	}
 	return out
+}
+
+// ReadScope splits a scope, as [Scopes] does.
+func ReadScope(s string, v service.Version) Scope {
+	authz, p, _ := strings.Cut(s, ":")
+	clean, _ := readPath(p, v)
+	return Scope{s, authz, clean}
 }
 
 // pathProblem is what is wrong with a path.

@@ -91,6 +91,9 @@ type Given struct {
 	Scope bool
 	// Login says that the request is for a login, not for a token: no audience is needed.
 	Login bool
+	// Service says that a service was given on the command line, even if it is empty, as
+	// from a variable that is not set.
+	Service bool
 }
 
 // Want is what an ecosystem requests.

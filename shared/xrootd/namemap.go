@@ -152,7 +152,7 @@ func (sec *issuerSection) groupsOf(j *token.JWT, v service.Version) []string {
 }
 
 // safeName matches the user names that username_claim may yield since 5.9.3 and 6.0.1.
-var safeName = text.Pattern(`^[A-Za-z0-9._@][A-Za-z0-9._@-]*$`)
+var safeName = text.Pattern{Expr: `^[A-Za-z0-9._@][A-Za-z0-9._@-]*$`}
 
 // checkedNames reports whether the version checks names of username_claim.
 func checkedNames(v service.Version) bool {
@@ -169,7 +169,7 @@ func (sec *issuerSection) claimed(j *token.JWT, v service.Version) (name, from s
 				Message: fmt.Sprintf("the token has no %s claim, which username_claim requires", finding.Brief(sec.claim)),
 				Hint:    "let the issuer set it, or use map_subject or default_user", Source: "measured on XRootD 5.8.1"}
 		}
-		if checkedNames(v) && !safeName().MatchString(name) {
+		if checkedNames(v) && !safeName.Get().MatchString(name) {
 			return "", "", &finding.Finding{Code: finding.CfgUserName,
 				Message: fmt.Sprintf("the token's %s is %s, which is not a user name for XRootD 5.9.3, 6.0.1 and later (\"contains unsafe characters; rejecting\")", finding.Brief(sec.claim), strconv.Quote(finding.Brief(name))),
 				Hint:    "use a claim whose values consist of letters, digits and ._@-, and do not begin with -", Source: "measured on XRootD 6.2.0"}

@@ -290,9 +290,9 @@ func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 	}
 	var elsewhere, other []string
 	for _, r := range rights {
-		on, _ := s.covers(p, r)
+		on, byBug := s.covers(p, r)
 		switch {
-		case s.allows(r) && s.reaches(p, r):
+		case s.allows(r) && (on || byBug):
 			if !on {
 				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", r.scope, s.path, prefixFixed),
 					Hint: "request a scope for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
