@@ -3,6 +3,7 @@
 package testscripts
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -169,6 +170,46 @@ func TestNotifiesSystemd(t *testing.T) {
 	_ = cmd.Wait()
 	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); !ws.Signaled() || ws.Signal() != syscall.SIGTERM {
 		t.Errorf("it ended with %v", ws)
+	}
+}
+
+// A watcher goes on if the reader of its messages has gone.
+func TestWatchWithoutItsLogger(t *testing.T) {
+	u := newUser(t, issuertest.Options{AccessLifetime: 3 * time.Second})
+	file := filepath.Join(u.dir, "token")
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := u.command("-v", "--ce", "ce.example.org", "--watch", "--file", file)
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	_ = w.Close()
+	// The messages before the first renewal are as in any other run.
+	for lines := bufio.NewScanner(r); lines.Scan() && !strings.Contains(lines.Text(), "the token was replaced"); {
+	}
+	_ = r.Close()
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for renewals, late := 0, time.After(patience); renewals < 2; {
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended: %v", err)
+		case <-late:
+			t.Fatal("the token is not renewed")
+		case <-time.After(20 * time.Millisecond):
+		}
+		if now, err := os.ReadFile(file); err == nil && !bytes.Equal(now, before) {
+			before = now
+			renewals++
+		}
 	}
 }
 

@@ -4,7 +4,17 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"time"
 )
+
+// sameSignal is how soon after a signal another one counts as the same. timeout(1) sends
+// its signal to its child and then to the whole process group, and a terminal that is
+// closed is reported by the kernel and by the shell. It is a variable for tests.
+var sameSignal = time.Second
+
+// SameSignal reports whether a signal that arrives now counts as the one that arrived, or
+// had its effect, at that time.
+func SameSignal(at time.Time) bool { return time.Since(at) < sameSignal }
 
 // notify asks for the signals that end a process, except for those that were ignored
 // when the process started, unless they have another owner.

@@ -11,7 +11,7 @@ import (
 )
 
 // endings are the signals that end a process in the middle of its work.
-var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+var endings = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 
 // Deferred are the signals that arrived while they were deferred.
 type Deferred struct {
@@ -23,7 +23,7 @@ type Deferred struct {
 
 // DeferSignals defers SIGINT, SIGTERM and SIGHUP until [Deferred.Restore] is called, so
 // that none of them ends the process in the middle of a change. A second signal ends
-// it at once. A signal that was ignored when the process started stays ignored.
+// it at once, unless it is the same (see [SameSignal]). A signal that was ignored when the process started stays ignored.
 // SIGPIPE is ignored meanwhile, in this process but not in its children.
 func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 2), pipe: make(chan os.Signal, 1), done: make(chan struct{}), ended: make(chan struct{}), first: make(chan struct{})}
@@ -35,20 +35,31 @@ func DeferSignals() *Deferred {
 	}
 	go func() {
 		defer close(d.ended)
+		var arrived time.Time
 		for {
 			select {
 			case s := <-d.c:
-				if d.pending != nil {
+				switch {
+				case d.pending == nil:
+					d.pending, arrived = s, time.Now()
+					close(d.first)
+				case !SameSignal(arrived):
 					Raise(s)
 				}
-				d.pending = s
-				close(d.first)
 			case <-d.done:
 				return
 			}
 		}
 	}()
 	return d
+}
+
+// IgnorePipe makes a write to a closed pipe return an error for the rest of the process,
+// instead of ending it. Children are not affected.
+func IgnorePipe() {
+	if !signal.Ignored(syscall.SIGPIPE) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	}
 }
 
 // Restore ends the deferral and returns the signal that arrived meanwhile, or nil. The
@@ -60,7 +71,9 @@ func (d *Deferred) Restore() os.Signal {
 	<-d.ended
 	select {
 	case s := <-d.c: // delivered, but not yet seen by the goroutine
-		d.pending = s
+		if d.pending == nil {
+			d.pending = s
+		}
 	default:
 	}
 	return d.pending

@@ -38,6 +38,7 @@ var children = map[string]func(){
 		Raise(s)
 	},
 	"hold on": func() {
+		sameSignal = 0
 		d := DeferSignals()
 		fmt.Println("ready")
 		<-d.first
@@ -69,7 +70,20 @@ var children = map[string]func(){
 		fmt.Println(s)
 		Raise(s)
 	},
+	"the same": func() {
+		sameSignal = time.Hour
+		d := DeferSignals()
+		fmt.Println("ready")
+		<-d.first
+		fmt.Println("deferred")
+		c := make(chan os.Signal, 1)
+		signal.Notify(c, syscall.SIGTERM)
+		fmt.Println("ready")
+		<-c
+		fmt.Println(d.Restore())
+	},
 	"cancel and hold on": func() {
+		sameSignal = 0
 		ctx, _ := CancelOnSignal(context.Background())
 		fmt.Println("ready")
 		<-ctx.Done()
@@ -110,6 +124,21 @@ var children = map[string]func(){
 		stop()
 		fmt.Println("ready")
 		select {}
+	},
+	"pipe for good": func() {
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		_ = r.Close()
+		if err := syscall.Dup2(int(w.Fd()), 2); err != nil {
+			panic(err)
+		}
+		d := DeferSignals()
+		IgnorePipe()
+		fmt.Println(d.Restore())
+		_, err = os.Stderr.WriteString("x")
+		fmt.Println(errors.Is(err, syscall.EPIPE))
 	},
 	"pipe": func() {
 		r, w, err := os.Pipe()
@@ -225,6 +254,16 @@ func TestDeferSignals(t *testing.T) {
 			c.ends(s)
 		})
 	}
+	// timeout(1) sends its signal twice.
+	t.Run("the same signal again", func(t *testing.T) {
+		c := start(t, "the same")
+		c.prints("ready")
+		c.kill(syscall.SIGTERM)
+		c.prints("deferred", "ready")
+		c.kill(syscall.SIGTERM)
+		c.prints("terminated")
+		c.ends(0)
+	})
 	t.Run("twice in turn", func(t *testing.T) {
 		c := start(t, "again")
 		for range 2 {
@@ -265,6 +304,9 @@ func TestClosedPipe(t *testing.T) {
 	c := start(t, "pipe")
 	c.prints("true", `"" signal: broken pipe`, "<nil>")
 	c.ends(syscall.SIGPIPE)
+	c = start(t, "pipe for good")
+	c.prints("<nil>", "true")
+	c.ends(0)
 }
 
 func TestCancelOnSignal(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 // Commands are the subcommands of condor-token-helper for HTCondor's credential machinery.
 func Commands() []helper.Command {
 	return append([]helper.Command{
-		{Name: "store", Binary: "condor-token-storer", Help: "Give the access point what your jobs need (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
-		{Name: "push", Help: "Give the access point a token of yours, once or continuously.", Usage: "SERVICE...", Grammar: new(pushCmd)},
+		{Name: "store", Binary: "condor-token-storer", Help: "Store the logins that your jobs need at the access point (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
+		{Name: "push", Help: "Store a token at the access point, once or continuously.", Usage: "SERVICE...", Grammar: new(pushCmd)},
 	}, credmon()...)
 }
 

@@ -230,16 +230,17 @@ func (m *Monitor) adopt(ctx context.Context, h *home, name string, a adoption, s
 	return h.user.exchange(h.logins, file, st, append(bare, '\n'))
 }
 
-// noticeEnd removes the description of a login that the issuer no longer accepts, so that
-// condor_credd says that there is none, and the storer asks the user to log in again. The
-// login itself stays for now.
+// noticeEnd removes the description of a login that the issuer no longer accepts, that is
+// damaged, or that is not there, so that condor_credd says that there is none, and the storer
+// asks the user to log in again. The login itself stays for now.
 func (m *Monitor) noticeEnd(h *home, w renewal, err error) {
 	var none *login.NoLoginError
-	if !errors.As(err, &none) || !none.Existing {
+	damaged := errors.Is(err, store.ErrDamaged)
+	if !damaged && !errors.As(err, &none) {
 		return
 	}
 	e, ok, err := h.store.Find(w.l.top.Issuer, w.l.top.ClientID)
-	if err != nil || !ok || e.Ended == "" {
+	if err != nil || ok && e.Ended == "" && !damaged {
 		return
 	}
 	file := w.c.top.Login + ".top"
@@ -377,7 +378,7 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 		}
 		w.c.next = now.Add(m.backOff(w.c.fails, first, last))
 		hint := ""
-		if errors.As(o.err, &none) {
+		if errors.As(o.err, &none) || errors.Is(o.err, store.ErrDamaged) {
 			hint = ": the user must log in again, by submitting a job or with the storer"
 		}
 		m.s.Log.Error(j.user, w.name, "%s%s", o.err, hint)

@@ -114,7 +114,7 @@ func (m *Monitor) scanFiles(d *folder, name string, u *account) error {
 	seen := map[string]bool{}
 	for _, file := range files {
 		base, ok := strings.CutSuffix(file, ".top")
-		if !ok || !credentialName().MatchString(base) {
+		if !ok || !credentialName.Get().MatchString(base) {
 			continue
 		}
 		seen[base] = true
@@ -223,6 +223,9 @@ func (m *Monitor) resume(d *folder, base string, c *cred) {
 	b, st, err := d.read(base+".use", maxTop)
 	if err != nil || st.modified.Before(c.stamp.modified) {
 		return
+	}
+	if st.modified.Sub(m.s.Now()) > time.Minute {
+		return // the clock was corrected since, and the time says nothing
 	}
 	t := token.New(strings.TrimSpace(string(b)))
 	req, err := c.top.request("")

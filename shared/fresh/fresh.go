@@ -73,12 +73,26 @@ const (
 // Run keeps the token fresh until ctx ends. t is the current token, which is in its place
 // already.
 func (k *Keeper) Run(ctx context.Context, t token.Token) {
-	for k.until(ctx, k.due(t, k.Now())) {
+	pause := shortestRetry
+	for k.until(ctx, k.next(t, pause)) {
 		var ok bool
 		if t, ok = k.renew(ctx, t); !ok {
 			return
 		}
+		left, _ := t.Lifetime(k.Now())
+		pause = max(left/4, shortestRetry)
 	}
+}
+
+// next is when the token is replaced, after pause at the earliest: if this machine's clock
+// is ahead of the issuer's, a new token can be due at once.
+func (k *Keeper) next(t token.Token, pause time.Duration) time.Time {
+	now := k.Now()
+	at, soonest := k.due(t, now), now.Add(pause)
+	if at.Before(soonest) {
+		return soonest
+	}
+	return at
 }
 
 // Lifetime is the whole lifetime of a token that was obtained at got.
@@ -204,11 +218,23 @@ func (k *Keeper) renew(ctx context.Context, old token.Token) (token.Token, bool)
 	}
 }
 
-// get gets a token that expires later than old.
+// get gets a token that expires later than old, or that was issued later by an issuer that
+// now grants shorter lifetimes.
 func (k *Keeper) get(ctx context.Context, old token.Token, enough time.Duration) (token.Token, error) {
 	t, err := k.Get(ctx, enough)
-	if err == nil && (t.Raw() == old.Raw() || !old.Expires.IsZero() && !t.Expires.IsZero() && !t.Expires.After(old.Expires)) {
+	if err == nil && (t.Raw() == old.Raw() || !old.Expires.IsZero() && !t.Expires.IsZero() && !t.Expires.After(old.Expires) && !shorter(t, old)) {
 		return token.Token{}, ErrSame
 	}
 	return t, err
+}
+
+// shorter reports whether t was issued later than old and is valid for less time. One that
+// expires at the same time does not count: such an issuer has set an end.
+func shorter(t, old token.Token) bool {
+	if t.JWT() == nil || old.JWT() == nil {
+		return false
+	}
+	was, known := old.JWT().Time("iat")
+	is, ok := t.JWT().Time("iat")
+	return known && ok && is.After(was) && t.Expires.Before(old.Expires)
 }

@@ -30,6 +30,8 @@ type world struct {
 	down, full func(time.Time) bool
 	// drift is added to the clock at each sleep, for a machine that was suspended.
 	drift func(slept time.Duration) time.Duration
+	// ahead is how far this machine's clock is ahead of the issuer's.
+	ahead time.Duration
 	// jitter is what Keeper.Jitter returns.
 	jitter float64
 
@@ -42,12 +44,18 @@ type world struct {
 
 func (w *world) since(t time.Time) time.Duration { return t.Sub(begin).Round(time.Millisecond) }
 
+// issue returns a token that is issued now.
+func (w *world) issue() token.Token {
+	now := w.now.Add(-w.ahead)
+	return jwt(now, now.Add(w.life))
+}
+
 // run keeps a token for a time.
 func (w *world) run(span time.Duration) {
 	w.now, w.end = begin, begin.Add(span)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	w.file = jwt(w.now, w.now.Add(w.life))
+	w.file = w.issue()
 	k := &Keeper{
 		Now: func() time.Time { return w.now }, Jitter: func() float64 { return w.jitter },
 		Sleep: func(ctx context.Context, d time.Duration) error {
@@ -68,7 +76,7 @@ func (w *world) run(span time.Duration) {
 			if w.down != nil && w.down(w.now) {
 				return token.Token{}, errors.New("the issuer is down")
 			}
-			return jwt(w.now, w.now.Add(w.life)), nil
+			return w.issue(), nil
 		},
 		Put: func(t token.Token) error {
 			w.puts = append(w.puts, w.now)
@@ -202,13 +210,45 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// If this machine's clock is so far ahead that a new token is due at once, the issuer is
+// nevertheless not asked again and again, and nothing is reported.
+func TestClockAhead(t *testing.T) {
+	for ahead, most := range map[time.Duration]int{45 * time.Minute: 18, 59 * time.Minute: 241, 59*time.Minute + 59*time.Second: 60 * 60} {
+		w := &world{life: time.Hour, ahead: ahead}
+		w.run(time.Hour)
+		if n := len(w.gets); n > most || n < most/2 {
+			t.Errorf("%v ahead: %d requests in an hour", ahead, n)
+		}
+		for i, e := range w.events {
+			if e[:7] != "renewed" {
+				t.Errorf("%v ahead: %s", ahead, w.events[i])
+			}
+		}
+	}
+}
+
 func TestTheSameToken(t *testing.T) {
 	old := jwt(begin, begin.Add(time.Hour))
-	for name, next := range map[string]token.Token{"the same": old, "an older one": jwt(begin.Add(-time.Minute), begin.Add(30*time.Minute))} {
+	for name, next := range map[string]token.Token{"the same": old, "an older one": jwt(begin.Add(-time.Minute), begin.Add(30*time.Minute)), "a newer one with the same expiry": jwt(begin.Add(time.Minute), begin.Add(time.Hour))} {
 		k := &Keeper{Get: func(context.Context, time.Duration) (token.Token, error) { return next, nil }}
 		if got, err := k.get(context.Background(), old, 0); !errors.Is(err, ErrSame) || !got.IsZero() {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// An issuer that grants shorter lifetimes from some time on is followed without a warning.
+func TestShorterLifetimes(t *testing.T) {
+	w := &world{life: time.Hour}
+	w.down = func(now time.Time) bool {
+		if w.since(now) >= 30*time.Minute {
+			w.life = 10 * time.Minute
+		}
+		return false
+	}
+	w.run(time.Hour)
+	if want := []string{"renewed at 40m0s", "renewed at 46m40s", "renewed at 53m20s"}; !slices.Equal(w.events, want) {
+		t.Errorf("%q", w.events)
 	}
 }
 

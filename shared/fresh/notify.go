@@ -3,6 +3,7 @@ package fresh
 import (
 	"net"
 	"strings"
+	"time"
 )
 
 // Notifier tells the service manager what state a service is in (sd_notify(3)).
@@ -29,5 +30,7 @@ func (n Notifier) Send(assignments ...string) {
 		return
 	}
 	defer func() { _ = c.Close() }()
+	// A service manager that does not read must not stop the renewals.
+	_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 	_, _ = c.Write([]byte(strings.Join(assignments, "\n")))
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 )
 
 func TestNotifier(t *testing.T) {
@@ -31,4 +32,24 @@ func TestNotifier(t *testing.T) {
 	for _, name := range []string{"", "vsock:2:1234", "/does/not/exist"} {
 		NewNotifier(func(string) string { return name }).Send("READY=1")
 	}
+}
+
+// A service manager that does not read its messages does not block the sender for good.
+func TestNotifierOfABusyManager(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "s")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	c, err := net.Dial("unixgram", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	for err == nil {
+		_ = c.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err = c.Write([]byte("full"))
+	}
+	NewNotifier(func(string) string { return name }).Send("READY=1")
 }

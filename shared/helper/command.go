@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/fresh"
@@ -56,12 +57,10 @@ func (a *app) runCommand(ctx context.Context, g *getCmd, all []*item) error {
 	}
 	tokens := make([]token.Token, len(all))
 	for i, it := range all {
-		t, err := a.obtain(ctx, it, all)
-		if err != nil && t.IsZero() {
+		t, err := a.obtainToKeep(ctx, it, all)
+		if err != nil {
 			return err
 		}
-		_ = a.env.Report(err) // a login that is lost: its token is good
-		a.noteShort(it, t)
 		tokens[i] = t
 	}
 	a.warnIfTooShort(g, all)
@@ -90,10 +89,11 @@ func (a *app) runCommand(ctx context.Context, g *getCmd, all []*item) error {
 	}
 	k := a.keep(ctx, all, tokens, put, fresh.Notifier{})
 	status := c.wait()
+	ended := time.Now()
 	// The file is gone as soon as the command is, even if an exchange is under way.
 	k.cancel()
 	dir.Remove()
-	k.stop(sig.ending())
+	k.stop(sig.ending(), ended)
 	return status
 }
 

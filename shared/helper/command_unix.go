@@ -100,6 +100,7 @@ func (a *app) start(path string, environ []string, sig *signals) (*command, erro
 		c.witness.close()
 		return nil, commandError(a.command[0], err)
 	}
+	c.witness.begin()
 	// After the command, which must not inherit it: a background job that reports a
 	// problem to a terminal with tostop would stop.
 	signal.Ignore(unix.SIGTTOU)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -72,6 +73,46 @@ func TestPageHasEveryKey(t *testing.T) {
 				t.Errorf("%s: %s is not in docs/configuration.md", table, key)
 			}
 		}
+	}
+}
+
+// tables matches a table of the configuration in a page of the documentation.
+var tables = regexp.MustCompile(`(?m)^ +\[(?:defaults|credmon|(?:issuer|token|service)\.\w+)\]\n(?: +[a-z-]+ = .*\n)*`)
+
+// The configurations that the pages show are accepted.
+func TestConfigurationsOfThePages(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range tables.FindAllString(string(b), -1) {
+			found++
+			if err := (&config{path: filepath.Base(name)}).parse(table); err != nil {
+				t.Errorf("%s\n%v", table, err)
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d tables were found", found)
+	}
+}
+
+// The lines that the configuration of the host has as comments are accepted.
+func TestConfigurationOfTheHost(t *testing.T) {
+	const name = "../../packaging/config.toml"
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &config{path: name}
+	if err := c.parse(regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(b), "$1")); err != nil || len(c.Issuers) < 3 || len(c.Tokens) < 1 {
+		t.Errorf("%v %+v", err, c)
 	}
 }
 

@@ -3,7 +3,6 @@ package helper
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
@@ -123,8 +122,9 @@ func (s *Session) Tokens(v Service, least time.Duration) (first func(context.Con
 	if err != nil {
 		return nil, nil, err
 	}
-	it := &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: v.Audience, Scopes: v.Scopes})}
-	it.p.loginCommand = func() string { return a.namedLogin([]*item{it}, w, url) }
+	var it *item
+	loginCommand := func() string { return a.namedLogin([]*item{it}, w, url) }
+	it = a.serviceItem(w, f, ServiceRequest{Audiences: v.Audience, Scopes: v.Scopes}, loginCommand)
 	if err := it.open(); err != nil {
 		return nil, nil, err
 	}

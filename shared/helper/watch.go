@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/fresh"
@@ -19,20 +20,23 @@ import (
 func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 	notifier := fresh.NewNotifier(a.env.Getenv)
 	tokens := make([]token.Token, len(all))
+	put := func(it *item) func(token.Token) error {
+		return func(t token.Token) error { return a.write(t, g.Output, it.file) }
+	}
 	for i, it := range all {
-		t, err := a.obtain(ctx, it, all)
-		if err != nil && t.IsZero() {
+		t, err := a.obtainToKeep(ctx, it, all)
+		if err != nil {
 			return err
 		}
-		_ = a.env.Report(err) // a login that is lost: its token is good
-		// The file comes last: who waits for it may end the watch as soon as it is there.
-		a.noteShort(it, t)
-		if err := a.write(t, g.Output, it.file); err != nil {
+		if i == len(all)-1 {
+			// Before the last file: who waits for it may end the watch as soon as it is there.
+			a.warnIfTooShort(g, all)
+		}
+		if err := put(it)(t); err != nil {
 			return err
 		}
 		tokens[i] = t
 	}
-	a.warnIfTooShort(g, all)
 
 	signals := make(chan os.Signal, 4)
 	ending := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
@@ -41,15 +45,13 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 			signal.Notify(signals, s)
 		}
 	}
+	// A warning to a closed stderr, such as a logger that was restarted, must not end it.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	defer cli.OwnSignals()()
-	put := func(it *item) func(token.Token) error {
-		return func(t token.Token) error { return a.write(t, g.Output, it.file) }
-	}
 	k := a.keep(ctx, all, tokens, put, notifier)
-	notifier.Send("READY=1", "STATUS="+k.status())
 	first := <-signals
 	notifier.Send("STOPPING=1", "STATUS=finishing the current exchange")
-	k.stop(signals)
+	k.stop(signals, time.Now())
 	return &commandStatus{signal: first}
 }
 
@@ -73,6 +75,7 @@ func (a *app) keep(ctx context.Context, all []*item, tokens []token.Token, put f
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	k := &keeping{a: a, cancel: cancel, done: make(chan struct{}), items: all, tokens: tokens, problems: make([]string, len(all))}
+	notifier.Send("READY=1", "STATUS="+k.status())
 	var running sync.WaitGroup
 	for i, it := range all {
 		keeper := &fresh.Keeper{
@@ -93,15 +96,15 @@ func (a *app) keep(ctx context.Context, all []*item, tokens []token.Token, put f
 }
 
 // stop ends the renewals. One under way is finished, so that no login is lost; a signal
-// that arrives meanwhile gives it up.
-func (k *keeping) stop(signals <-chan os.Signal) {
+// that arrives meanwhile gives it up, unless it is the one that ended the work at that time.
+func (k *keeping) stop(signals <-chan os.Signal, ended time.Time) {
 	k.cancel()
 	for {
 		select {
 		case <-k.done:
 			return
 		case s := <-signals:
-			if s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGHUP {
+			if (s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGHUP) && !cli.SameSignal(ended) {
 				return
 			}
 		}

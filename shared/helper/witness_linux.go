@@ -54,6 +54,8 @@ type observer struct {
 	// matched is when the witness received the signal of the group that the last signal
 	// of that number at the helper was.
 	matched map[syscall.Signal]time.Duration
+	// began is when the command was there to receive signals.
+	began time.Duration
 }
 
 // The witness and the helper see two signals of one number as one if they come in quick
@@ -196,6 +198,15 @@ func monotonic() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
+// begin says that the command is there. What the group received before did not reach it,
+// unless it was just being started. Then the signal has ended or stopped it already, or the
+// command ignores it, so that passing it on changes nothing.
+func (o *observer) begin() {
+	if o != nil {
+		o.began = monotonic()
+	}
+}
+
 // saw reports whether a signal that the helper has received was sent to the whole group.
 // Without a witness the signals of a terminal are taken to be for the group, if there is
 // one in whose foreground the group is.
@@ -209,7 +220,7 @@ func (o *observer) saw(n syscall.Signal) bool {
 		return terminalSignal(n)
 	}
 	last := all[n]
-	if last == 0 {
+	if last == 0 || last < o.began {
 		return false
 	}
 	age := monotonic() - last

@@ -11,6 +11,7 @@ import (
 type observer struct{}
 
 func newObserver() *observer                { return nil }
+func (*observer) begin()                    {}
 func (*observer) saw(n syscall.Signal) bool { return terminalSignal(n) }
 func (*observer) close()                    {}
 func ignoredAtStart(os.Signal) bool         { return false }

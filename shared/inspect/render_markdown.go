@@ -109,5 +109,17 @@ func (m *markdown) claims(title string, list []claimView) {
 	}
 }
 
-// cell escapes the separator of columns, also in code.
-func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+// pipes matches the separator of columns, and backslashes before it.
+var pipes = text.Pattern{Expr: `\\*\|`}
+
+// cell escapes the separator of columns, also in code. An even number of backslashes would
+// escape each other instead.
+func cell(s string) string {
+	return pipes.Get().ReplaceAllStringFunc(s, func(p string) string {
+		before := strings.Repeat(`\`, len(p)-1)
+		if len(before)%2 == 1 {
+			before += `\`
+		}
+		return before + `\|`
+	})
+}

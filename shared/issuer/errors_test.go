@@ -87,6 +87,10 @@ func TestMeaningOfRefusals(t *testing.T) {
 		{401, "invalid_token", "Invalid refresh token: x", "ended"}, // INDIGO IAM
 		{400, "invalid_grant", "User disabled", "disabled"},         // Keycloak
 		{400, "invalid_grant", "Account disabled", "disabled"},
+		{400, "invalid_grant", "The account is locked", "disabled"},
+		{400, "invalid_grant", "User account suspended", "disabled"},
+		{400, "invalid_grant", "User session is not active", "ended"},
+		{400, "invalid_grant", "the token was unlocked by user x", "ended"},
 		{401, "unauthorized", "Bad credentials", "gone"},              // INDIGO IAM
 		{401, "unauthorized", "User test is not active.", "disabled"}, // INDIGO IAM
 		{401, "unauthorized", "", ""},
@@ -140,6 +144,7 @@ func TestNetworkErrors(t *testing.T) {
 		{in(x509.HostnameError{Certificate: &x509.Certificate{}, Host: "i"}), "could not reach https://i/token", "check the host name"},
 		{in(x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired}), "could not reach https://i/token", "clock"},
 		{in(&net.DNSError{Err: "no such host", Name: "i", IsNotFound: true}), "no such host", "check the host name"},
+		{in(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "proxy", IsNotFound: true}}), "no such host", "check HTTPS_PROXY"},
 		{in(timeout{}), "did not answer in time", "--timeout"},
 		{in(context.DeadlineExceeded), "did not answer in time", "--timeout"},
 		{in(os.ErrDeadlineExceeded), "did not answer in time", "--timeout"},

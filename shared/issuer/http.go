@@ -353,7 +353,7 @@ func whole(resp *http.Response, req *http.Request) error {
 	case len(b) > maxBody:
 		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
 	}
-	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); !ok && resp.StatusCode < 300 && ct == "text/html" {
+	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); !ok && resp.StatusCode < 300 && ct == "text/html" && !isObject(b) {
 		return &NotJSONError{URL: from, Got: "a web page"}
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(b))

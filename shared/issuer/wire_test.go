@@ -418,6 +418,8 @@ func TestDiscover(t *testing.T) {
 	const (
 		openID = "/vo/.well-known/openid-configuration"
 		oauth  = "/.well-known/oauth-authorization-server/vo"
+		behind = "/vo/.well-known/oauth-authorization-server"
+		all    = openID + " " + oauth + " " + behind
 	)
 	good := `{"issuer":"ISSUER/vo","token_endpoint":"ISSUER/token"}`
 	for _, tt := range []struct {
@@ -431,10 +433,13 @@ func TestDiscover(t *testing.T) {
 		{"RFC 8414 alone", map[string]string{oauth: good}, nil, "", openID + " " + oauth},
 		{"RFC 8414 behind 403", map[string]string{openID: "403", oauth: good}, nil, "", openID + " " + oauth},
 		{"RFC 8414 behind 405", map[string]string{openID: "405", oauth: good}, nil, "", openID + " " + oauth},
-		{"neither", nil, new(*ResponseError), "404", openID + " " + oauth},
-		{"the first answer is reported", map[string]string{openID: "403"}, new(*ResponseError), "403", openID + " " + oauth},
+		{"RFC 8414 behind the path", map[string]string{behind: good}, nil, "", all},
+		{"RFC 8414 beside a page", map[string]string{openID: "<!doctype html>", oauth: "<!doctype html>", behind: good}, nil, "", all},
+		{"neither", nil, new(*ResponseError), "404", all},
+		{"the first answer is reported", map[string]string{openID: "403"}, new(*ResponseError), "403", all},
 		{"another issuer", map[string]string{oauth: `{"issuer":"https://other.example.org/","token_endpoint":"ISSUER/token"}`}, new(*MismatchError), "other.example.org", openID + " " + oauth},
-		{"a page", map[string]string{openID: "<!doctype html>", oauth: good}, new(*NotJSONError), "a web page", openID},
+		{"a page", map[string]string{openID: "<!doctype html>", oauth: "<!doctype html>"}, new(*NotJSONError), "a web page", all},
+		{"down", map[string]string{openID: "501", oauth: good}, new(*ResponseError), "501", openID},
 		{"redirected to another host", map[string]string{openID: "https://other.example.org/vo/.well-known/openid-configuration", oauth: good}, new(*RedirectError), "another host", openID},
 		{"redirected on the same host", map[string]string{openID: "/there", "/there": good}, nil, "", openID + " /there"},
 	} {

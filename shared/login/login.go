@@ -21,7 +21,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Logins are the logins of the user. Its fields are set once and only read afterwards.
+// Logins are the logins of the user. Its exported fields are set when it is made and only
+// read afterwards; the others remember the issuer's discovery document.
 type Logins struct {
 	Store  *store.Store
 	Issuer *issuer.Client
@@ -96,8 +97,8 @@ func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
 	}
 	if !ok || len(e.Scopes) == 0 {
 		// Without scopes it is a client whose login was not completed.
-		if others, err := l.others(req.Issuer); err == nil && l.ClientID == "" && len(others) > 1 {
-			return e, noLogin("there are several logins at %s: choose one with --client-id %s", req.Issuer, strings.Join(others, " or --client-id "))
+		if choice := l.Choice(req.Issuer); choice != nil {
+			return e, &NoLoginError{Reason: choice.Error()}
 		}
 		return e, noLogin("there is no login at %s", req.Issuer)
 	}
@@ -107,15 +108,50 @@ func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
 	return e, nil
 }
 
-// others are the clients that have a login at the issuer.
-func (l *Logins) others(issuerURL string) (clients []string, err error) {
+// ChoiceError means that there are several logins at an issuer, and none of them is
+// meant more than the others.
+type ChoiceError struct {
+	Issuer string
+	// Clients have these logins.
+	Clients []string
+}
+
+func (e *ChoiceError) Error() string {
+	return "there are several logins at " + e.Issuer
+}
+
+// ExitCode implements cli.Explained.
+func (e *ChoiceError) ExitCode() int { return cli.Usage }
+
+// Hints implements cli.Explained.
+func (e *ChoiceError) Hints() []string {
+	var flags []string
+	for _, c := range e.Clients {
+		flags = append(flags, "--client-id "+text.ShellWord(c))
+	}
+	return []string{"choose one with " + strings.Join(flags, " or ")}
+}
+
+// Choice returns the error if the user must choose between the logins at the issuer, or
+// nil.
+func (l *Logins) Choice(issuerURL string) *ChoiceError {
+	if e, ok, err := l.Store.Find(issuerURL, l.ClientID); l.ClientID != "" || err != nil || ok && len(e.Scopes) > 0 {
+		return nil
+	}
 	in, err := l.Store.Index()
+	if err != nil {
+		return nil
+	}
+	var clients []string
 	for _, e := range in {
 		if token.SameIssuer(e.Issuer, issuerURL) && len(e.Scopes) > 0 {
-			clients = append(clients, text.ShellWord(e.ClientID))
+			clients = append(clients, e.ClientID)
 		}
 	}
-	return clients, err
+	if len(clients) < 2 {
+		return nil
+	}
+	return &ChoiceError{issuerURL, clients}
 }
 
 // discoveryAge is how long a discovery document is cached. [Logins.WithMetadata]
@@ -187,12 +223,17 @@ func outdated(err error) bool {
 	var (
 		re          *issuer.ResponseError
 		unsupported *issuer.UnsupportedError
+		redirected  *issuer.RedirectError
 		unreachable *issuer.NetworkError
 	)
 	if errors.As(err, &re) {
-		return re.Moved() || re.Code == "invalid_scope" || re.StatusCode == http.StatusNotFound || re.StatusCode == http.StatusMethodNotAllowed
+		switch re.StatusCode {
+		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented:
+			return true
+		}
+		return re.StatusCode/100 == 3 || re.Code == "invalid_scope" || strings.HasPrefix(re.Code, "unsupported_")
 	}
-	return errors.As(err, &unsupported) || errors.As(err, &unreachable)
+	return errors.As(err, &unsupported) || errors.As(err, &redirected) || errors.As(err, &unreachable)
 }
 
 func (l *Logins) audience(req token.Request) url.Values {

@@ -88,6 +88,8 @@ func checkSecret(path string, fi fs.FileInfo) error {
 		return nil
 	case uid == os.Geteuid() && p == 0o440:
 		return nil // mounted read-only for root and a group
+	case uid == 0 && os.Geteuid() != 0:
+		return &Error{Path: path, Reason: fmt.Sprintf("can be used by other users (mode %04o)", p), Owner: -1, Mounted: true}
 	}
 	return checkOwner(path, fi, 0o077)
 }

@@ -236,6 +236,8 @@ func hintFor(backend string) string {
 		return "install pass and run 'pass init', or log in with --keyring file"
 	case secretService, kwallet:
 		return "run in a desktop session, or log in with --keyring file"
+	case file:
+		return "check that you can write to that directory, or set HOME or XDG_DATA_HOME to another one"
 	}
 	return "log in with --keyring file"
 }

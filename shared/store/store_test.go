@@ -822,7 +822,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"token":"t","expires":"2030-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"issuer":"i","body":"e30=","expires":"2030-01-01T00:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
+		if e, ok := decodeEntry(b); ok && (e.Token == "" && e.Rejected == "" || e.Expires.IsZero()) {
 			t.Error("an entry without token or expiry")
 		}
 		_, _ = decodeIndex(b)
@@ -855,12 +855,32 @@ func TestSweepTemps(t *testing.T) {
 	}
 }
 
+// An entry is read as it was written.
+func TestEntryAsWritten(t *testing.T) {
+	full := cacheEntry{
+		Token: "a.b.c", Issuer: "https://i/?a&b", Expires: epoch.Add(1234567 * time.Microsecond), Scopes: []string{"read:/<x>", "\"q\"\\"}, Audiences: []string{"é\u2028"}, Source: "login",
+	}
+	full.For.Issuer, full.For.ClientID, full.For.Account = "https://i/", "c", "a\tb"
+	for _, e := range []cacheEntry{full, {Token: "t", Expires: epoch}, {Rejected: hash("t"), Expires: epoch}} {
+		b, err := json.Marshal(e)
+		must(t, err)
+		if got, ok := decodeEntry(b); !ok || !reflect.DeepEqual(got, e) {
+			t.Errorf("%s: %+v, %v", b, got, ok)
+		}
+	}
+	for _, bad := range []string{`{"token":7}`, `{"token":"t","expires":"x"}`, `{"token":"t","expires":"2030-01-01T00:00:00Z","scopes":"x"}`, `{"token":"t","expires":"2030-01-01T00:00:00Z","for":{"issuer":7}}`} {
+		if e, ok := decodeEntry([]byte(bad)); ok {
+			t.Errorf("%s: %+v", bad, e)
+		}
+	}
+}
+
 // Whatever the files contain, reading them does not panic.
 func FuzzEntry(f *testing.F) {
 	f.Add([]byte(`{"token":"t","expires":"2026-01-02T03:04:05Z","for":{"issuer":"https://i/"}}`))
 	f.Add([]byte(`{"token":7}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
+		if e, ok := decodeEntry(b); ok && (e.Token == "" && e.Rejected == "" || e.Expires.IsZero()) {
 			t.Fatal("an entry without token or expiry")
 		}
 	})

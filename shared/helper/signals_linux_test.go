@@ -1,0 +1,67 @@
+package helper
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// What the group received before the command was there is passed on to the command.
+func TestSignalBeforeTheCommand(t *testing.T) {
+	o := newObserver()
+	if o == nil {
+		t.Fatal("no witness")
+	}
+	defer o.close()
+	if err := unix.Kill(o.pid, unix.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	if !o.saw(unix.SIGUSR1) {
+		t.Error("a signal to the group counts as one to the helper alone")
+	}
+	o.begin()
+	if o.saw(unix.SIGUSR1) {
+		t.Error("a signal that came before the command is not passed on")
+	}
+}
+
+// The signal that ended the work, which the helper may receive later or twice, does not give
+// up a renewal that is under way: that would lose the login. A later signal does.
+func TestSignalsDuringTheLastRenewal(t *testing.T) {
+	const patience = time.Minute
+	for name, c := range map[string]struct {
+		ended   time.Time
+		givesUp bool
+	}{
+		"the same signal": {time.Now().Add(time.Hour), false},
+		"another":         {time.Now().Add(-time.Hour), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, cancel := context.WithCancel(t.Context())
+			k := &keeping{cancel: cancel, done: make(chan struct{})}
+			signals, stopped := make(chan os.Signal), make(chan struct{})
+			go func() {
+				k.stop(signals, c.ended)
+				close(stopped)
+			}()
+			signals <- syscall.SIGTERM
+			gaveUp := false
+			select {
+			case signals <- syscall.SIGTERM:
+			case <-stopped:
+				gaveUp = true
+			case <-time.After(patience):
+				t.Fatal("it neither waits nor ends")
+			}
+			if gaveUp != c.givesUp {
+				t.Errorf("the renewal was given up: %v", gaveUp)
+			}
+			close(k.done)
+			<-stopped
+		})
+	}
+}
