@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ func (l *Log) log(level, user, service, format string, a ...any) {
 		about += ": "
 	}
 	said := descriptors.Get().ReplaceAllLiteralString(fmt.Sprintf(format, a...), user+"/"+loginsDir)
+	said = strings.ReplaceAll(said, "\n", "; ") // of joined errors
 	line := fmt.Sprintf("%s (pid:%d) %s%s%s\n", l.now().Format("01/02/06 15:04:05"), os.Getpid(), level, about, text.Foreign(said, 1000))
 	l.mu.Lock()
 	defer l.mu.Unlock()

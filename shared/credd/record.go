@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,9 @@ type recorded struct {
 	ID     string   `json:"id"`
 	Issuer string   `json:"issuer"`
 	Scopes []string `json:"scopes"`
+	// Credentials are the names of those that were stored to come from it. condor_credd
+	// does not tell them from those of another credmon, or of another issuer.
+	Credentials []string `json:"credentials,omitempty"`
 }
 
 // loadRecord reads the record for this host.
@@ -80,13 +84,34 @@ func (r *record) lock(ctx context.Context, what string, wait func()) (unlock fun
 
 // keep writes a login down.
 func (r *record) keep(ctx context.Context, login string, to recorded) error {
+	return r.change(ctx, func() {
+		to.Credentials = r.Logins[login].Credentials
+		r.Logins[login] = to
+	})
+}
+
+// stored writes down that credentials come from a login now.
+func (r *record) stored(ctx context.Context, login string, names []string) error {
+	return r.change(ctx, func() {
+		for key, v := range r.Logins {
+			v.Credentials = slices.DeleteFunc(v.Credentials, func(n string) bool { return slices.Contains(names, n) })
+			if key == login {
+				v.Credentials = append(v.Credentials, names...)
+			}
+			r.Logins[key] = v
+		}
+	})
+}
+
+// change reads the record, which other submissions may have changed, changes it, and saves it.
+func (r *record) change(ctx context.Context, change func()) error {
 	unlock, err := r.lock(ctx, "record", func() {})
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	r.load() // other submissions may have changed it
-	r.Logins[login] = to
+	r.load()
+	change()
 	return r.save()
 }
 

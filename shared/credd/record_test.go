@@ -34,6 +34,24 @@ func TestRecordOfManySubmissions(t *testing.T) {
 	}
 }
 
+// A credential comes from one login, and stays with it when the login is replaced.
+func TestRecordOfCredentials(t *testing.T) {
+	r, ctx := testRecord(t.TempDir()), context.Background()
+	for _, err := range []error{
+		r.keep(ctx, "a", recorded{ID: "1"}), r.keep(ctx, "b", recorded{ID: "2"}),
+		r.stored(ctx, "a", []string{"svc", "svc_h"}), r.stored(ctx, "b", []string{"svc"}),
+		r.keep(ctx, "a", recorded{ID: "3"}), r.stored(ctx, "b", []string{"svc"}),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.load()
+	if got := fmt.Sprint(r.Logins); got != "map[a:{3  [] [svc_h]} b:{2  [] [svc]}]" {
+		t.Error(got)
+	}
+}
+
 // The second of two submissions waits for the first, and then finds its login.
 func TestRecordLock(t *testing.T) {
 	home := t.TempDir()

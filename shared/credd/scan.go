@@ -202,7 +202,10 @@ func (m *Monitor) scanCredential(d *folder, name string, u *account, base string
 	}
 	c.top = t
 	if old != nil && old.top != nil && old.top.Login == t.Login && old.top.Scopes == t.Scopes && old.top.Audience == t.Audience {
-		c.next, c.got, c.expires, c.renewed = old.next, old.got, old.expires, old.renewed
+		c.got, c.expires, c.renewed = old.got, old.expires, old.renewed
+		if !c.stamp.modified.After(old.stamp.modified) {
+			c.next = old.next
+		} // else it was stored again, and the storer waits for a token that is newer
 		return
 	}
 	m.resume(d, base, c)

@@ -95,7 +95,7 @@ type group struct {
 	issuer string
 	conf   helper.Service
 	wants  []want
-	// missing are those that condor_credd does not have.
+	// missing are those that condor_credd does not have, or not from this login.
 	missing []want
 }
 
@@ -155,6 +155,10 @@ func (st *storer) groups() ([]*group, error) {
 			return nil, cli.Errorf(cli.Usage, "this access point does not accept the issuer %s of the service %s", i.URL, w.service).
 				Hint("ask the administrators to name the issuer in\n  %s", st.s.HostConfigFile())
 		}
+		if other, ok := clash(groups, w); ok {
+			return nil, cli.Errorf(cli.Usage, "%q and %q have the same name %s, so that the job would get one of them for both", other.arg, w.arg, w.name).
+				Hint("use another handle in the submit file")
+		}
 		name := loginFor(i.URL, w.conf.ClientID)
 		at := slices.IndexFunc(groups, func(g *group) bool { return g.login == name })
 		if at < 0 {
@@ -166,6 +170,19 @@ func (st *storer) groups() ([]*group, error) {
 	return groups, nil
 }
 
+// clash returns another credential of the submission with the same name: that of the service
+// a with the handle b_c is that of the service a_b with the handle c.
+func clash(groups []*group, w want) (want, bool) {
+	for _, g := range groups {
+		for _, other := range g.wants {
+			if other.name == w.name && other.arg != w.arg {
+				return other, true
+			}
+		}
+	}
+	return want{}, false
+}
+
 // serve stores the credentials of one login, and the login first if it is not there.
 func (st *storer) serve(ctx context.Context, g *group) error {
 	for _, w := range g.wants {
@@ -173,7 +190,7 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 		if err != nil {
 			return err
 		}
-		if m == absent || m == differs {
+		if m == absent || m == differs || !slices.Contains(st.record.Logins[g.login].Credentials, w.name) {
 			g.missing = append(g.missing, w)
 		}
 		if m == differs {
@@ -189,6 +206,7 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 			return err
 		}
 	}
+	var stored []string
 	for _, w := range g.missing {
 		b, err := json.Marshal(top{Version: formatVersion, Login: g.login})
 		if err == nil {
@@ -198,6 +216,13 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 			return err
 		}
 		st.s.Verbose("stored the credential %s", w.name)
+		stored = append(stored, w.name)
+	}
+	if len(stored) == 0 {
+		return nil
+	}
+	if err := st.record.stored(ctx, g.login, stored); err != nil {
+		st.s.Verbose("%s", err)
 	}
 	return nil
 }
@@ -317,6 +342,9 @@ func (st *storer) hand(ctx context.Context, g *group, grant string, lg *store.Lo
 
 // await waits until the credmon has made the tokens, as jobs must not start without them.
 func (st *storer) await(ctx context.Context, groups []*group) error {
+	if st.wait <= 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, st.wait)
 	defer cancel()
 	for _, g := range groups {

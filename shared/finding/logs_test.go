@@ -18,8 +18,9 @@ func TestMatchLog(t *testing.T) {
 		"[FATAL] Auth failed: No protocols left to try":                                                          "No protocols left to try",
 		"Unknown WLCG profile version in token: 1.2":                                                             "Unknown WLCG profile version in token: …",
 		"not in list of allowed": "Token issuer is not in list of allowed issuers", // a part
-		"nothing of the kind":    "",
-		"":                       "",
+		"PERMISSION DENIED to alice@fnal.gov from host 192.0.2.1 for command 1112 (QMGMT_WRITE_CMD), access level WRITE: reason: WRITE authorization policy contains no matching ALLOW entry for this request; identifiers used": "authorization policy contains no matching ALLOW entry for this request",
+		"nothing of the kind": "",
+		"":                    "",
 	} {
 		got := ""
 		if list := MatchLog(line); len(list) > 0 {

@@ -161,6 +161,14 @@ func (c *config) parse(content string) error {
 	if errors.As(err, &pe) {
 		return cli.Errorf(cli.Usage, "%s:%d: %s", c.path, pe.Position.Line, pe.Message)
 	}
+	if m := wrongType.Get().FindStringSubmatch(fmt.Sprint(err)); m != nil {
+		line, key, got, want := m[1], m[2], cmp.Or(m[3], m[5]), cmp.Or(tomlTypes[m[4]], "table")
+		e := cli.Errorf(cli.Usage, "%s:%s: %s is a %s, not a %s", c.path, line, key, cmp.Or(tomlTypes[got], got), want)
+		if want == "list" {
+			return e.Hint(`write it in brackets, such as %s = ["ONE", "TWO"]`, key[strings.LastIndex(key, ".")+1:])
+		}
+		return e
+	}
 	if err != nil {
 		return cli.Errorf(cli.Usage, "%s: %w", c.path, err)
 	}
@@ -211,6 +219,17 @@ func (c *config) parse(content string) error {
 		return err
 	}
 	return c.checkTokens()
+}
+
+// wrongType matches the library's error for a value of another type, whose words are Go's.
+var wrongType = text.Pattern{Expr: `^toml: line (\d+) \(last key "(.+)"\): (?:` +
+	`incompatible types: TOML value has type (.+); destination has type (.+)|type mismatch for .+: expected table but found (.+))$`}
+
+// tomlTypes are the names of types for users.
+var tomlTypes = map[string]string{
+	"string": "string", "int64": "number", "float64": "number", "bool": "boolean", "time.Time": "date",
+	"[]any": "list", "[]map[string]any": "list", "map[string]any": "table",
+	"slice": "list", "map": "table", "boolean": "boolean", "integer": "number", "float": "number",
 }
 
 // onlyComments reports whether TOML has neither keys nor tables.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.org/token-helpers/docs"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 )
@@ -20,7 +21,11 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 		{"[issuer.a]\nurl = \"https://a/\"\ncolour = 1\n", "config.toml:3: unknown key issuer.a.colour"},
 		{"[issuer.a]\nclient-id = \"x\"\n", "issuer.a has no url"},
 		{"[issuer.a]\nurl = \"https://a/\"\naudience-parameter = \"aud\"\n", "audience-parameter must be audience, resource or both"},
-		{"[issuer.a]\nurl = 7\n", "config.toml"},
+		{"[issuer.a]\nurl = 7\n", "config.toml:2: issuer.a.url is a number, not a string"},
+		{"[issuer.a]\nurl = [\"a\"]\n", "config.toml:2: issuer.a.url is a list, not a string"},
+		{"[issuer.a]\nurl = \"https://a/\"\npkce = \"yes\"\n", "config.toml:3: issuer.a.pkce is a string, not a boolean"},
+		{"[token.a]\naudience = \"a\"\nscopes = \"a b\"\n", "config.toml:3: token.a.scopes is a string, not a list"},
+		{"[issuer]\na = 1\n", "config.toml:2: issuer.a is a number, not a table"},
 		{"issuer = 1\n", "config.toml"},
 	}
 	for _, tt := range tests {
@@ -78,6 +83,23 @@ func TestConfigurationsOfThePages(t *testing.T) {
 	}
 	if found < 8 {
 		t.Errorf("only %d tables were found", found)
+	}
+}
+
+// help configuration and token-helpers.toml(5) describe every key.
+func TestPageHasEveryKey(t *testing.T) {
+	for table, keys := range map[string][]string{
+		"[defaults]": defaultable, "[issuer.NAME]": issuerKeys, "[token.NAME]": tokenKeys, "[service.NAME]": serviceKeys, "[credmon]": credmonKeys,
+	} {
+		_, part, ok := strings.Cut(docs.Configuration, "| key of `"+table+"`")
+		if part, _, _ = strings.Cut(part, "\n\n"); table == "[defaults]" {
+			_, part, ok = strings.Cut(docs.Configuration, "these flags can be set")
+		}
+		for _, key := range keys {
+			if !ok || !strings.Contains(part, "`"+key+"`") {
+				t.Errorf("%s: %s is not in docs/configuration.md", table, key)
+			}
+		}
 	}
 }
 

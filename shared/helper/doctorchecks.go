@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -242,6 +243,10 @@ func (d *doctor) bearerToken() {
 		return
 	}
 	if found.Token == "" {
+		if _, err := bearer.Place(d.env.LookupEnv, os.Geteuid()); err != nil {
+			d.warn(name, strings.Join(cli.Explain(err).Hints(), "\n"), "--bearer-file cannot be used: %v", err)
+			return
+		}
 		d.ok(name, "there is none where clients look; --bearer-file writes one")
 		return
 	}
@@ -260,7 +265,7 @@ func (d *doctor) bearerToken() {
 	default:
 		d.ok(name, "clients use the one in %s", found.Place)
 	}
-	if fi, err := os.Stat(found.File); found.File != "" && err == nil && fi.Mode().Perm()&0o077 != 0 {
+	if fi, err := os.Stat(found.File); found.File != "" && err == nil && fi.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		d.warn(name, "run\n  chmod 600 "+text.ShellWord(found.File), "XRootD clients reject token files that other users can access (mode %04o)", fi.Mode().Perm())
 	}
 }

@@ -24,7 +24,9 @@ type Command struct {
 	// Runs means that a command to run may follow "--".
 	Runs bool
 	// Grammar points to a struct with flags, in the form that package cmdline reads, and a
-	// method Run(context.Context, *Session) error.
+	// method Run(context.Context, *Session) error. It may have a method
+	// Failed(context.Context, *cli.Env, error), which is told of every error, also of those
+	// before Run, such as a mistake in the configuration.
 	Grammar any
 	// grammar makes that of a command that all helpers have, whose method is
 	// Run(context.Context, *app) error.

@@ -67,7 +67,7 @@ func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
 	return env.Report(err)
 }
 
-func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
+func run(env *cli.Env, eco service.Ecosystem, extra []Command) (err error) {
 	args := withCommand(env, extra)
 	if len(args) > 0 && args[0] == cmdline.CompleteFlag {
 		return complete(env, Describe(env.Program, eco, extra...), args[1:])
@@ -79,6 +79,15 @@ func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
 	chosen, args := a.choose(args)
 	grammar := chosen.new(eco)
 	a.line.Add(grammar, "")
+	if g, ok := grammar.(interface {
+		Failed(context.Context, *cli.Env, error)
+	}); ok {
+		defer func() {
+			if err != nil {
+				g.Failed(context.Background(), env, err)
+			}
+		}()
+	}
 	done, err := env.Parse(a.line, &a.common.HelpFlags, args, func() (*cmdline.Program, *cmdline.Command) {
 		p := a.describe()
 		return p, p.Command(chosen.Name)

@@ -6,6 +6,7 @@
 package inspect
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -115,6 +116,8 @@ func (p *pipeline) decoded(i input) {
 		p.worse(cli.NeedLogin)
 		if p.redactor != nil {
 			i.label = p.redactor.label(i.label)
+			p.redactor.learnText(i.err.Error())
+			i.err = errors.New(p.redactor.text(i.err.Error())) // an issuer's answer can name a user
 		}
 		p.renderer.notToken(i)
 		return

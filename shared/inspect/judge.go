@@ -83,6 +83,9 @@ func (jd *judge) full(v *verdict, i input, j *token.JWT) {
 		}
 	}
 	shown := service.Presented{JWT: j, Size: len(i.raw), Now: jd.now, Skew: jd.want.Skew, Mode: i.mode, Form: i.form, Link: i.link, KeyChecked: sig.hadKeys}
+	if sig.state == sigMissing {
+		shown.Form = service.Bare // it is there to be shown, not for a client
+	}
 	var judged, kind []finding.Finding
 	for _, judge := range jd.judges {
 		judged = append(judged, judge(shown)...)

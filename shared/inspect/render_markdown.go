@@ -104,8 +104,11 @@ func (m *markdown) findings(title string, list []finding.Finding, v *view) {
 func (m *markdown) claims(title string, list []claimView) {
 	m.line("\n#### %s\n\n| name | value | meaning |\n|---|---|---|", title)
 	for _, c := range list {
-		words := strings.Join(append([]string{c.Meaning}, c.Words...), "; ")
-		m.line("| %s | %s | %s |", cell(code(c.Name)), cell(code(c.Value)), plain(strings.TrimPrefix(words, "; ")))
+		words := strings.TrimPrefix(strings.Join(append([]string{c.Meaning}, c.Words...), "; "), "; ")
+		if c.Source != "" {
+			words += " (" + c.Source + ")"
+		}
+		m.line("| %s | %s | %s |", cell(code(c.Name)), cell(code(c.Value)), plain(words))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.org/token-helpers/shared/finding"
@@ -195,7 +196,8 @@ func newClaimView(m token.Member, what meaning, twice bool, now time.Time) claim
 		c.Words = []string{timeInWords(m.Value, now)}
 	}
 	if m.Name == "scope" && s != "" {
-		c.Words = scopesInWords(token.SplitScopes(s))
+		scopes := token.SplitScopes(s)
+		c.Words, c.Source = scopesInWords(scopes), strings.Join(append([]string{what.source}, sourcesOf(scopes)...), "; ")
 	}
 	for _, e := range list {
 		if w := urnInWords(e); w != "" {

@@ -71,6 +71,9 @@ const (
 func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok bool) {
 	in := parseObject(body)
 	if in == nil {
+		if rt := remains(body); rt != "" && e.found != nil && resp.StatusCode < 300 {
+			*e.found = rt
+		}
 		return body, false
 	}
 	a := map[string]any{}
@@ -133,6 +136,18 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 	}
 	resp.Header.Set("Content-Type", "application/json")
 	return out, true
+}
+
+// refreshMember matches a refresh token in JSON.
+var refreshMember = text.Pattern{Expr: `"refresh_token"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.)+")`}
+
+// remains returns the refresh token in JSON that is cut off or otherwise broken, if the
+// token itself is complete.
+func remains(body []byte) (refreshToken string) {
+	if m := refreshMember.Get().FindSubmatch(body); m != nil {
+		_ = json.Unmarshal(m[1], &refreshToken)
+	}
+	return refreshToken
 }
 
 // problem returns the error code and the description of an answer, either of which may

@@ -145,12 +145,21 @@ func TestRefreshTokenOfUnusableAnswers(t *testing.T) {
 		"access token an object":   ok(`{"access_token":{},"refresh_token":"new-refresh-token"}`),
 		"an error beside it":       ok(`{"error":"server_error","refresh_token":"new-refresh-token"}`),
 		"an error status":          refusal(403, `{"error":"account_locked","refresh_token":"new-refresh-token"}`),
+		"a failure":                {503, "application/json", `{"error":"server_error","refresh_token":"new-refresh-token"}`},
 		"an error object":          ok(`{"error":{"code":7},"refresh_token":"new-refresh-token"}`),
 		"labelled text/plain":      {200, "text/plain", `{"refresh_token":"new-refresh-token"}`},
 		"a form":                   {200, "text/plain", "access_token=&refresh_token=new-refresh-token"},
 		"a byte order mark before": ok("\xef\xbb\xbf" + `{"refresh_token":"new-refresh-token"}`),
+		"cut off after it":         ok(`{"refresh_token":"new-refresh-token","access_token":"opaq`),
+		"a comma too many":         ok(`{"access_token":"opaque-token","refresh_token":"new-refresh-token",}`),
+		"in a list":                ok(`[{"access_token":"opaque-token", "refresh_token" : "new-refresh-token"}]`),
+		"escaped, and cut off":     ok(`{"refresh_token":"new\u002drefresh-token",`),
 	} {
-		g, err := refresh(clientOf(func(*http.Request) answer { return a }))
+		asked := 0
+		g, err := refresh(clientOf(func(*http.Request) answer { asked++; return a }))
+		if asked != 1 {
+			t.Errorf("%s: asked %d times", name, asked)
+		}
 		if err == nil || g == nil || g.RefreshToken != "new-refresh-token" || g.AccessToken != "" {
 			t.Errorf("%s: %+v, %v", name, g != nil, err)
 		}
@@ -162,7 +171,8 @@ func TestRefreshTokenOfUnusableAnswers(t *testing.T) {
 	for name, a := range map[string]answer{
 		"null": ok("null"), "empty": ok(""), "a list": ok("[]"), "a string": ok(`"x"`), "nothing in it": ok("{}"), "not JSON": ok("welcome"),
 		"a page": {200, "text/html", "<!doctype html>"}, "refused": refusal(400, `{"error":"invalid_grant"}`), "empty token": ok(`{"refresh_token":""}`),
-		"cut off": ok(`{"access_token":"opaque-token","refresh_token":"new`),
+		"cut off": ok(`{"access_token":"opaque-token","refresh_token":"new`), "cut off in an escape": ok(`{"refresh_token":"new\"`),
+		"a page of an error": {502, "text/html", `<p>"refresh_token":"new-refresh-token"`},
 	} {
 		g, err := refresh(clientOf(func(*http.Request) answer { return a }))
 		var known cli.Explained

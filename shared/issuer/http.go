@@ -269,6 +269,9 @@ func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 
 // again reports whether the same request may succeed later.
 func again(req *http.Request, resp *http.Response, err error) bool {
+	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil && e.found != nil && *e.found != "" {
+		return false // the refresh token of the request is spent
+	}
 	if resp != nil {
 		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
 			return true

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -516,6 +517,23 @@ func TestSwitchingProtocols(t *testing.T) {
 		if !errors.As(err, &nj) || !strings.Contains(err.Error(), "101") {
 			t.Errorf("%s: %T %v", name, err, err)
 		}
+	}
+}
+
+// The refresh token of the request is spent as soon as a new one arrives, even if the rest of
+// the answer does not.
+func TestConnectionBreaksAfterTheRefreshToken(t *testing.T) {
+	var asked atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, `{"refresh_token":"new-refresh-token","access_token":"opaq`)
+	}))
+	defer srv.Close()
+	g, err := local().Refresh(context.Background(), &Metadata{Issuer: srv.URL, TokenEndpoint: srv.URL}, Credentials{ClientID: "c"}, "old-refresh-token", nil, nil, clock)
+	if err == nil || !strings.Contains(err.Error(), "the answer is incomplete") || g == nil || g.RefreshToken != "new-refresh-token" || asked.Load() != 1 {
+		t.Errorf("%v, asked %d times: %v", g != nil, asked.Load(), err)
 	}
 }
 

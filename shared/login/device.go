@@ -268,7 +268,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 			replaced = now
 		}
 		if err != nil {
-			return &LostError{Token: own, Issuer: req.Issuer, Err: err, Kept: replaced != nil}
+			return &LostError{Token: own, Issuer: req.Issuer, Err: err, New: true, Kept: replaced != nil}
 		}
 		lg.Scopes = g.Scopes
 		lg.RefreshToken, lg.RefreshExpires = g.RefreshToken, g.RefreshExpires
@@ -277,7 +277,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		if err := c.save(ctx, lg, own); err != nil {
 			var lost *LostError
 			if errors.As(err, &lost) {
-				lost.Kept = replaced != nil
+				lost.New, lost.Kept = true, replaced != nil
 			}
 			return err
 		}

@@ -630,6 +630,9 @@ func TestLoginCannotBeSaved(t *testing.T) {
 			if !errors.As(err, &lost) || !strings.HasPrefix(lost.Token.Raw(), "access-") || lost.ExitCode() != cli.StoreFailed || strings.Contains(err.Error(), "refresh-") {
 				t.Fatalf("%T %v", err, err)
 			}
+			if !strings.Contains(err.Error(), "the new login at "+f.URL) || strings.Contains(err.Error(), "replaced its refresh token") {
+				t.Error(err)
+			}
 			if err := os.Rename(keyring+"-away", keyring); err != nil {
 				t.Error(err)
 			}

@@ -225,7 +225,11 @@ func outdated(err error) bool {
 		unsupported *issuer.UnsupportedError
 		redirected  *issuer.RedirectError
 		unreachable *issuer.NetworkError
+		unanswered  *issuer.UnansweredError
 	)
+	if errors.As(err, &unanswered) {
+		return false // it was the right endpoint, which may have replaced the refresh token
+	}
 	if errors.As(err, &re) {
 		switch re.StatusCode {
 		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented:
@@ -301,19 +305,23 @@ func FromGrant(g *issuer.Grant, req token.Request, md *issuer.Metadata) token.To
 	return t
 }
 
-// LostError means that the issuer replaced a refresh token and the new one could not be
-// saved. The access token, if there is one, is all that is left of the login.
+// LostError means that the issuer issued a refresh token that could not be saved. The
+// access token, if there is one, is all that is left of the login.
 type LostError struct {
 	Token  token.Token
 	Issuer string
 	Err    error
-	// Kept means that the lost login would have replaced one that still works.
-	Kept bool
+	// New means that the lost login was made just now, and Kept that it would have replaced
+	// one that still works.
+	New, Kept bool
 }
 
 func (e *LostError) Error() string {
-	if e.Kept {
+	switch {
+	case e.Kept:
 		return fmt.Sprintf("the new login at %s could not be saved, and the earlier one is unchanged: %s", e.Issuer, e.Err)
+	case e.New:
+		return fmt.Sprintf("the new login at %s is lost, because it could not be saved: %s", e.Issuer, e.Err)
 	}
 	return fmt.Sprintf("your login at %s is lost, because the issuer replaced its refresh token and the new one could not be saved: %s", e.Issuer, e.Err)
 }

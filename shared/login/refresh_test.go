@@ -263,6 +263,24 @@ func TestRefreshUnanswered(t *testing.T) {
 	}
 }
 
+// The cached document is not suspected if the issuer got the request: another request with
+// the same refresh token could only show that it was replaced.
+func TestRefreshUnansweredWithACachedDocument(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	h.seed()
+	h.works() // which caches the document
+	f.forget()
+	asked := 0
+	f.onToken = func(url.Values) *answer { asked++; panic(http.ErrAbortHandler) }
+	_, err := h.process().Refresh(context.Background(), h.request("read:/"))
+	var unanswered *issuer.UnansweredError
+	if !errors.As(err, &unanswered) || f.count("discovery") > 0 || asked != 2 {
+		t.Errorf("asked %d times, %q: %T %v", asked, f.seen(), err, err)
+	}
+}
+
 func TestUsable(t *testing.T) {
 	f := newFake(t)
 	for _, tt := range []struct {

@@ -151,7 +151,7 @@ func Check(ctx context.Context, name string, f *submit.File, o Options) (*Report
 }
 
 // code returns the exit code: 1 if a check failed, else that of the first token that could
-// not be had.
+// not be obtained.
 func (c *check) code() int {
 	code := cli.OK
 	for _, held := range c.report.Credentials {

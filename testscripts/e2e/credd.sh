@@ -276,6 +276,13 @@ for v in trixie today; do
 	holds "$v: the job with configured scopes has its token" grep -aq 'fixed.use' "$p/$v"/e2e/home/carol/*.out
 done
 
+# --- another audience for the same credential. HTCondor 25 tells the credmon nothing of it.
+
+for v in trixie today; do
+	expect "$v: carol replaces a credential" 0 'get this token, too' user $v carol condor-token-helper store 'fixed&scopes=compute.read&audience=other.example.org:9619'
+	expect "$v: and its token is there when the storer ends" 0 '' jwt-inspect --aud other.example.org:9619 "$(creds $v)/carol/fixed.use"
+done
+
 # --- what was planted
 
 for v in trixie today; do
