@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -96,78 +95,6 @@ func TestCommandsOfThePages(t *testing.T) {
 	}
 	if total < 25 {
 		t.Errorf("only %d commands were found", total)
-	}
-}
-
-// table matches the first line of a configuration that a page shows.
-var table = regexp.MustCompile(`^\[(defaults|credmon|(issuer|token|service)\..+)\]$`)
-
-// configurations returns the blocks of a page that are configurations.
-func configurations(page string) []string {
-	var out []string
-	var block []string
-	for _, line := range append(strings.Split(page, "\n"), "end") {
-		code, isCode := strings.CutPrefix(line, "    ")
-		switch {
-		case isCode:
-			block = append(block, code)
-		case line == "" && block != nil:
-			block = append(block, "")
-		default:
-			if block != nil && table.MatchString(block[0]) {
-				out = append(out, strings.Join(block, "\n"))
-			}
-			block = nil
-		}
-	}
-	return out
-}
-
-// The helpers accept the configurations that the pages show, the examples, and the lines that
-// the configuration of the host has as comments.
-func TestConfigurationsOfThePages(t *testing.T) {
-	t.Parallel()
-	found := map[string][]string{}
-	add := func(pattern string, parts func(string) []string) {
-		files, err := filepath.Glob(pattern)
-		if err != nil || files == nil {
-			t.Fatalf("%s: %v", pattern, err)
-		}
-		for _, name := range files {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			found[name] = parts(string(b))
-		}
-	}
-	add("../docs/*.md", configurations)
-	add("../docs/examples/config/*.toml", func(s string) []string { return []string{s} })
-	add("../packaging/config.toml", func(s string) []string {
-		return []string{regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(s, "$1")}
-	})
-	u := newUser(t, issuertest.Options{})
-	total := 0
-	for name, parts := range found {
-		for i, part := range parts {
-			total++
-			dir := filepath.Join(u.dir, strconv.Itoa(total), "token-helpers")
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(part), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.CommandContext(u.ctx, filepath.Join(u.bin, "condor-token-helper"), "config")
-			cmd.Env = append(u.env, "XDG_CONFIG_HOME="+filepath.Dir(dir))
-			out, err := cmd.CombinedOutput()
-			if err != nil || !bytes.Contains(out, []byte(filepath.Dir(dir))) {
-				t.Errorf("%s, %d: %v\n%s\n%s", name, i+1, err, part, out)
-			}
-		}
-	}
-	if total < 10 {
-		t.Errorf("only %d configurations were found", total)
 	}
 }
 

@@ -18,7 +18,7 @@ func Commands() []helper.Command {
 }
 
 type storeCmd struct {
-	Wait cli.Duration `group:"Other" default:"20s" placeholder:"D" help:"Wait at most this long for the first tokens; 0 means not at all. Default: 20s."`
+	Wait cli.Duration `group:"Other" default:"20s" placeholder:"D" help:"Fail if the first tokens are not there after this time; 0 means not to wait for them. Default: 20s."`
 
 	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
 }

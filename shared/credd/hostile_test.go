@@ -322,6 +322,35 @@ func TestEndedLogin(t *testing.T) {
 	p.noSecrets()
 }
 
+// A credential that was replaced or removed since the scan gets no token for the old request.
+func TestCredentialReplacedMeanwhile(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.putHandle("alice", "removed", "compute.read", "a")
+	if err := p.m.Scan(); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.add(time.Second)
+	p.putHandle("alice", "mysvc", "compute.read", "b")
+	if err := os.Remove(filepath.Join(p.dir, "alice", "removed.top")); err != nil {
+		t.Fatal(err)
+	}
+	for p.m.Dispatch(context.Background()); p.m.active > 0; p.m.Dispatch(context.Background()) {
+		p.m.Wait()
+	}
+	if files, _ := filepath.Glob(filepath.Join(p.dir, "alice", "*.use")); len(files) > 0 {
+		t.Errorf("tokens for old requests: %q", files)
+	}
+	p.run()
+	if got := p.use("alice", "mysvc").Audiences; len(got) != 1 || got[0] != "b" {
+		t.Errorf("the audience is %q\n%s", got, p.logged())
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "alice", "removed.use")); err == nil {
+		t.Error("the removed credential has a token")
+	}
+}
+
 // A login that is not there any more, or is damaged, is not there for condor_credd either, so
 // that the storer asks the user, and a new one takes its place.
 func TestLostLogin(t *testing.T) {

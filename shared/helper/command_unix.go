@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/text"
 )
 
 // A command runs in the helper's process group. So the terminal's signals, and those that
@@ -32,7 +33,8 @@ type signals struct {
 }
 
 // ownSignals receives signals from now on, so that none of them leaves a file behind. One
-// that was ignored when the process started stays ignored, in the command, too.
+// that was ignored when the process started stays ignored, in the command, too, as far as the
+// Go runtime knows: it forgets it for all but SIGHUP, SIGINT and those that stop a process.
 func ownSignals() *signals {
 	s := &signals{c: make(chan os.Signal, 64), pipe: make(chan os.Signal, 1)}
 	for _, n := range passed {
@@ -98,6 +100,9 @@ func (a *app) start(path string, environ []string, sig *signals) (*command, erro
 	}
 	if err != nil {
 		c.witness.close()
+		if errors.Is(err, unix.ENOENT) {
+			return nil, noInterpreter(a.command[0])
+		}
 		return nil, commandError(a.command[0], err)
 	}
 	c.witness.begin()
@@ -105,6 +110,13 @@ func (a *app) start(path string, environ []string, sig *signals) (*command, erro
 	// problem to a terminal with tostop would stop.
 	signal.Ignore(unix.SIGTTOU)
 	return c, nil
+}
+
+// noInterpreter is the error of a command that is there, but not the program that its first
+// line names.
+func noInterpreter(name string) error {
+	word := text.ShellWord(name)
+	return cli.Errorf(notExecutable, "%s: its interpreter was not found", word).Hint("check the program in the file's first line: %s", "head -n 1 "+word)
 }
 
 func stream(s any, fallback *os.File) *os.File {

@@ -142,7 +142,11 @@ func readConfig(path string) ([]byte, error) {
 	defer func() { _ = f.Close() }()
 	fi, err := f.Stat()
 	if err == nil {
-		err = private.CheckWriters(path, fi)
+		check := private.CheckWriters
+		if path == hostConfig {
+			check = private.CheckHostWriters
+		}
+		err = check(path, fi)
 	}
 	if err != nil {
 		return nil, err

@@ -59,6 +59,23 @@ func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
 	}
 }
 
+// help configuration and token-helpers.toml(5) describe every key.
+func TestPageHasEveryKey(t *testing.T) {
+	for table, keys := range map[string][]string{
+		"[defaults]": defaultable, "[issuer.NAME]": issuerKeys, "[token.NAME]": tokenKeys, "[service.NAME]": serviceKeys, "[credmon]": credmonKeys,
+	} {
+		_, part, ok := strings.Cut(docs.Configuration, "| key of `"+table+"`")
+		if part, _, _ = strings.Cut(part, "\n\n"); table == "[defaults]" {
+			_, part, ok = strings.Cut(docs.Configuration, "these flags can be set")
+		}
+		for _, key := range keys {
+			if !ok || !strings.Contains(part, "`"+key+"`") {
+				t.Errorf("%s: %s is not in docs/configuration.md", table, key)
+			}
+		}
+	}
+}
+
 // tables matches a table of the configuration in a page of the documentation.
 var tables = regexp.MustCompile(`(?m)^ +\[(?:defaults|credmon|(?:issuer|token|service)\.\w+)\]\n(?: +[a-z-]+ = .*\n)*`)
 
@@ -86,20 +103,16 @@ func TestConfigurationsOfThePages(t *testing.T) {
 	}
 }
 
-// help configuration and token-helpers.toml(5) describe every key.
-func TestPageHasEveryKey(t *testing.T) {
-	for table, keys := range map[string][]string{
-		"[defaults]": defaultable, "[issuer.NAME]": issuerKeys, "[token.NAME]": tokenKeys, "[service.NAME]": serviceKeys, "[credmon]": credmonKeys,
-	} {
-		_, part, ok := strings.Cut(docs.Configuration, "| key of `"+table+"`")
-		if part, _, _ = strings.Cut(part, "\n\n"); table == "[defaults]" {
-			_, part, ok = strings.Cut(docs.Configuration, "these flags can be set")
-		}
-		for _, key := range keys {
-			if !ok || !strings.Contains(part, "`"+key+"`") {
-				t.Errorf("%s: %s is not in docs/configuration.md", table, key)
-			}
-		}
+// The lines that the configuration of the host has as comments are accepted.
+func TestConfigurationOfTheHost(t *testing.T) {
+	const name = "../../packaging/config.toml"
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &config{path: name}
+	if err := c.parse(regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(b), "$1")); err != nil || len(c.Issuers) < 3 || len(c.Tokens) < 1 {
+		t.Errorf("%v %+v", err, c)
 	}
 }
 

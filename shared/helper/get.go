@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +53,17 @@ func (g *getCmd) Run(ctx context.Context, a *app) error {
 	case g.Watch:
 		return a.watch(ctx, g, all)
 	}
+	if err := a.deliver(ctx, g, all); err != nil {
+		return err
+	}
+	a.warnIfTooShort(g, all)
+	return nil
+}
+
+// deliver gets and writes the tokens. Where nobody can be asked, as under cron, a token that
+// fails does not keep the others from being replaced.
+func (a *app) deliver(ctx context.Context, g *getCmd, all []*item) error {
+	var failed error
 	for _, it := range all {
 		t, err := a.obtain(ctx, it, all)
 		if !t.IsZero() {
@@ -59,12 +71,18 @@ func (g *getCmd) Run(ctx context.Context, a *app) error {
 			// token is all that is left of a login.
 			err = errors.Join(a.write(t, g.Output, it.file), err)
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			continue
+		}
+		if failed != nil && failed.Error() != err.Error() {
+			_ = a.env.Report(failed)
+		}
+		failed = err
+		if slices.Contains(it.p.specs, "device") {
+			break
 		}
 	}
-	a.warnIfTooShort(g, all)
-	return nil
+	return failed
 }
 
 func (a *app) write(t token.Token, format, file string) error {

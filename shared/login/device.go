@@ -317,6 +317,9 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 	if lg.RefreshToken == "" {
 		l.Note("the issuer issued no refresh token: you must log in again for the next token")
 	}
+	if ferr := l.Store.ForgetOthers(req.Issuer, lg.ClientID, []string{"login", "device", "exchange"}, own); ferr != nil {
+		l.Verbose("tokens of the earlier login may be cached still: %s", ferr)
+	}
 	l.retire(ctx, md, lg, replaced)
 	if l.Events != nil {
 		l.Events(Event{Login: &made.Login})

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/token"
 )
 
 // giveUp makes a process that is interrupted as soon as it has shown the code. shown is
@@ -568,6 +570,24 @@ func TestLoginWithoutNarrowing(t *testing.T) {
 	// A token that was refreshed without an audience would not be for ce:9619.
 	if err != nil || own == "" || made.Token.Raw() != own {
 		t.Errorf("%v", err)
+	}
+}
+
+// Another user may have logged in, so that the earlier one's tokens are not used any more.
+func TestLoginForgetsTokens(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	h.seed()
+	s := h.process().Store
+	tok := token.New("opaque-token")
+	tok.Issuer, tok.Source, tok.Expires = f.URL, "login", time.Now().Add(time.Hour)
+	must(t, s.PutToken(store.CacheKey{Issuer: f.URL}, tok))
+	if _, err := h.process().Login(context.Background(), h.request("read:/"), false); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := s.Tokens(); err != nil || len(in) != 0 {
+		t.Errorf("cached: %+v, %v", in, err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -65,6 +66,49 @@ func CheckWriters(path string, fi fs.FileInfo) error {
 	if uid := Owner(fi); uid != os.Geteuid() && uid != 0 {
 		return foreign(path, uid)
 	}
+	return checkWritable(path, fi)
+}
+
+// CheckHostWriters is [CheckWriters] for a file of the host, in a directory that only root
+// can write. In a user namespace without root, such as that of a sandboxed service of a user
+// or of a container, such a file seems to belong to the overflow user.
+func CheckHostWriters(path string, fi fs.FileInfo) error {
+	if uid := Owner(fi); uid != 0 && uid == unmappedOwner() {
+		return checkWritable(path, fi)
+	}
+	return CheckWriters(path, fi)
+}
+
+// unmappedOwner is the owner that files of users have who do not exist in this process's
+// user namespace (user_namespaces(7)), or -1 if there are all users.
+func unmappedOwner() int {
+	uids, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return -1
+	}
+	overflow := 65534
+	if b, err := os.ReadFile("/proc/sys/kernel/overflowuid"); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+			overflow = n
+		}
+	}
+	return unmapped(string(uids), overflow)
+}
+
+// unmapped returns the overflow user, or -1 if it is in the map: then it is a user like any
+// other.
+func unmapped(uids string, overflow int) int {
+	for line := range strings.Lines(uids) {
+		var inside, outside, count int
+		if _, err := fmt.Sscan(line, &inside, &outside, &count); err != nil || overflow >= inside && overflow-inside < count {
+			return -1
+		}
+	}
+	return overflow
+}
+
+// checkWritable rejects a file that other users can write.
+func checkWritable(path string, fi fs.FileInfo) error {
 	if p := fi.Mode().Perm(); p&0o022 != 0 {
 		return &Error{Path: path, Reason: fmt.Sprintf("can be written by other users (mode %04o)", p), Owner: -1, Mode: p &^ 0o022}
 	}

@@ -400,6 +400,23 @@ func TestOwners(t *testing.T) {
 	}
 }
 
+// In a user namespace that has only the current user, root's files have an owner that stands
+// for everybody else.
+func TestUnmapped(t *testing.T) {
+	for uids, want := range map[string]int{
+		"         0          0 4294967295\n":                         -1,
+		"      1000       1000          1\n":                         65534,
+		"         0       1000          1\n":                         65534,
+		"         0       1000          1\n  1  100000      65536\n": -1,
+		"         0          0          1\n  1000 1000 1\n":          65534,
+		"nonsense\n": -1,
+	} {
+		if got := unmapped(uids, 65534); got != want {
+			t.Errorf("%q: %d, want %d", uids, got, want)
+		}
+	}
+}
+
 func TestHints(t *testing.T) {
 	foreign := "check who created /x/f, and remove it or set HOME to a directory of your own"
 	if os.Geteuid() == 0 {

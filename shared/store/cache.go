@@ -315,3 +315,28 @@ func (s *Store) ForgetTokens(issuer string) error {
 		return nil
 	}))
 }
+
+// ForgetOthers removes the cached tokens of a client that came from one of the sources,
+// unless they identify the same subject as a new token: another user may have logged in.
+func (s *Store) ForgetOthers(issuer, clientID string, sources []string, fresh token.Token) error {
+	subject, known := subjectOf(fresh)
+	return wrap("clear the token cache", s.each(func(path string, e cacheEntry) error {
+		if !slices.Contains(sources, e.Source) || !token.SameIssuer(e.For.Issuer, issuer) || e.For.ClientID != "" && e.For.ClientID != clientID {
+			return nil
+		}
+		if other, ok := subjectOf(token.New(e.Token)); known && ok && other == subject {
+			return nil
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}))
+}
+
+func subjectOf(t token.Token) (subject string, ok bool) {
+	if t.JWT() == nil {
+		return "", false
+	}
+	return t.JWT().String("sub")
+}

@@ -693,6 +693,44 @@ func TestTokenCache(t *testing.T) {
 	}
 }
 
+// After a login, the cached tokens of the client identify its user.
+func TestForgetOthers(t *testing.T) {
+	// Unsigned JWTs with the claims {"sub":"u1"} and {"sub":"u2"}.
+	jwt := func(claims string) token.Token {
+		tok := token.New("eyJhbGciOiJub25lIn0." + claims + ".")
+		tok.Expires = epoch.Add(time.Hour)
+		return tok
+	}
+	u1, u2, unknown := jwt("eyJzdWIiOiJ1MSJ9"), jwt("eyJzdWIiOiJ1MiJ9"), opaque(epoch.Add(time.Hour))
+	for _, tt := range []struct {
+		name           string
+		cached         token.Token
+		source, client string
+		fresh          token.Token
+		kept           bool
+	}{
+		{"the same user", u1, "login", "", u1, true},
+		{"another user", u1, "login", "", u2, false},
+		{"another user, of the client by name", u1, "device", "c", u2, false},
+		{"another client", u1, "login", "other", u2, true},
+		{"another source", u1, "client-credentials", "", u2, true},
+		{"an opaque token", unknown, "login", "", u1, false},
+		{"an opaque new token", u1, "login", "", unknown, false},
+	} {
+		w := newWorld(t)
+		w.now = epoch
+		s := w.store(file)
+		tt.cached.Source = tt.source
+		for _, issuer := range []string{"https://i/", "https://j/"} {
+			must(t, s.PutToken(CacheKey{Issuer: issuer, ClientID: tt.client}, tt.cached))
+		}
+		must(t, s.ForgetOthers("https://i", "c", []string{"login", "device"}, tt.fresh))
+		if info, err := s.Tokens(); err != nil || (len(info) == 2) != tt.kept || len(info) == 0 {
+			t.Errorf("%s: %+v, %v", tt.name, info, err)
+		}
+	}
+}
+
 func TestNotCached(t *testing.T) {
 	for name, tok := range map[string]token.Token{
 		"unknown expiry": opaque(time.Time{}),

@@ -522,6 +522,18 @@ if findmnt -n -t overlay /etc >"$o/stdout"; then
 		plant $kind /etc/token-helpers/config.toml
 		tries '1|2|8' none 'config\.toml' configured
 	done
+	# Root's own is accepted, also where root has no name, as in the sandbox of a user's service.
+	rm -rf /etc/token-helpers
+	install -d -m 755 /etc/token-helpers
+	printf '[defaults]\ntimeout = 7\n' >/etc/token-helpers/config.toml
+	for inside in '' 'unshare -U -c'; do
+		status=0
+		# shellcheck disable=SC2086  # words
+		v $inside condor-token-helper config >"$o/stdout" 2>&1 || status=$?
+		grep -qE -- '--timeout +7 .*/etc/token-helpers/config.toml' "$o/stdout" || status=1
+		result "root's /etc/token-helpers/config.toml is read${inside:+ in a user namespace}" $status
+		[ $status = 0 ] || cat "$o/stdout"
+	done
 	umount /etc
 fi
 umount "$o/etc"
