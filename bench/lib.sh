@@ -15,23 +15,35 @@ doc() { printf '%s\n' "$@" >>"$W/report"; }
 quick() { [ "${BENCH:-}" = quick ]; }
 
 # timed RUNS NAME=COMMAND... measures commands with hyperfine, without a shell, and keeps the
-# results in $W/timed.json. A command that fails is an error.
+# results in $W/timed.json. A command that fails is an error. The commands are measured in five
+# rounds, so that what else the machine does in the meantime concerns all of them.
 timed() {
-	local runs=$1 args=()
+	local runs=$(($1 / 5)) args=() i
 	shift
 	while [ $# -gt 0 ]; do
 		args+=(-n "${1%%=*}" "${1#*=}")
 		shift
 	done
-	hyperfine --shell=none --warmup 5 --runs "$runs" --style none --export-json "$W/timed.json" "${args[@]}" >/dev/null 2>"$W/hyperfine.log" ||
-		die "hyperfine: $(cat "$W/hyperfine.log")"
+	for i in 1 2 3 4 5; do
+		hyperfine --shell=none --warmup 5 --runs "$runs" --style none --export-json "$W/timed.$i.json" "${args[@]}" >/dev/null 2>"$W/hyperfine.log" ||
+			die "hyperfine: $(cat "$W/hyperfine.log")"
+	done
+	jq -s '
+		def mean: add / length;
+		{results: map(.results) | transpose | map(
+			{command: .[0].command, times: map(.times) | add, user: map(.user) | mean, system: map(.system) | mean}
+			| .median = (.times | sort | .[length / 2 | floor])
+			| .min = (.times | min)
+			| .max = (.times | max)
+			| .stddev = (.times | mean as $m | map((. - $m) * (. - $m)) | mean | sqrt)
+		)}' "$W"/timed.[1-5].json >"$W/timed.json"
 }
 
 # median NAME prints the median of a command in $W/timed.json, in milliseconds.
 median() { jq -r --arg n "$1" '.results[] | select(.command == $n) | .median * 1000' "$W/timed.json"; }
 
-# rows BASE... prints a row of a table for each command: median, spread, and how many times
-# the medians of the base commands it takes.
+# rows BASE... prints a row of a table for each command: median, spread, how many times the
+# medians of the base commands it takes, and the mean of its CPU time.
 rows() {
 	jq -r '
 		def ms: . * 1000 | if . < 100 then . * 100 | round / 100 else round end;
@@ -40,7 +52,7 @@ rows() {
 		| .results[]
 		| . as $r
 		| "| \($r.command) | \($r.median | ms) ms | \($r.min | ms) – \($r.max | ms) ms | \($r.stddev | ms) ms | "
-			+ ($ARGS.positional | map("\($r.median / $m[.] | ratio) |") | join(" "))' --args "$@" <"$W/timed.json"
+			+ ($ARGS.positional | map("\($r.median / $m[.] | ratio) |") | join(" ")) + " \($r.user + $r.system | ms) ms |"' --args "$@" <"$W/timed.json"
 }
 
 # heading BASE... prints the head of the table that rows makes.
@@ -50,7 +62,7 @@ heading() {
 		row+=" times $b |"
 		rule+='---|'
 	done
-	printf '%s\n%s\n' "$row" "$rule"
+	printf '%s\n%s\n' "$row CPU |" "$rule---|"
 }
 
 # measured FILTER prints a value of the JSON that measure printed, on stdin.

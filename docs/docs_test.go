@@ -4,12 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"example.org/token-helpers/shared/finding"
 )
 
 func TestPagesAreGenerated(t *testing.T) {
+	if !strings.Contains(read(t, "troubleshooting.md"), finding.LogIndex()) {
+		t.Error("the index in troubleshooting.md differs from its table: run go generate ./docs")
+	}
 	for name, page := range map[string]string{"causes.md": finding.Page(), "log-messages.md": finding.LogPage()} {
 		b, err := os.ReadFile(name)
 		if err != nil {

@@ -42,7 +42,8 @@ func commands(page string) (run []string, left int) {
 // end-to-end tests run real ones.
 func TestCommandsOfThePages(t *testing.T) {
 	t.Parallel()
-	pages := []string{"quickstart.md", "htcondor-ce.md", "xrootd.md", "from-oidc-agent.md", "robots.md", "configuration.md", "../README.md"}
+	pages := []string{"quickstart.md", "htcondor-ce.md", "xrootd.md", "from-oidc-agent.md", "robots.md", "configuration.md",
+		"fresh.md", "causes.md", "log-messages.md", "../README.md"}
 	total := 0
 	for _, page := range pages {
 		b, err := os.ReadFile(filepath.Join("..", "docs", page))
@@ -63,10 +64,16 @@ func TestCommandsOfThePages(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			const script = "#!/bin/sh\ntest -n \"$(cat \"${BEARER_TOKEN_FILE:?}\")\"\n"
-			for _, name := range []string{"xrdcp", "condor_ce_trace", "curl"} {
+			for _, name := range []string{"xrdcp", "condor_ce_trace", "curl", "transfer-everything"} {
 				if err := os.WriteFile(filepath.Join(u.dir, name), []byte(script), 0o700); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if err := os.WriteFile(filepath.Join(u.dir, "jq"), []byte("#!/bin/sh\ngrep -q '\"causes\"'\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(u.dir, "tokens"), []byte("eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.\n"), 0o600); err != nil {
+				t.Fatal(err)
 			}
 			mapfile := filepath.Join(u.dir, "10-scitokens.conf")
 			if err := os.WriteFile(mapfile, []byte("SCITOKENS /.*/ wlcg\n"), 0o600); err != nil {

@@ -28,9 +28,16 @@ else
 		doc "| ${p%%=*} | $(size "$(command -v "${command%% *}")") MB |"
 	done
 fi
-doc '' 'The goal for our programs is 9 MB. Peers in C and C++ use shared libraries of the system, which do' \
-	'not count here but are read at a cold start. What is in condor-token-helper and jwt-inspect, by the' \
-	'sizes of their symbols; the rest is what the linker adds, such as tables of functions:' ''
+met='' missed=''
+for p in condor-token-helper xrd-token-helper jwt-inspect; do
+	bytes=$(stat -c %s "$W/bin/$p")
+	if [ "$bytes" -le 9000000 ]; then met+="${met:+, }$p"; else missed+="${missed:+, }$p ($bytes bytes)"; fi
+done
+doc '' "The goal for our programs is 9 MB, that is 9,000,000 bytes (9 MiB are 9,437,184). It is met by: ${met:-none}; missed by: ${missed:-none}." \
+	'Peers in C and C++ use shared libraries of the system, which do' \
+	'not count here but are read at a cold start. What is in our programs, by the' \
+	'sizes of their symbols; the rest is what the linker adds, such as tables of functions, which take' \
+	'three quarters of what the code takes:' ''
 
 # symbols PROGRAM prints the kilobytes of the symbols of each module.
 symbols() {
@@ -40,6 +47,7 @@ symbols() {
 			size = $2; name = $4
 			sub(/^(type:|go:itab\.)[*\[\]]*/, "", name)
 			if (name ~ self) m = "this project"
+			else if (name ~ /^rsc\.io\/qr/) m = "rsc.io/qr"
 			else if (match(name, /^(github\.com|golang\.org|gopkg\.in)\/[^\/]+(\/[^\/.(]+)?/)) m = substr(name, RSTART, RLENGTH)
 			else if (name ~ /^(vendor\/)?(net|crypto|golang\.org\/x\/(net|crypto)|mime|hash|math\/big|compress|internal\/(poll|nettrace))([\/.]|$)/ || name ~ /^crypto\//) m = "net, net/http, crypto and what they need"
 			else if (name ~ /^runtime|^internal\/runtime|^gc|^type:/) m = "the Go runtime"
@@ -48,8 +56,13 @@ symbols() {
 		}
 		END { for (m in kb) printf "%d\t%s\n", kb[m], m }' | sort -rn
 }
-symbols condor-token-helper >"$W/symbols.helper"
-symbols jwt-inspect >"$W/symbols.inspect"
-doc '| | condor-token-helper | jwt-inspect |' '|---|---|---|'
-awk -F'\t' 'NR == FNR { inspect[$2] = $1; next } $1 >= 20 { printf "| %s | %d kB | %s |\n", $2, $1, ($2 in inspect) ? inspect[$2] " kB" : "–" }' "$W/symbols.inspect" "$W/symbols.helper" >>"$W/report"
+for p in condor-token-helper xrd-token-helper jwt-inspect; do
+	symbols $p | sed "s/^/$p\t/"
+done >"$W/symbols.all"
+doc '| | condor-token-helper | xrd-token-helper | jwt-inspect |' '|---|---|---|---|'
+awk -F'\t' '
+	function of(p) { return (p, $1) in kb ? kb[p, $1] " kB" : "–" }
+	NR == FNR { kb[$1, $3] = $2; next }
+	{ printf "| %s | %s | %s | %s |\n", $1, of("condor-token-helper"), of("xrd-token-helper"), of("jwt-inspect") }
+' "$W/symbols.all" <(sort -t"$(printf '\t')" -k2,2nr "$W/symbols.all" | cut -f3 | awk '!seen[$0]++') >>"$W/report"
 doc ''

@@ -83,6 +83,9 @@ func run(args []string, stderr io.Writer) error {
 		flags.Usage()
 		return errors.New("exactly one command is required")
 	}
+	if len(r.linuxTargets()) == 0 {
+		return fmt.Errorf("unknown architecture %q: use amd64 or arm64", r.arch)
+	}
 	if err := r.identify(); err != nil {
 		return err
 	}

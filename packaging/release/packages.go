@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,8 +65,14 @@ func (r *release) pack(kind string, t target) error {
 		return err
 	}
 	// nfpm itself does not expand variables in all of its keys.
+	modules, err := linked(filepath.Join(r.dir, "build", t.String(), "bin"))
+	if err != nil {
+		return err
+	}
+	licence, bundled := contents(modules)
 	config := os.Expand(string(template), func(name string) string {
-		return map[string]string{"ARCH": t.arch, "VERSION": r.version, "STAGE": stage, "KEY": r.key, "PAGES": pages}[name]
+		return map[string]string{"ARCH": t.arch, "VERSION": r.version, "STAGE": stage, "KEY": r.key, "PAGES": pages,
+			"LICENCE": licence, "BUNDLED": bundled}[name]
 	})
 	path := filepath.Join(stage, "nfpm.yaml")
 	if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
@@ -78,6 +85,20 @@ func (r *release) pack(kind string, t target) error {
 	}
 	r.say("wrote the .%s for %s", kind, t.arch)
 	return nil
+}
+
+// contents says what an .rpm contains besides its own code: the licences of all, as its field
+// License has them, and the capabilities by which a distribution finds packages with a module
+// (https://docs.fedoraproject.org/en-US/packaging-guidelines/#bundling).
+func contents(modules []module) (licence, bundled string) {
+	licences := []string{"Apache-2.0"}
+	var b strings.Builder
+	for _, m := range modules {
+		licences = append(licences, m.licence)
+		fmt.Fprintf(&b, "      - %q\n", "bundled(golang("+m.path+")) = "+strings.ReplaceAll(strings.TrimPrefix(m.version, "v"), "-", "~"))
+	}
+	slices.Sort(licences)
+	return strings.Join(slices.Compact(licences), " AND "), strings.TrimSpace(b.String())
 }
 
 // normalize gives files the commit's time, and modes that do not depend on the umask.

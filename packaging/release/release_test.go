@@ -35,6 +35,12 @@ func TestVersion(t *testing.T) {
 }
 
 // licences are beginnings of texts, wrapped in different ways.
+func TestUnknownArchitecture(t *testing.T) {
+	if err := run([]string{"-dir", t.TempDir(), "-arch", "x86_64", "packages"}, io.Discard); err == nil || !strings.Contains(err.Error(), "use amd64 or arm64") {
+		t.Error(err)
+	}
+}
+
 func TestIdentifier(t *testing.T) {
 	for want, text := range map[string]string{
 		"MIT":          "The MIT License\n\nPermission is hereby granted, free of\ncharge, to any person obtaining a copy\nof this software",
@@ -91,6 +97,16 @@ func TestCopyright(t *testing.T) {
 		"License: MIT-example-org-a\n Copyright (c) 2020 A\n .\n Permission\n .\n by A\n"
 	if page := copyright(modules, commitTime); !strings.Contains(page, want) {
 		t.Errorf("got\n%s", page)
+	}
+}
+
+func TestContents(t *testing.T) {
+	licence, bundled := contents([]module{{path: "example.org/a", version: "v1.0.0-rc.1", licence: "MIT"}, {path: "std", version: "1.26.0", licence: "BSD-3-Clause"}})
+	if licence != "Apache-2.0 AND BSD-3-Clause AND MIT" {
+		t.Error(licence)
+	}
+	if want := "- \"bundled(golang(example.org/a)) = 1.0.0~rc.1\"\n      - \"bundled(golang(std)) = 1.26.0\""; bundled != want {
+		t.Errorf("%q, want %q", bundled, want)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	_ "example.org/token-helpers/shared/stack"
 	"example.org/token-helpers/shared/text"
 )
 
@@ -79,7 +80,6 @@ func System(program string) *Env {
 	// whatever secrets a server sends.
 	log.SetOutput(io.Discard)
 	noCoreDump()
-	growStack(false)
 	binary := binaryName(os.Args[0])
 	return &Env{
 		Program: programName(program, binary), Binary: binary, Args: os.Args[1:],

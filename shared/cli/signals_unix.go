@@ -11,7 +11,7 @@ import (
 )
 
 // endings are the signals that end a process in the middle of its work.
-var endings = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+var endings = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 
 // Deferred are the signals that arrived while they were deferred.
 type Deferred struct {
@@ -52,6 +52,14 @@ func DeferSignals() *Deferred {
 		}
 	}()
 	return d
+}
+
+// IgnorePipe makes a write to a closed pipe return an error for the rest of the process,
+// instead of ending it. Children are not affected.
+func IgnorePipe() {
+	if !signal.Ignored(syscall.SIGPIPE) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	}
 }
 
 // Restore ends the deferral and returns the signal that arrived meanwhile, or nil. The

@@ -125,6 +125,21 @@ var children = map[string]func(){
 		fmt.Println("ready")
 		select {}
 	},
+	"pipe for good": func() {
+		r, w, err := os.Pipe()
+		if err != nil {
+			panic(err)
+		}
+		_ = r.Close()
+		if err := syscall.Dup2(int(w.Fd()), 2); err != nil {
+			panic(err)
+		}
+		d := DeferSignals()
+		IgnorePipe()
+		fmt.Println(d.Restore())
+		_, err = os.Stderr.WriteString("x")
+		fmt.Println(errors.Is(err, syscall.EPIPE))
+	},
 	"pipe": func() {
 		r, w, err := os.Pipe()
 		if err != nil {
@@ -289,6 +304,9 @@ func TestClosedPipe(t *testing.T) {
 	c := start(t, "pipe")
 	c.prints("true", `"" signal: broken pipe`, "<nil>")
 	c.ends(syscall.SIGPIPE)
+	c = start(t, "pipe for good")
+	c.prints("<nil>", "true")
+	c.ends(0)
 }
 
 func TestCancelOnSignal(t *testing.T) {

@@ -21,6 +21,9 @@ func DeferSignals() *Deferred {
 	return d
 }
 
+// IgnorePipe does nothing: a write to a closed pipe ends no process here.
+func IgnorePipe() {}
+
 // Restore ends the deferral and returns the signal that arrived meanwhile, or nil.
 func (d *Deferred) Restore() os.Signal {
 	signal.Stop(d.c)

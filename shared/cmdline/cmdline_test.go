@@ -282,6 +282,9 @@ Exit codes:
 	}
 	// A long example is continued before a flag.
 	p.Examples = []string{"long: ${program} --first 1111111111 --second 2222222222 --third 3333333333"}
+	for width := range 130 {
+		p.Help(p.Commands[0], true, width) // returns, and does not write lines without end
+	}
 	if got := p.Help(p.Commands[0], true, 50); !strings.Contains(got, "  long  prog --first 1111111111 \\\n          --second 2222222222 --third 3333333333\n") {
 		t.Errorf("%s", got)
 	}

@@ -335,7 +335,7 @@ func (h *helpPage) command(label string, indent int, s string) {
 		if i > width {
 			// Before a flag, so that it keeps its value.
 			i = strings.LastIndex(s[:width-1], " --")
-			if i <= 0 {
+			if i < 0 || strings.TrimSpace(s[:i]) == "" {
 				i = len(s)
 			}
 		}

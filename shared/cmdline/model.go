@@ -127,9 +127,12 @@ func (l *Line) add(v reflect.Value, group string, common bool) {
 			l.add(field, in, often)
 		case !sf.IsExported():
 		case tag.arg:
-			l.Args = append(l.Args, tag.value(sf.Name, field))
+			arg := new(Value)
+			tag.describe(arg, sf.Name, field)
+			l.Args = append(l.Args, arg)
 		default:
-			f := &Flag{Value: *tag.value(sf.Name, field), Short: tag.short, Group: in, Common: often, Hidden: tag.hidden}
+			f := &Flag{Short: tag.short, Group: in, Common: often, Hidden: tag.hidden}
+			tag.describe(&f.Value, sf.Name, field)
 			if tag.aliases != "" {
 				f.Aliases = strings.Split(tag.aliases, ",")
 			}
@@ -174,14 +177,26 @@ func parseTag(s string) (t fieldTag) {
 		if !ok {
 			return t
 		}
-		quoted, err := strconv.QuotedPrefix(rest)
-		if err != nil {
+		value, rest, ok := unquote(rest)
+		if !ok {
 			panic(fmt.Sprintf("cmdline: the tag %s is not quoted", s))
 		}
-		value, _ := strconv.Unquote(quoted)
-		s = rest[len(quoted):]
+		s = rest
 		t.set(key, value)
 	}
+}
+
+// unquote reads a string in quotes from the start of s. Few of them have escapes.
+func unquote(s string) (value, rest string, ok bool) {
+	if i := strings.IndexAny(s[min(1, len(s)):], `"\`); strings.HasPrefix(s, `"`) && i >= 0 && s[i+1] == '"' {
+		return s[1 : i+1], s[i+2:], true
+	}
+	quoted, err := strconv.QuotedPrefix(s)
+	if err != nil {
+		return "", "", false
+	}
+	value, _ = strconv.Unquote(quoted)
+	return value, s[len(quoted):], true
 }
 
 func (t *fieldTag) set(key, value string) {
@@ -215,9 +230,9 @@ func (t *fieldTag) set(key, value string) {
 	}
 }
 
-// value makes the value of a field.
-func (t *fieldTag) value(field string, v reflect.Value) *Value {
-	out := &Value{Name: t.name, Placeholder: t.placeholder, Help: t.help, Default: t.def, Complete: t.complete, target: v.Addr().Interface()}
+// describe fills in the value of a field.
+func (t *fieldTag) describe(out *Value, field string, v reflect.Value) {
+	*out = Value{Name: t.name, Placeholder: t.placeholder, Help: t.help, Default: t.def, Complete: t.complete, target: v.Addr().Interface()}
 	if out.Name == "" {
 		out.Name = kebab(field)
 	}
@@ -241,7 +256,6 @@ func (t *fieldTag) value(field string, v reflect.Value) *Value {
 			}
 		}
 	}
-	return out
 }
 
 // kebab makes a flag's name from a field's: NoPrompt is no-prompt, CAFile ca-file.

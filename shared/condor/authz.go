@@ -1,6 +1,7 @@
 package condor
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -49,8 +50,14 @@ func (c *Config) authorization() *authorization {
 }
 
 // impliedBy lists the levels that include a level (DCpermissionHierarchy).
-var impliedBy = map[string][]string{
-	"READ": {"WRITE", "ADMINISTRATOR"}, "WRITE": {"ADMINISTRATOR", "DAEMON"},
+func impliedBy(level string) []string {
+	switch level {
+	case "READ":
+		return []string{"WRITE", "ADMINISTRATOR"}
+	case "WRITE":
+		return []string{"ADMINISTRATOR", "DAEMON"}
+	}
+	return nil
 }
 
 // decision is the result for a user.
@@ -78,7 +85,7 @@ func (a *authorization) decide(level, user string) decision {
 		}
 		return d
 	}
-	for _, higher := range impliedBy[level] {
+	for _, higher := range impliedBy(level) {
 		if d := a.decide(higher, user); d.allowed {
 			return d
 		}
@@ -152,7 +159,7 @@ func (a *authorization) judge(level, user string) finding.Finding {
 	if a.defaults {
 		where, source = "an HTCondor-CE's default configuration", "htcondor-ce config/05-ce-auth-defaults.conf and 90-ban.conf; measured on HTCondor 23.9.6 and 25.14.1"
 	}
-	f := finding.Finding{Code: finding.Denied, Source: source}
+	f := finding.Finding{Code: finding.Denied, Source: source, Users: []string{full}}
 	shown := finding.Brief(full)
 	switch {
 	case d.allowed && d.host:
@@ -165,8 +172,10 @@ func (a *authorization) judge(level, user string) finding.Finding {
 		f.Message = fmt.Sprintf("%s denies %s to user %s (%s = %s)", where, level, shown, d.name, finding.Brief(d.rule))
 		f.Hint = "map the token to another user, or remove the rule"
 	default:
-		f.Message = fmt.Sprintf("%s does not authorize user %s for %s: no ALLOW_%s rule matches", where, shown, level, level)
-		f.Hint = fmt.Sprintf("map the token to another user, or add this line: ALLOW_%s = $(ALLOW_%s) %s", level, level, shown)
+		// The parameter that is used, such as ALLOW_WRITE_SCHEDD, takes precedence over others.
+		name := cmp.Or(d.name, "ALLOW_"+level)
+		f.Message = fmt.Sprintf("%s does not authorize user %s for %s: no rule in %s matches", where, shown, level, name)
+		f.Hint = fmt.Sprintf("map the token to another user, or add this line: %s = $(%s) %s", name, name, shown)
 	}
 	return f
 }

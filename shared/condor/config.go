@@ -27,14 +27,28 @@ func ParseConfig(b []byte) (*Config, error) {
 	}
 	c := &Config{values: map[string]string{}}
 	n, at := 0, 0
+	block, end := "", "" // the parameter whose value extends over several lines, and its last line
 	for line := range strings.Lines(string(b)) {
 		at++
 		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
+		switch {
+		case end != "" && line == end:
+			end = ""
+			continue
+		case end != "":
+			c.values[block] = strings.TrimSpace(c.values[block] + " " + line)
+			continue
+		case line == "" || line[0] == '#':
 			continue
 		}
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
+		if several, is := strings.CutSuffix(name, "@"); is && ok && strings.TrimSpace(value) != "" {
+			block, end = strings.ToUpper(strings.TrimSpace(several)), "@"+strings.TrimSpace(value)
+			c.values[block] = ""
+			n++
+			continue
+		}
 		if !ok || name == "" || strings.ContainsAny(name, " \t") {
 			if len(c.broken) < 3 {
 				c.broken = append(c.broken, at)
@@ -162,9 +176,12 @@ func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
 
+// audienceSetting is the parameter that has the server's audiences.
+const audienceSetting = "SCITOKENS_SERVER_AUDIENCE"
+
 // audiences are those that the server accepts.
 func (c *Config) audiences() []string {
-	v, _ := c.value("SCITOKENS_SERVER_AUDIENCE")
+	v, _ := c.value(audienceSetting)
 	return list(v)
 }
 

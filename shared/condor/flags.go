@@ -44,7 +44,7 @@ func (*Flags) Describe() (string, []string) {
 		"file: ${program} --ce ce.example.org --file token",
 		"cron: ${program} --ce ce.example.org --file token --no-prompt",
 		"robot: ${program} --ce ce.example.org --from client-credentials --client-id ID --client-secret-file FILE",
-		"curl: ${program} --aud URL --scope SCOPE -o header | curl -H @- URL",
+		"curl: ${program} --aud URL -s SCOPE -o header | curl -H @- URL",
 		"issuer: ${program} --ce ce.example.org --issuer https://HOST/",
 	}
 }

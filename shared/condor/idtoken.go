@@ -18,7 +18,7 @@ func kind(j *token.JWT) (name, note string) {
 	if !isIDToken(j) {
 		return "", ""
 	}
-	return "HTCondor IDTOKEN", "an IDTOKEN is only for the HTCondor pool that issued it; HTCondor reads it from tokens.d"
+	return "HTCondor IDTOKEN", "an IDTOKEN is only for the HTCondor pool that issued it: it belongs in ~/.condor/tokens.d with mode 0600, not in BEARER_TOKEN"
 }
 
 // isIDToken reports whether a token is an IDTOKEN: one that HTCondor itself issued, signed
@@ -58,8 +58,8 @@ func (c *CE) judgeIDToken(p service.Presented) []finding.Finding {
 // levels returns what scopes condor:/LEVEL allow.
 func levels(list []string) (read, write bool) {
 	for _, s := range list {
-		level := condorLevels[strings.ToUpper(strings.TrimPrefix(s, "condor:/"))]
-		read, write = read || level.read, write || level.write
+		r, w := includes(strings.TrimPrefix(s, "condor:/"))
+		read, write = read || r, write || w
 	}
 	return read, write
 }

@@ -330,11 +330,11 @@ func (m *MapFile) User(iss, sub string) []finding.Finding {
 func few(list []finding.Finding) []finding.Finding { return list[:min(len(list), 5)] }
 
 func (e *mapEntry) mapped(user string, unless bool) finding.Finding {
-	f := finding.Finding{Code: finding.Mapped, Remark: true, Source: srcMapFile, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, finding.Brief(user))}
+	f := finding.Finding{Code: finding.Mapped, Remark: true, Source: srcMapFile, Users: []string{user}, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, finding.Brief(user))}
 	switch name, plugin := strings.CutPrefix(user, "PLUGIN:"); {
 	case plugin:
 		f.Message = fmt.Sprintf("map file line %d leaves the choice of the user to the plugin %s", e.line, finding.Brief(name))
-		f.Source = "HTCondor src/condor_io/condor_auth_ssl.cpp"
+		f.Source, f.Users = "HTCondor src/condor_io/condor_auth_ssl.cpp", nil
 	case user == "":
 		f.Message = fmt.Sprintf("map file line %d maps the token to an empty name", e.line)
 		f.Hint = "write the line without a backslash at its end, which does not continue it"

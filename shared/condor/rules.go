@@ -28,7 +28,9 @@ type CE struct {
 	library scitokens.Library
 	site    site
 	host    string
-	options Options
+	// audience is host and port.
+	audience string
+	options  Options
 	// ask is the command that requests a token for its audience.
 	ask string
 	// vulnerable are the known vulnerabilities of the versions that were given.
@@ -56,7 +58,7 @@ func New(host string, o Options) (*CE, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CE{host: host, options: o, name: "HTCondor at " + aud, write: o.Write, version: cmp.Or(o.Version, Newest), ask: "condor-token-helper --ce " + text.ShellWord(aud)}
+	c := &CE{host: host, audience: aud, options: o, name: "HTCondor at " + aud, write: o.Write, version: cmp.Or(o.Version, Newest), ask: "condor-token-helper --ce " + text.ShellWord(aud)}
 	if err := c.configure(o, strings.HasSuffix(aud, ":"+strconv.Itoa(defaultPort))); err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func (c *CE) Judge(p service.Presented) []finding.Finding {
 	}
 	list := finding.Merge(scitokens.TooLong(p, maxToken, srcCondor), c.library.Judge(p), c.rights(p), scitokens.FileForm(p), fileLink(p),
 		scitokens.Recommended(p), c.vulnerable)
-	list = c.judgeForeign(p, list)
+	list = c.nameAudience(c.judgeForeign(p, list))
 	if more := c.judgeSite(p); more != nil {
 		list = finding.Merge(list, more)
 	}
@@ -231,13 +233,17 @@ func (c *CE) rights(p service.Presented) []finding.Finding {
 	return one(f)
 }
 
-// condorLevels are the authorization levels that a scope condor:/LEVEL can name, in any
-// case, and whether they include READ and WRITE (src/condor_utils/condor_perms.cpp;
-// measured on 23.9.6).
-var condorLevels = map[string]struct{ read, write bool }{
-	"READ": {true, false}, "WRITE": {true, true}, "DAEMON": {true, true}, "ADMINISTRATOR": {true, true},
-	"ADVERTISE_STARTD": {true, false}, "ADVERTISE_SCHEDD": {true, false}, "ADVERTISE_MASTER": {true, false},
-	"NEGOTIATOR": {true, false}, "CONFIG": {true, false},
+// includes reports whether an authorization level includes READ and WRITE. A scope
+// condor:/LEVEL can name it in any case (src/condor_utils/condor_perms.cpp; measured on
+// 23.9.6).
+func includes(level string) (read, write bool) {
+	switch strings.ToUpper(level) {
+	case "WRITE", "DAEMON", "ADMINISTRATOR":
+		return true, true
+	case "READ", "ADVERTISE_STARTD", "ADVERTISE_SCHEDD", "ADVERTISE_MASTER", "NEGOTIATOR", "CONFIG":
+		return true, false
+	}
+	return false, false
 }
 
 // allows reports whether the scopes allow the operation. A path after compute.* has no
@@ -252,10 +258,10 @@ func (c *CE) allows(scopes []scitokens.Scope, wlcg bool) bool {
 		if sc.Authz != "condor" {
 			continue
 		}
-		name := strings.ToUpper(strings.Trim(sc.Path, "/"))
-		level := condorLevels[name]
-		old := name == "ALLOW" && c.version.Before(service.Version{Major: 8, Minor: 9, Patch: 7})
-		read, write = read || level.read || old, write || level.write || old
+		name := strings.Trim(sc.Path, "/")
+		r, w := includes(name)
+		old := strings.EqualFold(name, "ALLOW") && c.version.Before(service.Version{Major: 8, Minor: 9, Patch: 7})
+		read, write = read || r || old, write || w || old
 	}
 	write = write || len(token.MissingScopes(compute, computeWrite)) == 0
 	read = read || write || slices.Contains(compute, "compute.read")

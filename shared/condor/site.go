@@ -58,6 +58,26 @@ func (c *CE) judgeSite(p service.Presented) []finding.Finding {
 	return append(out, c.site.rules.judge(c.level(), found.user))
 }
 
+// nameAudience names the line of the configuration that decided about the audience, or the
+// line to add.
+func (c *CE) nameAudience(list []finding.Finding) []finding.Finding {
+	if c.site.config == nil || len(c.options.Audiences) > 0 {
+		return list
+	}
+	v, name := c.site.config.value(audienceSetting)
+	for k := range list {
+		f := &list[k]
+		switch {
+		case f.Code != finding.AudMismatch && f.Code != finding.AudMissing:
+		case name == "":
+			f.Hint = fmt.Sprintf("add this line to the server's configuration: %s = %s. Without one, it accepts only tokens for any service", audienceSetting, c.audience)
+		default:
+			f.Message += fmt.Sprintf(" (%s = %s)", name, finding.Brief(v))
+		}
+	}
+	return list
+}
+
 // identity returns what a map file maps.
 func identity(j *token.JWT) (iss, sub string, missing *finding.Finding) {
 	iss, _ = j.String("iss")
@@ -98,7 +118,7 @@ func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
 	for i := range list {
 		list[i].Remark = true
 	}
-	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile,
+	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile, Users: []string{found.user},
 		Message: fmt.Sprintf("with CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS = %s, map file line %d maps the token to %s", is[other.hashKeys], found.entry.line, finding.Brief(found.user)),
 		Hint:    "pass the output of condor_config_val -dump with --condor-config"})
 }
@@ -155,7 +175,12 @@ func (c *CE) readOpen() []finding.Finding {
 		if strings.EqualFold(v, "REQUIRED") {
 			return nil
 		}
-		f.Message = fmt.Sprintf("%s = %s: a client that does not insist on authentication views jobs without a token", name, v)
+		setting := name + " = " + v
+		if name == "" {
+			setting = "SEC_READ_AUTHENTICATION is not set, so it is OPTIONAL"
+		}
+		f.Hint = "set SEC_READ_AUTHENTICATION = REQUIRED on the server"
+		f.Message = setting + ": a client that does not insist on authentication views jobs without a token"
 	}
 	return one(f)
 }

@@ -12,13 +12,13 @@ import (
 // Commands are the subcommands of condor-token-helper for HTCondor's credential machinery.
 func Commands() []helper.Command {
 	return append([]helper.Command{
-		{Name: "store", Binary: "condor-token-storer", Help: "Give the access point what your jobs need (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
-		{Name: "push", Help: "Give the access point a token of yours, once or continuously.", Usage: "SERVICE...", Grammar: new(pushCmd)},
+		{Name: "store", Binary: "condor-token-storer", Help: "Store the logins that your jobs need at the access point (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
+		{Name: "push", Help: "Store a token at the access point, once or continuously.", Usage: "SERVICE...", Grammar: new(pushCmd)},
 	}, credmon()...)
 }
 
 type storeCmd struct {
-	Wait cli.Duration `group:"Other" default:"20s" placeholder:"D" help:"Wait at most this long for the first tokens; 0 means not at all. Default: 20s."`
+	Wait cli.Duration `group:"Other" default:"20s" placeholder:"D" help:"Fail if the first tokens are not there after this time; 0 means not to wait for them. Default: 20s."`
 
 	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
 }

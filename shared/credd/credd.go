@@ -16,12 +16,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
-	"sync"
 
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -109,7 +108,7 @@ func list(s string) []string {
 }
 
 // credentialName is the name of a credential: SERVICE or SERVICE_HANDLE.
-var credentialName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,199}$`) })
+var credentialName = text.Pattern{Expr: `^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,199}$`}
 
 // isLogin reports whether a credential of this name is a login.
 func isLogin(name string) bool { return strings.HasPrefix(name, loginService+"_") }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -52,10 +53,20 @@ func (c *credmonCmd) Run(ctx context.Context, s *helper.Session) error {
 		err = m.Run(ctx)
 	}
 	if err != nil {
-		settings.Log.Error("", "", "%s", err)
 		return credmonError(err)
 	}
 	return nil
+}
+
+// Failed writes an error to the log, too: condor_master discards stderr.
+func (c *credmonCmd) Failed(ctx context.Context, env *cli.Env, err error) {
+	path := c.Log
+	if path == "" {
+		path, _ = configValue(ctx, "CREDMON_OAUTH_LOG") // which fails where there is no HTCondor
+	}
+	if path != "" {
+		NewLog(path, io.Discard, 0, env.Now).Error("", "", "%s", err)
+	}
 }
 
 func credmonError(err error) error {
@@ -98,7 +109,6 @@ func (c *credmonCmd) settings(ctx context.Context, s *helper.Session) (Settings,
 	set.Log = NewLog(value(c.Log, "CREDMON_OAUTH_LOG"), env.Stderr, most, env.Now)
 	key, err := loadKey(cmp.Or(c.HostKey, s.Credmon().HostKey), env.Getenv("CREDENTIALS_DIRECTORY"), c.StateDir)
 	if err != nil {
-		set.Log.Error("", "", "%s", err)
 		e := cli.Errorf(cli.StoreFailed, "%w", err)
 		var pe *private.Error
 		if errors.As(err, &pe) {

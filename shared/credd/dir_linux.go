@@ -234,7 +234,8 @@ func (d *folder) removeAll(name string) error {
 // publish writes a file in d that everybody may read, such as the process ID.
 func (d *folder) publish(name string, data []byte) error {
 	fd := int(d.f.Fd())
-	temp := ".tmp-" + name
+	// It does not end as name does: Prometheus's collector reads each file *.prom.
+	temp := "." + name + ".tmp"
 	_ = unix.Unlinkat(fd, temp, 0) // of a killed process
 	n, err := unix.Openat(fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
 	if err != nil {

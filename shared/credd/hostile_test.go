@@ -51,7 +51,7 @@ func TestHostileDirectory(t *testing.T) {
 	link("alice", filepath.Join(p.dir, "mallory"))
 	link(outside, filepath.Join(p.dir, "outsider"))
 	link(victim, filepath.Join(p.dir, "alice", "mysvc.use")) // where the token is written
-	link(victim, filepath.Join(p.dir, ".tmp-"+pidName))
+	link(victim, filepath.Join(p.dir, "."+pidName+".tmp"))
 	write(filepath.Join(eve, "garbage.top"), "{")
 	write(filepath.Join(eve, "huge.top"), strings.Repeat(" ", maxTop+1))
 	link("../alice/mysvc.top", filepath.Join(eve, "link.top"))
@@ -322,6 +322,105 @@ func TestEndedLogin(t *testing.T) {
 	p.noSecrets()
 }
 
+// A credential that was replaced or removed since the scan gets no token for the old request.
+func TestCredentialReplacedMeanwhile(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.putHandle("alice", "removed", "compute.read", "a")
+	if err := p.m.Scan(); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.add(time.Second)
+	p.putHandle("alice", "mysvc", "compute.read", "b")
+	if err := os.Remove(filepath.Join(p.dir, "alice", "removed.top")); err != nil {
+		t.Fatal(err)
+	}
+	for p.m.Dispatch(context.Background()); p.m.active > 0; p.m.Dispatch(context.Background()) {
+		p.m.Wait()
+	}
+	if files, _ := filepath.Glob(filepath.Join(p.dir, "alice", "*.use")); len(files) > 0 {
+		t.Errorf("tokens for old requests: %q", files)
+	}
+	p.run()
+	if got := p.use("alice", "mysvc").Audiences; len(got) != 1 || got[0] != "b" {
+		t.Errorf("the audience is %q\n%s", got, p.logged())
+	}
+	if _, err := os.Stat(filepath.Join(p.dir, "alice", "removed.use")); err == nil {
+		t.Error("the removed credential has a token")
+	}
+}
+
+// A login that is not there any more, or is damaged, is not there for condor_credd either, so
+// that the storer asks the user, and a new one takes its place.
+func TestLostLogin(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, logins string){
+		"removed": func(t *testing.T, logins string) {
+			if err := os.RemoveAll(logins); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"damaged": func(t *testing.T, logins string) {
+			files, err := filepath.Glob(filepath.Join(logins, "data/token-helpers/keyring/token-helpers-*"))
+			if err != nil || len(files) == 0 {
+				t.Fatal("no login is stored", err)
+			}
+			for _, f := range files {
+				if err := os.Truncate(f, 100); err != nil {
+					t.Fatal(err)
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPoint(t, issuertest.Options{})
+			p.putLogin("alice", p.issue())
+			p.putHandle("alice", "mysvc", "compute.read", "a")
+			p.run()
+			lost := p.use("alice", "mysvc")
+			lose(t, filepath.Join(p.dir, "alice", loginsDir))
+			p.clock.add(32 * time.Minute)
+			p.run()
+			if _, err := os.Stat(filepath.Join(p.dir, "alice", loginName+".top")); err == nil {
+				t.Errorf("the description of the lost login is still there\n%s", p.logged())
+			}
+			p.putLogin("alice", p.issue())
+			p.run()
+			if p.use("alice", "mysvc").Raw() == lost.Raw() {
+				t.Errorf("the new login is not used\n%s", p.logged())
+			}
+			p.clock.add(32 * time.Minute)
+			p.run()
+			p.start() // and nothing of the lost login is left to be ended
+			before := p.logged()
+			p.run()
+			if said := strings.TrimPrefix(p.logged(), before); strings.Contains(said, "ERROR") {
+				t.Errorf("%s", said)
+			}
+			p.noSecrets()
+		})
+	}
+}
+
+// A token that was written before the clock was set back is renewed at once after a restart,
+// since its time says nothing.
+func TestClockSetBack(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	p.run()
+	tomorrow := p.clock.now().Add(24 * time.Hour)
+	if err := os.Chtimes(filepath.Join(p.dir, "alice", "mysvc.use"), tomorrow, tomorrow); err != nil {
+		t.Fatal(err)
+	}
+	before := p.refreshes()
+	p.start()
+	p.run()
+	if n := p.refreshes() - before; n != 1 {
+		t.Errorf("%d requests\n%s", n, p.logged())
+	}
+}
+
 // Of two logins of a user, the later one stays, and the earlier one is ended.
 func TestReplacedLogin(t *testing.T) {
 	p := newPoint(t, issuertest.Options{})
@@ -355,6 +454,31 @@ func TestRobot(t *testing.T) {
 		t.Errorf("%d requests\n%s", n, p.logged())
 	}
 	p.noSecrets()
+
+	// The secret is replaced: condor_credd must say that there is no login, so that the
+	// storer hands over the new secret.
+	right := lg.ClientSecret
+	lg.ClientSecret, lg.Origin = "replaced", "another"
+	hand := func() {
+		t.Helper()
+		secret, err := lg.Handover()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.clock.add(time.Second)
+		p.put("robot", loginName+".top", top{Issuer: lg.Issuer, ClientID: lg.ClientID, Grant: robotGrant, Secret: secret})
+		p.run()
+	}
+	hand()
+	if _, err := os.Stat(filepath.Join(p.dir, "robot", loginName+".top")); err == nil {
+		t.Errorf("the login that the issuer rejects is still described\n%s", p.logged())
+	}
+	valid := p.use("robot", "mysvc")
+	lg.ClientSecret, lg.Origin = right, "a third"
+	hand()
+	if p.use("robot", "mysvc").Raw() == valid.Raw() {
+		t.Errorf("the new secret is not used\n%s", p.logged())
+	}
 	p.leave("robot")
 	p.run()
 	if n := p.srv.Requests()["client"]; n != 0 {

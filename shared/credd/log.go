@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -44,7 +44,7 @@ func (l *Log) Error(user, service, format string, a ...any) {
 }
 
 // descriptors are paths that mean nothing to a reader: the directories with logins.
-var descriptors = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`/proc/self/fd/[0-9]+`) })
+var descriptors = text.Pattern{Expr: `/proc/self/fd/[0-9]+`}
 
 func (l *Log) log(level, user, service, format string, a ...any) {
 	if l == nil {
@@ -58,7 +58,8 @@ func (l *Log) log(level, user, service, format string, a ...any) {
 		}
 		about += ": "
 	}
-	said := descriptors().ReplaceAllLiteralString(fmt.Sprintf(format, a...), user+"/"+loginsDir)
+	said := descriptors.Get().ReplaceAllLiteralString(fmt.Sprintf(format, a...), user+"/"+loginsDir)
+	said = strings.ReplaceAll(said, "\n", "; ") // of joined errors
 	line := fmt.Sprintf("%s (pid:%d) %s%s%s\n", l.now().Format("01/02/06 15:04:05"), os.Getpid(), level, about, text.Foreign(said, 1000))
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -303,4 +303,13 @@ func TestTwoHandlesOfOneLogin(t *testing.T) {
 		t.Error("the token was not replaced")
 	}
 	p.noSecrets()
+	// One that is stored again is renewed once, since the storer waits for it.
+	before := p.refreshes()
+	p.clock.add(time.Second)
+	p.putHandle("alice", "mysvc_ce", "compute.read,compute.create", "ce.example.org:9619")
+	p.run()
+	p.run()
+	if n := p.refreshes() - before; n != 1 {
+		t.Errorf("%d refreshes for a token that was stored again\n%s", n, p.logged())
+	}
 }

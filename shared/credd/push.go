@@ -16,7 +16,7 @@ import (
 )
 
 type pushCmd struct {
-	Watch       bool         `group:"Output" help:"Stay, and give the access point a new token before each one expires."`
+	Watch       bool         `group:"Output" help:"Keep running, and store a new token before each one expires."`
 	MinLifetime cli.Duration `group:"Request" aliases:"time,minsecs" default:"60s" placeholder:"D" help:"The token must be valid for at least this long. Default: 60s."`
 
 	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`

@@ -230,16 +230,17 @@ func (m *Monitor) adopt(ctx context.Context, h *home, name string, a adoption, s
 	return h.user.exchange(h.logins, file, st, append(bare, '\n'))
 }
 
-// noticeEnd removes the description of a login that the issuer no longer accepts, so that
-// condor_credd says that there is none, and the storer asks the user to log in again. The
-// login itself stays for now.
+// noticeEnd removes the description of a login that the issuer no longer accepts, that is
+// damaged, or that is not there, so that condor_credd says that there is none, and the storer
+// asks the user to log in again. The login itself stays for now.
 func (m *Monitor) noticeEnd(h *home, w renewal, err error) {
 	var none *login.NoLoginError
-	if !errors.As(err, &none) || !none.Existing {
+	damaged := errors.Is(err, store.ErrDamaged)
+	if !damaged && !errors.As(err, &none) {
 		return
 	}
 	e, ok, err := h.store.Find(w.l.top.Issuer, w.l.top.ClientID)
-	if err != nil || !ok || e.Ended == "" {
+	if err != nil || ok && e.Ended == "" && !damaged {
 		return
 	}
 	file := w.c.top.Login + ".top"
@@ -252,6 +253,9 @@ func (m *Monitor) noticeEnd(h *home, w renewal, err error) {
 // renew gets a token for a credential and puts it in its place.
 func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s IssuerSettings) outcome {
 	req, err := w.c.top.request(w.l.top.Issuer)
+	if err == nil {
+		err = unchanged(h, w)
+	}
 	if err != nil {
 		return outcome{err: err}
 	}
@@ -273,6 +277,9 @@ func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s 
 	o.t.Source = "login"
 	wider, err := source.Granted(o.t, req, o.got)
 	if err == nil {
+		err = unchanged(h, w)
+	}
+	if err == nil {
 		err = h.user.write(h.logins, w.name+".use", append([]byte(o.t.Raw()), '\n'))
 	}
 	if err != nil {
@@ -282,6 +289,16 @@ func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s 
 		m.s.Log.Warning(name, w.name, "the token allows more than was requested: %s", wider)
 	}
 	return o
+}
+
+// unchanged returns errChanged if the credential was replaced or removed since the scan: a
+// token for the old request must not look like that for the new one.
+func unchanged(h *home, w renewal) error {
+	st, err := h.user.stat(w.name + ".top")
+	if errors.Is(err, fs.ErrNotExist) || err == nil && st != w.c.stamp {
+		return errChanged
+	}
+	return err
 }
 
 // Finish takes note of the result of a job.
@@ -368,6 +385,11 @@ func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 // finishRenewal takes note of the result of one renewal.
 func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 	var none *login.NoLoginError
+	var lost *login.LostError
+	if errors.Is(o.err, errChanged) && !errors.As(o.err, &lost) {
+		w.c.next = now.Add(soonScan) // which finds the new one
+		return
+	}
 	if o.t.IsZero() {
 		m.stats.failures++
 		w.c.fails++
@@ -377,7 +399,7 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 		}
 		w.c.next = now.Add(m.backOff(w.c.fails, first, last))
 		hint := ""
-		if errors.As(o.err, &none) {
+		if errors.As(o.err, &none) || errors.Is(o.err, store.ErrDamaged) {
 			hint = ": the user must log in again, by submitting a job or with the storer"
 		}
 		m.s.Log.Error(j.user, w.name, "%s%s", o.err, hint)

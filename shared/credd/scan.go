@@ -114,7 +114,7 @@ func (m *Monitor) scanFiles(d *folder, name string, u *account) error {
 	seen := map[string]bool{}
 	for _, file := range files {
 		base, ok := strings.CutSuffix(file, ".top")
-		if !ok || !credentialName().MatchString(base) {
+		if !ok || !credentialName.Get().MatchString(base) {
 			continue
 		}
 		seen[base] = true
@@ -202,7 +202,10 @@ func (m *Monitor) scanCredential(d *folder, name string, u *account, base string
 	}
 	c.top = t
 	if old != nil && old.top != nil && old.top.Login == t.Login && old.top.Scopes == t.Scopes && old.top.Audience == t.Audience {
-		c.next, c.got, c.expires, c.renewed = old.next, old.got, old.expires, old.renewed
+		c.got, c.expires, c.renewed = old.got, old.expires, old.renewed
+		if !c.stamp.modified.After(old.stamp.modified) {
+			c.next = old.next
+		} // else it was stored again, and the storer waits for a token that is newer
 		return
 	}
 	m.resume(d, base, c)
@@ -223,6 +226,9 @@ func (m *Monitor) resume(d *folder, base string, c *cred) {
 	b, st, err := d.read(base+".use", maxTop)
 	if err != nil || st.modified.Before(c.stamp.modified) {
 		return
+	}
+	if st.modified.Sub(m.s.Now()) > time.Minute {
+		return // the clock was corrected since, and the time says nothing
 	}
 	t := token.New(strings.TrimSpace(string(b)))
 	req, err := c.top.request("")

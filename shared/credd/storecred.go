@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -112,7 +113,7 @@ func query(ctx context.Context, name, scopes, audience string) (match, error) {
 	switch {
 	case err != nil:
 		return absent, err
-	case status == 0 && strings.Contains(out, "is valid"):
+	case status == 0 && strings.Contains(out, "is valid") && !outdated(out, name):
 		return valid, nil
 	case status == 0:
 		return waiting, nil
@@ -122,6 +123,24 @@ func query(ctx context.Context, name, scopes, audience string) (match, error) {
 		return differs, nil
 	}
 	return absent, &toolError{tool: "condor_store_cred", said: lastLine(out)}
+}
+
+// outdated reports whether the token was made before the credential was stored: condor_credd
+// calls any token valid, and prints both times.
+func outdated(out, name string) bool {
+	var stored, made int64
+	for line := range strings.Lines(out) {
+		key, value, _ := strings.Cut(line, " = ")
+		n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		switch {
+		case err != nil:
+		case strings.TrimSpace(key) == "Top"+name+"Time":
+			stored = n
+		case strings.TrimSpace(key) == name:
+			made = n
+		}
+	}
+	return made != 0 && made < stored
 }
 
 // add stores a credential.

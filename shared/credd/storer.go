@@ -7,10 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +15,9 @@ import (
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/helper"
 	"example.org/token-helpers/shared/issuer"
-	"example.org/token-helpers/shared/private"
+	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/source"
 	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
@@ -65,12 +63,12 @@ func parseWant(arg string, services map[string]helper.Service) (want, error) {
 			return w, cli.Errorf(cli.Usage, "%q: unknown word %q", arg, key).Hint(form)
 		}
 	}
-	if !credentialName().MatchString(w.name) || isLogin(w.name) || w.service == loginService {
+	if !credentialName.Get().MatchString(w.name) || isLogin(w.name) || w.service == loginService {
 		return w, cli.Errorf(cli.Usage, "%q: this is not the name of a service", arg).Hint(form)
 	}
 	conf, ok := services[w.service]
 	for name, v := range services {
-		if !ok && strings.EqualFold(name, w.service) { // condor_submit writes it in lower case
+		if !ok && strings.EqualFold(name, w.service) { // as HTCondor compares services
 			conf, ok = v, true
 		}
 	}
@@ -97,7 +95,7 @@ type group struct {
 	issuer string
 	conf   helper.Service
 	wants  []want
-	// mismatched are the indices of those that condor_credd does not have.
+	// missing are those that condor_credd does not have, or not from this login.
 	missing []want
 }
 
@@ -157,6 +155,10 @@ func (st *storer) groups() ([]*group, error) {
 			return nil, cli.Errorf(cli.Usage, "this access point does not accept the issuer %s of the service %s", i.URL, w.service).
 				Hint("ask the administrators to name the issuer in\n  %s", st.s.HostConfigFile())
 		}
+		if other, ok := clash(groups, w); ok {
+			return nil, cli.Errorf(cli.Usage, "%q and %q have the same name %s, so that the job would get one of them for both", other.arg, w.arg, w.name).
+				Hint("use another handle in the submit file")
+		}
 		name := loginFor(i.URL, w.conf.ClientID)
 		at := slices.IndexFunc(groups, func(g *group) bool { return g.login == name })
 		if at < 0 {
@@ -168,6 +170,19 @@ func (st *storer) groups() ([]*group, error) {
 	return groups, nil
 }
 
+// clash returns another credential of the submission with the same name: that of the service
+// a with the handle b_c is that of the service a_b with the handle c.
+func clash(groups []*group, w want) (want, bool) {
+	for _, g := range groups {
+		for _, other := range g.wants {
+			if other.name == w.name && other.arg != w.arg {
+				return other, true
+			}
+		}
+	}
+	return want{}, false
+}
+
 // serve stores the credentials of one login, and the login first if it is not there.
 func (st *storer) serve(ctx context.Context, g *group) error {
 	for _, w := range g.wants {
@@ -175,8 +190,11 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 		if err != nil {
 			return err
 		}
-		if m == absent || m == differs {
+		if m == absent || m == differs || !slices.Contains(st.record.Logins[g.login].Credentials, w.name) {
 			g.missing = append(g.missing, w)
+		}
+		if m == differs {
+			st.s.Note("note: jobs that you submitted before with other scopes or another audience for %s get this token, too", w.name)
 		}
 	}
 	there, err := st.loggedIn(ctx, g)
@@ -188,6 +206,7 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 			return err
 		}
 	}
+	var stored []string
 	for _, w := range g.missing {
 		b, err := json.Marshal(top{Version: formatVersion, Login: g.login})
 		if err == nil {
@@ -197,6 +216,13 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 			return err
 		}
 		st.s.Verbose("stored the credential %s", w.name)
+		stored = append(stored, w.name)
+	}
+	if len(stored) == 0 {
+		return nil
+	}
+	if err := st.record.stored(ctx, g.login, stored); err != nil {
+		st.s.Verbose("%s", err)
 	}
 	return nil
 }
@@ -208,7 +234,7 @@ func (st *storer) loggedIn(ctx context.Context, g *group) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	if missing := token.MissingScopes(r.Scopes, service.Demandable(g.scopes())); len(missing) > 0 && !g.conf.Robot {
+	if missing := token.MissingScopes(r.Scopes, service.Demandable(g.scopes())); len(missing) > 0 {
 		st.s.Verbose("the login at %s lacks %s", g.issuer, strings.Join(missing, " "))
 		return false, nil
 	}
@@ -216,31 +242,34 @@ func (st *storer) loggedIn(ctx context.Context, g *group) (bool, error) {
 	return m == waiting || m == valid, err
 }
 
-// login logs in for the access point and hands the login over.
+// login logs in for the access point and hands the login over, unless another submission
+// of this user does so meanwhile.
 func (st *storer) login(ctx context.Context, g *group) error {
 	logins, url, err := st.s.Logins(g.conf)
 	if err != nil {
 		return err
 	}
-	if g.conf.Robot {
-		secret, err := logins.ClientSecret()
-		if err != nil {
-			return err
-		}
-		return logins.WithMetadata(ctx, url, func(md *issuer.Metadata) error {
-			return st.hand(ctx, g, robotGrant, &store.Login{
-				Issuer: url, ClientID: g.conf.ClientID, ClientSecret: secret, AuthMethod: issuer.AuthMethod(md),
-				Scopes: g.scopes(), Created: time.Now(), Origin: rand.Text(),
-			})
-		})
-	}
 	terminal, err := st.s.Terminal()
 	if err != nil {
 		return err
 	}
-	if !terminal {
+	if !terminal && !g.conf.Robot {
 		return cli.Errorf(cli.NeedLogin, "your jobs need a login at %s for the service %s, but there is no terminal to ask on", url, g.wants[0].service).
 			Hint("run this on a terminal of this access point, and then submit again:\n  %s store %s", st.s.Env().Program, quoted(st.args))
+	}
+	unlock, err := st.record.lock(ctx, g.login, func() {
+		st.s.Note("another submission of yours is logging in at %s: waiting for it", url)
+	})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	st.record.load()
+	if there, err := st.loggedIn(ctx, g); there || err != nil {
+		return err
+	}
+	if g.conf.Robot {
+		return st.robot(ctx, g, logins, url)
 	}
 	// What other credentials of the login need, too.
 	req := token.Request{Issuer: url, Scopes: text.Set(g.scopes(), st.record.Logins[g.login].Scopes)}.Normalized()
@@ -251,6 +280,35 @@ func (st *storer) login(ctx context.Context, g *group) error {
 				Hint("ask the issuer's administrators for the group that may have %s, or request less in the submit file", strings.Join(missing, " "))
 		}
 		return st.hand(ctx, g, refreshGrant, lg)
+	})
+}
+
+// robot hands over the client of a robot. It gets a token for each credential first, as the
+// credmon will, because nobody reads the credmon's log when a robot submits.
+func (st *storer) robot(ctx context.Context, g *group, logins *login.Logins, url string) error {
+	secret, err := logins.ClientSecret()
+	if err != nil {
+		return err
+	}
+	return logins.WithMetadata(ctx, url, func(md *issuer.Metadata) error {
+		lg := &store.Login{
+			Issuer: url, ClientID: g.conf.ClientID, ClientSecret: secret, AuthMethod: issuer.AuthMethod(md),
+			Scopes: text.Set(g.scopes(), st.record.Logins[g.login].Scopes), Created: time.Now(), Origin: rand.Text(),
+		}
+		for _, w := range g.wants {
+			req, err := (&top{Scopes: w.scopes, Audience: w.audience}).request(url)
+			if err != nil {
+				return err
+			}
+			t, err := logins.TokenOf(ctx, md, lg, req)
+			if err == nil {
+				_, err = source.Granted(t, req, st.s.Env().Now())
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return st.hand(ctx, g, robotGrant, lg)
 	})
 }
 
@@ -276,15 +334,18 @@ func (st *storer) hand(ctx context.Context, g *group, grant string, lg *store.Lo
 	if err := add(ctx, g.login, "", lg.Origin, b); err != nil {
 		return err
 	}
-	st.record.Logins[g.login] = recorded{ID: lg.Origin, Issuer: lg.Issuer, Scopes: lg.Scopes}
-	if err := st.record.save(); err != nil {
+	if err := st.record.keep(ctx, g.login, recorded{ID: lg.Origin, Issuer: lg.Issuer, Scopes: lg.Scopes}); err != nil {
 		st.s.Note("note: the next submission will ask you to log in again: %s", err)
 	}
 	return nil
 }
 
-// await waits until the credmon has made the tokens, as jobs must not start without them.
+// await waits until the credmon has made the tokens. HTCondor holds a job whose token is not
+// there, and does not release it (measured on 23.9.6 and 25.14.1).
 func (st *storer) await(ctx context.Context, groups []*group) error {
+	if st.wait <= 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, st.wait)
 	defer cancel()
 	for _, g := range groups {
@@ -302,58 +363,11 @@ func (st *storer) await(ctx context.Context, groups []*group) error {
 				case <-ctx.Done():
 				}
 				if ctx.Err() != nil {
-					st.s.Note("note: there is no token for %s yet: your jobs wait for it; if they wait for long, ask the administrators to look into the credmon's log", w.name)
-					return nil
+					return cli.Errorf(cli.TimedOut, "the access point has no token for %s after %v", w.name, st.wait).
+						Hint("submit again in a few minutes; if it fails again, ask the administrators for the lines of the credmon's log with your name")
 				}
 			}
 		}
 	}
 	return nil
-}
-
-// record is what the user's earlier submissions left on this host. It holds no secret.
-type record struct {
-	path   string
-	Logins map[string]recorded `json:"logins"`
-}
-
-// recorded is a login that the access point was given.
-type recorded struct {
-	ID     string   `json:"id"`
-	Issuer string   `json:"issuer"`
-	Scopes []string `json:"scopes"`
-}
-
-// loadRecord reads the record for this host. One that cannot be read is as good as none.
-func loadRecord(env *cli.Env, host string) *record {
-	r := &record{}
-	dir := env.Getenv("XDG_STATE_HOME")
-	if home := env.Getenv("HOME"); !filepath.IsAbs(dir) && filepath.IsAbs(home) {
-		dir = filepath.Join(home, ".local", "state")
-	}
-	if filepath.IsAbs(dir) {
-		sum := sha256.Sum256([]byte(host))
-		r.path = filepath.Join(dir, "token-helpers", "access-point-"+hex.EncodeToString(sum[:6])+".json")
-		if b, err := private.Read(r.path); err == nil {
-			_ = json.Unmarshal(b, r)
-		}
-	}
-	if r.Logins == nil {
-		r.Logins = map[string]recorded{}
-	}
-	return r
-}
-
-func (r *record) save() error {
-	if r.path == "" {
-		return errors.New("there is no home directory")
-	}
-	if err := private.MakeDir(filepath.Dir(r.path)); err != nil {
-		return err
-	}
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write down the login: %w", err)
-	}
-	return private.Write(r.path, append(b, '\n'))
 }

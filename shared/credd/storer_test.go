@@ -4,6 +4,7 @@ package credd
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -44,6 +45,41 @@ func TestParseWant(t *testing.T) {
 		if err != nil || w.name != c.name || w.scopes != c.scopes || w.audience != c.audience {
 			t.Errorf("%s: %+v %v", c.arg, w, err)
 		}
+	}
+}
+
+func TestClash(t *testing.T) {
+	services := map[string]helper.Service{"my": {}, "my_svc": {}}
+	parse := func(arg string) want {
+		w, err := parseWant(arg, services)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	groups := []*group{{wants: []want{parse("my&handle=svc_h&scopes=a")}}}
+	for arg, want := range map[string]bool{
+		"my_svc&handle=h&scopes=a": true, "my&handle=svc_h&scopes=a": false, "my&handle=svc_h&scopes=b": true, "my_svc&scopes=a": false,
+	} {
+		if other, ok := clash(groups, parse(arg)); ok != want || ok && other.service != "my" {
+			t.Errorf("%s: %+v %t", arg, other, ok)
+		}
+	}
+}
+
+// The output is that of condor_store_cred query-oauth of 25.14.1.
+func TestOutdated(t *testing.T) {
+	const form = "Account: <current> (bob)\nCredType: oauth\n\nA credential was stored and is valid.\n\nCredential info:\nTopmysvc_hTime = %s\nfully_qualified_user = \"bob@local\"\nmysvc_h = %s\n\n"
+	for times, want := range map[[2]string]bool{
+		{"1795660781", "1795660767"}: true, {"1795660767", "1795660781"}: false, {"1795660767", "1795660767"}: false,
+		{"1795660767", "soon"}: false, {"", ""}: false,
+	} {
+		if got := outdated(fmt.Sprintf(form, times[0], times[1]), "mysvc_h"); got != want {
+			t.Errorf("%v: %t", times, got)
+		}
+	}
+	if outdated(fmt.Sprintf(form, "2", "1"), "mysvc") {
+		t.Error("the times of another credential were read")
 	}
 }
 

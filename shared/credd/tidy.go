@@ -71,33 +71,40 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 			}
 		}
 		base, ok := strings.CutSuffix(file, ".top")
-		if !ok || !credentialName().MatchString(base) {
+		if !ok || !credentialName.Get().MatchString(base) {
 			continue
 		}
-		t, st, err := readTop(h.user, base)
-		if errors.Is(err, errForeign) {
-			continue
-		}
-		if err == nil && st.modified.After(j.sweep) && m.s.Now().Sub(st.modified) < m.s.SweepDelay {
-			return false, nil
-		}
-		if err == nil && len(t.Secret) > 0 {
-			// Only the credmon can end it, once it has taken it over.
-			if aerr := m.adoptForSweep(h, j.user, base, t); aerr != nil {
-				return false, aerr
-			}
-			if st, err = h.user.stat(file); err != nil {
-				return false, err
-			}
-		}
-		if err := h.user.removeVersion(h.logins, file, st); err != nil {
-			return false, err
-		}
-		if err := h.user.remove(base + ".use"); err != nil {
+		if again, err := m.sweepCredential(j, h, base); err != nil || again {
 			return false, err
 		}
 	}
 	return true, nil
+}
+
+// sweepCredential removes a credential and its token. again reports whether it stays because
+// it was stored after the mark and not long enough ago.
+func (m *Monitor) sweepCredential(j *job, h *home, base string) (again bool, err error) {
+	file := base + ".top"
+	t, st, err := readTop(h.user, base)
+	if errors.Is(err, errForeign) {
+		return false, nil
+	}
+	if err == nil && st.modified.After(j.sweep) && m.s.Now().Sub(st.modified) < m.s.SweepDelay {
+		return true, nil
+	}
+	if err == nil && len(t.Secret) > 0 {
+		// Only the credmon can end it, once it has taken it over.
+		if aerr := m.adoptForSweep(h, j.user, base, t); aerr != nil {
+			return false, aerr
+		}
+		if st, err = h.user.stat(file); err != nil {
+			return false, err
+		}
+	}
+	if err := h.user.removeVersion(h.logins, file, st); err != nil {
+		return false, err
+	}
+	return false, h.user.remove(base + ".use")
 }
 
 // wasPushed reports whether a file is a token that came without a credential to renew it.
@@ -135,7 +142,10 @@ func (m *Monitor) endUnused(ctx context.Context, j *job, h *home, force bool) er
 		}
 		s, err := m.s.Issuer(e.Issuer)
 		if err == nil {
-			_, err = m.loginsAt(h, j.user, e.ClientID, s).Logout(ctx, e.Issuer, force)
+			logins := m.loginsAt(h, j.user, e.ClientID, s)
+			if _, err = logins.Logout(ctx, e.Issuer, force); errors.Is(err, store.ErrDamaged) {
+				_, err = logins.Logout(ctx, e.Issuer, true) // waiting does not mend it
+			}
 		}
 		var left *login.LeftError
 		switch {

@@ -158,7 +158,7 @@ var sections = []Section{
 		{TooLong, "The token is longer than HTCondor (16 KiB) or XRootD's root:// login (4095 bytes) reads.", "Request fewer scopes, or no groups.", Always, ""},
 		{FileMode, "Other users can access the token file. XRootD clients reject such a file.", "Run `chmod 600 FILE`.", Always, ""},
 		{FileLink, "The token file is a symbolic link. HTCondor clients do not open it.", "Use the file itself.", Always, ""},
-		{FileForm, "The token file contains more than the token, such as `Bearer` or quotes.", "Write only the token to the file.", Always, ""},
+		{FileForm, "The token file contains more than the token, such as `Bearer`, quotes or another token, and the client sends all of it.", "Write only the token to the file.", Always, ""},
 	}},
 	{Title: "Time", Causes: []Cause{
 		{Expired, "The token expired. Servers allow no leeway.", "Get a new token.", Always, ""},
@@ -182,8 +182,8 @@ var sections = []Section{
 		{ProfileMismatch, "The token does not have the profile that `--profile` names.", "Request a token of that profile.", Always, ""},
 	}},
 	{Title: "Audience", Causes: []Cause{
-		{AudMissing, "The token has no audience.", "Request one: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
-		{AudMismatch, "The audience is another one. Audiences are compared byte for byte: the message says whether only scheme, port, slash, case or the short host name differ.", "Request one: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
+		{AudMissing, "The token has no audience.", "Request a token for the service: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
+		{AudMismatch, "The token has another audience than the service expects. Audiences are compared byte for byte: the message says whether only scheme, port, slash, case or the short host name differ.", "Request a token for the service: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
 		{AudAny, "The token is valid for any service, and so can be used by every service that sees it.", "Request a token for this service only.", Never, ""},
 	}},
 	{Title: "Rights", Causes: []Cause{

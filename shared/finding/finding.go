@@ -18,6 +18,8 @@ type Finding struct {
 	Hint string
 	// Command is a command to run or a line to paste. Show it unwrapped. Mostly empty.
 	Command string
+	// Users are local users whose names are in the message, hint or command.
+	Users []string
 	// Source says where the rule comes from: a section of a standard, a file of a
 	// server's source, or "measured on VERSION".
 	Source string

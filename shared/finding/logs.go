@@ -38,15 +38,55 @@ func MatchLog(line string) []LogMessage {
 		if strings.HasSuffix(m.Text, ": …") && m.Codes == nil {
 			return 0
 		}
+		if strings.HasPrefix(m.Text, "AUTHENTICATE:") || m.Text == failedSciTokens {
+			// Since HTCondor 24, the cause is in the same line.
+			return min(len(m.Text)/20, 3)
+		}
 		return len(normal(strings.ReplaceAll(m.Text, "…", "")))
 	}
 	slices.SortStableFunc(out, func(a, b LogMessage) int { return weight(b) - weight(a) })
-	if len(out) > 0 || len(line) < 8 {
+	if len(out) > 0 || len(line) < 6 {
 		return out
 	}
 	// A part of a message.
 	for _, m := range logMessages {
 		if strings.Contains(normal(m.Text), line) {
+			out = append(out, m)
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	return partsOf(line)
+}
+
+// partsOf returns the messages that share the longest run of words with a line that has
+// more before or after it, such as a time and a host. A run counts if it is long enough not
+// to be a coincidence.
+func partsOf(line string) (out []LogMessage) {
+	const least = 12
+	longest := least - 1
+	words := strings.Fields(line)
+	for _, m := range logMessages {
+		text := " " + normal(m.Text) + " "
+		best := 0
+		for i := range words {
+			run := ""
+			for _, w := range words[i:] {
+				next := strings.TrimPrefix(run+" "+w, " ")
+				if !strings.Contains(text, " "+next) {
+					break
+				}
+				run = next
+			}
+			if 2*len(run) >= len(text)-2 { // half of the message
+				best = max(best, len(run))
+			}
+		}
+		switch {
+		case best > longest:
+			longest, out = best, []LogMessage{m}
+		case best == longest && best >= least:
 			out = append(out, m)
 		}
 	}
@@ -95,7 +135,7 @@ func wordsOf(s string) map[string]bool {
 	for _, w := range strings.FieldsFunc(normal(s), func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_'
 	}) {
-		if len(w) > 2 && !slices.Contains([]string{"the", "not", "for", "and", "from", "was", "with", "token"}, w) {
+		if len(w) > 2 && !slices.Contains([]string{"the", "not", "for", "and", "from", "was", "with", "token", "error"}, w) {
 			out[w] = true
 		}
 	}
@@ -163,4 +203,15 @@ func LogPage() string {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", cell.Replace(m.Text), m.By, cell.Replace(m.What), cell.Replace(m.Do), strings.Join(codes, ", "))
 	}
 	return b.String()
+}
+
+// LogIndex returns the index of all messages in docs/troubleshooting.md, between its first
+// and its last line.
+func LogIndex() string {
+	var b strings.Builder
+	b.WriteString("<!-- Generated from shared/finding/logmessages.go by go generate ./docs. -->\n\n")
+	for _, m := range logMessages {
+		fmt.Fprintf(&b, "- `%s` (%s): %s\n", m.Text, m.By, strings.TrimSpace(m.What+" "+m.Do))
+	}
+	return b.String() + "\n<!-- The end of what is generated. -->\n"
 }

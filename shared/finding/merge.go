@@ -2,12 +2,13 @@ package finding
 
 import "slices"
 
-// explains lists, for causes that say more precisely what another one says, the codes
-// that they replace.
-var explains = map[Code][]Code{
-	PathBase:        {PathMismatch},
-	PathOutsideBase: {PathMismatch},
-	PathRestricted:  {PathMismatch},
+// explains returns the codes that a cause replaces, because it says the same more precisely.
+func explains(c Code) []Code {
+	switch c {
+	case PathBase, PathOutsideBase, PathRestricted:
+		return []Code{PathMismatch}
+	}
+	return nil
 }
 
 // Merge returns the findings of all lists in order, each cause once:
@@ -40,7 +41,7 @@ func Merge(lists ...[]Finding) []Finding {
 	var replaced []Code
 	for k := range out {
 		if out[k].Refuses() {
-			replaced = append(replaced, explains[out[k].Code]...)
+			replaced = append(replaced, explains(out[k].Code)...)
 		}
 	}
 	if replaced != nil {

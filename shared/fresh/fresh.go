@@ -1,5 +1,5 @@
 // Package fresh keeps a token fresh for as long as work needs it: it decides when a new
-// token is needed, and goes on trying if there is none to be had.
+// token is needed, and keeps trying if it cannot get one.
 package fresh
 
 import (

@@ -57,12 +57,10 @@ func (a *app) runCommand(ctx context.Context, g *getCmd, all []*item) error {
 	}
 	tokens := make([]token.Token, len(all))
 	for i, it := range all {
-		t, err := a.obtain(ctx, it, all)
-		if err != nil && t.IsZero() {
+		t, err := a.obtainToKeep(ctx, it, all)
+		if err != nil {
 			return err
 		}
-		_ = a.env.Report(err) // a login that is lost: its token is good
-		a.noteShort(it, t)
 		tokens[i] = t
 	}
 	a.warnIfTooShort(g, all)

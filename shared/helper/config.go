@@ -165,6 +165,14 @@ func (c *config) parse(content string) error {
 	if errors.As(err, &pe) {
 		return cli.Errorf(cli.Usage, "%s:%d: %s", c.path, pe.Position.Line, pe.Message)
 	}
+	if m := wrongType.Get().FindStringSubmatch(fmt.Sprint(err)); m != nil {
+		line, key, got, want := m[1], m[2], cmp.Or(m[3], m[5]), cmp.Or(tomlTypes[m[4]], "table")
+		e := cli.Errorf(cli.Usage, "%s:%s: %s is a %s, not a %s", c.path, line, key, cmp.Or(tomlTypes[got], got), want)
+		if want == "list" {
+			return e.Hint(`write it in brackets, such as %s = ["ONE", "TWO"]`, key[strings.LastIndex(key, ".")+1:])
+		}
+		return e
+	}
 	if err != nil {
 		return cli.Errorf(cli.Usage, "%s: %w", c.path, err)
 	}
@@ -215,6 +223,17 @@ func (c *config) parse(content string) error {
 		return err
 	}
 	return c.checkTokens()
+}
+
+// wrongType matches the library's error for a value of another type, whose words are Go's.
+var wrongType = text.Pattern{Expr: `^toml: line (\d+) \(last key "(.+)"\): (?:` +
+	`incompatible types: TOML value has type (.+); destination has type (.+)|type mismatch for .+: expected table but found (.+))$`}
+
+// tomlTypes are the names of types for users.
+var tomlTypes = map[string]string{
+	"string": "string", "int64": "number", "float64": "number", "bool": "boolean", "time.Time": "date",
+	"[]any": "list", "[]map[string]any": "list", "map[string]any": "table",
+	"slice": "list", "map": "table", "boolean": "boolean", "integer": "number", "float": "number",
 }
 
 // onlyComments reports whether TOML has neither keys nor tables.
@@ -273,6 +292,9 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	if base, _, found := strings.Cut(given, "/.well-known/"); found {
 		given = base + "/"
 	}
+	if host, cut := mistypedURL(given); cut {
+		return issuerConfig{}, cli.Errorf(cli.Usage, "--issuer: %q is not a URL", urlOrName).Hint("write it as --issuer %s", text.ShellWord("https://"+host))
+	}
 	host, _, _ := strings.Cut(given, "/")
 	if !strings.Contains(given, "://") && strings.ContainsAny(host, ".:") && !strings.ContainsAny(given, " \t@") {
 		given = "https://" + given
@@ -280,7 +302,11 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 			given += "/"
 		}
 	}
-	if strings.Contains(given, "://") {
+	if scheme, rest, found := strings.Cut(given, "://"); found {
+		given = strings.ToLower(scheme) + "://" + rest
+		if base := rest[:strings.IndexAny(rest+"?", "?#")]; base != rest && !strings.Contains(rest, "@") {
+			return issuerConfig{}, cli.Errorf(cli.Usage, "--issuer: the URL of an issuer has no query and no fragment").Hint("write it as --issuer %s", text.ShellWord(strings.ToLower(scheme)+"://"+base))
+		}
 		for _, i := range c.Issuers {
 			if token.SameIssuer(i.URL, given) {
 				i.URL = given
@@ -297,6 +323,17 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 		_ = e.Hint("give the https URL, or name it in an [issuer.%s] table in\n  %s", cmp.Or(given, "NAME"), c.path)
 	}
 	return issuerConfig{}, e
+}
+
+// mistypedURL returns what follows https:/ or https//, where :// is meant.
+func mistypedURL(s string) (rest string, ok bool) {
+	if strings.Contains(s, "://") {
+		return "", false
+	}
+	if rest, ok = strings.CutPrefix(s, "https:/"); ok {
+		return rest, true
+	}
+	return strings.CutPrefix(s, "https//")
 }
 
 // fits reports whether a default is meant for the flag: --output has different values for

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
+	"example.org/token-helpers/docs"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 )
@@ -19,7 +21,11 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 		{"[issuer.a]\nurl = \"https://a/\"\ncolour = 1\n", "config.toml:3: unknown key issuer.a.colour"},
 		{"[issuer.a]\nclient-id = \"x\"\n", "issuer.a has no url"},
 		{"[issuer.a]\nurl = \"https://a/\"\naudience-parameter = \"aud\"\n", "audience-parameter must be audience, resource or both"},
-		{"[issuer.a]\nurl = 7\n", "config.toml"},
+		{"[issuer.a]\nurl = 7\n", "config.toml:2: issuer.a.url is a number, not a string"},
+		{"[issuer.a]\nurl = [\"a\"]\n", "config.toml:2: issuer.a.url is a list, not a string"},
+		{"[issuer.a]\nurl = \"https://a/\"\npkce = \"yes\"\n", "config.toml:3: issuer.a.pkce is a string, not a boolean"},
+		{"[token.a]\naudience = \"a\"\nscopes = \"a b\"\n", "config.toml:3: token.a.scopes is a string, not a list"},
+		{"[issuer]\na = 1\n", "config.toml:2: issuer.a is a number, not a table"},
 		{"issuer = 1\n", "config.toml"},
 	}
 	for _, tt := range tests {
@@ -50,6 +56,63 @@ func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
 	}
 	if c.Defaults["issuer"] != "b" || c.Defaults["keyring"] != "pass" || c.Issuers["a"].URL != "https://a/" || c.Issuers["b"].URL != "https://other/" {
 		t.Errorf("%+v", c)
+	}
+}
+
+// help configuration and token-helpers.toml(5) describe every key.
+func TestPageHasEveryKey(t *testing.T) {
+	for table, keys := range map[string][]string{
+		"[defaults]": defaultable, "[issuer.NAME]": issuerKeys, "[token.NAME]": tokenKeys, "[service.NAME]": serviceKeys, "[credmon]": credmonKeys,
+	} {
+		_, part, ok := strings.Cut(docs.Configuration, "| key of `"+table+"`")
+		if part, _, _ = strings.Cut(part, "\n\n"); table == "[defaults]" {
+			_, part, ok = strings.Cut(docs.Configuration, "these flags can be set")
+		}
+		for _, key := range keys {
+			if !ok || !strings.Contains(part, "`"+key+"`") {
+				t.Errorf("%s: %s is not in docs/configuration.md", table, key)
+			}
+		}
+	}
+}
+
+// tables matches a table of the configuration in a page of the documentation.
+var tables = regexp.MustCompile(`(?m)^ +\[(?:defaults|credmon|(?:issuer|token|service)\.\w+)\]\n(?: +[a-z-]+ = .*\n)*`)
+
+// The configurations that the pages show are accepted.
+func TestConfigurationsOfThePages(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, table := range tables.FindAllString(string(b), -1) {
+			found++
+			if err := (&config{path: filepath.Base(name)}).parse(table); err != nil {
+				t.Errorf("%s\n%v", table, err)
+			}
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d tables were found", found)
+	}
+}
+
+// The lines that the configuration of the host has as comments are accepted.
+func TestConfigurationOfTheHost(t *testing.T) {
+	const name = "../../packaging/config.toml"
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &config{path: name}
+	if err := c.parse(regexp.MustCompile(`(?m)^#(\S)`).ReplaceAllString(string(b), "$1")); err != nil || len(c.Issuers) < 3 || len(c.Tokens) < 1 {
+		t.Errorf("%v %+v", err, c)
 	}
 }
 

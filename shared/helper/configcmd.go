@@ -139,7 +139,7 @@ func (a *app) settings(named issuerConfig) []setting {
 		}
 		if !known {
 			from = origin{Origin: "default"}
-			if v := cmp.Or(get.Expand(f.Default), unset[f.Name]); v != "" {
+			if v := cmp.Or(get.Expand(f.Default), unset(f.Name)); v != "" {
 				values = []string{v}
 			}
 		}
@@ -148,8 +148,17 @@ func (a *app) settings(named issuerConfig) []setting {
 	return out
 }
 
-// unset is what flags mean that have no default, so that a table of an issuer can set them.
-var unset = map[string]string{"audience-parameter": "audience", "keyring": "auto"}
+// unset returns what a flag means that has no default, so that a table of an issuer can set
+// it.
+func unset(flag string) string {
+	switch flag {
+	case "audience-parameter":
+		return "audience"
+	case "keyring":
+		return "auto"
+	}
+	return ""
+}
 
 // onCommandLine returns the values that a flag has on the command line. The output format of
 // the command config is not that of get.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +49,7 @@ func (d *doctor) examine(ctx context.Context, c *doctorCmd) error {
 		case place.Exists:
 			d.ok("permissions", "%s: %s", place.What, place.Path)
 		default:
-			d.ok("permissions", "%s: %s (made when needed)", place.What, place.Path)
+			d.ok("permissions", "%s: %s (created when needed)", place.What, place.Path)
 		}
 	}
 	if what, err := w.store.KeyringState(); err != nil {
@@ -101,7 +102,7 @@ func (d *doctor) environment() {
 		return
 	}
 	slices.Sort(set)
-	d.ok("environment", "set are %s", strings.Join(set, " "))
+	d.ok("environment", "these variables are set: %s", strings.Join(set, " "))
 }
 
 // issuer checks the certificates, and asks the issuer for its discovery document: what it
@@ -112,7 +113,7 @@ func (d *doctor) issuer(ctx context.Context, w *world, p *plan) {
 		d.problem("certificates", err, "check --cafile and --capath")
 		return
 	}
-	d.ok("certificates", "trusted are %s", client.Trust())
+	d.ok("certificates", "the helper trusts %s", client.Trust())
 	start := d.env.Now()
 	md, _, err := client.Discover(ctx, w.issuerURL)
 	if err != nil {
@@ -171,9 +172,9 @@ func (d *doctor) offers(w *world, p *plan, md *issuer.Metadata) {
 	}
 	switch alt := p.alternative(md.ScopesSupported); {
 	case len(md.ScopesSupported) == 0:
-		d.ok("scopes", "the issuer does not list what it knows")
+		d.ok("scopes", "the issuer does not list the scopes that it supports")
 	case len(unlisted) == 0:
-		d.ok("scopes", "the issuer knows %s", strings.Join(p.request.Scopes, " "))
+		d.ok("scopes", "the issuer supports %s", strings.Join(p.request.Scopes, " "))
 	case alt != "":
 		d.warn("scopes", "use "+alt+": this issuer spells these scopes differently", "the issuer does not list %s", strings.Join(unlisted, " "))
 	case loggedIn && len(token.MissingScopes(entry.Scopes, unlisted)) == 0:
@@ -242,6 +243,10 @@ func (d *doctor) bearerToken() {
 		return
 	}
 	if found.Token == "" {
+		if _, err := bearer.Place(d.env.LookupEnv, os.Geteuid()); err != nil {
+			d.warn(name, strings.Join(cli.Explain(err).Hints(), "\n"), "--bearer-file cannot be used: %v", err)
+			return
+		}
 		d.ok(name, "there is none where clients look; --bearer-file writes one")
 		return
 	}
@@ -260,7 +265,7 @@ func (d *doctor) bearerToken() {
 	default:
 		d.ok(name, "clients use the one in %s", found.Place)
 	}
-	if fi, err := os.Stat(found.File); found.File != "" && err == nil && fi.Mode().Perm()&0o077 != 0 {
+	if fi, err := os.Stat(found.File); found.File != "" && err == nil && fi.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		d.warn(name, "run\n  chmod 600 "+text.ShellWord(found.File), "XRootD clients reject token files that other users can access (mode %04o)", fi.Mode().Perm())
 	}
 }

@@ -3,7 +3,6 @@ package helper
 import (
 	"context"
 	"strings"
-	"sync"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
@@ -25,7 +24,9 @@ type Command struct {
 	// Runs means that a command to run may follow "--".
 	Runs bool
 	// Grammar points to a struct with flags, in the form that package cmdline reads, and a
-	// method Run(context.Context, *Session) error.
+	// method Run(context.Context, *Session) error. It may have a method
+	// Failed(context.Context, *cli.Env, error), which is told of every error, also of those
+	// before Run, such as a mistake in the configuration.
 	Grammar any
 	// grammar makes that of a command that all helpers have, whose method is
 	// Run(context.Context, *app) error.
@@ -123,8 +124,9 @@ func (s *Session) Tokens(v Service, least time.Duration) (first func(context.Con
 	if err != nil {
 		return nil, nil, err
 	}
-	it := &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: v.Audience, Scopes: v.Scopes})}
-	it.p.loginCommand = func() string { return a.namedLogin([]*item{it}, w, url) }
+	var it *item
+	loginCommand := func() string { return a.namedLogin([]*item{it}, w, url) }
+	it = a.serviceItem(w, f, ServiceRequest{Audiences: v.Audience, Scopes: v.Scopes}, loginCommand)
 	if err := it.open(); err != nil {
 		return nil, nil, err
 	}

@@ -46,7 +46,7 @@ type sourceFlags struct {
 
 // keepFlags say for how long a token is needed, and which of the configured ones.
 type keepFlags struct {
-	Watch     bool         `group:"Output" common:"" help:"Stay, and keep the file fresh."`
+	Watch     bool         `group:"Output" common:"" help:"Keep running, and keep the token in the file fresh."`
 	Token     []string     `group:"Request" placeholder:"NAME" complete:"token" help:"Get the token that [token.NAME] in the configuration describes. Repeatable."`
 	AllTokens bool         `group:"Request" help:"Get all tokens that the configuration describes."`
 	For       cli.Duration `group:"Login" placeholder:"D" help:"How long the work takes, such as 5d. A warning is printed if your login expires earlier."`

@@ -149,8 +149,14 @@ func (p *plan) explain(w *world, err error) error {
 	e := cli.Explain(err)
 	switch {
 	case errors.As(err, &none):
+		if choice := w.logins.Choice(w.issuerURL); choice != nil && none.LoginHelps() {
+			return e.Hint("%s", choice.Hints()[0])
+		}
 		if none.LoginHelps() {
 			return e.Hint("log in with\n  %s", p.loginCommand())
+		}
+		if len(none.Hints()) > 0 {
+			return e
 		}
 		return e.Hint("run '%s sources' with the same flags to see what each source has", p.program)
 	case errors.As(err, &noLogin):

@@ -29,7 +29,7 @@ var commands = []Command{
 	{Name: "login", Help: "Log in and keep the login. Prints no token.", Usage: serviceUsage, grammar: newLogin},
 	{Name: "logout", Help: "End the login at the issuer and forget it.", grammar: func(service.Ecosystem) any { return new(logoutCmd) }},
 	{Name: "status", Help: "Show logins and cached tokens, never secrets.", grammar: func(service.Ecosystem) any { return new(statusCmd) }},
-	{Name: "git-credential", Help: "Be a credential helper of git.", Usage: "[get|store|erase]", grammar: func(eco service.Ecosystem) any { return &gitCmd{Plugins: cmdline.Plugins{eco}} }},
+	{Name: "git-credential", Help: "Answer git as a credential helper.", Usage: "[get|store|erase]", grammar: func(eco service.Ecosystem) any { return &gitCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "config", Help: "Show the effective settings, and where each comes from.", grammar: func(eco service.Ecosystem) any { return &configCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "doctor", Help: "Check clock, certificates, keyring, configuration, permissions and issuer.", Usage: serviceUsage, grammar: func(eco service.Ecosystem) any { return &doctorCmd{Plugins: cmdline.Plugins{eco}} }},
 	{Name: "completion", Help: "Print the completion script for a shell.", Usage: "bash|zsh|fish", plain: true, grammar: func(service.Ecosystem) any { return new(completionCmd) }},
@@ -41,7 +41,8 @@ func newGet(eco service.Ecosystem) any     { return &getCmd{Plugins: cmdline.Plu
 func newSources(eco service.Ecosystem) any { return &sourcesCmd{Plugins: cmdline.Plugins{eco}} }
 func newLogin(eco service.Ecosystem) any   { return &loginCmd{Plugins: cmdline.Plugins{eco}} }
 
-// app is what the commands share. Nothing of it changes once it is made.
+// app is what the commands share. run fills it from the command line and the configuration
+// before a command gets it, and it is only read afterwards.
 type app struct {
 	env  *cli.Env
 	conf *config
@@ -66,18 +67,27 @@ func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
 	return env.Report(err)
 }
 
-func run(env *cli.Env, eco service.Ecosystem, extra []Command) error {
-	env.Args = withCommand(env, extra)
-	if len(env.Args) > 0 && env.Args[0] == cmdline.CompleteFlag {
-		return complete(env, Describe(env.Program, eco, extra...), env.Args[1:])
+func run(env *cli.Env, eco service.Ecosystem, extra []Command) (err error) {
+	args := withCommand(env, extra)
+	if len(args) > 0 && args[0] == cmdline.CompleteFlag {
+		return complete(env, Describe(env.Program, eco, extra...), args[1:])
 	}
-	args, command := splitCommand(env.Args)
+	args, command := splitCommand(args)
 	a := &app{env: env, eco: eco, line: newLine(), command: command, commands: slices.Concat(commands, extra)}
 	a.line.Add(&a.common, "")
 	// Only the command that runs is modelled.
 	chosen, args := a.choose(args)
 	grammar := chosen.new(eco)
 	a.line.Add(grammar, "")
+	if g, ok := grammar.(interface {
+		Failed(context.Context, *cli.Env, error)
+	}); ok {
+		defer func() {
+			if err != nil {
+				g.Failed(context.Background(), env, err)
+			}
+		}()
+	}
 	done, err := env.Parse(a.line, &a.common.HelpFlags, args, func() (*cmdline.Program, *cmdline.Command) {
 		p := a.describe()
 		return p, p.Command(chosen.Name)
@@ -179,7 +189,7 @@ func (a *app) endpoint(word string) error {
 		}
 		names = append(names, c.Name)
 	}
-	if near := text.Nearest(word, names); near != "" {
+	if near := text.Nearest(strings.ToLower(word), names); near != "" {
 		return err.Hint("did you mean '%s %s'?", a.env.Program, near)
 	}
 	return err.Hint("run '%s --help' to see the commands and flags", a.env.Program)

@@ -59,7 +59,6 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 		all = []*item{{w: w, p: p, one: one}}
 	}
 	worlds := map[string]*world{}
-	issuers := map[*world]string{}
 	for _, name := range names {
 		t := a.conf.Tokens[name]
 		issuer := t.Issuer
@@ -72,14 +71,12 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 				return nil, err
 			}
 			f.beside = w
-			worlds[issuer], issuers[w] = w, issuer
+			worlds[issuer] = w
 		}
-		all = append(all, &item{name: name, w: w, one: one, p: a.namedPlan(w, f, t)})
+		loginCommand := func() string { return a.namedLogin(all, w, issuer) }
+		all = append(all, &item{name: name, w: w, one: one, p: a.namedPlan(w, f, t, loginCommand)})
 	}
 	for _, it := range all {
-		if it.name != "" {
-			it.p.loginCommand = func() string { return a.namedLogin(all, it.w, issuers[it.w]) }
-		}
 		if err := it.open(); err != nil {
 			return nil, err
 		}
@@ -90,7 +87,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 // open makes the chains of an item.
 func (it *item) open() (err error) {
 	if it.chain, err = source.NewChain(it.w.sources, it.p.specs); err == nil {
-		specs := withoutDevice(it.p.specs)
+		specs := source.Unattended(it.p.specs)
 		if len(specs) == 0 || len(specs) == 1 && specs[0] == "cache" {
 			specs = []string{"cache", "login"} // what a device flow leaves
 		}
@@ -217,6 +214,19 @@ func (a *app) obtain(ctx context.Context, it *item, all []*item) (token.Token, e
 	return t, nil
 }
 
+// obtainToKeep is [app.obtain] for a token that is kept fresh. It reports a lost login
+// itself, as the work goes on with its token, and a token that lives shorter than
+// requested.
+func (a *app) obtainToKeep(ctx context.Context, it *item, all []*item) (token.Token, error) {
+	t, err := a.obtain(ctx, it, all)
+	if t.IsZero() {
+		return t, err
+	}
+	_ = a.env.Report(err)
+	a.noteShort(it, t)
+	return t, nil
+}
+
 func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, error) {
 	if it.name == "" {
 		return it.chain.Token(ctx, it.p.request)
@@ -224,7 +234,7 @@ func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, er
 	// One login for all tokens, not one for each.
 	t, err := it.quiet.Token(ctx, it.p.request)
 	var none *source.NoneError
-	if !errors.As(err, &none) || !slices.Contains(it.p.specs, "device") {
+	if !errors.As(err, &none) || !slices.ContainsFunc(it.p.specs, source.Asks) {
 		return t, err
 	}
 	if _, err := it.w.logins.Login(ctx, union(all, it.w), false); err != nil {

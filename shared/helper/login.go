@@ -12,6 +12,7 @@ import (
 	"example.org/token-helpers/shared/cmdline"
 	"example.org/token-helpers/shared/login"
 	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -27,12 +28,13 @@ type loginCmd struct {
 
 // Run makes a login, even if there is one.
 func (l *loginCmd) Run(ctx context.Context, a *app) error {
-	w, p, err := a.prepare(l.Endpoint, asked{request: l.Request, client: l.Client, login: true})
+	f := asked{request: l.Request, client: l.Client, login: true}
+	if l.Output == "json" {
+		f.events = a.loginEvents()
+	}
+	w, p, err := a.prepare(l.Endpoint, f)
 	if err != nil {
 		return err
-	}
-	if l.Output == "json" {
-		w.logins.Events = a.loginEvents()
 	}
 	made, err := w.logins.Login(ctx, p.request, false)
 	if err != nil {
@@ -96,6 +98,9 @@ func (l *logoutCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	found, err := w.logins.Logout(ctx, w.issuerURL, l.Force)
+	if errors.Is(err, store.ErrDamaged) {
+		return cli.Errorf(cli.StoreFailed, "%w", err).Hint("run logout with --force to forget the login here")
+	}
 	if err != nil {
 		e := cli.Explain(err)
 		if e.Code == cli.Network || e.Code == cli.Refused && !isLeft(err) {

@@ -47,6 +47,8 @@ type asked struct {
 	kept bool
 	// beside is the world of another token of the same run, whose store is shared.
 	beside *world
+	// events, if set, shows the steps of a login.
+	events func(login.Event)
 }
 
 // world is what a run works with, made for its plan. Nothing in it is opened before it
@@ -71,7 +73,11 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		return nil, err
 	}
 	if err := issuer.CheckURL("the issuer", named.URL); err != nil {
-		return nil, cli.Errorf(cli.Usage, "%w", err).Hint("give the issuer's https URL, as in --issuer %s", DefaultIssuer)
+		example := DefaultIssuer
+		if rest, isHTTP := strings.CutPrefix(named.URL, "http://"); isHTTP && !strings.Contains(rest, "@") {
+			example = text.ShellWord("https://" + rest)
+		}
+		return nil, cli.Errorf(cli.Usage, "%w", err).Hint("give the issuer's https URL, as in --issuer %s", example)
 	}
 	timeout := time.Duration(a.common.Timeout)
 	if timeout == 0 {
@@ -128,6 +134,7 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 		RegistrationScopes: ecosystems.RegistrationScopes(),
 		Browser:            c.Browser,
 		Fresh:              f.login || f.source.ForceNew,
+		Events:             f.events,
 	}
 	return &world{
 		issuerURL: named.URL, store: st, logins: logins, note: note, unattended: unattended,
@@ -185,7 +192,7 @@ func (a *app) plan(w *world, f asked) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	want, err := a.eco.Want(service.Given{Audiences: r.Aud, Scope: len(scopes) > 0, Login: f.login})
+	want, err := a.eco.Want(service.Given{Audiences: r.Aud, Scope: len(scopes) > 0, Login: f.login, Service: a.serviceGiven()})
 	if err != nil {
 		return nil, err
 	}
@@ -209,6 +216,16 @@ func (a *app) plan(w *world, f asked) (*plan, error) {
 	return p, nil
 }
 
+// serviceGiven reports whether the command line has a service, as an argument or a flag.
+func (a *app) serviceGiven() bool {
+	return slices.ContainsFunc(a.line.Given, func(g cmdline.Given) bool {
+		if g.Arg != nil {
+			return g.Arg.Complete == "host"
+		}
+		return g.Flag.Complete == "host"
+	})
+}
+
 // specs are the sources to ask.
 func (a *app) specs(w *world, f asked) []string {
 	specs := f.source.From
@@ -216,13 +233,9 @@ func (a *app) specs(w *world, f asked) []string {
 		specs = source.Default(a.env.Getenv, w.sources.Prompt.Available())
 	}
 	if f.source.NoPrompt {
-		specs = withoutDevice(specs)
+		specs = source.Unattended(specs)
 	}
 	return specs
-}
-
-func withoutDevice(specs []string) []string {
-	return slices.DeleteFunc(slices.Clone(specs), func(n string) bool { return n == "device" })
 }
 
 // unqualified are the hosts in audiences that have no domain.

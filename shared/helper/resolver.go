@@ -8,9 +8,10 @@ import (
 	"example.org/token-helpers/shared/cmdline"
 )
 
-// variable is the environment variable of a flag. --help and its like have none.
+// variable is the environment variable of a flag. Those of [cli.HelpFlags] have none.
 func variable(f *cmdline.Flag) string {
-	if f.Group == "Other" {
+	switch f.Name {
+	case "help", "help-all", "version":
 		return ""
 	}
 	return "TOKEN_HELPER_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))

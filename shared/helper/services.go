@@ -43,7 +43,7 @@ func (c *config) checkServices() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
 		v := c.Services[name]
 		at := fmt.Sprintf("%s: service.%s", c.path, name)
-		if !tokenName().MatchString(name) {
+		if !tokenName.Get().MatchString(name) {
 			return cli.Errorf(cli.Usage, "%s: the name of a service consists of letters, digits, '-', '_' and '.'", at)
 		}
 		if err := checkRequest(at, v.Scopes, v.Audience); err != nil {

@@ -33,7 +33,7 @@ func (s *Session) Completed(r ServiceRequest) (ServiceRequest, Service, error) {
 	services := s.Services()
 	name := r.Service
 	for n := range services {
-		if strings.EqualFold(n, name) { // condor_submit writes it in lower case
+		if strings.EqualFold(n, name) { // as HTCondor compares services
 			name = n
 		}
 	}
@@ -79,21 +79,21 @@ func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []Serv
 	if err != nil {
 		return token.Token{}, err
 	}
-	it := a.serviceItem(w, f, r)
 	var items []*item
+	loginCommand := func() string { return a.namedLogin(items, w, url) }
+	it := a.serviceItem(w, f, r, loginCommand)
 	for _, other := range all {
 		other, ov, err := s.Completed(other)
 		if err == nil && a.conf.issuerOf(ov, a.common.Issuer) == url {
-			items = append(items, a.serviceItem(w, f, other))
+			items = append(items, a.serviceItem(w, f, other, loginCommand))
 		}
 	}
-	it.p.loginCommand = func() string { return a.namedLogin(items, w, url) }
 	if err := it.open(); err != nil {
 		return token.Token{}, err
 	}
 	return it.renewed(ctx, time.Minute)
 }
 
-func (a *app) serviceItem(w *world, f asked, r ServiceRequest) *item {
-	return &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: r.Audiences, Scopes: r.Scopes})}
+func (a *app) serviceItem(w *world, f asked, r ServiceRequest, login func() string) *item {
+	return &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: r.Audiences, Scopes: r.Scopes}, login)}
 }

@@ -86,6 +86,8 @@ func warnings(l store.IndexEntry, now time.Time) []string {
 		out = append(out, "not logged in: the login was not completed")
 	case l.Ended != "":
 		out = append(out, "the issuer did not accept the login when it was last used ("+text.Foreign(l.Ended, 200)+"): log in again")
+	case l.Unrenewable:
+		out = append(out, "the issuer issued no refresh token: log in again for the next token")
 	case l.RefreshExpires.IsZero():
 	case left <= 0:
 		out = append(out, "the login has expired: log in again")

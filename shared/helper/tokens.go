@@ -50,14 +50,14 @@ func (w *words) UnmarshalTOML(v any) error {
 }
 
 // tokenName is what a token can be called: the name is also that of a file.
-var tokenName = text.Pattern(`^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`)
+var tokenName = text.Pattern{Expr: `^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`}
 
 // checkTokens checks the [token.NAME] tables.
 func (c *config) checkTokens() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Tokens)) {
 		t := c.Tokens[name]
 		at := fmt.Sprintf("%s: token.%s", c.path, name)
-		if !tokenName().MatchString(name) {
+		if !tokenName.Get().MatchString(name) {
 			return cli.Errorf(cli.Usage, "%s: the name of a token consists of letters, digits, '-', '_' and '.'", at)
 		}
 		if len(t.Scopes) == 0 {
@@ -101,7 +101,7 @@ func (g *getCmd) named(c *config) ([]string, error) {
 			if near := text.Nearest(n, slices.Sorted(maps.Keys(c.Tokens))); near != "" {
 				return nil, err.Hint("did you mean %s?", near)
 			}
-			if !tokenName().MatchString(n) {
+			if !tokenName.Get().MatchString(n) {
 				n = "NAME"
 			}
 			return nil, err.Hint("%s", c.tokenHint(n))
@@ -121,10 +121,10 @@ func (c *config) tokenHint(name string) string {
 }
 
 // namedPlan builds the plan for a configured token, whose audience and scopes are
-// written out.
-func (a *app) namedPlan(w *world, f asked, t tokenConfig) *plan {
+// written out. login returns the command that makes its login.
+func (a *app) namedPlan(w *world, f asked, t tokenConfig, login func() string) *plan {
 	return &plan{
-		program: a.env.Program, alternative: func([]string) string { return "" },
+		program: a.env.Program, loginCommand: login, alternative: func([]string) string { return "" },
 		specs: a.specs(w, f),
 		request: token.Request{
 			Issuer: w.issuerURL, Audiences: t.Audience, Scopes: t.Scopes,

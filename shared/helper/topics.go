@@ -34,7 +34,7 @@ var otherVariables = [][2]string{
 	{"BROWSER", "the browser that `--browser` starts"},
 	{"PASSWORD_STORE_DIR", "the password store of `--keyring pass`"},
 	{"KUBERNETES_EXEC_INFO", "set by kubectl: what it expects of -o exec-credential"},
-	{"GIT_TERMINAL_PROMPT", "0: git-credential asks nobody"},
+	{"GIT_TERMINAL_PROMPT", "0: git-credential does not prompt"},
 	{"NO_COLOR, COLUMNS", "no colors; the width of the help"},
 }
 

@@ -24,12 +24,10 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 		return func(t token.Token) error { return a.write(t, g.Output, it.file) }
 	}
 	for i, it := range all {
-		t, err := a.obtain(ctx, it, all)
-		if err != nil && t.IsZero() {
+		t, err := a.obtainToKeep(ctx, it, all)
+		if err != nil {
 			return err
 		}
-		_ = a.env.Report(err) // a login that is lost: its token is good
-		a.noteShort(it, t)
 		if i == len(all)-1 {
 			// Before the last file: who waits for it may end the watch as soon as it is there.
 			a.warnIfTooShort(g, all)

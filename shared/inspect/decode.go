@@ -1,6 +1,11 @@
 package inspect
 
-import "example.org/token-helpers/shared/token"
+import (
+	"strings"
+
+	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/token"
+)
 
 // decode decodes an input. If it is not a token, the input returned says what it is. d may
 // be nil; otherwise, the token may be used only until d decodes the next one.
@@ -13,11 +18,20 @@ func decode(d *token.Decoder, i input) (input, *token.JWT) {
 	}
 	j, err := d.Decode(i.raw)
 	if err == nil {
+		if cut := withoutPlaceholder(i.raw, j); cut != nil {
+			if j, err = d.Decode(cut); err == nil {
+				i.raw, i.note = cut, strings.TrimPrefix(i.note+"; "+noSignature, "; ")
+				return i, j
+			}
+		}
 		return i, j
 	}
 	if raw, note, more := within(i.raw); raw != nil {
 		if j, inner := d.Decode(raw); inner == nil {
-			i.raw, i.note, i.wrapped = raw, note, more && i.mode != 0
+			i.raw, i.note = raw, note
+			if more && i.mode != 0 {
+				i.form = service.Wrapped
+			}
 			return i, j
 		} else {
 			err = inner

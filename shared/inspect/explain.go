@@ -17,11 +17,11 @@ const maxExplained = 4
 // --explain.
 func explain(word string) (string, error) {
 	word = strings.TrimSpace(word)
-	m, ok := meanings()[word]
-	if !ok {
-		m, ok = headerMeanings()[word]
+	m := claimMeaning(word)
+	if m == (meaning{}) {
+		m = headerMeaning(word)
 	}
-	if ok {
+	if m != (meaning{}) {
 		return fmt.Sprintf("%s: %s\n  %s\n", word, m.what, m.source), nil
 	}
 	if w := words(word); w != "" {

@@ -26,7 +26,7 @@ type grammar struct {
 	ServerVersion   string `group:"Services" placeholder:"V" complete:"none" help:"The server's version. Default: the newest known."`
 	ScitokensCpp    string `group:"Services" name:"scitokens-cpp" placeholder:"V" complete:"none" help:"The version of scitokens-cpp, the server's library. Default: the one that such a server usually comes with."`
 
-	Aud         []string     `group:"Checks" name:"aud" aliases:"audience" placeholder:"AUD" complete:"none" common:"" help:"Check that the token has this audience. With a service: the service's audience. Repeatable."`
+	Aud         []string     `group:"Checks" name:"aud" aliases:"audience" placeholder:"AUD" complete:"none" common:"" help:"Check that the token has this audience. With --ce or --xrd, this is the audience that the service accepts. Repeatable."`
 	Scope       []string     `group:"Checks" short:"s" placeholder:"SCOPE" complete:"none" common:"" help:"Check that the token grants this scope. Repeatable."`
 	Issuer      string       `group:"Checks" placeholder:"URL" complete:"none" common:"" help:"Check that the token is from this issuer."`
 	Profile     string       `group:"Checks" enum:",wlcg,scitokens" default:"" placeholder:"wlcg|scitokens" help:"Check that the token has this profile and the claims that it requires."`
@@ -42,8 +42,8 @@ type grammar struct {
 	Output        string `group:"Output" short:"o" enum:",text,claims,json,ndjson,html,markdown" default:"" placeholder:"FORMAT" common:"" help:"text, claims, json, ndjson, html or markdown. The default is text on a terminal and claims elsewhere. ndjson prints one line per token. html is a page to view or to attach to a ticket, and markdown is for a ticket."`
 	ShowSignature bool   `group:"Output" help:"Show the signature too (text, json)."`
 	Redact        bool   `group:"Output" common:"" help:"Mask subjects, token IDs, names, mail addresses and other IDs of persons, in every format."`
-	Explain       string `group:"Output" placeholder:"TEXT" complete:"cause" common:"" help:"Explain a claim, a scope, a cause, or a line of a log. A cause is one of the codes in reports. A log is that of a server or client."`
-	Diff          bool   `group:"Output" common:"" help:"Show the differences between two tokens. One of them may work, and the other be refused."`
+	Explain       string `group:"Output" placeholder:"TEXT" complete:"cause" common:"" help:"Explain a claim, a scope, a cause, or a line of a log. Causes are the codes in reports. The log can be that of a server or of a client."`
+	Diff          bool   `group:"Output" common:"" help:"Show the differences between two tokens. For example, one works and the other is refused."`
 
 	Completion    string `group:"Other" enum:",bash,zsh,fish" default:"" placeholder:"SHELL" help:"Print the script for completion in bash, zsh or fish."`
 	cli.HelpFlags `group:"Other"`
@@ -67,7 +67,7 @@ type givenTarget struct {
 func parse(env *cli.Env) (o *options, done bool, err error) {
 	// Before anything repeats an argument.
 	if slices.ContainsFunc(env.Args, func(a string) bool {
-		return strings.Contains(a, "eyJ") && looksLikeToken().MatchString(a) && !exists(a)
+		return strings.Contains(a, "eyJ") && looksLikeToken.Get().MatchString(a) && !exists(a)
 	}) {
 		return nil, false, cli.Errorf(cli.Usage, "a token was given as an argument, where all users of this host can read it").
 			Hint("pipe it instead: jwt-inspect < token")
@@ -148,8 +148,6 @@ func diffUsage() error {
 func (o *options) format(tty bool) (format, error) {
 	name := o.Output
 	switch {
-	case o.Diff && o.Redact:
-		return format{}, usage("--diff and --redact cannot be combined")
 	case o.Diff && len(o.Files) != 2:
 		return format{}, diffUsage()
 	case o.Diff:

@@ -6,6 +6,7 @@
 package inspect
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -113,6 +114,11 @@ func (p *pipeline) decoded(i input) {
 	i, j := decode(p.decoder, i)
 	if j == nil {
 		p.worse(cli.NeedLogin)
+		if p.redactor != nil {
+			i.label = p.redactor.label(i.label)
+			p.redactor.learnText(i.err.Error())
+			i.err = errors.New(p.redactor.text(i.err.Error())) // an issuer's answer can name a user
+		}
 		p.renderer.notToken(i)
 		return
 	}
@@ -120,8 +126,10 @@ func (p *pipeline) decoded(i input) {
 	p.worse(v.code)
 	shown := p.format.view(i, j, v, p.judge)
 	if p.redactor != nil {
-		p.redactor.learn(j)
 		shown = shown.redacted(p.redactor)
+	}
+	if !p.format.parallel { // there, every line of stdout is a verdict
+		p.verdict(shown)
 	}
 	p.renderer.token(shown)
 }

@@ -30,9 +30,18 @@ func inspect(input []byte, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
+// The number of backslashes before a separator in a cell is odd.
+func TestCell(t *testing.T) {
+	for in, want := range map[string]string{`a|b`: `a\|b`, `a\|b`: `a\\\|b`, `a\\|b`: `a\\\|b`, `||`: `\|\|`, `\`: `\`} {
+		if got := cell(in); got != want {
+			t.Errorf("%s becomes %s, want %s", in, got, want)
+		}
+	}
+}
+
 func TestTrim(t *testing.T) {
 	for _, in := range []string{
-		"a.b.c", " a.b.c\r\n", "\ufeffa.b.c", `"a.b.c"`, `'a.b.c'`, "Bearer a.b.c", "bearer  a.b.c", "Authorization: Bearer a.b.c", "authorization:Bearer a.b.c", "\ufeff \"Bearer a.b.c\" \n",
+		"a.b.c", " a.b.c\r\n", "\ufeffa.b.c", `"a.b.c"`, `'a.b.c'`, "Bearer a.b.c", "bearer  a.b.c", "Authorization: Bearer a.b.c", "authorization:Bearer a.b.c", "\ufeff \"Bearer a.b.c\" \n", "> a.b.c", ">> Bearer a.b.c", "“a.b.c”", "`a.b.c`", "**a.b.c**",
 	} {
 		if got := string(trim([]byte(in))); got != "a.b.c" {
 			t.Errorf("%q: %q", in, got)

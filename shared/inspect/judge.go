@@ -82,17 +82,29 @@ func (jd *judge) full(v *verdict, i input, j *token.JWT) {
 			sig.findings[k].Remark = sig.findings[k].Code == finding.CritUnknown
 		}
 	}
-	shown := service.Presented{JWT: j, Size: len(i.raw), Now: jd.now, Skew: jd.want.Skew, Mode: i.mode, Wrapped: i.wrapped, Link: i.link, KeyChecked: sig.hadKeys}
+	shown := service.Presented{JWT: j, Size: len(i.raw), Now: jd.now, Skew: jd.want.Skew, Mode: i.mode, Form: i.form, Link: i.link, KeyChecked: sig.hadKeys}
+	if sig.state == sigMissing {
+		shown.Form = service.Bare // it is there to be shown, not for a client
+	}
 	var judged, kind []finding.Finding
 	for _, judge := range jd.judges {
 		judged = append(judged, judge(shown)...)
 	}
+	for k := range judged {
+		if i.among && judged[k].Code == finding.FileForm {
+			judged[k].Hint += "; -o ndjson judges the tokens of a list"
+		}
+	}
+	others := jd.otherVersions(shown, judged)
 	if v.kind.note != "" && !jd.understands(j) {
 		f := finding.Finding{Code: finding.Kind, Remark: true, Message: v.kind.note, Hint: "request an access token", Source: "RFC 6749 section 1.4"}
+		if v.kind.special && jd.service == nil {
+			f.Hint, f.Source = "", ""
+		}
 		f, judged = finding.OfKind(f, judged)
 		kind = append(kind, f)
 	}
-	list := finding.Merge(kind, sig.findings, judged, jd.otherVersions(shown, judged))
+	list := finding.Merge(kind, sig.findings, judged, others)
 	if jd.letsAllIn() != "" {
 		for k := range list {
 			list[k].Remark = true

@@ -66,7 +66,7 @@ var kinds = []kind{
 	}},
 	{"GitLab job token", "a GitLab job token identifies a CI job, to be exchanged for a token of another issuer", func(t *jwtType) bool { return t.hasAll("project_path", "pipeline_id") }},
 	{"Google ID token", "an ID token of Google says who logged in: grid services do not accept it", from("https://accounts.google.com", "accounts.google.com")},
-	{"Azure token", "a token of Microsoft Entra ID is for services that are registered there: grid services do not accept it", from("https://sts.windows.net", "https://login.microsoftonline.com")},
+	{"Azure token", "a token of Microsoft Entra ID is for services that are registered there: grid services do not accept it", from("https://sts.windows.net", "https://login.microsoftonline.com", "https://login.microsoftonline.us", "https://sts.chinacloudapi.cn", "https://login.partner.microsoftonline.cn")},
 	{accessToken, "", func(t *jwtType) bool { return t.use == "Bearer" }},
 	{"ID token", notID, func(t *jwtType) bool {
 		return !t.Has("scope") && (t.hasAny("nonce", "at_hash", "c_hash") || t.Has("auth_time") && !t.Has("wlcg.groups"))
@@ -81,7 +81,11 @@ var kinds = []kind{
 const notID = "an ID token tells a client who logged in: no service accepts it (OpenID Connect Core section 2)"
 
 // kindName is what a JWT is used for, and if it is not for services, why.
-type kindName struct{ name, note string }
+type kindName struct {
+	name, note string
+	// special says that one ecosystem has such tokens. The note says where they belong.
+	special bool
+}
 
 var allEcosystems = ecosystems.All()
 
@@ -90,7 +94,7 @@ func kindOf(j *token.JWT) kindName {
 	for _, e := range allEcosystems {
 		if e.Kind != nil {
 			if name, note := e.Kind(j); name != "" {
-				return kindName{name, note}
+				return kindName{name, note, true}
 			}
 		}
 	}
@@ -102,7 +106,7 @@ func kindOf(j *token.JWT) kindName {
 	t.sub, _ = j.String("sub")
 	for k := range kinds {
 		if kinds[k].is(&t) {
-			return kindName{kinds[k].name, kinds[k].note}
+			return kindName{name: kinds[k].name, note: kinds[k].note}
 		}
 	}
 	return kindName{} // not possible: the last one is for every JWT

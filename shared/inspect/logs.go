@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"strings"
 
+	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -19,15 +20,18 @@ var tokenStart = []byte("eyJ")
 func fromObject(i input) (out []input) {
 	text := i.raw
 	i.object = false
+	if i.mode != 0 { // a client would send the whole object
+		i.form = service.Wrapped
+	}
 	var o object
 	valid := token.Strings(text, func(path [][]byte, text []byte) {
 		o.look(path, text)
-		if !bytes.Contains(text, tokenStart) {
-			return
+		if !bytes.Contains(text, tokenStart) || string(path[len(path)-1]) == "protected" && !bytes.Contains(text, []byte(".")) {
+			return // the header of a signature in JSON form is not a token
 		}
 		for _, raw := range tokensIn(text) {
 			found := i
-			found.raw, found.note, found.wrapped = raw, "the "+string(bytes.Join(path, []byte(".")))+" in a JSON object", i.mode != 0
+			found.raw, found.note = raw, "the "+string(bytes.Join(path, []byte(".")))+" in a JSON object"
 			out = append(out, found)
 		}
 	})
@@ -38,8 +42,9 @@ func fromObject(i input) (out []input) {
 		return nil
 	}
 	i.raw, i.note, i.kind, i.err = answer(text)
-	// A client would send the whole object. Nobody gives it a report.
-	i.wrapped = i.note != reportNote && i.mode != 0
+	if i.note == reportNote && !i.among { // nobody gives a report to a client
+		i.form = service.Bare
+	}
 	return []input{i}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
@@ -159,50 +160,160 @@ var meanings = sync.OnceValue(func() map[string]meaning {
 		"acr_values":                  {"the strength of the authentication that is requested", idToken},
 
 		// Others that users paste.
-		"group":              {"the group by which DIRAC authorizes", "DIRAC"},
-		"vo":                 {"the virtual organization", "DIRAC"},
-		"dirac_properties":   {"the properties of the group, by which DIRAC authorizes", "DIRAC"},
-		"dirac_policies":     {"the policies of the token", "DIRAC"},
-		"posix":              {"the account on the experiment's machines: user ID, group ID, home directory", "IceCube"},
-		"oid":                {"the ID of the user in the tenant", azure},
-		"tid":                {"the tenant", azure},
-		"appid":              {"the client that the token was issued to", azure},
-		"appidacr":           {"how the client was authenticated", azure},
-		"idtyp":              {"whether the token is for a user or an app", azure},
-		"wids":               {"roles in the tenant", azure},
-		"unique_name":        {"the name of the user; not unique", azure},
-		"ipaddr":             {"the address that the user logged in from", azure},
-		"xms_mirid":          {"the managed identity", azure},
-		"uti":                {"the ID of the token, by which Azure finds it in its logs", azure},
-		"rh":                 {"internal to Azure", azure},
-		"aio":                {"internal to Azure", azure},
-		"hd":                 {"the organization's domain", google},
-		"google":             {"the Compute Engine instance", google},
-		"repository":         {"the repository of the workflow", github},
-		"repository_owner":   {"the owner of the repository", github},
-		"workflow":           {"the workflow", github},
-		"job_workflow_ref":   {"the file of the workflow", github},
-		"run_id":             {"the run of the workflow", github},
-		"actor":              {"the account that started the run", github},
-		"environment":        {"the deployment environment", "GitHub Actions, GitLab"},
-		"ref":                {"the branch or tag", "GitHub Actions, GitLab"},
-		"sha":                {"the commit", "GitHub Actions, GitLab"},
-		"runner_environment": {"where the job runs", "GitHub Actions, GitLab"},
-		"project_path":       {"the project of the job", gitlab},
-		"namespace_path":     {"the group or user of the project", gitlab},
-		"pipeline_id":        {"the pipeline", gitlab},
-		"pipeline_source":    {"what started the pipeline", gitlab},
-		"job_id":             {"the job", gitlab},
-		"user_login":         {"the user who started the job", gitlab},
-		"ref_protected":      {"whether the branch or tag is protected", gitlab},
-		"kubernetes.io":      {"namespace, pod, node and service account of the token", "Kubernetes"},
-		"token_use":          {"whether it is an access token or an ID token", cognito},
-		"cognito:username":   {"the name of the user", cognito},
-		"cognito:groups":     {"groups of the user", cognito},
-		"event_id":           {"the ID of the login", cognito},
-		"origin_jti":         {"the ID that all tokens of a login share", cognito},
+		"group":                  {"the group by which DIRAC authorizes", "DIRAC"},
+		"vo":                     {"the virtual organization", "DIRAC"},
+		"dirac_properties":       {"the properties of the group, by which DIRAC authorizes", "DIRAC"},
+		"dirac_policies":         {"the policies of the token", "DIRAC"},
+		"posix":                  {"the account on the experiment's machines: user ID, group ID, home directory", "IceCube"},
+		"oid":                    {"the ID of the user in the tenant", azure},
+		"tid":                    {"the tenant", azure},
+		"appid":                  {"the client that the token was issued to", azure},
+		"appidacr":               {"how the client was authenticated", azure},
+		"idtyp":                  {"whether the token is for a user or an app", azure},
+		"wids":                   {"roles in the tenant", azure},
+		"unique_name":            {"the name of the user; not unique", azure},
+		"ipaddr":                 {"the address that the user logged in from", azure},
+		"xms_mirid":              {"the managed identity", azure},
+		"uti":                    {"the ID of the token, by which Azure finds it in its logs", azure},
+		"rh":                     {"internal to Azure", azure},
+		"aio":                    {"internal to Azure", azure},
+		"hd":                     {"the organization's domain", google},
+		"google":                 {"the Compute Engine instance", google},
+		"repository":             {"the repository of the workflow", github},
+		"repository_owner":       {"the owner of the repository", github},
+		"workflow":               {"the workflow", github},
+		"job_workflow_ref":       {"the file of the workflow", github},
+		"run_id":                 {"the run of the workflow", github},
+		"actor":                  {"the account that started the run", github},
+		"environment":            {"the deployment environment", "GitHub Actions, GitLab"},
+		"ref":                    {"the branch or tag", "GitHub Actions, GitLab"},
+		"sha":                    {"the commit", "GitHub Actions, GitLab"},
+		"runner_environment":     {"where the job runs", "GitHub Actions, GitLab"},
+		"project_path":           {"the project of the job", gitlab},
+		"namespace_path":         {"the group or user of the project", gitlab},
+		"pipeline_id":            {"the pipeline", gitlab},
+		"pipeline_source":        {"what started the pipeline", gitlab},
+		"job_id":                 {"the job", gitlab},
+		"user_login":             {"the user who started the job", gitlab},
+		"ref_protected":          {"whether the branch or tag is protected", gitlab},
+		"kubernetes.io":          {"namespace, pod, node and service account of the token", "Kubernetes"},
+		"token_use":              {"whether it is an access token or an ID token", cognito},
+		"cognito:username":       {"the name of the user", cognito},
+		"cognito:groups":         {"groups of the user", cognito},
+		"event_id":               {"the ID of the login", cognito},
+		"origin_jti":             {"the ID that all tokens of a login share", cognito},
+		"epuid":                  {"an identifier from the user's institution that is never given to another user", cilogon},
+		"pairwise_id":            {"an identifier from the user's institution that differs for each service", cilogon},
+		"uid":                    {"the login name", cilogon},
+		"ou":                     {"the department of the user", cilogon},
+		"last_login":             {"when the user last logged in", iam},
+		"ssh_public_key":         {"a public SSH key of the user", iam},
+		"azpacr":                 {"how the client was authenticated", azure},
+		"acct":                   {"whether the user is a member or a guest of the tenant", azure},
+		"acrs":                   {"the authentication contexts that the token satisfies", azure},
+		"ctry":                   {"the country of the user", azure},
+		"tenant_ctry":            {"the country of the tenant", azure},
+		"deviceid":               {"the device of the user", azure},
+		"hasgroups":              {"says that the user has more groups than the token lists", azure},
+		"in_corp":                {"whether the user logged in from the organization's network", azure},
+		"onprem_sid":             {"the ID of the user in the local directory", azure},
+		"puid":                   {"internal to Azure", azure},
+		"pwd_exp":                {"when the user's password expires", azure},
+		"pwd_url":                {"where the user changes the password", azure},
+		"platf":                  {"the platform of the device", azure},
+		"signin_state":           {"how the user logged in", azure},
+		"tenant_region_scope":    {"the region of the tenant", azure},
+		"verified_primary_email": {"the verified mail addresses of the user", azure},
+		"target_audience":        {"the service that an ID token is requested for", google},
+		"repository_id":          {"the number of the repository", github},
+		"repository_owner_id":    {"the number of the owner of the repository", github},
+		"repository_visibility":  {"whether the repository is public, private or internal", github},
+		"workflow_ref":           {"the file of the workflow and its branch or tag", github},
+		"workflow_sha":           {"the commit of the file of the workflow", github},
+		"job_workflow_sha":       {"the commit of the file of the reusable workflow", github},
+		"run_number":             {"how often the workflow ran", github},
+		"run_attempt":            {"how often this run was tried", github},
+		"check_run_id":           {"the job", github},
+		"actor_id":               {"the number of the account that started the run", github},
+		"environment_node_id":    {"the ID of the deployment environment", github},
+		"head_ref":               {"the source branch of the pull request", github},
+		"base_ref":               {"the target branch of the pull request", github},
+		"event_name":             {"the event that started the run", github},
+		"enterprise":             {"the enterprise of the repository", github},
+		"enterprise_id":          {"the number of the enterprise", github},
+		"project_id":             {"the number of the project", gitlab},
+		"project_visibility":     {"who can see the project", gitlab},
+		"namespace_id":           {"the number of the group or user of the project", gitlab},
+		"user_id":                {"the number of the user who started the job", gitlab},
+		"user_email":             {"the mail address of the user who started the job", gitlab},
+		"user_access_level":      {"the role of the user in the project", gitlab},
+		"user_identities":        {"the accounts of the user at other identity providers", gitlab},
+		"groups_direct":          {"the groups of which the user is a direct member", gitlab},
+		"ref_path":               {"the full name of the branch, tag or merge request", gitlab},
+		"environment_protected":  {"whether the deployment environment is protected", gitlab},
+		"environment_action":     {"what the job does with the deployment environment", gitlab},
+		"deployment_tier":        {"the tier of the deployment environment", gitlab},
+		"ci_config_ref_uri":      {"the file of the pipeline's configuration", gitlab},
+		"ci_config_sha":          {"the commit of the pipeline's configuration", gitlab},
+		"runner_id":              {"the runner of the job", gitlab},
+		"job_project_id":         {"the number of the project that the job is in", gitlab},
+		"job_project_path":       {"the project that the job is in", gitlab},
+		"job_namespace_id":       {"the number of the group or user of the job's project", gitlab},
+		"job_namespace_path":     {"the group or user of the job's project", gitlab},
+		"cognito:roles":          {"the AWS roles of the user's groups", cognito},
+		"cognito:preferred_role": {"the AWS role that the user prefers", cognito},
+		"device_key":             {"the device of the user", cognito},
+		"identities":             {"the accounts of the user at other identity providers", cognito},
+		"ref_type":               {"whether the job runs for a branch, a tag or a merge request", "GitHub Actions, GitLab"},
 	}
 })
+
+// families are claims that share the beginning of their names, for those that have no
+// meaning of their own here.
+var families = []struct {
+	prefix string
+	meaning
+}{
+	{"voperson_", meaning{"an attribute of the user", voperson}},
+	{"eduperson_", meaning{"an attribute of the user", eduperson}},
+	{"cern_", meaning{"an attribute of the account", cern}},
+	{"dirac_", meaning{"an attribute of the token", "DIRAC"}},
+	{"xms_", meaning{"internal to Azure", azure}},
+	{"cognito:", meaning{"an attribute of the user", cognito}},
+	{"kubernetes.io/serviceaccount/", meaning{"namespace or name of the service account or its secret, in a token that never expires", "Kubernetes"}},
+}
+
+// claimMeaning returns what a claim is for; the zero value if it is not known. CILogon and
+// directories also spell names in the way of LDAP, such as voPersonID.
+func claimMeaning(name string) meaning {
+	if m, ok := meanings()[name]; ok {
+		return m
+	}
+	for _, ldap := range []string{"voPerson", "eduPerson"} {
+		rest, ok := strings.CutPrefix(name, ldap)
+		if !ok {
+			continue
+		}
+		rest = strings.ReplaceAll(rest, "ID", "Id")
+		name = strings.ToLower(ldap)
+		for _, r := range rest {
+			if unicode.IsUpper(r) {
+				name += "_"
+			}
+			name += string(unicode.ToLower(r))
+		}
+		return claimMeaning(name)
+	}
+	for _, f := range families {
+		if strings.HasPrefix(name, f.prefix) {
+			return f.meaning
+		}
+	}
+	return meaning{}
+}
+
+// headerMeaning returns what a header parameter is for; the zero value if it is not known.
+func headerMeaning(name string) meaning { return headerMeanings()[name] }
 
 var headerMeanings = sync.OnceValue(func() map[string]meaning {
 	return map[string]meaning{
@@ -210,7 +321,11 @@ var headerMeanings = sync.OnceValue(func() map[string]meaning {
 		"jku": {"URL of the keys; must not be trusted", rfc7515}, "jwk": {"the key; must not be trusted", rfc7515},
 		"cty": {"the type of the contents", rfc7515}, "enc": {"the encryption algorithm of a JWE", "RFC 7516 section 4.1.2"}, "x5c": {"certificates of the key", rfc7515}, "x5t": {"fingerprint of the key's certificate", rfc7515}, "crit": {"extensions that must be understood", rfc7515},
 		"x5u": {"URL of the key's certificates; must not be trusted", rfc7515}, "x5t#S256": {"SHA-256 fingerprint of the key's certificate", rfc7515},
-		"zip": {"compression of a JWE's contents; services do not read compressed tokens", "RFC 7516 section 4.1.3"},
+		"zip":   {"compression of a JWE's contents; services do not read compressed tokens", "RFC 7516 section 4.1.3"},
+		"nonce": {"what Microsoft Graph needs to verify its tokens, which no other service can", azure},
+		"epk":   {"the ephemeral key of a JWE", "RFC 7518 section 4.6.1"}, "apu": {"who encrypted a JWE", "RFC 7518 section 4.6.1"}, "apv": {"for whom a JWE is encrypted", "RFC 7518 section 4.6.1"},
+		"iv": {"the initialization vector of a JWE's key", "RFC 7518 section 4.7.1"}, "tag": {"the authentication tag of a JWE's key", "RFC 7518 section 4.7.1"},
+		"p2s": {"the salt of a JWE's password", "RFC 7518 section 4.8.1"}, "p2c": {"the iterations for a JWE's password", "RFC 7518 section 4.8.1"},
 		"b64": {"whether the payload is base64url; if it is false, the contents are not a JWT", "RFC 7797 section 3"},
 	}
 })

@@ -48,17 +48,30 @@ func isFile(name string) bool {
 
 // digest describes a file that a flag names.
 func digest(flag, name string, contents []byte) string {
-	return fmt.Sprintf("%s %s, sha256 %x", flag, filepath.Base(name), sha256.Sum256(contents))
+	return fmt.Sprintf("%s %s%s%x", flag, filepath.Base(name), digestMark, sha256.Sum256(contents))
 }
+
+// digestMark separates the name of a file from its digest.
+const digestMark = ", sha256 "
 
 // difference returns the expected and the actual audience below each other, and marks where
 // they differ; nothing for other findings.
 func (v *view) difference(f finding.Finding) []string {
-	if f.Code != finding.AudMismatch || len(f.Missing) == 0 || v.token == nil {
+	want, actual, ok := v.audiences(f)
+	if !ok {
 		return nil
 	}
+	return []string{"expected: " + want, "actual:   " + actual, "          " + marks(want, actual)}
+}
+
+// audiences returns the expected audience and the actual one that is most similar to it; ok
+// is false for other findings.
+func (v *view) audiences(f finding.Finding) (want, actual string, ok bool) {
+	if f.Code != finding.AudMismatch || len(f.Missing) == 0 || v.token == nil {
+		return "", "", false
+	}
 	got, _ := v.token.Audiences()
-	want, actual, best := "", "", -1
+	best := -1
 	for _, w := range f.Missing {
 		for _, g := range got {
 			if n := common(w, g); n > best {
@@ -66,21 +79,18 @@ func (v *view) difference(f finding.Finding) []string {
 			}
 		}
 	}
-	if best < 0 {
-		return nil
-	}
-	return []string{"expected: " + want, "actual:   " + actual, "          " + marks(want, actual)}
+	return want, actual, best >= 0
 }
 
 // common returns how many characters two texts share at their beginnings and ends.
 func common(a, b string) int {
-	before, after := ends(a, b)
+	before, after := ends([]rune(a), []rune(b))
 	return before + after
 }
 
 // ends returns the lengths of the common beginning and the common end, which do not
 // overlap.
-func ends(a, b string) (before, after int) {
+func ends(a, b []rune) (before, after int) {
 	for before < min(len(a), len(b)) && a[before] == b[before] {
 		before++
 	}
@@ -92,20 +102,32 @@ func ends(a, b string) (before, after int) {
 
 // marks underlines what differs in the actual text.
 func marks(want, actual string) string {
-	before, after := ends(want, actual)
-	return strings.Repeat(" ", before) + strings.Repeat("^", max(1, len(actual)-before-after))
+	got := []rune(actual)
+	before, after := ends([]rune(want), got)
+	return strings.Repeat(" ", before) + strings.Repeat("^", max(1, len(got)-before-after))
 }
 
 // redacted returns the view with masked values.
 func (v *view) redacted(r *redactor) *view {
+	r.learn(v.token)
+	r.users(v.Causes)
+	r.users(v.Remarks)
+	for _, s := range []string{v.Origin.Command, v.Target, v.Note} {
+		r.learnText(s)
+	}
 	out := *v
-	out.Label = text.Brief(r.text(filepath.Base(v.Label)), 200)
+	out.Label = r.label(v.Label)
 	out.Headline, out.KindNote, out.Note, out.Target = r.text(v.Headline), r.text(v.KindNote), r.text(v.Note), r.text(v.Target)
 	out.Causes, out.Remarks = r.findings(v.Causes), r.findings(v.Remarks)
 	out.Origin.Command = r.text(v.Origin.Command)
+	out.Origin.Files = slices.Clone(v.Origin.Files)
+	for k, f := range out.Origin.Files {
+		file, sum, _ := strings.Cut(f, digestMark)
+		out.Origin.Files[k] = r.text(file) + digestMark + sum
+	}
 	out.Unknown = slices.Clone(v.Unknown)
 	out.token = r.token(v.token)
-	out.Claims = claimViews(out.token.Members(), meanings(), v.Now)
-	out.Header = claimViews(out.token.HeaderMembers(), headerMeanings(), v.Now)
+	out.Claims = claimViews(out.token.Members(), claimMeaning, v.Now)
+	out.Header = claimViews(out.token.HeaderMembers(), headerMeaning, v.Now)
 	return &out
 }

@@ -47,7 +47,7 @@ func answer(data []byte) (raw []byte, note, kind string, err error) {
 		return no("discovery document", "an issuer's discovery document")
 	case m["signatures"] != nil || m["payload"] != nil && m["signature"] != nil:
 		return no("JWS in JSON", "a signature in JSON form (RFC 7515 section 7.2); services accept only the compact form")
-	case string(m["v"]) == "2" && (m["i"] != nil || m["i64"] != nil):
+	case string(m["v"]) == "2" && (m["i"] != nil || m["i64"] != nil), m["macaroon"] != nil, m["caveats"] != nil && m["identifier"] != nil && m["signature"] != nil:
 		return no("macaroon", aMacaroon)
 	case m["iss"] != nil || m["alg"] != nil:
 		return no("claims", "decoded claims, or a part of a token")
@@ -55,7 +55,7 @@ func answer(data []byte) (raw []byte, note, kind string, err error) {
 	return no("JSON", "a JSON object without an access_token")
 }
 
-var fileName = text.Pattern(`^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`)
+var fileName = text.Pattern{Expr: `^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`}
 
 // notJWT says what input is that does not decode, if it can say more than the error. It
 // never repeats the input, which could be a secret.
@@ -76,21 +76,21 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 		return say("PEM", "a PEM file")
 	case macaroon(raw):
 		return say("macaroon", aMacaroon)
-	case len(raw) < 4096 && fileName().Match(raw):
+	case len(raw) < 4096 && fileName.Get().Match(raw):
 		// Not opened: the name may be a secret, which a network file system would see.
 		return say("file name", "probably a file name: pass the file as an argument, or with <")
 	case dots == 0 && !bytes.ContainsAny(raw, " \t"):
 		return "opaque string", err
 	case dots == 2 && signedText(raw):
 		return "JWS", err
-	case dots == 4 && bytes.HasPrefix(raw, []byte("eyJ")):
+	case dots == 4 && bytes.HasPrefix(raw, []byte("eyJ")) && !bytes.ContainsAny(raw, " \t"):
 		return "JWE", err
 	}
 	return "", err
 }
 
 // looksLikeToken matches a JWT, with a signature or without.
-var looksLikeToken = text.Pattern(`eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
+var looksLikeToken = text.Pattern{Expr: `eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`}
 
 // places are where tools put a token into JSON: token endpoints and most tools, Vault's
 // server (data.access_token), kubectl create token (status.token), Azure's command
@@ -131,27 +131,57 @@ const reportNote = "a report of jwt-inspect in JSON"
 const aMacaroon = "a macaroon, as dCache issues: only the server that issued it can verify it"
 
 // tokenList matches a line of condor_token_list.
-var tokenList = text.Pattern(`^Header: (\{.*?\}) Payload: (\{.*\}) File: (\S.*)$`)
+var tokenList = text.Pattern{Expr: `Header: (\{.*?\}) Payload: (\{.*\})(?: File: (\S.*))?$`}
+
+// cutOff matches a token whose signature was replaced, as people do before they show a
+// token: by dots or stars, which may follow a part of the signature, or by a word in brackets.
+var cutOff = text.Pattern{Expr: `(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\.(?:[A-Za-z0-9_-]*(?:\.{2,}|…|\*{2,})|\[[^\[\]]*\]|<[^<>]*>|\([^()]*\)|\{[^{}]*\})`}
+
+// placeholder matches what people write in place of a signature, in characters that a
+// signature may have.
+var placeholder = text.Pattern{Expr: `(?i)^(signature|redacted|removed|omitted|stripped|hidden|secret|x{3,}|_{2,}|-{2,})$`}
+
+// noSignature is the note on a token whose signature is missing.
+const noSignature = "a token whose signature is missing"
+
+// withoutPlaceholder returns a token without what stands in place of its signature; nil if
+// it has a signature.
+func withoutPlaceholder(raw []byte, j *token.JWT) []byte {
+	if len(j.Signature) > 12 || !placeholder.Get().MatchString(j.Signature) {
+		return nil
+	}
+	return raw[:bytes.LastIndexByte(raw, '.')+1]
+}
 
 // within finds the token in a line with other text, such as a shell's export or a curl
 // command, and a token whose signature is missing.
 func within(line []byte) (raw []byte, note string, more bool) {
 	if bytes.Count(line, []byte(".")) == 1 && bytes.HasPrefix(line, []byte("eyJ")) {
-		return append(bytes.Clone(line), '.'), "a token whose signature is missing", false
+		return append(bytes.Clone(line), '.'), noSignature, false
 	}
-	if !bytes.Contains(line, []byte("eyJ")) && !bytes.HasPrefix(line, []byte("Header: ")) {
+	if n := len(line) - 1; bytes.Count(line, []byte(".")) == 3 && line[n] == '.' && line[n-1] != '.' && bytes.HasPrefix(line, []byte("eyJ")) {
+		return line[:n], "a token at the end of a sentence", true
+	}
+	if !bytes.Contains(line, []byte("eyJ")) && !bytes.Contains(line, []byte("Header: ")) {
 		return nil, "", false
 	}
-	if m := tokenList().FindSubmatch(line); m != nil && json.Valid(m[1]) && json.Valid(m[2]) {
-		return assemble(m[1], m[2], ""), "a line of condor_token_list, which does not show signatures; the token is in " + string(m[3]), false
+	if m := tokenList.Get().FindSubmatch(line); m != nil && json.Valid(m[1]) && json.Valid(m[2]) {
+		note := "a line of condor_token_list, which does not show signatures"
+		if len(m[3]) > 0 {
+			note += "; the token is in " + string(m[3])
+		}
+		return assemble(m[1], m[2], ""), note, false
 	}
-	at := looksLikeToken().FindAllIndex(line, 2)
+	if m := cutOff.Get().FindAllSubmatch(line, 2); len(m) == 1 {
+		return append(bytes.Clone(m[0][1]), '.'), noSignature, false
+	}
+	at := looksLikeToken.Get().FindAllIndex(line, 2)
 	if len(at) != 1 || at[0][1]-at[0][0] == len(line) {
 		return nil, "", false
 	}
 	// If a dot follows, it has more parts; other characters mean that it is damaged.
 	from, to := at[0][0], at[0][1]
-	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
+	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\<`*|"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
 		return line[from:to], "a token in a line with other text", true
 	}
 	return nil, "", false
@@ -168,7 +198,8 @@ func signedText(raw []byte) bool {
 }
 
 // macaroon recognizes both formats by their beginning: four hex digits and "location", or
-// the byte of version 2 (libmacaroons, README).
+// the byte of version 2 and the field of the location or, without one, of the identifier
+// (libmacaroons, README).
 func macaroon(raw []byte) bool {
 	s := strings.TrimRight(string(raw[:min(len(raw), 64)]), "=")
 	s = s[:len(s)&^3]
@@ -176,5 +207,5 @@ func macaroon(raw []byte) bool {
 	if err != nil || len(b) < 16 {
 		return false
 	}
-	return bytes.HasPrefix(b[4:], []byte("location ")) || bytes.HasPrefix(b[4:], []byte("identifier ")) || b[0] == 2 && b[1] == 1
+	return bytes.HasPrefix(b[4:], []byte("location ")) || bytes.HasPrefix(b[4:], []byte("identifier ")) || b[0] == 2 && (b[1] == 1 || b[1] == 2)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -20,11 +21,15 @@ type input struct {
 	raw   []byte
 	// note says what the token was extracted from.
 	note string
-	// only says that the file contains nothing else. mode is then the mode of the file, link
-	// says that the file is a symbolic link, and wrapped that a client would send more than
-	// the token and white space: a scheme, quotes, JSON, or several lines.
-	only, wrapped, link bool
-	mode                fs.FileMode
+	// only says that the file contains nothing else. mode is then the mode of the file, and
+	// link says that the file is a symbolic link.
+	only, link bool
+	// among says that the file contains more than this token, such as a second one. A
+	// client would send all of it.
+	among bool
+	// form is what the file contains beside the token.
+	form service.Form
+	mode fs.FileMode
 	// kind and err are set if it is not a token.
 	kind string
 	err  error
@@ -76,6 +81,8 @@ type scanner struct {
 	// memory is what the text of an object is read into.
 	memory []byte
 	token  *folded // the folded token that is being read
+	// framed says that a line was skipped that only surrounds tokens.
+	framed bool
 	// inPEM says that the line is in a PEM block, afterPEM that the last input was one.
 	inPEM, afterPEM bool
 }
@@ -97,11 +104,13 @@ func (s *scanner) line(whole []byte, long bool) {
 		s.endToken(len(line) > 0)
 	}
 	switch {
+	case s.object == nil && s.token == nil && len(bare) <= maxFrame && frame.Get().Match(bare):
+		s.framed = true
 	case s.object != nil:
 		s.object.add(bare, long)
 	case s.token != nil:
 		s.token.add(line)
-	case s.inPEM && pemLine().Match(line):
+	case s.inPEM && pemLine.Get().Match(line):
 		s.inPEM = !bytes.HasPrefix(line, []byte("-----END "))
 	case bytes.HasPrefix(line, []byte("-----BEGIN ")):
 		if !s.afterPEM {
@@ -122,8 +131,11 @@ func (s *scanner) line(whole []byte, long bool) {
 		s.token.add(line)
 	case len(line) > 0:
 		s.inPEM, s.afterPEM = false, false
-		i := input{line: s.n, raw: line, wrapped: len(line) != len(bytes.TrimSpace(whole))}
-		i.only = s.seen == 0 && s.atEnd()
+		i := input{line: s.n, raw: line, form: formOf(whole, line)}
+		if i.form == service.Bare && s.n > 1 {
+			i.form = service.Spaced
+		}
+		i.only = s.seen == 0 && !s.framed && s.atEnd()
 		s.give(i)
 	}
 }
@@ -140,11 +152,14 @@ func (s *scanner) complete(eof bool) {
 
 // endObject ends the object. more says that another line, which is not empty, was read.
 func (s *scanner) endObject(more bool) {
-	i := input{line: s.object.line, only: !more && s.seen == 0 && s.atEnd()}
+	i := input{line: s.object.line, only: !more && s.seen == 0 && !s.framed && s.atEnd()}
 	if s.object.text == nil {
 		i.err = tooLong()
 	} else {
 		i.raw, i.object = s.object.text, true
+		if s.object.last == ',' && s.object.depth <= 0 { // an element of a list
+			i.raw = i.raw[:bytes.LastIndexByte(i.raw, ',')]
+		}
 		s.memory = s.object.text
 	}
 	s.object, s.inPEM, s.afterPEM = nil, false, false
@@ -152,10 +167,10 @@ func (s *scanner) endObject(more bool) {
 }
 
 func (s *scanner) endToken(more bool) {
-	i := input{line: s.token.line, raw: s.token.text, only: !more && s.seen == 0 && s.atEnd()}
+	i := input{line: s.token.line, raw: s.token.text, only: !more && s.seen == 0 && !s.framed && s.atEnd()}
 	if s.token.lines > 1 {
 		i.note = fmt.Sprintf("a token folded over %d lines", s.token.lines)
-		i.wrapped = true
+		i.form = service.Wrapped
 	}
 	s.token = nil
 	s.give(i)
@@ -179,9 +194,16 @@ func tooLong() error {
 	return fmt.Errorf("%w: longer than %d bytes", token.ErrNotToken, token.MaxSize)
 }
 
+// frame matches a line that only surrounds tokens: a bracket of a JSON list, or a fence of
+// Markdown.
+var frame = text.Pattern{Expr: "^(\\[|\\],?|(```|~~~)[a-z]*)$"}
+
+// maxFrame is more than the length of such a line.
+const maxFrame = 12
+
 // pemLine matches a line in a PEM block: base64, a header, the end. It does not match
 // what may follow a truncated block, such as a token.
-var pemLine = text.Pattern(`^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`)
+var pemLine = text.Pattern{Expr: `^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`}
 
 // folded is a token that mail software or a ticket system broke into lines of one width,
 // of which the last is shorter.
@@ -191,16 +213,16 @@ type folded struct {
 	ended              bool
 }
 
-var tokenLine = text.Pattern(`^[A-Za-z0-9_.-]+$`)
+var tokenLine = text.Pattern{Expr: `^[A-Za-z0-9_.-]+$`}
 
 // foldable reports whether a line may be the first of a folded token: as wide as lines
 // are folded, and not a token by itself.
 func foldable(line []byte) bool {
-	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine().Match(line) && bytes.Count(line, []byte(".")) < 2
+	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine.Get().Match(line) && bytes.Count(line, []byte(".")) < 2
 }
 
 func (f *folded) continuesWith(line []byte) bool {
-	return len(line) > 0 && len(line) <= f.width && len(f.text) < token.MaxSize && tokenLine().Match(line) && bytes.Count(line, []byte(".")) < 3 &&
+	return len(line) > 0 && len(line) <= f.width && len(f.text) < token.MaxSize && tokenLine.Get().Match(line) && bytes.Count(line, []byte(".")) < 3 &&
 		!(bytes.HasPrefix(line, []byte("eyJ")) && bytes.Count(line, []byte(".")) == 2)
 }
 
@@ -276,13 +298,44 @@ func readLine(r *bufio.Reader, line []byte) (_ []byte, long bool, err error) {
 	}
 }
 
+// formOf returns the form of a file that contains only this line, in which line is the
+// token.
+func formOf(whole, line []byte) service.Form {
+	text := bytes.Trim(whole, space)
+	if len(text) == len(line) {
+		if whole[0] != line[0] {
+			return service.Spaced
+		}
+		return service.Bare
+	}
+	name, value, _ := bytes.Cut(text, []byte(": Bearer "))
+	if bytes.EqualFold(name, []byte("authorization")) && len(bytes.Trim(value, space)) == len(line) {
+		return service.Header
+	}
+	return service.Wrapped
+}
+
+// space is the white space that clients remove (isspace in C).
+const space = " \t\n\v\f\r"
+
+// bold surrounds bold text in Markdown.
+var bold = []byte("**")
+
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // trim removes what surrounds a token in files and tickets: white space, a byte order
-// mark, quotes, the name and scheme of the HTTP header.
+// mark, quotes, the signs of a quoted mail, the name and scheme of the HTTP header.
 func trim(line []byte) []byte {
 	s := bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
-	s = bytes.TrimSpace(bytes.Trim(s, `"'`))
+	for len(s) > 0 && s[0] == '>' { // quoted in a mail
+		s = bytes.TrimSpace(s[1:])
+	}
+	if len(s) > 4 && bytes.HasPrefix(s, bold) && bytes.HasSuffix(s, bold) {
+		s = s[2 : len(s)-2]
+	}
+	if len(s) > 0 && (!inToken[s[0]] || !inToken[s[len(s)-1]]) {
+		s = bytes.TrimSpace(bytes.Trim(s, "\"'`“”‘’«»"))
+	}
 	for _, lead := range []string{"authorization:", "bearer "} {
 		if len(s) >= len(lead) && strings.EqualFold(string(s[:len(lead)]), lead) {
 			s = bytes.TrimSpace(s[len(lead):])

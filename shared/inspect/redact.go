@@ -5,6 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"net/url"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,67 +18,139 @@ import (
 )
 
 // redactor masks what identifies a person, for reports that are posted to tickets. A value
-// has the same mask wherever it occurs, in all tokens of a run.
+// has the same mask wherever it occurs, in all tokens of a run, in any case.
 type redactor struct {
 	masks  map[string]string
 	counts map[string]int
-	// order lists the values, the longest first, so that none hides in another.
-	order []string
+	// order lists the values in lower case by their first byte, the longest first, so that
+	// none hides in another.
+	order map[byte][]string
 }
 
 func newRedactor() *redactor {
-	return &redactor{masks: map[string]string{}, counts: map[string]int{}}
+	return &redactor{masks: map[string]string{}, counts: map[string]int{}, order: map[byte][]string{}}
 }
 
-// personal matches the claims whose values are masked.
-var personal = text.Pattern(`(?i)^(sub|sub_id|jti|sid|session_state|nonce|uti|rh|aio|oid|origin_jti|event_id|token_id|at_hash|c_hash|s_hash|ath|` +
-	`name|nickname|given_name|family_name|middle_name|preferred_username|username|unique_name|upn|login|user_login|user_id|user_email|actor|actor_id|profile|picture|website|` +
-	`email|mail|phone_number|address|birthdate|gender|zoneinfo|locale|ssh_keys|external_id|ga4gh_passport_v1|act|may_act|posix|` +
-	`uidnumber|gidnumber|eppn|eptid|epuid|orcid|subject_id|pairwise_id|oidc|itrustuin|cert_subject_dn|ipaddr|client(host|address)|` +
-	`cern_.*|cognito:username|voperson_.*(id|uid|email|mail)|eduperson_(principal_name|targeted_id|unique_id|orcid)|kubernetes\.io|.*_email|.*_mail)$`)
+// personalName matches the names of claims whose values are masked, without separators, as
+// issuers also write displayName and https://example.org/claims/email.
+var personalName = text.Pattern{Expr: `^(sub|subid|subject|subjectid|id|jti|sid|sessionstate|sessionid|nonce|uti|rh|aio|oid|puid|altsecid|originjti|eventid|tokenid|athash|chash|shash|ath|` +
+	`cn|sn|gn|name|(nick|given|family|middle|first|last|full|display|common|sur|preferreduser|user|unique|principal|samaccount|userprincipal|cognito:?user|account)name|surname|` +
+	`user|userid|userlogin|useridentities|uid|upn|login|actor|actorid|owner|person|personid|employee(id|number)|profile|picture|website|` +
+	`.*mails?|.*mailaddress(es)?|contacts?|(tele)?phone(number)?|mobile|address|birthdate|gender|zoneinfo|locale|ssh(public)?keys?|externalid|ga4ghpassportv1|act|mayact|posix|` +
+	`uidnumber|gidnumber|eppn|eptid|epuid|orcid|pairwiseid|persistentid|oidc|itrustuin|.*dn|x509.*|ipaddr|client(host|address)|` +
+	`cern.*|onpremsid|device(id|key)|voperson.*(id|uid)|eduperson(principalname|targetedid|uniqueid|orcid)|kubernetesio.*|credentialsubject)$`}
+
+// personal reports whether the values of a claim, or of a member of an object in one, are
+// masked.
+func personal(name string) bool {
+	if strings.Contains(name, "://") {
+		name = name[strings.LastIndexAny(name, "/#:")+1:]
+	}
+	name = strings.NewReplacer("_", "", "-", "", ".", "", " ", "").Replace(strings.ToLower(name))
+	return personalName.Get().MatchString(name) && !strings.HasSuffix(name, "verified")
+}
+
+// general reports whether a member of an object that describes a person is not about this
+// person, such as the issuer of a subject.
+func general(name string) bool {
+	switch name {
+	case "iss", "issuer", "aud", "type", "typ", "format", "subject_type", "client_id":
+		return true
+	}
+	return false
+}
+
+// inText matches what identifies a person in any text of a token: a mail address, the
+// common name of a certificate's subject, and the owner of a home directory.
+var inText = text.Pattern{Expr: `[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|CN=([^,/+"\s][^,/+"]*)|/(?:home|Users|store/user|user/[a-z0-9])/([A-Za-z0-9_][A-Za-z0-9._-]*)`}
 
 // learn collects the values of a token that are masked.
 func (r *redactor) learn(j *token.JWT) {
-	for _, m := range j.Members() {
-		if personal().MatchString(m.Name) && !strings.HasSuffix(m.Name, "_verified") {
-			r.values(m.Name, m.Value)
+	for _, list := range [][]token.Member{j.Members(), j.HeaderMembers()} {
+		for _, m := range list {
+			each(m, func(name string, v any, personal bool) {
+				switch v := v.(type) {
+				case string:
+					if personal {
+						r.add(name, v)
+					}
+				case json.Number:
+					if personal {
+						r.add(name, v.String())
+					}
+				}
+			})
 		}
 	}
-	slices.SortFunc(r.order, func(a, b string) int { return len(b) - len(a) })
+	// After them, because they name their values.
+	for _, list := range [][]token.Member{j.Members(), j.HeaderMembers()} {
+		for _, m := range list {
+			r.learnText(m.Name)
+			each(m, func(_ string, v any, _ bool) {
+				if s, ok := v.(string); ok {
+					r.learnText(s)
+				}
+			})
+		}
+	}
 }
 
-// values collects all strings and numbers in a value.
-func (r *redactor) values(name string, raw json.RawMessage) {
+// each calls f for all strings, numbers and names in a claim, with the name of the outermost
+// member that is personal.
+func each(m token.Member, f func(name string, v any, personal bool)) {
 	var v any
-	d := json.NewDecoder(bytes.NewReader(raw))
+	d := json.NewDecoder(bytes.NewReader(m.Value))
 	d.UseNumber()
 	if d.Decode(&v) != nil {
 		return
 	}
-	var walk func(any)
-	walk = func(v any) {
+	var walk func(string, any, bool)
+	walk = func(name string, v any, is bool) {
 		switch v := v.(type) {
-		case string:
-			r.add(name, v)
-		case json.Number:
-			r.add(name, v.String())
 		case []any:
 			for _, e := range v {
-				walk(e)
+				walk(name, e, is)
 			}
 		case map[string]any:
-			for _, k := range slices.Sorted(func(yield func(string) bool) {
-				for k := range v {
-					if !yield(k) {
-						return
-					}
+			for _, k := range slices.Sorted(maps.Keys(v)) {
+				inner := name
+				if !is {
+					inner = k
 				}
-			}) {
-				walk(v[k])
+				f(k, k, false)
+				walk(inner, v[k], is && !general(k) || personal(k))
+			}
+		default:
+			f(name, v, is)
+		}
+	}
+	walk(m.Name, v, personal(m.Name))
+}
+
+// learnText collects what identifies a person in a text.
+func (r *redactor) learnText(s string) {
+	for _, m := range inText.Get().FindAllStringSubmatch(s, -1) {
+		switch {
+		case m[1] != "":
+			r.add("cn", m[1])
+		case m[2] != "":
+			r.add("user", m[2])
+		default:
+			r.add("mail", m[0])
+		}
+	}
+}
+
+// users collects local users, to which a site maps a token. Their domains are kept, because
+// they decide what the users may do.
+func (r *redactor) users(list []finding.Finding) {
+	for _, f := range list {
+		for _, u := range f.Users {
+			if u, _, _ = strings.Cut(u, "@"); u != "anonymous" && u != "unmapped" {
+				r.add("user", u)
 			}
 		}
 	}
-	walk(v)
 }
 
 // shortest is the length below which a value is masked only in its own claim: it would
@@ -83,38 +158,124 @@ func (r *redactor) values(name string, raw json.RawMessage) {
 const shortest = 3
 
 func (r *redactor) add(name, value string) {
-	if value == "" || r.masks[value] != "" {
+	if value == "" || r.masks[strings.ToLower(value)] != "" {
 		return
+	}
+	if inText.Get().MatchString(name) {
+		name = "id" // the name would say who it is
 	}
 	r.counts[name]++
 	mask := fmt.Sprintf("[%s-%d]", name, r.counts[name])
-	r.masks[value] = mask
+	r.masks[strings.ToLower(value)] = mask
 	if len(value) < shortest {
 		return
 	}
-	forms := []string{value, regexp.QuoteMeta(value), strings.ReplaceAll(regexp.QuoteMeta(value), "/", `\/`), strings.TrimSuffix(text.Brief(value, 60), "…")}
+	quoted := regexp.QuoteMeta(value)
+	forms := []string{value, quoted, strings.ReplaceAll(quoted, "/", `\/`), url.PathEscape(value)}
 	// Names of users are often a part of an address.
 	if local, _, ok := strings.Cut(value, "@"); ok && len(local) >= shortest {
 		forms = append(forms, local)
 	}
 	for _, f := range forms {
-		if f == "" || slices.Contains(r.order, f) {
+		f = strings.ToLower(f)
+		list := r.order[f[0]]
+		if slices.Contains(list, f) {
 			continue
 		}
-		r.order = append(r.order, f)
-		r.masks[f] = mask
+		at, _ := slices.BinarySearchFunc(list, f, func(a, b string) int { return len(b) - len(a) })
+		r.order[f[0]] = slices.Insert(list, at, f)
+		if r.masks[f] == "" {
+			r.masks[f] = mask
+		}
 	}
 }
 
 // text masks all values in a text.
 func (r *redactor) text(s string) string {
-	if mask := r.masks[s]; mask != "" {
+	lower := strings.ToLower(s)
+	if mask := r.masks[lower]; mask != "" {
 		return mask
 	}
-	for _, v := range r.order {
-		s = strings.ReplaceAll(s, v, r.masks[v])
+	if len(lower) != len(s) {
+		lower = s // a character whose lower case is longer or shorter
 	}
-	return s
+	var b strings.Builder
+	last := 0
+	for i := 0; i < len(s); {
+		n, mask := r.at(lower, i)
+		if n == 0 {
+			i++
+			continue
+		}
+		b.WriteString(s[last:i])
+		b.WriteString(mask)
+		i += n
+		last = i
+	}
+	b.WriteString(s[last:])
+	return b.String()
+}
+
+// at returns the length and the mask of the value that begins at a position of a text in
+// lower case.
+func (r *redactor) at(lower string, i int) (n int, mask string) {
+	for _, v := range r.order[lower[i]] {
+		if !strings.HasPrefix(lower[i:], v) || digits(v) && (i > 0 && isDigit(lower[i-1]) || i+len(v) < len(lower) && isDigit(lower[i+len(v)])) {
+			continue
+		}
+		return len(v), r.masks[v]
+	}
+	// Messages shorten long values, at their ends or in the middle.
+	const ellipsis = "…"
+	if strings.HasPrefix(lower[i:], ellipsis) {
+		rest := lower[i+len(ellipsis):]
+		for _, list := range r.order {
+			for _, v := range list {
+				if k := overlap(v, rest); k >= shortest && len(v) > shortened {
+					n, mask = max(n, len(ellipsis)+k), ellipsis+r.masks[v]
+				}
+			}
+		}
+		return n, mask
+	}
+	for _, v := range r.order[lower[i]] {
+		if k := commonPrefix(v, lower[i:]); k >= shortest && len(v) > shortened && strings.HasPrefix(lower[i+k:], ellipsis) {
+			return k, r.masks[v]
+		}
+	}
+	return 0, ""
+}
+
+// shortened is a length below which messages show a value whole.
+const shortened = 30
+
+func commonPrefix(a, b string) (n int) {
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// overlap returns the length of the longest end of a value that a text begins with.
+func overlap(value, text string) int {
+	for k := min(len(value), len(text)); k > 0; k-- {
+		if strings.HasSuffix(value, text[:k]) {
+			return k
+		}
+	}
+	return 0
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+// digits reports whether a value is a number, which is not masked within another one.
+func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+// label returns the name of a file without its directory, which can have the name of a
+// user.
+func (r *redactor) label(s string) string {
+	r.learnText(s)
+	return text.Brief(r.text(filepath.Base(s)), 200)
 }
 
 func (r *redactor) texts(list []string) []string {
@@ -137,7 +298,7 @@ func (r *redactor) findings(list []finding.Finding) []finding.Finding {
 // token returns the token with masked values. Order, duplicates and the spelling of
 // numbers are kept.
 func (r *redactor) token(j *token.JWT) *token.JWT {
-	masked := assemble(r.object(j.HeaderMembers(), false), r.object(j.Members(), true), "")
+	masked := assemble(r.object(j.HeaderMembers()), r.object(j.Members()), "")
 	out, err := token.Decode(masked)
 	if err != nil {
 		return j // not possible: it was made from a token
@@ -148,28 +309,39 @@ func (r *redactor) token(j *token.JWT) *token.JWT {
 	return out
 }
 
-// object returns a JSON object with masked values; claims says that claims are masked by
-// their names, too.
-func (r *redactor) object(members []token.Member, claims bool) []byte {
+// object returns a JSON object with masked values.
+func (r *redactor) object(members []token.Member) []byte {
 	var b bytes.Buffer
 	b.WriteByte('{')
 	for i, m := range members {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(encoded(m.Name))
+		name := m.Name
+		if inText.Get().MatchString(name) { // other names are never those of a person
+			name = r.text(name)
+		}
+		b.Write(encoded(name))
 		b.WriteByte(':')
-		b.Write(r.value(m.Value, claims && personal().MatchString(m.Name)))
+		b.Write(r.value(m.Value, personal(m.Name)))
 	}
 	b.WriteByte('}')
 	return b.Bytes()
 }
 
-// value masks strings in a JSON value, and numbers too if the claim is personal.
-func (r *redactor) value(raw json.RawMessage, personal bool) []byte {
+// level is an object or a list in a JSON value.
+type level struct {
+	// object says that it is an object, key that a name follows, personal that all in it is
+	// masked, and next that the next value is.
+	object, key, personal, next bool
+}
+
+// value masks strings in a JSON value, and numbers too if they are personal.
+func (r *redactor) value(raw json.RawMessage, isPersonal bool) []byte {
 	var b bytes.Buffer
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
+	levels := []level{{personal: isPersonal, next: isPersonal}}
 	last := 0
 	for {
 		t, err := d.Token()
@@ -177,15 +349,20 @@ func (r *redactor) value(raw json.RawMessage, personal bool) []byte {
 			break
 		}
 		end := int(d.InputOffset())
+		top := &levels[len(levels)-1]
+		key := top.object && top.key
 		switch v := t.(type) {
 		case string:
 			start := last + bytes.IndexByte(raw[last:end], '"')
 			b.Write(raw[last:start])
 			b.Write(encoded(r.text(v)))
+			if key {
+				top.next = top.personal && !general(v) || personal(v)
+			}
 		case json.Number:
 			start := end - len(v.String())
 			b.Write(raw[last:start])
-			if personal {
+			if top.next {
 				b.Write(encoded(r.text(v.String())))
 			} else {
 				b.Write(raw[start:end])
@@ -194,6 +371,16 @@ func (r *redactor) value(raw json.RawMessage, personal bool) []byte {
 			b.Write(raw[last:end])
 		}
 		last = end
+		switch t {
+		case json.Delim('{'), json.Delim('['):
+			top.key = top.object
+			object := t == json.Delim('{')
+			levels = append(levels, level{object: object, key: object, personal: top.next, next: top.next})
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+		default:
+			top.key = top.object && !key
+		}
 	}
 	b.Write(raw[last:])
 	return b.Bytes()

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service/servicetest"
 )
 
@@ -23,6 +24,43 @@ func TestRedactor(t *testing.T) {
 	other := servicetest.JWT(t, servicetest.ES256, `{"sub":"carol","email":"alice@example.org"}`)
 	r.learn(other)
 	if got := string(r.token(other).Claims); got != `{"sub":"[sub-3]","email":"[sub-1]"}` {
+		t.Error(got)
+	}
+}
+
+// Persons are masked wherever they are named: in members of objects, in any spelling of a
+// name, in free text, and where a message shortens a value.
+func TestRedactorFindsPersons(t *testing.T) {
+	for _, c := range []struct{ name, claims, want string }{
+		{"in an object", `{"custom":{"user":{"id":7,"type":"x"},"email":"a@b.org"}}`, `{"custom":{"user":{"id":"[user-1]","type":"x"},"email":"[email-1]"}}`},
+		{"in a list", `{"contacts":[{"name":"Jane Doe"}],"x":[{"mail":["a@b.org"]}]}`, `{"contacts":[{"name":"[contacts-1]"}],"x":[{"mail":["[mail-1]"]}]}`},
+		{"the subject of an event", `{"events":{"https://e":{"subject":{"iss":"https://i","sub":"jane"}}}}`, `{"events":{"https://e":{"subject":{"iss":"https://i","sub":"[subject-1]"}}}}`},
+		{"other spellings", `{"displayName":"Jane","DN":"CN=Jane","https://example.org/email":"a@b.org"}`, `{"displayName":"[displayName-1]","DN":"[DN-1]","https://example.org/email":"[https://example.org/email-1]"}`},
+		{"of Kubernetes", `{"kubernetes.io":{"pod":{"name":"p"}},"kubernetes.io/serviceaccount/secret.name":"s"}`, `{"kubernetes.io":{"pod":{"name":"[kubernetes.io-1]"}},"kubernetes.io/serviceaccount/secret.name":"[kubernetes.io/serviceaccount/secret.name-1]"}`},
+		{"in a name", `{"a@b.org":{"id":"x1"},"c":{"c@d.org/email":"e@f.org"}}`, `{"[mail-1]":{"id":"[id-1]"},"c":{"[mail-2]/email":"[id-2]"}}`},
+		{"in free text", `{"note":"see a.b@example.org, /CN=Jane Doe","scope":"storage.read:/home/jane storage.read:/data"}`, `{"note":"see [mail-1], /CN=[cn-1]","scope":"storage.read:/home/[user-1] storage.read:/data"}`},
+		{"in another case", `{"sub":"jane","groups":["/users/JANE"]}`, `{"sub":"[sub-1]","groups":["/users/[sub-1]"]}`},
+		{"a number in another one", `{"uidNumber":1234,"x":"12345 1234"}`, `{"uidNumber":"[uidNumber-1]","x":"12345 [uidNumber-1]"}`},
+		{"not a person", `{"iss":"https://i","aud":["x"],"email_verified":true,"entitlements":["urn:x:group:y#z.org"]}`, `{"iss":"https://i","aud":["x"],"email_verified":true,"entitlements":["urn:x:group:y#z.org"]}`},
+		{"a mask is not masked", `{"sub":"preferred","preferred_username":"sub-1"}`, `{"sub":"[sub-1]","preferred_username":"[preferred_username-1]"}`},
+	} {
+		j := servicetest.JWT(t, servicetest.ES256, c.claims)
+		r := newRedactor()
+		r.learn(j)
+		if got := string(r.token(j).Claims); got != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", c.name, got, c.want)
+		}
+	}
+	long := strings.Repeat("abcdefghij", 20)
+	r := newRedactor()
+	r.learn(servicetest.JWT(t, servicetest.ES256, `{"sub":"`+long+`"}`))
+	for _, s := range []string{"sub is " + long[:60] + "…, too long", "https://i," + long[:40] + "…" + long[140:] + " is", `^https:\/\/i,` + long + `$`} {
+		if got := r.text(s); strings.Contains(got, "abcdef") || !strings.Contains(got, "[sub-1]") {
+			t.Errorf("%s becomes %s", s, got)
+		}
+	}
+	r.users([]finding.Finding{{Users: []string{"jdoe@fnal.gov"}}, {Users: []string{"anonymous"}}})
+	if got := r.text("jdoe@fnal.gov and anonymous@x"); got != "[user-1]@fnal.gov and anonymous@x" {
 		t.Error(got)
 	}
 }

@@ -99,6 +99,22 @@ func (o *output) writeEscaped(b []byte) {
 	o.write(b)
 }
 
+// verdict writes one line with the verdict of the service that was named, for those who do
+// not look at what is written to stdout now.
+func (o *output) verdict(v *view) {
+	if v.Target != "" && !o.tty {
+		o.env.Say("verdict: %s%s", o.where(v), text.OneLine(v.Headline))
+	}
+}
+
+// where names a token if there is more than one.
+func (o *output) where(v *view) string {
+	if !o.several && v.Alone {
+		return ""
+	}
+	return input{label: v.Label, line: v.Line}.place() + ": "
+}
+
 func (o *output) notToken(i input) {
 	o.env.Say("error: %s: %s", i.place(), text.OneLine(i.err.Error()))
 	if !o.hinted && (i.kind == "" || i.kind == "opaque string") {

@@ -26,24 +26,13 @@ func (r *claimsRenderer) token(v *view) {
 		r.notToken(input{label: v.Label, line: v.Line, kind: v.Kind, err: err})
 		return
 	}
-	r.verdict(v)
 	r.findings(v)
 	r.writeEscaped(append(bytes.Clone(v.token.Claims), '\n'))
 }
 
-// verdict writes one line with the verdict of the service that was named.
-func (r *claimsRenderer) verdict(v *view) {
-	if v.Target != "" && !r.tty {
-		r.env.Say("verdict: %s", text.OneLine(v.Headline))
-	}
-}
-
 // findings reports the causes, and those remarks that are about the claims themselves.
 func (r *claimsRenderer) findings(v *view) {
-	where := ""
-	if r.several || !v.Alone {
-		where = input{label: v.Label, line: v.Line}.place() + ": "
-	}
+	where := r.where(v)
 	for _, f := range v.Causes {
 		r.env.Say("error: %s%s", where, text.OneLine(f.Message))
 		if f.Hint != "" {

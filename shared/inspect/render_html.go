@@ -1,36 +1,14 @@
 package inspect
 
 import (
-	"bytes"
-	"crypto/sha256"
-	_ "embed"
-	"encoding/base64"
 	"fmt"
-	"html/template"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"example.org/token-helpers/shared/finding"
-	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
-
-//go:embed page.html
-var pageSource string
-
-// pageParts returns the template and the style sheet, which is inserted as it is:
-// html/template would remove its comments, and the hash in the policy would not match.
-var pageParts = sync.OnceValues(func() (*template.Template, string) {
-	head, rest, _ := strings.Cut(pageSource, "<style>")
-	style, tail, _ := strings.Cut(rest, "</style>")
-	t := template.New("page").Funcs(template.FuncMap{
-		"timeline": newTimeline, "signature": newSignature, "table": newTable, "contains": strings.Contains,
-		"unsaid": unsaid, "lead": lead, "inc": func(i int) int { return i + 1 },
-	})
-	return template.Must(t.Parse(head + "<style>{{.Style}}</style>" + tail)), style
-})
 
 // What a page contains at most, whatever the size of the input: tokens, and their bytes.
 const (
@@ -61,42 +39,10 @@ func (r *htmlRenderer) finish() error {
 	if n := len(r.views); r.shown > n {
 		r.env.Say("note: the page shows %d of %d tokens; -o ndjson shows all", n, r.shown)
 	}
-	out, err := page(r.views)
-	if err == nil && len(out) > 0 {
+	if out := page(r.views); len(out) > 0 {
 		r.writeEscaped(out)
 	}
-	return err
-}
-
-// page returns the report on tokens as one HTML document, to view or to attach to a ticket;
-// nothing if there are no tokens. It contains no script and loads nothing: its policy allows
-// only the style sheet, by its hash.
-func page(views []*view) ([]byte, error) {
-	if len(views) == 0 {
-		return nil, nil
-	}
-	pageTemplate, pageStyle := pageParts()
-	hash := sha256.Sum256([]byte(pageStyle))
-	refused := 0
-	for _, v := range views {
-		if !v.OK {
-			refused++
-		}
-	}
-	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, map[string]any{
-		"Style":   template.CSS(pageStyle), //nolint:gosec // embedded, not from a token
-		"Hash":    base64.StdEncoding.EncodeToString(hash[:]),
-		"Views":   views,
-		"Refused": refused,
-		"Now":     utc(views[0].Now),
-	})
-	if err != nil {
-		return nil, err
-	}
-	// html/template escapes markup in a token's strings; this escapes bidirectional
-	// controls. It is applied to the whole document, so that no string is missed.
-	return []byte(text.Printable(b.String())), nil
+	return nil
 }
 
 // table is a list of claims. ID makes the IDs of its rows unique in the document.
@@ -119,12 +65,28 @@ func newTable(view int, part, caption string, rows []claimView, now time.Time) t
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // lead splits a line of words into its subject, such as a scope, and the rest.
-func lead(line string) [2]string {
+func lead(line string) (about, words string) {
 	about, words, ok := strings.Cut(line, ": ")
 	if !ok {
-		return [2]string{"", line}
+		return "", line
 	}
-	return [2]string{about, words}
+	return about, words
+}
+
+// divided is a text in three parts: the beginning that it shares with another one, what
+// differs, and the common end.
+type divided struct{ before, differs, after string }
+
+// compared returns the expected and the actual audience; ok is false for other findings.
+func (v *view) compared(f finding.Finding) (expected, actual divided, ok bool) {
+	want, got, ok := v.audiences(f)
+	w, g := []rune(want), []rune(got)
+	before, after := ends(w, g)
+	divide := func(r []rune) divided {
+		end := len(r) - after
+		return divided{string(r[:before]), string(r[before:end]), string(r[end:])}
+	}
+	return divide(w), divide(g), ok
 }
 
 // unsaid returns what is missing and is not named in the message or the hint.

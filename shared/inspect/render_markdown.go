@@ -104,10 +104,25 @@ func (m *markdown) findings(title string, list []finding.Finding, v *view) {
 func (m *markdown) claims(title string, list []claimView) {
 	m.line("\n#### %s\n\n| name | value | meaning |\n|---|---|---|", title)
 	for _, c := range list {
-		words := strings.Join(append([]string{c.Meaning}, c.Words...), "; ")
-		m.line("| %s | %s | %s |", cell(code(c.Name)), cell(code(c.Value)), plain(strings.TrimPrefix(words, "; ")))
+		words := strings.TrimPrefix(strings.Join(append([]string{c.Meaning}, c.Words...), "; "), "; ")
+		if c.Source != "" {
+			words += " (" + c.Source + ")"
+		}
+		m.line("| %s | %s | %s |", cell(code(c.Name)), cell(code(c.Value)), plain(words))
 	}
 }
 
-// cell escapes the separator of columns, also in code.
-func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+// pipes matches the separator of columns, and backslashes before it.
+var pipes = text.Pattern{Expr: `\\*\|`}
+
+// cell escapes the separator of columns, also in code. An even number of backslashes would
+// escape each other instead.
+func cell(s string) string {
+	return pipes.Get().ReplaceAllStringFunc(s, func(p string) string {
+		before := strings.Repeat(`\`, len(p)-1)
+		if len(before)%2 == 1 {
+			before += `\`
+		}
+		return before + `\|`
+	})
+}

@@ -150,7 +150,7 @@ func (p *textReport) claims(title string, list []claimView) {
 		}
 		p.para("", 2, 2, "%s: %s%s", m.Name, m.Value, twice)
 		if m.Meaning != "" {
-			p.para(p.dim, 6, 0, "%s", m.Meaning)
+			p.para(p.dim, 6, 0, "%s [%s]", m.Meaning, m.Source)
 		}
 		for _, w := range m.Words {
 			p.para("", 6, 2, "= %s", w)

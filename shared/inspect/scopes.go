@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"slices"
 	"strings"
 	"sync"
 )
@@ -84,6 +85,16 @@ func lookupScope(scope string) right {
 		r.what += " below /" + strings.TrimLeft(path, "/")
 	}
 	return r
+}
+
+// sourcesOf returns the sources of scopes, each once.
+func sourcesOf(list []string) (out []string) {
+	for _, s := range list {
+		if from := lookupScope(s).source; from != "" && !slices.Contains(out, from) {
+			out = append(out, from)
+		}
+	}
+	return out
 }
 
 // words returns what a scope allows, or "".

@@ -3,14 +3,17 @@ package inspect
 import (
 	"bufio"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"runtime"
+	"strings"
 
 	"example.org/token-helpers/shared/bearer"
 	"example.org/token-helpers/shared/cli"
+	"example.org/token-helpers/shared/service"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -61,7 +64,12 @@ func (p *pipeline) file(name string) {
 			if i.only {
 				i.mode, i.link = mode, link
 			}
-			i.wrapped = i.wrapped && i.mode != 0
+			// The format with a line per token is for lists of them.
+			if i.among = !i.only && mode != 0 && !p.format.parallel; i.among {
+				i.form = service.Wrapped
+			} else if i.mode == 0 {
+				i.form = service.Bare
+			}
 			p.give(i)
 		}, idle)
 	}
@@ -75,7 +83,7 @@ func (p *pipeline) file(name string) {
 		switch {
 		case err != nil && zipped:
 			p.worse(cli.NeedLogin) // the file can be read, but it is damaged
-			p.renderer.unreadable(label, fmt.Errorf("could not decompress %s: %w", label, err))
+			p.notRead(label, fmt.Errorf("could not decompress %s: %w", label, err))
 		case err != nil:
 			p.unreadable(label, err)
 		case n == 0:
@@ -118,6 +126,16 @@ func modeOf(rd any) fs.FileMode {
 // unreadable reports a file that cannot be read. The others are still read.
 func (p *pipeline) unreadable(label string, err error) {
 	p.worse(cli.Usage)
+	p.notRead(label, err)
+}
+
+// notRead reports a file that cannot be read or decompressed, without its directory if
+// the output is redacted.
+func (p *pipeline) notRead(label string, err error) {
+	if p.redactor != nil {
+		err = errors.New(strings.ReplaceAll(err.Error(), label, p.redactor.label(label)))
+		label = p.redactor.label(label)
+	}
 	p.renderer.unreadable(label, err)
 }
 

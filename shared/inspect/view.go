@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.org/token-helpers/shared/finding"
@@ -58,8 +59,8 @@ var unknown = []string{
 // newView collects what a report says about a token.
 func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
 	v := newSummary(i, j, vd, jd)
-	v.Claims = claimViews(j.Members(), meanings(), jd.now)
-	v.Header = claimViews(j.HeaderMembers(), headerMeanings(), jd.now)
+	v.Claims = claimViews(j.Members(), claimMeaning, jd.now)
+	v.Header = claimViews(j.HeaderMembers(), headerMeaning, jd.now)
 	v.Issued, v.NotBefore, v.Expires = timeOf(j, "iat"), timeOf(j, "nbf"), timeOf(j, "exp")
 	v.Headline = v.headline(jd.letsAllIn())
 	v.SignatureNote = jd.keys.note(vd.signature)
@@ -166,7 +167,7 @@ type claimView struct {
 // maxRows is how many claims of a token a report shows.
 const maxRows = 500
 
-func claimViews(members []token.Member, known map[string]meaning, now time.Time) (out []claimView) {
+func claimViews(members []token.Member, known func(string) meaning, now time.Time) (out []claimView) {
 	seen := map[string]int{}
 	for _, m := range members {
 		seen[m.Name]++
@@ -175,7 +176,7 @@ func claimViews(members []token.Member, known map[string]meaning, now time.Time)
 		if i == maxRows {
 			return append(out, claimView{Name: "…", Value: fmt.Sprintf("%d more, which -o claims shows", len(members)-i)})
 		}
-		out = append(out, newClaimView(m, known[m.Name], seen[m.Name] > 1, now))
+		out = append(out, newClaimView(m, known(m.Name), seen[m.Name] > 1, now))
 	}
 	return out
 }
@@ -195,7 +196,8 @@ func newClaimView(m token.Member, what meaning, twice bool, now time.Time) claim
 		c.Words = []string{timeInWords(m.Value, now)}
 	}
 	if m.Name == "scope" && s != "" {
-		c.Words = scopesInWords(token.SplitScopes(s))
+		scopes := token.SplitScopes(s)
+		c.Words, c.Source = scopesInWords(scopes), strings.Join(append([]string{what.source}, sourcesOf(scopes)...), "; ")
 	}
 	for _, e := range list {
 		if w := urnInWords(e); w != "" {

@@ -5,12 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"math"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // Answers of issuers are read leniently in form and strictly in meaning: they are
@@ -68,8 +69,11 @@ const (
 // normalise rewrites the body of an answer into canonical JSON. ok is false if the body
 // is not an object in JSON or form encoding; then it is left alone.
 func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok bool) {
-	in := parseObject(resp.Header.Get("Content-Type"), body)
+	in := parseObject(body)
 	if in == nil {
+		if rt := remains(body); rt != "" && e.found != nil && resp.StatusCode < 300 {
+			*e.found = rt
+		}
 		return body, false
 	}
 	a := map[string]any{}
@@ -81,32 +85,33 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 			}
 		}
 	}
-	text("error")
-	text("error_description", "message", "error_message", "detail")
-	text("error_uri")
-	if _, nested := in["error"].(map[string]any); nested {
-		o := in["error"].(map[string]any)
-		a["error"] = firstText(o["error"], o["code"], o["type"], o["status"], o["message"])
-		if d := firstText(o["error_description"], o["description"], o["message"]); d != "" {
-			a["error_description"] = d
+	address := func(name, also string) {
+		if s := strings.TrimSpace(firstText(in[name], in[also])); s != "" {
+			a[name] = s
 		}
 	}
-	if e.kind == deviceAnswer && a["error"] != nil && resp.StatusCode < 300 {
+	if code, description := problem(in); code != "" || description != "" {
+		a["error"], a["error_description"] = code, description
+	}
+	text("error_uri")
+	if e.kind == deviceAnswer && a["error"] != nil && a["error"] != "" && resp.StatusCode < 300 {
 		// x/oauth2 looks for an error only behind another status.
 		resp.StatusCode, resp.Status = http.StatusBadRequest, "400 Bad Request"
 	}
 	if e.kind == deviceAnswer {
 		text("device_code")
-		text("user_code")
-		text("verification_uri", "verification_url")
-		text("verification_uri_complete", "verification_url_complete")
-		a["expires_in"] = int64(defaultCodeLifetime)
+		address("user_code", "")
+		address("verification_uri", "verification_url")
+		address("verification_uri_complete", "verification_url_complete")
+		lifetime := int64(defaultCodeLifetime)
 		if n, ok := asSeconds(in["expires_in"]); ok {
-			a["expires_in"] = n
+			lifetime = n
 		}
-		// RFC 8628 section 3.2: 5 seconds if the issuer does not say.
+		a["expires_in"] = lifetime
+		// RFC 8628 section 3.2: 5 seconds if the issuer does not say. An interval that
+		// outlasts the code says nothing either.
 		a["interval"] = int64(5)
-		if n, ok := asSeconds(in["interval"]); ok {
+		if n, ok := asSeconds(in["interval"]); ok && n < min(lifetime, int64(maxCodeLifetime/time.Second)) {
 			a["interval"] = min(n, maxInterval)
 		}
 	} else {
@@ -133,9 +138,64 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 	return out, true
 }
 
-// parseObject reads a JSON object whatever its label says, or a form if it is labelled
-// so. null is an empty object.
-func parseObject(contentType string, body []byte) map[string]any {
+// refreshMember matches a refresh token in JSON.
+var refreshMember = text.Pattern{Expr: `"refresh_token"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.)+")`}
+
+// remains returns the refresh token in JSON that is cut off or otherwise broken, if the
+// token itself is complete.
+func remains(body []byte) (refreshToken string) {
+	if m := refreshMember.Get().FindSubmatch(body); m != nil {
+		_ = json.Unmarshal(m[1], &refreshToken)
+	}
+	return refreshToken
+}
+
+// problem returns the error code and the description of an answer, either of which may
+// be empty. They may be nested in an object, or be the first of a list.
+func problem(in map[string]any) (code, description string) {
+	description = firstText(in["error_description"], in["message"], in["error_message"], in["detail"])
+	inner := in["error"]
+	if list, ok := in["errors"].([]any); ok && inner == nil && len(list) > 0 {
+		inner = list[0]
+	}
+	if o, ok := inner.(map[string]any); ok {
+		code = codeText(o["error"], o["code"], o["type"], o["status"])
+		if said := codeText(o["message"]); code == "" || strings.Contains(said, "_") && !errorCode.Get().MatchString(code) {
+			code = said
+		}
+		if d := firstText(o["error_description"], o["description"], o["message"]); d != "" {
+			description = d
+		}
+	} else if code = codeText(inner); code == "0" {
+		code = ""
+	}
+	if o, ok := in["error_description"].(map[string]any); ok {
+		description = firstText(o["error_description"], o["description"], o["message"], description)
+	}
+	return code, description
+}
+
+// codeText returns the first of the values that is an error code (RFC 6749 section 5.2),
+// else the first text: beside a code there may be the number of the status.
+func codeText(values ...any) string {
+	for _, v := range values {
+		s := strings.TrimSpace(asText(v))
+		if !errorCode.Get().MatchString(s) {
+			continue
+		}
+		if strings.ToUpper(s) == s {
+			s = strings.ToLower(s)
+		}
+		return s
+	}
+	return strings.TrimSpace(firstText(values...))
+}
+
+var errorCode = text.Pattern{Expr: `^[A-Za-z]+(_[A-Za-z]+)*$`}
+
+// parseObject reads a JSON object or a form, whatever its label says. null is an empty
+// object.
+func parseObject(body []byte) map[string]any {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	var in map[string]any
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -146,9 +206,8 @@ func parseObject(contentType string, body []byte) map[string]any {
 		}
 		return in
 	}
-	ct, _, _ := mime.ParseMediaType(contentType)
-	if ct != "application/x-www-form-urlencoded" && ct != "text/plain" {
-		return nil
+	if bytes.ContainsAny(body, "<{") {
+		return nil // a web page, or JSON that was cut off
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil || !form.Has("access_token") && !form.Has("error") && !form.Has("device_code") {

@@ -109,8 +109,12 @@ func TestTokenAnswers(t *testing.T) {
 		{"scope an object", ok(`{` + rest + `,"scope":{"x":true}}`), 0, nil},
 		{"error null", ok(`{` + rest + `,"error":null}`), 0, nil},
 		{"error empty", ok(`{` + rest + `,"error":""}`), 0, nil},
+		{"error 0", ok(`{` + rest + `,"error":0}`), 0, nil},
+		{"error an empty object", ok(`{` + rest + `,"error":{},"errors":[]}`), 0, nil},
 		{"form", answer{200, "application/x-www-form-urlencoded", "access_token=opaque-token&refresh_token=new-refresh-token&expires_in=3600&scope=x+y"}, 3600, scopes("x", "y")},
 		{"form, labelled text/plain", answer{200, "text/plain", "access_token=opaque-token&refresh_token=new-refresh-token&expires_in=3600&scope=x%20y"}, 3600, scopes("x", "y")},
+		{"form without a label", answer{200, "", "access_token=opaque-token&refresh_token=new-refresh-token&scope=x"}, 0, scopes("x")},
+		{"form, labelled text/html", answer{200, "text/html", "access_token=opaque-token&refresh_token=new-refresh-token"}, 0, nil},
 		{"status 201", answer{201, "application/json", `{` + rest + `,"expires_in":3600}`}, 3600, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,12 +145,21 @@ func TestRefreshTokenOfUnusableAnswers(t *testing.T) {
 		"access token an object":   ok(`{"access_token":{},"refresh_token":"new-refresh-token"}`),
 		"an error beside it":       ok(`{"error":"server_error","refresh_token":"new-refresh-token"}`),
 		"an error status":          refusal(403, `{"error":"account_locked","refresh_token":"new-refresh-token"}`),
+		"a failure":                {503, "application/json", `{"error":"server_error","refresh_token":"new-refresh-token"}`},
 		"an error object":          ok(`{"error":{"code":7},"refresh_token":"new-refresh-token"}`),
 		"labelled text/plain":      {200, "text/plain", `{"refresh_token":"new-refresh-token"}`},
 		"a form":                   {200, "text/plain", "access_token=&refresh_token=new-refresh-token"},
 		"a byte order mark before": ok("\xef\xbb\xbf" + `{"refresh_token":"new-refresh-token"}`),
+		"cut off after it":         ok(`{"refresh_token":"new-refresh-token","access_token":"opaq`),
+		"a comma too many":         ok(`{"access_token":"opaque-token","refresh_token":"new-refresh-token",}`),
+		"in a list":                ok(`[{"access_token":"opaque-token", "refresh_token" : "new-refresh-token"}]`),
+		"escaped, and cut off":     ok(`{"refresh_token":"new\u002drefresh-token",`),
 	} {
-		g, err := refresh(clientOf(func(*http.Request) answer { return a }))
+		asked := 0
+		g, err := refresh(clientOf(func(*http.Request) answer { asked++; return a }))
+		if asked != 1 {
+			t.Errorf("%s: asked %d times", name, asked)
+		}
 		if err == nil || g == nil || g.RefreshToken != "new-refresh-token" || g.AccessToken != "" {
 			t.Errorf("%s: %+v, %v", name, g != nil, err)
 		}
@@ -158,7 +171,8 @@ func TestRefreshTokenOfUnusableAnswers(t *testing.T) {
 	for name, a := range map[string]answer{
 		"null": ok("null"), "empty": ok(""), "a list": ok("[]"), "a string": ok(`"x"`), "nothing in it": ok("{}"), "not JSON": ok("welcome"),
 		"a page": {200, "text/html", "<!doctype html>"}, "refused": refusal(400, `{"error":"invalid_grant"}`), "empty token": ok(`{"refresh_token":""}`),
-		"cut off": ok(`{"access_token":"opaque-token","refresh_token":"new`),
+		"cut off": ok(`{"access_token":"opaque-token","refresh_token":"new`), "cut off in an escape": ok(`{"refresh_token":"new\"`),
+		"a page of an error": {502, "text/html", `<p>"refresh_token":"new-refresh-token"`},
 	} {
 		g, err := refresh(clientOf(func(*http.Request) answer { return a }))
 		var known cli.Explained
@@ -195,6 +209,12 @@ func TestErrorAnswers(t *testing.T) {
 		{"status 200", ok(`{"error":"invalid_grant","error_description":"It has expired"}`), "invalid_grant", "It has expired"},
 		{"an object", refusal(400, `{"error":{"code":"invalid_grant","message":"It has expired"}}`), "invalid_grant", "It has expired"},
 		{"an object with a number", refusal(400, `{"error":{"code":403,"message":"It has expired"}}`), "403", "It has expired"},
+		{"an object with a number and a code", refusal(400, `{"error":{"code":400,"status":"INVALID_GRANT","message":"It has expired"}}`), "invalid_grant", "It has expired"},
+		{"an object with a number and the code as its message", refusal(400, `{"error":{"code":400,"message":"invalid_grant"},"error_description":"invalid_grant"}`), "invalid_grant", "invalid_grant"},
+		{"a list", refusal(400, `{"errors":[{"code":"invalid_grant","message":"It has expired"}]}`), "invalid_grant", "It has expired"},
+		{"a list of codes", refusal(400, `{"error":["invalid_grant"],"error_description":["It has","expired"]}`), "invalid_grant", "It has expired"},
+		{"the description an object", refusal(400, `{"error":"invalid_grant","error_description":{"message":"It has expired"}}`), "invalid_grant", "It has expired"},
+		{"in capitals", refusal(400, `{"error":"INVALID_GRANT ","error_description":"It has expired"}`), "invalid_grant", "It has expired"},
 		{"an object of OAuth's names", refusal(400, `{"error":{"error":"invalid_grant","error_description":"It has expired"}}`), "invalid_grant", "It has expired"},
 		{"an object, status 200", ok(`{"error":{"type":"OAuthException","message":"It has expired"}}`), "OAuthException", "It has expired"},
 		{"an empty object", refusal(400, `{"error":{},"message":"It has expired"}`), "", "It has expired"},
@@ -258,8 +278,14 @@ func TestDeviceAnswers(t *testing.T) {
 		{"interval null", ok(`{` + rest + `,"interval":null}`), 10 * time.Minute, 5, ""},
 		{"interval 0", ok(`{` + rest + `,"interval":0}`), 10 * time.Minute, 5, ""},
 		{"interval -1", ok(`{` + rest + `,"interval":-1}`), 10 * time.Minute, 5, ""},
-		{"interval 2^63-1", ok(`{` + rest + `,"interval":9223372036854775807}`), 10 * time.Minute, maxInterval, ""},
-		{"interval beyond 64 bits", ok(`{` + rest + `,"interval":9e99}`), 10 * time.Minute, maxInterval, ""},
+		{"interval 2^63-1", ok(`{` + rest + `,"interval":9223372036854775807}`), 10 * time.Minute, 5, ""},
+		{"interval beyond 64 bits", ok(`{` + rest + `,"interval":9e99}`), 10 * time.Minute, 5, ""},
+		{"interval that outlasts the code", ok(`{` + rest + `,"interval":5000}`), 10 * time.Minute, 5, ""},
+		{"interval that outlasts the longest wait", ok(`{` + rest + `,"interval":5000,"expires_in":86400}`), 30 * time.Minute, 5, ""},
+		{"interval of two minutes", ok(`{` + rest + `,"interval":120}`), 10 * time.Minute, maxInterval, ""},
+		{"spaces around the address", ok(`{"device_code":"device-code","user_code":" ABCD\n","verification_uri":" https://i/device\r\n"}`), 10 * time.Minute, 5, ""},
+		{"error 0", ok(`{` + rest + `,"error":0}`), 10 * time.Minute, 5, ""},
+		{"error false", ok(`{` + rest + `,"error":false,"message":"success"}`), 10 * time.Minute, 5, ""},
 		{"interval as a string", ok(`{` + rest + `,"interval":"3"}`), 10 * time.Minute, 3, ""},
 		{"interval with a fraction", ok(`{` + rest + `,"interval":2.5}`), 10 * time.Minute, 2, ""},
 		{"interval below a second", ok(`{` + rest + `,"interval":0.1}`), 10 * time.Minute, 1, ""},

@@ -51,24 +51,44 @@ func (c *Client) Discover(ctx context.Context, issuerURL string) (*Metadata, []b
 // of RFC 8414 if there is none.
 func (c *Client) document(ctx context.Context, issuerURL string) ([]byte, error) {
 	doc, err := c.do(ctx, http.MethodGet, strings.TrimSuffix(issuerURL, "/")+wellKnown, "", nil)
-	var refused *ResponseError
-	if errors.As(err, &refused) && !refused.Temporary() {
-		// If there is none either, the first answer is the one to report.
-		if other, oerr := c.do(ctx, http.MethodGet, oauthMetadata(issuerURL), "", nil); oerr == nil {
+	var (
+		refused *ResponseError
+		notJSON *NotJSONError
+	)
+	switch {
+	case err == nil && !isObject(doc), errors.As(err, &notJSON): // a web page for every unknown address
+	case errors.As(err, &refused) && !refused.Temporary():
+		refused.hints = []string{"check the issuer's URL, including its path"}
+	default:
+		return doc, doing("fetch the discovery document", err)
+	}
+	// If there is none either, the first answer is the one to report.
+	for _, u := range oauthMetadata(issuerURL) {
+		if other, oerr := c.do(ctx, http.MethodGet, u, "", nil); oerr == nil && isObject(other) {
 			return other, nil
 		}
 	}
 	return doc, doing("fetch the discovery document", err)
 }
 
+func isObject(doc []byte) bool {
+	_, err := members(doc)
+	return err == nil
+}
+
 // oauthMetadata is where RFC 8414 section 3.1 has an issuer's metadata: between its host
-// and its path.
-func oauthMetadata(issuerURL string) string {
+// and its path. Some issuers append it to their path instead, as OpenID Connect does.
+func oauthMetadata(issuerURL string) []string {
+	const name = "/.well-known/oauth-authorization-server"
 	u, err := url.Parse(issuerURL)
 	if err != nil {
-		return issuerURL // CheckURL has parsed it
+		return nil // CheckURL has parsed it
 	}
-	return u.Scheme + "://" + u.Host + "/.well-known/oauth-authorization-server" + strings.TrimSuffix(u.EscapedPath(), "/")
+	base, path := u.Scheme+"://"+u.Host, strings.TrimSuffix(u.EscapedPath(), "/")
+	if path == "" {
+		return []string{base + name}
+	}
+	return []string{base + name + path, base + path + name}
 }
 
 // members reads a JSON object, after a byte order mark if there is one.

@@ -64,8 +64,10 @@ func (e *ResponseError) Hints() []string {
 		return []string{"ask the issuer's administrators to enable the account"}
 	case e.Code == "access_denied":
 		return []string{"ask the issuer's administrators for the permission, or request less"}
-	case e.Code == "invalid_request" || e.Code == "invalid_target":
+	case (e.Code == "invalid_request" || e.Code == "invalid_target") && e.Doing != revoking:
 		return []string{"check how this issuer expects the audience: try --audience-parameter resource, or set audience-parameter for it in the configuration"}
+	case e.Code == "unauthorized_client" && e.Description != "" && !e.WrongSecret(), e.Code == "unsupported_grant_type":
+		return []string{"ask the issuer's administrators to allow the client this kind of request, or use another client with --client-id"}
 	case e.ClientGone() || e.Code == "unauthorized_client":
 		return []string{"check --client-id and the client's secret, or log out and log in again"}
 	}
@@ -107,14 +109,26 @@ func (e *ResponseError) ClientGone() bool {
 	return false
 }
 
+// WrongSecret reports whether the issuer does not accept the client's secret, in the
+// words of Keycloak: "Invalid client or Invalid client credentials". unauthorized_client
+// alone means that the client may not do this.
+func (e *ResponseError) WrongSecret() bool {
+	return e.Code == "unauthorized_client" && strings.Contains(strings.ToLower(e.Description), "client credentials")
+}
+
 // Disabled reports whether the issuer refuses because of the user's account. Issuers
 // have no code for it, so their words decide: "User test is not active." (INDIGO IAM),
-// "User disabled" (Keycloak), "the account is disabled".
+// "User disabled" (Keycloak), "the account is locked". A session that is not active is
+// only a login that expired.
 func (e *ResponseError) Disabled() bool {
 	d := strings.ToLower(e.Description)
-	return strings.Contains(d, "not active") && strings.Contains(d, "user") ||
-		strings.Contains(d, "disabled") && (strings.Contains(d, "user") || strings.Contains(d, "account"))
+	return account.Get().MatchString(d) && unusable.Get().MatchString(d) && !strings.Contains(d, "session")
 }
+
+var (
+	account  = text.Pattern{Expr: `\b(user|account)\b`}
+	unusable = text.Pattern{Expr: `\b(not active|inactive|not enabled|disabled|deactivated|locked|suspended|blocked)\b`}
+)
 
 // Parameter reports whether the issuer refuses a parameter of the request, such as its
 // scope or its audience.
@@ -129,6 +143,12 @@ func (e *ResponseError) Parameter() bool {
 // Moved reports whether the answer means that the endpoint is somewhere else by now.
 func (e *ResponseError) Moved() bool {
 	return e.Code == "" && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed)
+}
+
+// NotOffered reports whether the issuer does not do what the endpoint is for, whatever the
+// request (RFC 7009 section 2.2.1).
+func (e *ResponseError) NotOffered() bool {
+	return e.Code == "unsupported_token_type" || e.Code == "" && e.StatusCode == http.StatusNotImplemented
 }
 
 // NetworkError is an exchange with the issuer that failed on the way.
@@ -170,6 +190,7 @@ func (c *Client) network(err error) error {
 		hostname  x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		dns       *net.DNSError
+		op        *net.OpError
 		netErr    net.Error
 	)
 	switch {
@@ -187,6 +208,8 @@ func (c *Client) network(err error) error {
 		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host", said}
 	case errors.As(err, &invalid):
 		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators", said}
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return &NetworkError{err, "check HTTPS_PROXY: the proxy that it names cannot be used", said}
 	case errors.As(err, &dns):
 		return &NetworkError{err, "check the host name in the issuer's URL, and the network", said}
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):

@@ -41,6 +41,9 @@ func TestExitCodesAndHints(t *testing.T) {
 		{"invalid_target", re(400, "invalid_target", ""), cli.Refused, "--audience-parameter resource"},
 		{"invalid_client", re(401, "invalid_client", ""), cli.Refused, "check --client-id"},
 		{"unauthorized_client", re(401, "unauthorized_client", ""), cli.Refused, "the client's secret"},
+		{"a wrong secret", re(401, "unauthorized_client", "Invalid client or Invalid client credentials"), cli.Refused, "the client's secret"},
+		{"a client without the device flow", re(400, "unauthorized_client", "Client is not allowed to initiate OAuth 2.0 Device Authorization Grant"), cli.Refused, "allow the client"},
+		{"unsupported_grant_type", re(400, "unsupported_grant_type", ""), cli.Refused, "allow the client"},
 		{"own hints", &ResponseError{StatusCode: 403, Code: "access_denied", hints: []string{"use --client-id"}}, cli.Refused, "use --client-id"},
 		{"network", &NetworkError{Err: io.EOF, hint: "check the cable", said: "EOF"}, cli.Network, "check the cable"},
 		{"unsupported", &UnsupportedError{What: "x", Hint: "use y"}, cli.Refused, "use y"},
@@ -87,6 +90,10 @@ func TestMeaningOfRefusals(t *testing.T) {
 		{401, "invalid_token", "Invalid refresh token: x", "ended"}, // INDIGO IAM
 		{400, "invalid_grant", "User disabled", "disabled"},         // Keycloak
 		{400, "invalid_grant", "Account disabled", "disabled"},
+		{400, "invalid_grant", "The account is locked", "disabled"},
+		{400, "invalid_grant", "User account suspended", "disabled"},
+		{400, "invalid_grant", "User session is not active", "ended"},
+		{400, "invalid_grant", "the token was unlocked by user x", "ended"},
 		{401, "unauthorized", "Bad credentials", "gone"},              // INDIGO IAM
 		{401, "unauthorized", "User test is not active.", "disabled"}, // INDIGO IAM
 		{401, "unauthorized", "", ""},
@@ -140,6 +147,7 @@ func TestNetworkErrors(t *testing.T) {
 		{in(x509.HostnameError{Certificate: &x509.Certificate{}, Host: "i"}), "could not reach https://i/token", "check the host name"},
 		{in(x509.CertificateInvalidError{Cert: &x509.Certificate{}, Reason: x509.Expired}), "could not reach https://i/token", "clock"},
 		{in(&net.DNSError{Err: "no such host", Name: "i", IsNotFound: true}), "no such host", "check the host name"},
+		{in(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "proxy", IsNotFound: true}}), "no such host", "check HTTPS_PROXY"},
 		{in(timeout{}), "did not answer in time", "--timeout"},
 		{in(context.DeadlineExceeded), "did not answer in time", "--timeout"},
 		{in(os.ErrDeadlineExceeded), "did not answer in time", "--timeout"},

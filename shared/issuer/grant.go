@@ -168,7 +168,12 @@ func (c *Client) Refresh(ctx context.Context, md *Metadata, cr Credentials, refr
 
 // ClientCredentials gets an access token for the client itself (RFC 6749 section 4.4).
 func (c *Client) ClientCredentials(ctx context.Context, md *Metadata, cr Credentials, scopes []string, audience url.Values, now func() time.Time) (*Grant, error) {
-	return c.request(ctx, "get a token for the client", md, cr, url.Values{}, scopes, audience, now)
+	g, err := c.request(ctx, "get a token for the client", md, cr, url.Values{}, scopes, audience, now)
+	var re *ResponseError
+	if errors.As(err, &re) && (re.ClientGone() || re.Code == "unauthorized_client" || re.Code == "unsupported_grant_type") {
+		re.hints = []string{"check --client-id and the client's secret, and that the issuer lets the client use client credentials"}
+	}
+	return g, err
 }
 
 // Exchange exchanges a token for another one (RFC 8693 section 2.1). INDIGO IAM demands
@@ -178,7 +183,12 @@ func (c *Client) Exchange(ctx context.Context, md *Metadata, cr Credentials, sub
 		"grant_type":    {"urn:ietf:params:oauth:grant-type:token-exchange"},
 		"subject_token": {subject}, "subject_token_type": {"urn:ietf:params:oauth:token-type:access_token"},
 	}
-	return c.request(ctx, "exchange the token", md, cr, v, scopes, audience, now, subject)
+	g, err := c.request(ctx, "exchange the token", md, cr, v, scopes, audience, now, subject)
+	var re *ResponseError
+	if errors.As(err, &re) && re.LoginEnded() {
+		re.hints = []string{"exchange a newer token: the issuer does not accept this one"}
+	}
+	return g, err
 }
 
 // request asks the token endpoint. secrets are those of the form.
@@ -236,8 +246,10 @@ func (c *Client) Revoke(ctx context.Context, md *Metadata, cr Credentials, refre
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	_, err = c.finish(&client, req)
-	return doing("revoke the refresh token", err)
+	return doing(revoking, err)
 }
+
+const revoking = "revoke the refresh token"
 
 type basicAuth struct {
 	base http.RoundTripper

@@ -65,6 +65,8 @@ type Client struct {
 	http   *http.Client
 	err    error
 	offset atomic.Int64
+	// plainBasic means that the issuer does not decode credentials in HTTP Basic.
+	plainBasic atomic.Bool
 	redactor
 }
 
@@ -224,11 +226,11 @@ type onceKey struct{}
 // said that it did nothing.
 func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
 
-// RoundTrip makes a whole exchange: the answer's body is read here, so that a connection
+// exchange makes a whole exchange: the answer's body is read here, so that a connection
 // that breaks in the middle of it counts as broken. A failure that may pass (5xx, 429, a
 // broken connection) is tried again while the exchange's time limit allows: a GET twice
 // more, others once, because a rotated refresh token may be spent already.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	if name := t.c.opts.UserAgent; name != nil {
 		req.Header.Set("User-Agent", name())
@@ -267,6 +269,9 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // again reports whether the same request may succeed later.
 func again(req *http.Request, resp *http.Response, err error) bool {
+	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil && e.found != nil && *e.found != "" {
+		return false // the refresh token of the request is spent
+	}
 	if resp != nil {
 		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
 			return true
@@ -353,7 +358,7 @@ func whole(resp *http.Response, req *http.Request) error {
 	case len(b) > maxBody:
 		return &NotJSONError{URL: from, Got: fmt.Sprintf("more than %d kB", maxBody>>10)}
 	}
-	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); !ok && resp.StatusCode < 300 && ct == "text/html" {
+	if ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); !ok && resp.StatusCode < 300 && ct == "text/html" && !isObject(b) {
 		return &NotJSONError{URL: from, Got: "a web page"}
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(b))

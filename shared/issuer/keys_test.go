@@ -87,6 +87,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 	const (
 		openID = "/vo/.well-known/openid-configuration"
 		oauth  = "/.well-known/oauth-authorization-server/vo"
+		all    = openID + " " + oauth + " /vo/.well-known/oauth-authorization-server"
 		set    = `{"keys":[]}`
 	)
 	var (
@@ -111,13 +112,13 @@ func TestKeysOfOddIssuers(t *testing.T) {
 		{"no endpoints", map[string]string{openID: good, "/keys": set}, nil, set, openID + " /keys"},
 		{"RFC 8414", map[string]string{oauth: good, "/keys": set}, nil, set, openID + " " + oauth + " /keys"},
 		{"RFC 8414, behind an object store", map[string]string{openID: "403", oauth: good, "/keys": set}, nil, set, openID + " " + oauth + " /keys"},
-		{"nowhere", nil, &refused, "fetch the discovery document: the issuer answered 404", openID + " " + oauth},
+		{"nowhere", nil, &refused, "fetch the discovery document: the issuer answered 404", all},
 		{"an issuer that is down", map[string]string{openID: "503", oauth: good, "/keys": set}, &refused, "503", openID},
-		{"a list", map[string]string{openID: "[]"}, &answer, "not a JSON object", openID},
-		{"not JSON", map[string]string{openID: "it works"}, &answer, "not a JSON object", openID},
-		{"a web page", map[string]string{openID: "<!doctype html>"}, &notJSON, "a web page", openID},
+		{"a list", map[string]string{openID: "[]"}, &answer, "not a JSON object", all},
+		{"not JSON", map[string]string{openID: "it works"}, &answer, "not a JSON object", all},
+		{"a web page", map[string]string{openID: "<!doctype html>"}, &notJSON, "a web page", all},
 		{"another issuer", map[string]string{openID: `{"issuer":"https://other.example.org","jwks_uri":"https://HOST/keys"}`}, &mismatch, "other.example.org", openID},
-		{"null", map[string]string{openID: "null"}, &answer, "not a JSON object", openID},
+		{"null", map[string]string{openID: "null"}, &answer, "not a JSON object", all},
 		{"an empty object", map[string]string{openID: "{}"}, &mismatch, `""`, openID},
 		{"no jwks_uri", map[string]string{openID: `{"issuer":"ISSUER"}`}, &unsupported, "has no jwks_uri", openID},
 		{"http", map[string]string{openID: doc("http://iam.example.org/keys")}, &answer, "not https", openID},
@@ -187,15 +188,15 @@ func TestKeysOfOddIssuers(t *testing.T) {
 	}
 }
 
-// RFC 8414 section 3.1: the well-known part is between host and path.
+// RFC 8414 section 3.1: the well-known part is between host and path. Others append it.
 func TestOAuthMetadata(t *testing.T) {
 	for issuer, want := range map[string]string{
 		"https://example.com":              "https://example.com/.well-known/oauth-authorization-server",
 		"https://example.com/":             "https://example.com/.well-known/oauth-authorization-server",
-		"https://example.com/issuer1":      "https://example.com/.well-known/oauth-authorization-server/issuer1",
-		"https://example.com:8443/a/b%2F/": "https://example.com:8443/.well-known/oauth-authorization-server/a/b%2F",
+		"https://example.com/issuer1":      "https://example.com/.well-known/oauth-authorization-server/issuer1 https://example.com/issuer1/.well-known/oauth-authorization-server",
+		"https://example.com:8443/a/b%2F/": "https://example.com:8443/.well-known/oauth-authorization-server/a/b%2F https://example.com:8443/a/b%2F/.well-known/oauth-authorization-server",
 	} {
-		if got := oauthMetadata(issuer); got != want {
+		if got := strings.Join(oauthMetadata(issuer), " "); got != want {
 			t.Errorf("%s: %s", issuer, got)
 		}
 	}

@@ -2,9 +2,11 @@ package issuer
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"html"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -30,7 +32,7 @@ func (r *redactor) secret(secrets ...string) {
 	defer r.mu.Unlock()
 	for _, s := range secrets {
 		query := url.QueryEscape(s)
-		for _, form := range []string{s, query, lowerHex(query), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), html.EscapeString(s)} {
+		for _, form := range []string{s, query, lowerHex(query), url.PathEscape(s), strings.ReplaceAll(s, "/", `\/`), html.EscapeString(s), inJSON(s), unquoted(strconv.Quote(s)), unquoted(strconv.QuoteToASCII(s))} {
 			if len(form) < minSecret {
 				continue
 			}
@@ -45,10 +47,20 @@ func (r *redactor) secret(secrets ...string) {
 	}
 }
 
-var percentEncoded = text.Pattern(`%[0-9A-F]{2}`)
+// inJSON is a string as Go writes it in JSON. Others write it as strconv quotes it, in
+// Unicode or in ASCII.
+func inJSON(s string) string {
+	b, _ := json.Marshal(s) // which cannot fail for a string
+	return unquoted(string(b))
+}
+
+// unquoted is a string without the quotes around it.
+func unquoted(s string) string { return s[1 : len(s)-1] }
+
+var percentEncoded = text.Pattern{Expr: `%[0-9A-F]{2}`}
 
 // lowerHex is a percent-encoded string with lower-case digits, as some servers write it.
-func lowerHex(s string) string { return percentEncoded().ReplaceAllStringFunc(s, strings.ToLower) }
+func lowerHex(s string) string { return percentEncoded.Get().ReplaceAllStringFunc(s, strings.ToLower) }
 
 // minSecret is the shortest secret that is removed, in bytes: cutting shorter ones would
 // only mangle the text.
@@ -67,7 +79,7 @@ func (r *redactor) basic(id, secret string) {
 // status is a status line as it is shown.
 func (r *redactor) status(s string) string { return text.Brief(r.redact(s), maxStatus) }
 
-var tokenLike = text.Pattern(`[A-Za-z0-9_-]{16,}(\.[A-Za-z0-9_-]*){2,}`)
+var tokenLike = text.Pattern{Expr: `[A-Za-z0-9_-]{16,}(\.[A-Za-z0-9_-]*){2,}`}
 
 // redact removes secrets, and everything that looks like a token, and returns one line
 // of at most 300 characters.
@@ -80,5 +92,5 @@ func (r *redactor) redact(s string) string {
 	for _, x := range secrets {
 		s = strings.ReplaceAll(s, x, "[redacted]")
 	}
-	return text.OneLine(text.Brief(tokenLike().ReplaceAllString(s, "[redacted]"), 300))
+	return text.OneLine(text.Brief(tokenLike.Get().ReplaceAllString(s, "[redacted]"), 300))
 }

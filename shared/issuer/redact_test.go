@@ -21,3 +21,17 @@ func TestRedactorForgets(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A server may repeat what it got in any notation.
+func TestRedactorKnowsNotations(t *testing.T) {
+	const secret = "s/+ %&\"<é"
+	var r redactor
+	r.secret(secret)
+	for _, echo := range []string{
+		secret, "s%2F%2B+%25%26%22%3C%C3%A9", "s%2f%2b+%25%26%22%3c%c3%a9", `s/+ %&\"<é`, `s/+ %&\"<\u00e9`, `s/+ %\u0026\"\u003cé`, "s/+ %&amp;&#34;&lt;é",
+	} {
+		if got := r.redact("you sent " + echo + "."); got != "you sent [redacted]." {
+			t.Errorf("%s: %s", echo, got)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes
 		if len(tries) > 0 && (re.StatusCode == http.StatusBadRequest || re.StatusCode == http.StatusForbidden) {
 			continue
 		}
-		if re.StatusCode == http.StatusUnauthorized || re.StatusCode == http.StatusForbidden {
+		if re.StatusCode == http.StatusUnauthorized || re.StatusCode == http.StatusForbidden || re.Code == "invalid_token" {
 			re.hints = []string{hintClient + ", or give an initial access token with --registration-token-file"}
 		} else if !re.Temporary() {
 			re.hints = []string{hintClient}

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -418,6 +419,8 @@ func TestDiscover(t *testing.T) {
 	const (
 		openID = "/vo/.well-known/openid-configuration"
 		oauth  = "/.well-known/oauth-authorization-server/vo"
+		behind = "/vo/.well-known/oauth-authorization-server"
+		all    = openID + " " + oauth + " " + behind
 	)
 	good := `{"issuer":"ISSUER/vo","token_endpoint":"ISSUER/token"}`
 	for _, tt := range []struct {
@@ -431,10 +434,13 @@ func TestDiscover(t *testing.T) {
 		{"RFC 8414 alone", map[string]string{oauth: good}, nil, "", openID + " " + oauth},
 		{"RFC 8414 behind 403", map[string]string{openID: "403", oauth: good}, nil, "", openID + " " + oauth},
 		{"RFC 8414 behind 405", map[string]string{openID: "405", oauth: good}, nil, "", openID + " " + oauth},
-		{"neither", nil, new(*ResponseError), "404", openID + " " + oauth},
-		{"the first answer is reported", map[string]string{openID: "403"}, new(*ResponseError), "403", openID + " " + oauth},
+		{"RFC 8414 behind the path", map[string]string{behind: good}, nil, "", all},
+		{"RFC 8414 beside a page", map[string]string{openID: "<!doctype html>", oauth: "<!doctype html>", behind: good}, nil, "", all},
+		{"neither", nil, new(*ResponseError), "404", all},
+		{"the first answer is reported", map[string]string{openID: "403"}, new(*ResponseError), "403", all},
 		{"another issuer", map[string]string{oauth: `{"issuer":"https://other.example.org/","token_endpoint":"ISSUER/token"}`}, new(*MismatchError), "other.example.org", openID + " " + oauth},
-		{"a page", map[string]string{openID: "<!doctype html>", oauth: good}, new(*NotJSONError), "a web page", openID},
+		{"a page", map[string]string{openID: "<!doctype html>", oauth: "<!doctype html>"}, new(*NotJSONError), "a web page", all},
+		{"down", map[string]string{openID: "501", oauth: good}, new(*ResponseError), "501", openID},
 		{"redirected to another host", map[string]string{openID: "https://other.example.org/vo/.well-known/openid-configuration", oauth: good}, new(*RedirectError), "another host", openID},
 		{"redirected on the same host", map[string]string{openID: "/there", "/there": good}, nil, "", openID + " /there"},
 	} {
@@ -511,6 +517,23 @@ func TestSwitchingProtocols(t *testing.T) {
 		if !errors.As(err, &nj) || !strings.Contains(err.Error(), "101") {
 			t.Errorf("%s: %T %v", name, err, err)
 		}
+	}
+}
+
+// The refresh token of the request is spent as soon as a new one arrives, even if the rest of
+// the answer does not.
+func TestConnectionBreaksAfterTheRefreshToken(t *testing.T) {
+	var asked atomic.Int32
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, `{"refresh_token":"new-refresh-token","access_token":"opaq`)
+	}))
+	defer srv.Close()
+	g, err := local().Refresh(context.Background(), &Metadata{Issuer: srv.URL, TokenEndpoint: srv.URL}, Credentials{ClientID: "c"}, "old-refresh-token", nil, nil, clock)
+	if err == nil || !strings.Contains(err.Error(), "the answer is incomplete") || g == nil || g.RefreshToken != "new-refresh-token" || asked.Load() != 1 {
+		t.Errorf("%v, asked %d times: %v", g != nil, asked.Load(), err)
 	}
 }
 

@@ -39,7 +39,11 @@ func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Req
 		return nil, err
 	}
 	lg, err := c.tx.Load(ctx, l.ClientID)
-	if errors.Is(err, store.ErrNoLogin) {
+	if errors.Is(err, store.ErrDamaged) {
+		// The new login takes its place.
+		l.Verbose("%s", err)
+	}
+	if errors.Is(err, store.ErrNoLogin) || errors.Is(err, store.ErrDamaged) {
 		lg, err = &store.Login{Issuer: req.Issuer, ClientID: l.ClientID}, nil
 	}
 	if err == nil && secret != "" {
@@ -98,8 +102,23 @@ func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req toke
 	return lg, nil
 }
 
+// register registers a client for run and stores it.
 func (c *changing) register(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (*store.Login, error) {
-	l := c.l
+	lg, err := c.l.newClient(ctx, md, req)
+	if err != nil {
+		return nil, err
+	}
+	lg.Waiting = []string{run}
+	if err := c.tx.Save(ctx, lg); err != nil {
+		c.unregister(ctx, lg)
+		return nil, err
+	}
+	return lg, nil
+}
+
+// newClient registers a client that may request what req and later logins need. It
+// returns a login to build on, which is not stored.
+func (l *Logins) newClient(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
 	initial, err := l.RegistrationToken()
 	if err != nil {
 		return nil, err
@@ -108,16 +127,10 @@ func (c *changing) register(ctx context.Context, md *issuer.Metadata, req token.
 	if err != nil {
 		return nil, err
 	}
-	lg := &store.Login{
+	return &store.Login{
 		Issuer: req.Issuer, ClientID: reg.ClientID, ClientSecret: reg.ClientSecret, AuthMethod: reg.AuthMethod,
 		Registered: true, RegistrationURI: reg.URI, RegistrationToken: reg.Token, RegisteredScopes: reg.Scopes,
-		Waiting: []string{run},
-	}
-	if err := c.tx.Save(ctx, lg); err != nil {
-		c.unregister(ctx, lg)
-		return nil, err
-	}
-	return lg, nil
+	}, nil
 }
 
 // join notes that this run waits for an approval with the client, if the client is not

@@ -109,6 +109,7 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 		scopes = text.Set(scopes, []string{"offline_access"})
 	}
 	pkce := l.PKCE
+	rejected := map[string]bool{} // scopes that were tried
 	for {
 		dev, err := l.Issuer.StartDevice(ctx, md, credentials(lg), scopes, l.audience(req), pkce, l.Now)
 		if err == nil {
@@ -120,18 +121,54 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 			return nil, nil, err
 		}
 		said := re.Code + " " + re.Description
-		switch {
-		case !pkce && strings.Contains(said, "code_challenge") || !pkce && strings.Contains(strings.ToUpper(said), "PKCE"):
+		if !pkce && demandsPKCE(said) {
 			pkce = true
-		case re.Code == "invalid_scope" && !slices.Contains(scopes, "openid") && strings.Contains(said, "openid"):
-			scopes = text.Set(scopes, []string{"openid"})
-		case re.Code == "invalid_scope" && slices.Contains(scopes, "offline_access") && !namesOther(re.Description, scopes):
-			scopes = slices.DeleteFunc(scopes, func(s string) bool { return s == "offline_access" })
-		default:
-			return nil, nil, err
+		} else {
+			rejected[strings.Join(scopes, " ")] = true
+			if scopes = otherScopes(md, re, scopes, rejected); scopes == nil {
+				return nil, nil, err
+			}
 		}
 		l.Verbose("requesting the login again with other parameters: %s", err)
 	}
+}
+
+// demandsPKCE reports whether the issuer's words name what only PKCE adds to a request.
+func demandsPKCE(said string) bool {
+	said = strings.NewReplacer("_", " ", "-", " ").Replace(strings.ToLower(said))
+	return strings.Contains(said, "code challenge") || strings.Contains(said, "code verifier") || strings.Contains(said, "pkce")
+}
+
+// otherScopes are the scopes to request after those that the issuer rejected: some
+// issuers require openid, and some reject offline_access. If the issuer does not say
+// which it is, each is tried. nil means that there is nothing left to try.
+func otherScopes(md *issuer.Metadata, re *issuer.ResponseError, scopes []string, rejected map[string]bool) []string {
+	withOpenID := text.Set(scopes, []string{"openid"})
+	without := func(list []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "offline_access" })
+	}
+	var tries [][]string
+	switch said := re.Description; {
+	case strings.Contains(said, "openid") && !slices.Contains(scopes, "openid"):
+		tries = [][]string{withOpenID}
+	case strings.Contains(said, "offline_access"):
+		tries = [][]string{without(scopes)}
+	case re.Code == "invalid_scope" && !namesOther(said, scopes):
+		tries = [][]string{without(scopes)}
+		if len(md.ScopesSupported) == 0 || md.Lists("openid") {
+			all := withOpenID
+			if md.Lists("offline_access") {
+				all = text.Set(all, []string{"offline_access"})
+			}
+			tries = append(tries, all, without(all))
+		}
+	}
+	for _, t := range tries {
+		if !rejected[strings.Join(t, " ")] {
+			return t
+		}
+	}
+	return nil
 }
 
 // namesOther reports whether the issuer's words name one of the scopes, but not
@@ -212,6 +249,8 @@ func (l *Logins) approve(ctx context.Context, req token.Request, dev *issuer.Dev
 		return nil, &ApprovalError{}
 	case errors.As(err, &re) && re.Code == "access_denied" && !re.Disabled():
 		return nil, &ApprovalError{Denied: true}
+	case errors.As(err, &re) && re.LoginEnded():
+		return nil, cli.Explain(err).Hint("run the command again to get a new code")
 	}
 	return g, err
 }
@@ -229,7 +268,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 			replaced = now
 		}
 		if err != nil {
-			return &LostError{Token: own, Issuer: req.Issuer, Err: err, Kept: replaced != nil}
+			return &LostError{Token: own, Issuer: req.Issuer, Err: err, New: true, Kept: replaced != nil}
 		}
 		lg.Scopes = g.Scopes
 		lg.RefreshToken, lg.RefreshExpires = g.RefreshToken, g.RefreshExpires
@@ -238,7 +277,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		if err := c.save(ctx, lg, own); err != nil {
 			var lost *LostError
 			if errors.As(err, &lost) {
-				lost.Kept = replaced != nil
+				lost.New, lost.Kept = true, replaced != nil
 			}
 			return err
 		}
@@ -254,10 +293,11 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 			made.Token = own
 			return nil
 		}
-		t, err := c.refresh(ctx, md, lg, req)
+		t, err := c.refresh(ctx, md, lg, req, false)
 		var re *issuer.ResponseError
 		if errors.As(err, &re) && re.Parameter() {
-			// The login's own token may satisfy the request; whether it does is checked.
+			// The login's own token was requested with the same audience. Whether it
+			// satisfies the request is checked.
 			t, err = own, nil
 		}
 		made.Token = t
@@ -276,6 +316,9 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 	}
 	if lg.RefreshToken == "" {
 		l.Note("the issuer issued no refresh token: you must log in again for the next token")
+	}
+	if ferr := l.Store.ForgetOthers(req.Issuer, lg.ClientID, []string{"login", "device", "exchange"}, own); ferr != nil {
+		l.Verbose("tokens of the earlier login may be cached still: %s", ferr)
 	}
 	l.retire(ctx, md, lg, replaced)
 	if l.Events != nil {

@@ -9,10 +9,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/store"
+	"example.org/token-helpers/shared/token"
 )
 
 // giveUp makes a process that is interrupted as soon as it has shown the code. shown is
@@ -440,6 +442,12 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("code_challenge_method") == "S256" }, 2},
+		{"PKCE is demanded in other words", func(v url.Values) *answer {
+			if !v.Has("code_challenge") {
+				return refusal(400, "invalid_request", "Code challenge required")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("code_challenge_method") == "S256" }, 2},
 		{"all of it", func(v url.Values) *answer {
 			switch {
 			case !v.Has("code_challenge"):
@@ -454,7 +462,27 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 		{"another scope is refused", func(url.Values) *answer {
 			return refusal(400, "invalid_scope", "Scope 'read:/' is not allowed")
 		}, nil, 1},
-		{"everything is refused", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, nil, 2},
+		{"openid is demanded without a word", func(v url.Values) *answer {
+			if !strings.Contains(v.Get("scope"), "openid") {
+				return refusal(400, "invalid_scope", "")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("scope") == "offline_access openid read:/ wlcg" }, 3},
+		{"openid is demanded by another code", func(v url.Values) *answer {
+			if !strings.Contains(v.Get("scope"), "openid") {
+				return refusal(400, "invalid_request", "The openid scope is mandatory")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("scope") == "offline_access openid read:/ wlcg" }, 2},
+		{"offline_access is denied", func(v url.Values) *answer {
+			if strings.Contains(v.Get("scope"), "offline_access") {
+				return refusal(403, "access_denied", "the client may not have offline_access")
+			}
+			return nil
+		}, func(v url.Values) bool { return v.Get("scope") == "read:/ wlcg" }, 2},
+		{"openid and offline_access are never right", func(url.Values) *answer { return refusal(400, "invalid_scope", "openid, offline_access") }, nil, 3},
+		{"access is denied", func(url.Values) *answer { return refusal(403, "access_denied", "") }, nil, 1},
+		{"everything is refused", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, nil, 4},
 		{"PKCE is never right", func(url.Values) *answer { return refusal(400, "invalid_request", "PKCE") }, nil, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -523,15 +551,55 @@ func TestLoginWithoutNarrowing(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	h := newHome(t, f)
+	own := ""
 	f.onToken = func(v url.Values) *answer {
-		if v.Get("grant_type") == "refresh_token" {
+		if v.Has("scope") || v.Has("audience") && v.Has("refresh_token") {
 			return refusal(400, "invalid_scope", "not here")
 		}
 		return nil
 	}
-	made, err := h.process().Login(context.Background(), h.request("read:/"), true)
-	if err != nil || !strings.HasPrefix(made.Token.Raw(), "access-") {
+	f.token = func(access, _ string, v url.Values) *answer {
+		if !v.Has("refresh_token") {
+			own = access
+		}
+		return nil
+	}
+	req := h.request("read:/")
+	req.Audiences = []string{"ce:9619"}
+	made, err := h.process().Login(context.Background(), req, true)
+	// A token that was refreshed without an audience would not be for ce:9619.
+	if err != nil || own == "" || made.Token.Raw() != own {
 		t.Errorf("%v", err)
+	}
+}
+
+// Another user may have logged in, so that the earlier one's tokens are not used any more.
+func TestLoginForgetsTokens(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	h.seed()
+	s := h.process().Store
+	tok := token.New("opaque-token")
+	tok.Issuer, tok.Source, tok.Expires = f.URL, "login", time.Now().Add(time.Hour)
+	must(t, s.PutToken(store.CacheKey{Issuer: f.URL}, tok))
+	if _, err := h.process().Login(context.Background(), h.request("read:/"), false); err != nil {
+		t.Fatal(err)
+	}
+	if in, err := s.Tokens(); err != nil || len(in) != 0 {
+		t.Errorf("cached: %+v, %v", in, err)
+	}
+}
+
+func TestSpentCode(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	f.onToken = func(url.Values) *answer { return refusal(400, "invalid_grant", "Invalid device code") }
+	_, err := h.process().Login(context.Background(), h.request("read:/"), true)
+	e := cli.Explain(err)
+	if e.Code != cli.Refused || !strings.Contains(err.Error(), "Invalid device code") || !strings.Contains(strings.Join(e.Hints(), " "), "to get a new code") || len(f.clients) != 0 {
+		t.Errorf("%d %q %v", e.Code, e.Hints(), err)
 	}
 }
 
@@ -561,6 +629,9 @@ func TestLoginCannotBeSaved(t *testing.T) {
 			var lost *LostError
 			if !errors.As(err, &lost) || !strings.HasPrefix(lost.Token.Raw(), "access-") || lost.ExitCode() != cli.StoreFailed || strings.Contains(err.Error(), "refresh-") {
 				t.Fatalf("%T %v", err, err)
+			}
+			if !strings.Contains(err.Error(), "the new login at "+f.URL) || strings.Contains(err.Error(), "replaced its refresh token") {
+				t.Error(err)
 			}
 			if err := os.Rename(keyring+"-away", keyring); err != nil {
 				t.Error(err)

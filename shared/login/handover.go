@@ -10,7 +10,6 @@ import (
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/store"
-	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -25,7 +24,7 @@ func (l *Logins) Issue(ctx context.Context, req token.Request, keep func(context
 		if md.DeviceAuthorizationEndpoint == "" {
 			return &issuer.UnsupportedError{
 				What: fmt.Sprintf("the issuer %s does not offer the device flow", req.Issuer),
-				Hint: "ask the administrators of this host for a service with a client of its own",
+				Hint: "ask the administrators of this host to configure a client for the service",
 			}
 		}
 		return l.issue(ctx, md, req, keep)
@@ -52,7 +51,7 @@ func (l *Logins) issue(ctx context.Context, md *issuer.Metadata, req token.Reque
 		lg.Created, lg.Refreshed, lg.Origin = l.Now(), l.Now(), rand.Text()
 		if lg.RefreshToken == "" {
 			err = &issuer.UnsupportedError{
-				What: fmt.Sprintf("the issuer %s issued no refresh token, so nobody could renew the tokens", req.Issuer),
+				What: fmt.Sprintf("the issuer %s issued no refresh token, so the tokens could not be renewed", req.Issuer),
 				Hint: "ask the issuer's administrators for refresh tokens in the device flow",
 			}
 		} else {
@@ -86,18 +85,7 @@ func (l *Logins) loanedClient(ctx context.Context, md *issuer.Metadata, req toke
 	if err != nil && !errors.Is(err, store.ErrNoLogin) {
 		l.Verbose("registering another client, because that of your own login cannot be read: %s", err)
 	}
-	initial, err := l.RegistrationToken()
-	if err != nil {
-		return nil, err
-	}
-	reg, err := l.Issuer.Register(ctx, md, "token-helpers", text.Set(l.RegistrationScopes, l.LoginScopes, req.Scopes), initial)
-	if err != nil {
-		return nil, err
-	}
-	return &store.Login{
-		Issuer: req.Issuer, ClientID: reg.ClientID, ClientSecret: reg.ClientSecret, AuthMethod: reg.AuthMethod,
-		Registered: true, RegistrationURI: reg.URI, RegistrationToken: reg.Token, RegisteredScopes: reg.Scopes,
-	}, nil
+	return l.newClient(ctx, md, req)
 }
 
 // endIssued ends a login that nobody keeps.
@@ -173,16 +161,25 @@ func (l *Logins) ClientToken(ctx context.Context, req token.Request) (t token.To
 			if err != nil {
 				return err
 			}
-			g, err := l.Issuer.ClientCredentials(ctx, md, credentials(lg), req.Scopes, l.audience(req), l.Now)
-			if err == nil {
-				t = FromGrant(g, req, md)
-			}
+			t, err = l.TokenOf(ctx, md, lg, req)
 			var re *issuer.ResponseError
 			if errors.As(err, &re) && re.ClientGone() {
+				if nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended, e.ClientGone = re.Code, true }); nerr != nil {
+					l.Verbose("%s", nerr)
+				}
 				return badLogin("the issuer %s no longer accepts the client %s (%s)", req.Issuer, l.ClientID, re.Code)
 			}
 			return err
 		})
 	})
 	return t, err
+}
+
+// TokenOf gets a token for the client of a login itself, which need not be saved.
+func (l *Logins) TokenOf(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request) (token.Token, error) {
+	g, err := l.Issuer.ClientCredentials(ctx, md, credentials(lg), req.Scopes, l.audience(req), l.Now)
+	if err != nil {
+		return token.Token{}, err
+	}
+	return FromGrant(g, req, md), nil
 }

@@ -21,7 +21,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Logins are the logins of the user. Its fields are set once and only read afterwards.
+// Logins are the logins of the user. Its exported fields are set when it is made and only
+// read afterwards; the others remember the issuer's discovery document.
 type Logins struct {
 	Store  *store.Store
 	Issuer *issuer.Client
@@ -96,8 +97,8 @@ func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
 	}
 	if !ok || len(e.Scopes) == 0 {
 		// Without scopes it is a client whose login was not completed.
-		if others, err := l.others(req.Issuer); err == nil && l.ClientID == "" && len(others) > 1 {
-			return e, noLogin("there are several logins at %s: choose one with --client-id %s", req.Issuer, strings.Join(others, " or --client-id "))
+		if choice := l.Choice(req.Issuer); choice != nil {
+			return e, &NoLoginError{Reason: choice.Error()}
 		}
 		return e, noLogin("there is no login at %s", req.Issuer)
 	}
@@ -107,15 +108,50 @@ func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
 	return e, nil
 }
 
-// others are the clients that have a login at the issuer.
-func (l *Logins) others(issuerURL string) (clients []string, err error) {
+// ChoiceError means that there are several logins at an issuer, and none of them is
+// meant more than the others.
+type ChoiceError struct {
+	Issuer string
+	// Clients have these logins.
+	Clients []string
+}
+
+func (e *ChoiceError) Error() string {
+	return "there are several logins at " + e.Issuer
+}
+
+// ExitCode implements cli.Explained.
+func (e *ChoiceError) ExitCode() int { return cli.Usage }
+
+// Hints implements cli.Explained.
+func (e *ChoiceError) Hints() []string {
+	var flags []string
+	for _, c := range e.Clients {
+		flags = append(flags, "--client-id "+text.ShellWord(c))
+	}
+	return []string{"choose one with " + strings.Join(flags, " or ")}
+}
+
+// Choice returns the error if the user must choose between the logins at the issuer, or
+// nil.
+func (l *Logins) Choice(issuerURL string) *ChoiceError {
+	if e, ok, err := l.Store.Find(issuerURL, l.ClientID); l.ClientID != "" || err != nil || ok && len(e.Scopes) > 0 {
+		return nil
+	}
 	in, err := l.Store.Index()
+	if err != nil {
+		return nil
+	}
+	var clients []string
 	for _, e := range in {
 		if token.SameIssuer(e.Issuer, issuerURL) && len(e.Scopes) > 0 {
-			clients = append(clients, text.ShellWord(e.ClientID))
+			clients = append(clients, e.ClientID)
 		}
 	}
-	return clients, err
+	if len(clients) < 2 {
+		return nil
+	}
+	return &ChoiceError{issuerURL, clients}
 }
 
 // discoveryAge is how long a discovery document is cached. [Logins.WithMetadata]
@@ -187,12 +223,21 @@ func outdated(err error) bool {
 	var (
 		re          *issuer.ResponseError
 		unsupported *issuer.UnsupportedError
+		redirected  *issuer.RedirectError
 		unreachable *issuer.NetworkError
+		unanswered  *issuer.UnansweredError
 	)
-	if errors.As(err, &re) {
-		return re.Moved() || re.Code == "invalid_scope" || re.StatusCode == http.StatusNotFound || re.StatusCode == http.StatusMethodNotAllowed
+	if errors.As(err, &unanswered) {
+		return false // it was the right endpoint, which may have replaced the refresh token
 	}
-	return errors.As(err, &unsupported) || errors.As(err, &unreachable)
+	if errors.As(err, &re) {
+		switch re.StatusCode {
+		case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented:
+			return true
+		}
+		return re.StatusCode/100 == 3 || re.Code == "invalid_scope" || strings.HasPrefix(re.Code, "unsupported_")
+	}
+	return errors.As(err, &unsupported) || errors.As(err, &redirected) || errors.As(err, &unreachable)
 }
 
 func (l *Logins) audience(req token.Request) url.Values {
@@ -260,19 +305,23 @@ func FromGrant(g *issuer.Grant, req token.Request, md *issuer.Metadata) token.To
 	return t
 }
 
-// LostError means that the issuer replaced a refresh token and the new one could not be
-// saved. The access token, if there is one, is all that is left of the login.
+// LostError means that the issuer issued a refresh token that could not be saved. The
+// access token, if there is one, is all that is left of the login.
 type LostError struct {
 	Token  token.Token
 	Issuer string
 	Err    error
-	// Kept means that the lost login would have replaced one that still works.
-	Kept bool
+	// New means that the lost login was made just now, and Kept that it would have replaced
+	// one that still works.
+	New, Kept bool
 }
 
 func (e *LostError) Error() string {
-	if e.Kept {
+	switch {
+	case e.Kept:
 		return fmt.Sprintf("the new login at %s could not be saved, and the earlier one is unchanged: %s", e.Issuer, e.Err)
+	case e.New:
+		return fmt.Sprintf("the new login at %s is lost, because it could not be saved: %s", e.Issuer, e.Err)
 	}
 	return fmt.Sprintf("your login at %s is lost, because the issuer replaced its refresh token and the new one could not be saved: %s", e.Issuer, e.Err)
 }

@@ -36,6 +36,9 @@ func (l *Logins) Logout(ctx context.Context, issuerURL string, force bool) (foun
 	if err != nil {
 		return false, err
 	}
+	if choice := l.Choice(issuerURL); choice != nil {
+		return false, choice
+	}
 	var left *LeftError
 	if found {
 		err = l.WithMetadata(ctx, issuerURL, func(md *issuer.Metadata) error { return l.end(ctx, md, e, force) })
@@ -87,15 +90,18 @@ func (l *Logins) end(ctx context.Context, md *issuer.Metadata, e store.IndexEntr
 // tools registered it (RFC 7592).
 func (c *changing) endAtIssuer(ctx context.Context, md *issuer.Metadata, lg *store.Login) error {
 	l := c.l
+	gone := false
 	if lg.RefreshToken != "" {
 		err := l.Issuer.Revoke(ctx, md, credentials(lg), lg.RefreshToken)
 		var re *issuer.ResponseError
 		var un *issuer.UnsupportedError
 		switch {
 		case errors.As(err, &re) && re.ClientGone():
-			return nil // and its registration with it
-		case errors.As(err, &un):
-			l.Note("%s: the refresh token stays valid there until it expires", un)
+			gone = true
+		case errors.As(err, &re) && re.LoginEnded():
+			// There is nothing to revoke.
+		case errors.As(err, &un), errors.As(err, &re) && (re.NotOffered() || re.Moved() && !l.cached):
+			l.Note("%s: the refresh token stays valid there until it expires", err)
 		case err != nil:
 			return err
 		}
@@ -106,11 +112,19 @@ func (c *changing) endAtIssuer(ctx context.Context, md *issuer.Metadata, lg *sto
 	err := l.Issuer.Unregister(ctx, lg.RegistrationURI, lg.RegistrationToken)
 	var re *issuer.ResponseError
 	switch {
+	case errors.As(err, &re) && gone && !re.Temporary():
+		// The registration is gone with the client. It is not if only its secret expired.
+		return nil
 	case errors.Is(err, issuer.ErrNotDeleted):
 		l.Note("%s: the client %s stays registered there", err, lg.ClientID)
 		return nil
 	case errors.As(err, &re) && !re.Temporary():
 		return &LeftError{What: fmt.Sprintf("you are logged out, but the client %s stays registered at %s", lg.ClientID, c.issuer), Err: err}
+	case err != nil && lg.RefreshToken != "":
+		// The login is kept for the sake of its client.
+		if nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended = "a logout revoked it" }); nerr != nil {
+			l.Verbose("%s", nerr)
+		}
 	}
 	return err
 }

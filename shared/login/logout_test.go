@@ -35,7 +35,22 @@ func TestLogout(t *testing.T) {
 		{"the client is deleted already", func(f *fake) { f.onDelete = func(string) *answer { return &answer{404, "", ""} } }, nil, false, 0, false, "", "revoke refresh-1, delete seeded"},
 		{"the client is gone", func(f *fake) {
 			f.onRevoke = func(url.Values) *answer { return refusal(401, "unauthorized", "Bad credentials") }
-		}, nil, false, 0, false, "", ""},
+			f.onDelete = func(string) *answer { return refusal(401, "invalid_token", "") }
+		}, nil, false, 0, false, "", "delete seeded"},
+		{"the client's secret expired", func(f *fake) {
+			f.onRevoke = func(url.Values) *answer { return refusal(401, "invalid_client", "Bad client credentials") }
+		}, nil, false, 0, false, "", "delete seeded"},
+		{"the client is gone, and deletion is not offered", func(f *fake) {
+			f.onRevoke = func(url.Values) *answer { return refusal(401, "invalid_client", "") }
+			f.onDelete = func(string) *answer { return &answer{501, "", ""} }
+		}, nil, false, 0, false, "stays registered there", "delete seeded"},
+		{"the refresh token is not known", func(f *fake) {
+			f.onRevoke = func(url.Values) *answer { return refusal(400, "invalid_token", "") }
+		}, nil, false, 0, false, "", "delete seeded"},
+		{"revocation of this token is not offered", func(f *fake) {
+			f.onRevoke = func(url.Values) *answer { return refusal(400, "unsupported_token_type", "") }
+		}, nil, false, 0, false, "stays valid there until it expires", "delete seeded"},
+		{"revocation is not offered", func(f *fake) { f.onRevoke = func(url.Values) *answer { return &answer{405, "", ""} } }, nil, false, 0, false, "stays valid there until it expires", "delete seeded"},
 		{"revocation is refused", func(f *fake) { f.onRevoke = func(url.Values) *answer { return refusal(403, "access_denied", "") } }, nil, false, cli.Refused, true, "", ""},
 		{"revocation is refused, force", func(f *fake) { f.onRevoke = func(url.Values) *answer { return refusal(403, "access_denied", "") } }, nil, true, 0, false, "valid at", ""},
 		{"the account is disabled", func(f *fake) {
@@ -81,6 +96,24 @@ func TestLogout(t *testing.T) {
 				t.Errorf("%T %v", err, err)
 			}
 		})
+	}
+}
+
+// A login that was revoked is not shown as good if its client could not be deleted.
+func TestLogoutHalfDone(t *testing.T) {
+	f := newFake(t)
+	h := newHome(t, f)
+	h.seed()
+	f.onDelete = func(string) *answer { return &answer{500, "", ""} }
+	if _, err := h.process().Logout(context.Background(), f.URL, false); cli.Explain(err).Code != cli.Network {
+		t.Errorf("%v", err)
+	}
+	if e, ok, err := h.process().Store.Find(f.URL, ""); err != nil || !ok || e.Ended == "" {
+		t.Errorf("%+v, %v", e, err)
+	}
+	f.onDelete = nil
+	if _, err := h.process().Logout(context.Background(), f.URL, false); err != nil || h.clients() != "none" || len(f.clients) != 0 {
+		t.Errorf("%v, %s", err, h.clients())
 	}
 }
 

@@ -37,25 +37,32 @@ func (l *Logins) Refresh(ctx context.Context, req token.Request) (t token.Token,
 				return err
 			}
 			if lg.RefreshToken == "" {
-				return badLogin("the issuer %s issued no refresh token with your login, so a new login is needed", req.Issuer)
+				return badLogin("the issuer %s issued no refresh token with your login", req.Issuer)
 			}
-			t, err = c.refresh(ctx, md, lg, req)
+			t, err = c.refresh(ctx, md, lg, req, true)
 			return err
 		})
 	})
 	return t, err
 }
 
+// lost reports whether the client of a login can no longer be used. The secret of a
+// registered client is as the issuer gave it: if it is wrong, it has expired.
+func lost(re *issuer.ResponseError, lg *store.Login) bool {
+	return re.ClientGone() || re.WrongSecret() && lg.Registered
+}
+
 // refresh asks for a token with the request's own scopes and audience, and saves the
-// refresh token that comes with it before anything else.
-func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request) (token.Token, error) {
+// refresh token that comes with it before anything else. With plainToo it also asks
+// without them if the issuer does not accept them.
+func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request, plainToo bool) (token.Token, error) {
 	l := c.l
 	if err := c.tx.Prepare(ctx, lg.ClientID); err != nil {
 		return token.Token{}, err
 	}
 	g, err := l.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, req.Scopes, l.audience(req), l.Now)
 	var re *issuer.ResponseError
-	if g == nil && errors.As(err, &re) && re.Parameter() {
+	if g == nil && plainToo && errors.As(err, &re) && re.Parameter() {
 		// Some issuers accept no scope or audience here. Their plain token may satisfy
 		// the request all the same; whether it does is checked like any other.
 		plain, perr := l.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, nil, nil, l.Now)
@@ -70,12 +77,12 @@ func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.L
 	if err == nil {
 		return FromGrant(g, req, md), nil
 	}
-	if errors.As(err, &re) && (re.LoginEnded() || re.ClientGone()) {
+	if errors.As(err, &re) && (re.LoginEnded() || lost(re, lg)) {
 		reason := re.Code
 		if re.Description != "" {
 			reason += ": " + re.Description
 		}
-		nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended, e.ClientGone = reason, re.ClientGone() })
+		nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended, e.ClientGone = reason, lost(re, lg) })
 		if nerr != nil {
 			l.Verbose("%s", nerr)
 		}

@@ -164,6 +164,8 @@ func TestRefreshRefused(t *testing.T) {
 		{"invalid_token, as INDIGO IAM", refusal(401, "invalid_token", ""), "invalid_token", false, 0, "no longer valid (invalid_token)", ""},
 		{"the client is gone", refusal(401, "invalid_client", "Bad client credentials"), "invalid_client: Bad client credentials", true, 0, "no longer valid", ""},
 		{"the client is gone, as INDIGO IAM", refusal(401, "unauthorized", "Bad credentials"), "unauthorized: Bad credentials", true, 0, "no longer valid", ""},
+		{"the client's secret expired, as Keycloak", refusal(401, "unauthorized_client", "Invalid client or Invalid client credentials"), "unauthorized_client: Invalid client or Invalid client credentials", true, 0, "no longer valid", ""},
+		{"the client may not refresh", refusal(400, "unauthorized_client", "Client not allowed for this grant"), "", false, cli.Refused, "not allowed", "--client-id"},
 		{"the account is disabled", refusal(400, "invalid_grant", "User disabled"), "", false, cli.Refused, "User disabled", "administrators"},
 		{"the account is disabled, as INDIGO IAM", refusal(401, "unauthorized", "User test is not active."), "", false, cli.Refused, "not active", "administrators"},
 		{"access_denied", refusal(403, "access_denied", "no"), "", false, cli.Refused, "access_denied: no", "permission"},
@@ -261,6 +263,24 @@ func TestRefreshUnanswered(t *testing.T) {
 	}
 }
 
+// The cached document is not suspected if the issuer got the request: another request with
+// the same refresh token could only show that it was replaced.
+func TestRefreshUnansweredWithACachedDocument(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	h := newHome(t, f)
+	h.seed()
+	h.works() // which caches the document
+	f.forget()
+	asked := 0
+	f.onToken = func(url.Values) *answer { asked++; panic(http.ErrAbortHandler) }
+	_, err := h.process().Refresh(context.Background(), h.request("read:/"))
+	var unanswered *issuer.UnansweredError
+	if !errors.As(err, &unanswered) || f.count("discovery") > 0 || asked != 2 {
+		t.Errorf("asked %d times, %q: %T %v", asked, f.seen(), err, err)
+	}
+}
+
 func TestUsable(t *testing.T) {
 	f := newFake(t)
 	for _, tt := range []struct {
@@ -280,7 +300,7 @@ func TestUsable(t *testing.T) {
 		{
 			"two given clients", []func(*store.Login){
 				func(l *store.Login) { l.Registered, l.ClientID = false, "one" }, func(l *store.Login) { l.Registered, l.ClientID = false, "two's" },
-			}, "", nil, "choose one with --client-id one or --client-id 'two'\\''s'",
+			}, "", nil, "there are several logins at",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -323,6 +343,10 @@ func TestOutdatedDocument(t *testing.T) {
 	}{
 		{"moved", moved, true},
 		{"method not allowed", func(url.Values) *answer { return &answer{405, "", ""} }, true},
+		{"gone", func(url.Values) *answer { return &answer{410, "", ""} }, true},
+		{"not implemented", func(url.Values) *answer { return &answer{501, "", ""} }, true},
+		{"redirected", func(url.Values) *answer { return &answer{301, "", ""} }, true},
+		{"unsupported_grant_type", func(url.Values) *answer { return refusal(400, "unsupported_grant_type", "") }, true},
 		{"invalid_scope", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, true},
 		{"refused", func(url.Values) *answer { return refusal(403, "access_denied", "") }, false},
 		{"good", nil, false},

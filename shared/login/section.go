@@ -20,7 +20,7 @@ import (
 //  5. signals are restored, the lock is released, and diagnostics are printed.
 //
 // A signal that arrived meanwhile then ends the process, unless a login was lost, which
-// must be reported first.
+// must be reported first. Then a closed pipe does not end the process any more either.
 func (l *Logins) section(ctx context.Context, issuerURL, clientID string, change func(context.Context, *changing) error) error {
 	if err := l.Store.Unlock(ctx, issuerURL, clientID); err != nil {
 		return err
@@ -33,10 +33,15 @@ func (l *Logins) section(ctx context.Context, issuerURL, clientID string, change
 	flush := l.Hold()
 	deferred := cli.DeferSignals()
 	err = change(store.Guarded(context.WithoutCancel(ctx)), &changing{l: l, tx: tx, issuer: issuerURL})
+	var lost *LostError
+	gone := errors.As(err, &lost)
+	if gone {
+		// The access token is still to be printed, even if nobody reads the messages.
+		cli.IgnorePipe()
+	}
 	pending := deferred.Restore()
 	tx.End()
-	var lost *LostError
-	if errors.As(err, &lost) {
+	if gone {
 		pending = nil
 	}
 	cli.Raise(pending)

@@ -107,7 +107,7 @@ func (c *check) missing(t submit.Transfer) finding.Finding {
 	svc, handle, _ := strings.Cut(t.Credential, "_")
 	f.Hint = "request it in the submit file"
 	f.Command = submit.Credential{Service: svc, Handle: handle}.Command("permissions") + " = SCOPE"
-	if !slices.ContainsFunc(c.report.Credentials, func(h *Credential) bool { return h.Service == svc }) {
+	if !slices.ContainsFunc(c.report.Credentials, func(h *Credential) bool { return strings.EqualFold(h.Service, svc) }) {
 		f.Command = "use_oauth_services = " + svc
 	}
 	return f

@@ -13,7 +13,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// unobtained reports whether a token could not be had, and concludes so.
+// unobtained reports whether a token could not be obtained, and sets the verdict then.
 func (c *check) unobtained(e *Endpoint, err error) bool {
 	if err == nil {
 		return false

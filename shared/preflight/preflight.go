@@ -111,6 +111,12 @@ func Check(ctx context.Context, name string, f *submit.File, o Options) (*Report
 			n.Breaks = n.Breaks || n.Text == submit.AfterQueue
 		}
 	}
+	if o.HTCondor != (service.Version{}) && o.HTCondor.Before(service.Version{Major: 25}) {
+		for i := range c.report.Notes {
+			n := &c.report.Notes[i]
+			n.Breaks = n.Breaks || n.Text == submit.NoQueue
+		}
+	}
 	for _, cred := range f.Credentials {
 		held := &Credential{Credential: cred}
 		held.Token, held.Err = o.Tokens.Token(ctx, cred)
@@ -145,7 +151,7 @@ func Check(ctx context.Context, name string, f *submit.File, o Options) (*Report
 }
 
 // code returns the exit code: 1 if a check failed, else that of the first token that could
-// not be had.
+// not be obtained.
 func (c *check) code() int {
 	code := cli.OK
 	for _, held := range c.report.Credentials {

@@ -39,6 +39,11 @@ func open(path string, flags int) (*os.File, error) {
 	}
 }
 
+// createTemp creates a file that is open for reading and writing.
+func createTemp(dir string) (*os.File, error) { return os.CreateTemp(dir, tempPrefix) }
+
+func rename(from, to string) error { return os.Rename(from, to) }
+
 // checkOwner rejects a file that belongs to another user or has one of the forbidden
 // mode bits.
 func checkOwner(path string, fi fs.FileInfo, forbidden fs.FileMode) error {
@@ -127,6 +132,8 @@ func checkSecret(path string, fi fs.FileInfo) error {
 		return nil
 	case uid == os.Geteuid() && p == 0o440:
 		return nil // mounted read-only for root and a group
+	case uid == 0 && os.Geteuid() != 0:
+		return &Error{Path: path, Reason: fmt.Sprintf("can be used by other users (mode %04o)", p), Owner: -1, Mounted: true}
 	}
 	return checkOwner(path, fi, 0o077)
 }

@@ -10,8 +10,6 @@ const NoFollow = 0
 
 const nonBlock = 0
 
-func open(path string, flags int) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|flags, 0) }
-
 // File modes do not show the access control lists that keep profile directories
 // private, so there is nothing to check.
 

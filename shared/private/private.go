@@ -25,14 +25,12 @@ import (
 const MaxRead = 1 << 20
 
 // ErrTooLong reports a file of more than [MaxRead] bytes.
-var ErrTooLong = fmt.Errorf("longer than %d bytes", MaxRead)
+const ErrTooLong = tooLong(MaxRead)
 
-func tooLong(most int) error {
-	if most == MaxRead {
-		return ErrTooLong
-	}
-	return fmt.Errorf("longer than %d bytes", most)
-}
+// tooLong reports a file of more bytes than its value.
+type tooLong int
+
+func (most tooLong) Error() string { return fmt.Sprintf("longer than %d bytes", int(most)) }
 
 // Error reports a file or directory that is not private.
 type Error struct {
@@ -42,6 +40,8 @@ type Error struct {
 	Owner int
 	// Mode is the mode that Path should have, if chmod is the remedy, else 0.
 	Mode fs.FileMode
+	// Mounted means that root owns the secret, which is how secrets are mounted.
+	Mounted bool
 }
 
 func (e *Error) Error() string { return e.Path + " " + e.Reason }
@@ -55,6 +55,8 @@ func (e *Error) Hints() []string { return []string{e.Hint()} }
 // Hint is the next step for the user.
 func (e *Error) Hint() string {
 	switch {
+	case e.Mounted:
+		return "let only root and your group read it: mount it with mode 0440 (defaultMode in Kubernetes), or run as root: chmod 640 " + text.ShellWord(e.Path)
 	case e.Mode != 0:
 		return fmt.Sprintf("run: chmod %o %s", e.Mode.Perm(), text.ShellWord(e.Path))
 	case e.Owner >= 0 && os.Geteuid() == 0:
@@ -112,7 +114,7 @@ func ReadUpTo(path string, most int) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
+	b, err := readAll(f, most)
 	if err == nil && len(b) > most {
 		return nil, fmt.Errorf("%s is %w", path, tooLong(most))
 	}
@@ -204,16 +206,22 @@ func descriptor(path string) bool {
 
 // ReadAll reads at most [MaxRead] bytes.
 func ReadAll(r io.Reader) ([]byte, error) {
+	b, err := readAll(r, MaxRead)
+	if err == nil && len(b) > MaxRead {
+		err = ErrTooLong
+	}
+	return b, err
+}
+
+// readAll reads at most one byte more than most.
+func readAll(r io.Reader, most int) ([]byte, error) {
 	var b bytes.Buffer
 	if f, ok := r.(*os.File); ok {
-		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < MaxRead {
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < int64(most) {
 			b.Grow(int(fi.Size()) + bytes.MinRead) // for one read, and one that finds the end
 		}
 	}
-	_, err := b.ReadFrom(io.LimitReader(r, MaxRead+1))
-	if err == nil && b.Len() > MaxRead {
-		err = ErrTooLong
-	}
+	_, err := b.ReadFrom(io.LimitReader(r, int64(most)+1))
 	return b.Bytes(), err
 }
 
@@ -233,6 +241,10 @@ func ReadSecret(path string) (string, error) {
 	}
 	if fi.IsDir() {
 		return "", notPrivate(path, "is a directory")
+	}
+	if fi.Mode()&fs.ModeDevice != 0 && !descriptor(path) {
+		// Before its mode, as nobody should change that of /dev/zero.
+		return "", notPrivate(path, "is not a regular file")
 	}
 	if err := checkSecret(path, fi); err != nil {
 		return "", err
@@ -269,7 +281,7 @@ type File struct {
 // Create prepares the replacement of the file at path, whose directory must exist, and
 // reserves room bytes for it. The caller must call [File.Close].
 func Create(path string, room int) (*File, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
+	f, err := createTemp(filepath.Dir(path))
 	if err != nil {
 		return nil, cause(path, err)
 	}
@@ -313,7 +325,7 @@ func (w *File) CommitTo(path string, data []byte) error {
 		return cause(w.path, err)
 	}
 	// The file is closed after the rename: whatever close reports, Sync has succeeded.
-	if err := os.Rename(w.f.Name(), w.path); err != nil {
+	if err := rename(w.f.Name(), w.path); err != nil {
 		return cause(w.path, err)
 	}
 	SyncDir(filepath.Dir(w.path))

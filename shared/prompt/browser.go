@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -45,6 +46,11 @@ func systemBrowser(address string) []string {
 	return []string{"xdg-open", address}
 }
 
+func found(program string) bool {
+	_, err := exec.LookPath(program)
+	return err == nil
+}
+
 // browserCommand is the command of one item of BROWSER, or nil if it is empty.
 func browserCommand(item, address string) []string {
 	item = strings.TrimSpace(item)
@@ -52,8 +58,15 @@ func browserCommand(item, address string) []string {
 		return nil
 	}
 	argv := []string{item}
-	if _, err := exec.LookPath(item); err != nil {
+	if !found(item) {
 		argv = strings.Fields(item)
+		for i, r := range slices.Backward([]byte(item)) {
+			// Arguments may follow a path with spaces.
+			if path := item[:i]; r == ' ' && found(path) {
+				argv = append([]string{path}, strings.Fields(item[i:])...)
+				break
+			}
+		}
 	}
 	placed := false
 	for i := range argv[1:] {

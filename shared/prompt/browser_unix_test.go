@@ -43,6 +43,7 @@ func TestBrowserCommand(t *testing.T) {
 		{"firefox %s -x", []string{"firefox", address, "-x"}},
 		{"firefox --url=%s --again=%s", []string{"firefox", "--url=" + address, "--again=" + address}},
 		{spaced, []string{spaced, address}},
+		{spaced + " --new  %s", []string{spaced, "--new", address}},
 		{filepath.Join(dir, "firefox") + " -new-tab %s", []string{filepath.Join(dir, "firefox"), "-new-tab", address}},
 	} {
 		if got := browserCommand(tt.item, address); !slices.Equal(got, tt.want) {

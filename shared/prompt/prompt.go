@@ -131,11 +131,15 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 		_, _ = io.WriteString(t.Fallback, page(c))
 		return func() {}
 	}
-	_, _ = io.WriteString(f.out, page(c))
 	width, height, err := term.GetSize(int(f.out.Fd()))
 	if err != nil || width <= 0 || height <= 0 {
 		width, height = 80, 24
 	}
+	if wrappedRows(page(c), width) >= height {
+		// The URL that contains the code would leave the screen; the other one is shorter.
+		c.Complete = ""
+	}
+	_, _ = io.WriteString(f.out, page(c))
 	if t.dumb() || !cli.ControlSequences(f.out) {
 		_, _ = io.WriteString(f.out, waiting+"\n")
 		return f.close

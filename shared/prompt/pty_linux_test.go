@@ -186,6 +186,14 @@ func TestShowCodeOnATerminal(t *testing.T) {
 			}
 		})
 	}
+	// A URL that would leave the screen is not shown, but the one without the code.
+	for length, whole := range map[int]bool{700: true, 1900: false} {
+		url := complete + strings.Repeat("x", length-len(complete))
+		got := run(t, "code", 80, 24, "COMPLETE="+url).ends()
+		if !strings.Contains(got, "https://iam.example.org/device") || strings.Contains(got, url) != whole || strings.Contains(got, "check that") != whole {
+			t.Errorf("a URL of %d characters: %q", length, got)
+		}
+	}
 	// With a QR code or without one, the URL never leaves the screen.
 	for _, url := range []string{short, complete, long} {
 		c := Code{Issuer: "https://iam.example.org/", UserCode: "ABCD-EFGH", VerificationURI: "https://iam.example.org/device", Complete: url}

@@ -13,9 +13,20 @@ import (
 )
 
 // openTTY opens the terminal of the process. What is typed and what is shown are one file.
+// os.OpenFile would start Go's network poller, which costs a short run five system calls,
+// only to learn whether there is a terminal.
 func openTTY() (in, out *os.File, err error) {
-	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	return f, f, err
+	for {
+		fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		switch {
+		case err == unix.EINTR: // as os.OpenFile does (https://go.dev/issue/11180)
+		case err != nil:
+			return nil, nil, err
+		default:
+			f := os.NewFile(uintptr(fd), "/dev/tty")
+			return f, f, nil
+		}
+	}
 }
 
 // echoOff keeps the terminal from showing what is typed, and lets it give whole lines.

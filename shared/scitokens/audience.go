@@ -27,7 +27,7 @@ func audience(l Library, p service.Presented) []finding.Finding {
 			return nil
 		}
 		return one(finding.Finding{Code: finding.AudMissing, Message: "the token has no audience",
-			Hint: audienceHint(l, ""), Command: l.command(p), Missing: l.Audiences, Source: srcMeasured})
+			Hint: audienceHint(l, ""), Command: l.audienceCommand(p), Missing: l.Audiences, Source: srcMeasured})
 	}
 	if !ok {
 		return one(service.MissingClaim(p.JWT, "aud", "the issuer must write a string or a list of strings", "RFC 7519 section 4.1.3"))
@@ -54,7 +54,7 @@ func audience(l Library, p service.Presented) []finding.Finding {
 		shown = briefAudiences(got)
 	}
 	return one(finding.Finding{Code: finding.AudMismatch, Message: fmt.Sprintf("the token's audience is %s, not %s", shown, orNone(l.Audiences)), Missing: l.Audiences,
-		Hint: audienceHint(l, near), Command: l.command(p), Source: "RFC 7519 section 4.1.3, compared byte for byte: " + srcMeasured})
+		Hint: audienceHint(l, near), Command: l.audienceCommand(p), Source: "RFC 7519 section 4.1.3, compared byte for byte: " + srcMeasured})
 }
 
 // briefAudiences lists the audiences of a token, in quotes if one is not a plain word.
@@ -77,6 +77,14 @@ func orNone(list []string) string {
 		return "one of the server's"
 	}
 	return strings.Join(list, " or ")
+}
+
+// audienceCommand gets a token with one of the server's audiences; "" if it has none.
+func (l Library) audienceCommand(p service.Presented) string {
+	if len(l.Audiences) == 0 {
+		return ""
+	}
+	return l.command(p)
 }
 
 func audienceHint(l Library, near string) string {

@@ -7,14 +7,33 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// FileForm checks that the file contains only the token: clients send all of it except
-// white space.
+// wrapped is what is wrong with a token file that contains more than the token.
+const wrapped = "the token file contains more than the token, such as \"Bearer\", quotes or another token"
+
+// FileForm checks that the file contains only the token: clients that find it by WLCG Bearer
+// Token Discovery send all of it except white space.
 func FileForm(p service.Presented) []finding.Finding {
-	if !p.Wrapped {
+	if p.Form == service.Bare || p.Form == service.Spaced {
 		return nil
 	}
-	return one(finding.Finding{Code: finding.FileForm, Message: "the token file contains more than the token, such as \"Bearer\" or quotes, and clients send all of it",
+	return one(finding.Finding{Code: finding.FileForm, Message: wrapped + ", and clients send all of it",
 		Hint: "write only the token to the file", Source: "WLCG Bearer Token Discovery, step 2; " + srcMeasured})
+}
+
+// HeaderForm checks what curl sends, to which a shell passes the contents of the file
+// without the line breaks at its end. It also reads a file with the whole header.
+func HeaderForm(p service.Presented) []finding.Finding {
+	f := finding.Finding{Code: finding.FileForm, Hint: "write only the token to the file", Source: "measured with curl on XRootD 5.5.3 and 6.2.0"}
+	const send = `curl -H "Authorization: Bearer $(cat FILE)"`
+	switch p.Form {
+	case service.Spaced:
+		f.Message = "the token file begins with white space, and " + send + " sends it"
+	case service.Wrapped:
+		f.Message = wrapped + ", and " + send + " sends all of it"
+	default:
+		return nil
+	}
+	return one(f)
 }
 
 // TooLong checks the token against the number of bytes that a client or server reads.

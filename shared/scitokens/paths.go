@@ -39,11 +39,16 @@ func Scopes(j *token.JWT, v service.Version) []Scope {
 	list, _ := j.Scopes()
 	out := make([]Scope, 0, len(list))
 	for _, s := range list {
-		authz, p, _ := strings.Cut(s, ":")
-		clean, _ := readPath(p, v)
-		out = append(out, Scope{s, authz, clean})
+		out = append(out, ReadScope(s, v))
 	}
 	return out
+}
+
+// ReadScope splits a scope, as [Scopes] does.
+func ReadScope(s string, v service.Version) Scope {
+	authz, p, _ := strings.Cut(s, ":")
+	clean, _ := readPath(p, v)
+	return Scope{s, authz, clean}
 }
 
 // pathProblem is what is wrong with a path.
@@ -181,6 +186,9 @@ func separators(_ Library, p service.Presented) []finding.Finding {
 	return one(finding.Finding{Code: finding.ScopeSeparator, Remark: true, Message: "the scope claim contains a tab or a line break, which does not separate scopes: servers read one scope",
 		Hint: "the issuer must separate scopes with single spaces", Source: "RFC 6749 section 3.3; measured with scitokens-cpp 0.7.3, 1.1.3 and 1.4.1"})
 }
+
+// DecodesPaths reports whether the library decodes the paths of scopes.
+func (l Library) DecodesPaths() bool { return !l.Version.Before(pathsDecoded) }
 
 // Vulnerable names the known vulnerabilities of a version of the library.
 func Vulnerable(v service.Version) []finding.Finding {

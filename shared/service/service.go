@@ -23,15 +23,30 @@ type Presented struct {
 	// Now is the service's clock, Skew how far it may be off.
 	Now  time.Time
 	Skew time.Duration
-	// Mode is the mode of the file that the token is in; 0 if there is none. Wrapped says
-	// that the file contains more than the token and white space, Link that it is a
-	// symbolic link.
-	Mode          fs.FileMode
-	Wrapped, Link bool
+	// Mode is the mode of the file that the token is in; 0 if there is none. Form is what
+	// the file contains, Link says that it is a symbolic link.
+	Mode fs.FileMode
+	Form Form
+	Link bool
 	// KeyChecked says that the signature was checked against the issuer's keys. What can
 	// only be a remark without the keys is then decided.
 	KeyChecked bool
 }
+
+// Form is what a file contains beside a token. Clients send all of it, except for white
+// space.
+type Form int
+
+const (
+	// Bare is the token, and white space behind it; also what is not in a file.
+	Bare Form = iota
+	// Spaced is the token with white space before it.
+	Spaced
+	// Header is the line "Authorization: Bearer TOKEN".
+	Header
+	// Wrapped is a token with anything else, such as quotes or another token.
+	Wrapped
+)
 
 // Service judges tokens as one endpoint of a server does, for the operation intended
 // there. It is immutable: version, configuration and audiences are given at construction.
@@ -76,6 +91,9 @@ type Given struct {
 	Scope bool
 	// Login says that the request is for a login, not for a token: no audience is needed.
 	Login bool
+	// Service says that a service was given on the command line, even if it is empty, as
+	// from a variable that is not set.
+	Service bool
 }
 
 // Want is what an ecosystem requests.

@@ -59,6 +59,10 @@ func (s bearerToken) find() (raw, place string, err error) {
 		return raw, s.file, nil
 	}
 	found, err := bearer.Discover(func(k string) (string, bool) { v := s.env.Getenv(k); return v, v != "" }, os.Geteuid())
+	if errors.Is(err, fs.ErrNotExist) {
+		// BEARER_TOKEN_FILE may name the file that this very command is going to write.
+		return "", "", none("there is no file %s", s.env.Getenv("BEARER_TOKEN_FILE"))
+	}
 	if err != nil {
 		return "", "", err
 	}

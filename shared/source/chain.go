@@ -45,38 +45,39 @@ type NoneError struct {
 }
 
 // Reason is why one source had nothing.
-type Reason struct{ Source, Why string }
+type Reason struct {
+	Why  string
+	kind kind
+}
 
-// Error returns the reason that helps most: that of the login, which the user can
-// change, else that of the last source. The cache's never helps.
+// Error returns the reason that helps most; of several, that of the last source.
 func (e *NoneError) Error() string {
+	if len(e.Reasons) == 0 {
+		return "no source was tried"
+	}
+	best := e.Reasons[0]
 	for _, r := range e.Reasons {
-		if r.Source == "login" {
-			return r.Why
+		if r.kind.telling >= best.kind.telling {
+			best = r
 		}
 	}
-	for _, r := range slices.Backward(e.Reasons) {
-		if r.Source != "cache" {
-			return r.Why
-		}
-	}
-	if len(e.Reasons) > 0 {
-		return e.Reasons[0].Why
-	}
-	return "no source was tried"
+	return best.Why
 }
 
 // ExitCode implements cli.Explained.
 func (e *NoneError) ExitCode() int { return cli.NeedLogin }
 
-// Hints implements cli.Explained.
-func (e *NoneError) Hints() []string { return nil }
+// Hints implements cli.Explained. The cache alone has nothing that a login would change.
+func (e *NoneError) Hints() []string {
+	if len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool { return r.kind.telling > least }) {
+		return nil
+	}
+	return []string{"add another source, such as --from login"}
+}
 
 // LoginHelps reports whether a login would give one of the sources a token.
 func (e *NoneError) LoginHelps() bool {
-	return len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool {
-		return r.Source == "cache" || r.Source == "login" || r.Source == "device"
-	})
+	return len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool { return r.kind.login })
 }
 
 // Token asks the sources in turn. What a source returns is checked against the request
@@ -105,7 +106,7 @@ func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, erro
 		} else {
 			c.env.Verbose("%s: %s", s.name, n.Reason)
 		}
-		reasons = append(reasons, Reason{s.name, n.Reason})
+		reasons = append(reasons, Reason{n.Reason, s.kind})
 	}
 	if homeless != nil {
 		return token.Token{}, homeless
@@ -115,7 +116,7 @@ func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, erro
 
 // asksUser reports whether the chain would ask for a new login.
 func (c *Chain) asksUser() bool {
-	return slices.ContainsFunc(c.sources, func(s opened) bool { return s.name == "device" })
+	return slices.ContainsFunc(c.sources, func(s opened) bool { return s.asks })
 }
 
 func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Token, error) {
@@ -154,7 +155,7 @@ func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Tok
 	if s.stored {
 		return t, nil
 	}
-	if err := c.check(t, req); err != nil {
+	if err := c.check(t, req, s.issued); err != nil {
 		return token.Token{}, err
 	}
 	c.put(key, t)
@@ -276,8 +277,8 @@ func (c *cache) Token(_ context.Context, req token.Request) (token.Token, error)
 	return token.Token{}, none("no token is cached for this request")
 }
 
-// keys are those of the other sources of the chain. A cache without others has what the
-// login returned.
+// keys are those of the other sources of the chain, except those whose tokens are stored
+// already. A cache without other sources has what the login returned.
 func (c *cache) keys(req token.Request) []store.CacheKey {
 	var out []store.CacheKey
 	for _, s := range c.chain.sources {
@@ -288,7 +289,7 @@ func (c *cache) keys(req token.Request) []store.CacheKey {
 			out = append(out, key)
 		}
 	}
-	if len(out) == 0 {
+	if !slices.ContainsFunc(c.chain.sources, func(s opened) bool { return s.name != "cache" }) {
 		out = []store.CacheKey{{Issuer: req.Issuer, ClientID: c.env.Logins.ClientID, Audiences: req.Audiences, Scopes: req.Scopes}}
 	}
 	return out

@@ -212,11 +212,12 @@ func TestNoSourceHasAToken(t *testing.T) {
 		login   bool
 	}{
 		{nil, false, "no source was tried", true},
-		{nil, true, "no token is cached for this request", true},
+		{nil, true, "no token is cached for this request", false},
 		{[]any{"login", fails(none("no login"))}, true, "no login", true},
 		{[]any{"login", fails(none("no login")), "oidc-agent", fails(none("no agent"))}, true, "no login", true},
 		{[]any{"bearer", fails(none("no file")), "oidc-agent", fails(none("no agent"))}, false, "no agent", false},
-		{[]any{"oidc-agent", fails(none("no agent"))}, true, "no agent", true},
+		{[]any{"oidc-agent", fails(none("no agent"))}, true, "no agent", false},
+		{[]any{"exchange", fails(none("no client"))}, true, "no client", true},
 		{[]any{"device", fails(none("no terminal"))}, false, "no terminal", true},
 	} {
 		w := newWorld(t.TempDir())

@@ -105,14 +105,15 @@ const (
 )
 
 // check compares a new token against the request. A wider token is returned with a note.
-func (c *Chain) check(t token.Token, req token.Request) error {
+// issued means that the issuer granted it just now.
+func (c *Chain) check(t token.Token, req token.Request, issued bool) error {
 	if err := checkCharacters(t); err != nil {
 		return err
 	}
 	e, ahead := compare(t, req, c.env.Now())
 	if e != nil {
-		e.FromIssuer = c.issued(t.Source)
-		if e.FromIssuer {
+		e.FromIssuer = issued
+		if issued {
 			e.Offset = c.env.Logins.Issuer.ClockOffset()
 		}
 		return e
@@ -181,11 +182,6 @@ func differences(t token.Token, req token.Request, now time.Time) (list []findin
 		list = append(list, finding.Finding{Code: finding.NotYetValid, Message: "the token's iat or nbf is beyond the year 9999"})
 	}
 	return slices.DeleteFunc(list, func(f finding.Finding) bool { return f.Code == finding.NotYetValid && ahead <= leeway }), ahead
-}
-
-// issued reports whether a source asks the issuer itself.
-func (c *Chain) issued(name string) bool {
-	return slices.Contains([]string{"login", "device", "client-credentials", "exchange"}, name)
 }
 
 // clockAhead is how far the token's iat or nbf is in the future.

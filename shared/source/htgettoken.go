@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,8 +61,11 @@ func (s htgettoken) Token(ctx context.Context, req token.Request) (t token.Token
 		return t, fail(cli.Refused, hintHTGetToken, "htgettoken: %w", err)
 	}
 	b, err := private.Read(file)
-	if err != nil {
-		return t, fail(cli.Refused, hintHTGetToken, "htgettoken wrote no token: %w", err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return t, fail(cli.Refused, hintHTGetToken, "htgettoken wrote no token")
+	case err != nil:
+		return t, fail(cli.Refused, hintHTGetToken, "read the token of htgettoken: %w", err)
 	}
 	return token.New(strings.TrimSpace(string(b))), nil
 }

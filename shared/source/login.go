@@ -28,6 +28,9 @@ func (s loginSource) report(_ context.Context, req token.Request) (bool, string)
 	if entry.Ended != "" {
 		return false, "your login was no longer valid when it was last used (" + entry.Ended + ")"
 	}
+	if entry.Unrenewable {
+		return false, "the issuer issued no refresh token with your login"
+	}
 	return true, "a login saved in " + entry.Backend + " with " + strings.Join(entry.Scopes, " ")
 }
 

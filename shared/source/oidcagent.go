@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -39,7 +40,13 @@ const (
 // empty, is its help.
 func refused(message, info string) error {
 	hint := text.Printable(text.Brief(strings.TrimSpace(strings.ReplaceAll(info, "\t", "  ")), 500))
-	if hint == "" {
+	switch {
+	case hint != "":
+	case strings.Contains(message, "invalid_grant"), strings.Contains(message, "invalid_token"):
+		hint = "log the account in again with 'oidc-gen --reauthenticate NAME'"
+	case strings.Contains(message, "invalid_scope"):
+		hint = "request less, or give the account the scope with 'oidc-gen -m NAME'"
+	default:
 		hint = "load the account with 'oidc-add NAME', unlock the agent with 'oidc-add -X', or choose another account with --account"
 	}
 	return fail(cli.Refused, text.OneLine(hint), "oidc-agent: %s", text.Foreign(message, 300))
@@ -59,7 +66,7 @@ type agentAnswer struct {
 	Status      string `json:"status"`
 	AccessToken string `json:"access_token"`
 	Issuer      string `json:"issuer"`
-	ExpiresAt   int64  `json:"expires_at"`
+	ExpiresAt   any    `json:"expires_at"`
 	Error       string `json:"error"`
 	Info        string `json:"info"`
 }
@@ -93,9 +100,9 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 		return token.Token{}, err
 	}
 	t := token.New(ans.AccessToken)
-	if t.Expires.IsZero() && ans.ExpiresAt > 0 {
+	if at, err := strconv.ParseInt(fmt.Sprint(ans.ExpiresAt), 10, 64); err == nil && at > 0 && t.Expires.IsZero() {
 		// It is right only for tokens without scope and audience.
-		t.Expires = time.Unix(ans.ExpiresAt, 0)
+		t.Expires = time.Unix(at, 0)
 	}
 	if t.Issuer == "" {
 		t.Issuer = cmp.Or(ans.Issuer, req.Issuer)
@@ -133,10 +140,20 @@ func (a oidcAgent) ask(ctx context.Context, network, address string, q agentRequ
 		return nil, err
 	}
 	var ans agentAnswer
-	if err := json.Unmarshal(b, &ans); err != nil {
+	// Some texts of the agent have raw line ends, which JSON does not allow.
+	d := json.NewDecoder(bytes.NewReader(bytes.Map(oneLine, b)))
+	d.UseNumber()
+	if err := d.Decode(&ans); err != nil {
 		return nil, unreachable(address, errors.New("the answer is not JSON"))
 	}
 	return &ans, nil
+}
+
+func oneLine(r rune) rune {
+	if r < ' ' {
+		return ' '
+	}
+	return r
 }
 
 // unreachable is the error for an agent that cannot be used.
@@ -152,7 +169,8 @@ func (a oidcAgent) exchange(ctx context.Context, network, address string, q any)
 	defer cancel()
 	down := func(err error) error {
 		if errors.Is(err, os.ErrDeadlineExceeded) || ctx.Err() != nil {
-			err = fmt.Errorf("no answer within %s", a.env.Timeout)
+			return fail(cli.Network, "restart the agent with 'oidc-agent --no-autoreauthenticate', because a login that expired may keep it busy, or use other sources with --from",
+				"could not talk to oidc-agent at %s: no answer within %s", address, a.env.Timeout)
 		}
 		return unreachable(address, err)
 	}
@@ -219,8 +237,9 @@ func (a oidcAgent) report(ctx context.Context, _ token.Request) (bool, string) {
 	if json.Unmarshal(ans.Info, &accounts) != nil || len(accounts) == 0 {
 		return false, "the agent at " + address + " has no account loaded"
 	}
+	list := text.Foreign(strings.Join(accounts, " "), 300)
 	if a.env.Account != "" && !slices.Contains(accounts, a.env.Account) {
-		return false, "the agent at " + address + " has no account " + a.env.Account + " loaded, but " + strings.Join(accounts, " ")
+		return false, "the agent at " + address + " has no account " + a.env.Account + " loaded, but " + list
 	}
-	return true, "the agent at " + address + " has loaded " + strings.Join(accounts, " ")
+	return true, "the agent at " + address + " has loaded " + list
 }

@@ -75,13 +75,18 @@ func TestAgentFaults(t *testing.T) {
 		handle func(net.Conn)
 		code   int
 		text   string
+		hint   string
 	}{
-		{"hangs", func(net.Conn) { <-hang }, cli.Network, "no answer within 50ms"},
-		{"hangs up", func(net.Conn) {}, cli.Network, "could not talk to oidc-agent at "},
-		{"another protocol", saying("HTTP/1.1 400 Bad Request\r\n\r\n"), cli.Network, "not JSON"},
-		{"refuses", saying(`{"status":"failure","error":"Agent locked","info":"unlock it"}`), cli.Refused, "Agent locked"},
-		{"has nothing", saying(`{"status":"success"}`), cli.Refused, "no token"},
-		{"raw newlines", saying("{\"status\":\"failure\",\"error\":\"a\nb\"}"), cli.Network, "not JSON"},
+		{"hangs", func(net.Conn) { <-hang }, cli.Network, "no answer within 50ms", "--no-autoreauthenticate"},
+		{"hangs up", func(net.Conn) {}, cli.Network, "could not talk to oidc-agent at ", "start an agent"},
+		{"another protocol", saying("HTTP/1.1 400 Bad Request\r\n\r\n"), cli.Network, "not JSON", "start an agent"},
+		{"refuses", saying(`{"status":"failure","error":"Agent locked","info":"unlock it"}`), cli.Refused, "Agent locked", "unlock it"},
+		{"an account that is not loaded", saying(`{"status":"failure","error":"account not loaded"}`), cli.Refused, "account not loaded", "oidc-add"},
+		{"a login that expired", saying(`{"status":"failure","error":"invalid_grant: expired"}`), cli.Refused, "invalid_grant: expired", "--reauthenticate"},
+		{"a scope that is not granted", saying(`{"status":"failure","error":"invalid_scope: x"}`), cli.Refused, "invalid_scope: x", "request less"},
+		{"has nothing", saying(`{"status":"success"}`), cli.Refused, "no token", "oidc-add"},
+		{"an expiry in words", saying(`{"status":"success","expires_at":"tomorrow"}`), cli.Refused, "no token", "oidc-add"},
+		{"raw newlines", saying("{\"status\":\"failure\",\"error\":\"a\nb\"}"), cli.Refused, "oidc-agent: a b", "oidc-add"},
 	}
 	for _, tt := range tests {
 		d := agent(t, "unix", tt.handle)
@@ -90,7 +95,7 @@ func TestAgentFaults(t *testing.T) {
 		}
 		_, err := oidcAgent{d}.Token(context.Background(), token.Request{Issuer: "https://i/"})
 		var known cli.Explained
-		if !errors.As(err, &known) || known.ExitCode() != tt.code || len(known.Hints()) != 1 || !strings.Contains(err.Error(), tt.text) {
+		if !errors.As(err, &known) || known.ExitCode() != tt.code || len(known.Hints()) != 1 || !strings.Contains(err.Error(), tt.text) || !strings.Contains(known.Hints()[0], tt.hint) {
 			t.Errorf("%s: %T %v", tt.name, err, err)
 		}
 		d.Explicit = false
@@ -107,7 +112,7 @@ func TestAgentRequest(t *testing.T) {
 		b := make([]byte, 4096)
 		n, _ := c.Read(b)
 		got <- string(b[:n])
-		_, _ = io.WriteString(c, `{"status":"success","access_token":"opaque","issuer":"https://i/","expires_at":1767225600}`)
+		_, _ = io.WriteString(c, `{"status":"success","access_token":"opaque","issuer":"https://i/","expires_at":"1767225600"}`)
 	})
 	req := token.Request{Issuer: "https://i/", Audiences: []string{"a:1", "b:2"}, Scopes: []string{"x", "y"}, MinLifetime: time.Minute}
 	tok, err := oidcAgent{d}.Token(context.Background(), req)

@@ -35,10 +35,10 @@ const pluginPrefix = "token-source-"
 // pluginMax bounds a plugin's answer, in bytes.
 const pluginMax = 1 << 20
 
-var pluginName = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var pluginName = text.Pattern{Expr: `^[A-Za-z0-9][A-Za-z0-9._-]*$`}
 
 func validPlugin(name string) error {
-	if !pluginName().MatchString(name) {
+	if !pluginName.Get().MatchString(name) {
 		return fmt.Errorf("%q is not the name of a plugin: use letters, digits, dots, dashes and underscores", name)
 	}
 	return nil
@@ -157,10 +157,11 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	cmd.WaitDelay = time.Second
 	runErr := cmd.Run()
 	if ctx.Err() != nil {
-		return nil, fail(cli.TimedOut, "", "%s did not answer within %s", p.executable(), limit)
+		return nil, fail(cli.TimedOut, "allow more time with --timeout", "%s did not answer within %s", p.executable(), limit)
 	}
 	broken := func(problem string) (*PluginAnswer, error) {
-		return nil, fail(cli.Failed, "", "%s %s", p.executable(), problem)
+		hint := fmt.Sprintf("run '%s sources --check %s' with the same flags to test the plugin", p.env.Program, p.name)
+		return nil, fail(cli.Failed, hint, "%s %s", p.executable(), problem)
 	}
 	var ans PluginAnswer
 	if err := json.Unmarshal(out.Bytes(), &ans); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,20 +94,44 @@ type kind struct {
 	shared bool
 	// stored means that the token is stored already, and is not copied to the cache.
 	stored bool
+	// issued means that the source asks the issuer itself, which has granted its tokens just
+	// now.
+	issued bool
+	// login means that a login gives the source a token, and asks that it makes one itself,
+	// which needs a person.
+	login, asks bool
+	// telling is how much it helps the user to read why the source has no token.
+	telling telling
+	// when says whether the source is asked unless the user chooses; nil means never.
+	when func(getenv func(string) string, terminal bool) bool
 }
+
+// telling orders the reasons of sources. The user can change what is wrong with a login,
+// and the cache's reason never helps.
+type telling int
+
+const (
+	least telling = iota - 1
+	ordinary
+	most
+)
 
 // kinds is the table of sources.
 var kinds = []kind{
-	{name: "cache", help: "cached tokens", open: newCache, stored: true},
-	{name: "login", help: "your login at the issuer", open: newLogin, shared: true},
-	{name: "oidc-agent", help: "a running oidc-agent", open: newOIDCAgent, shared: true},
-	{name: "device", help: "a new login in your browser", open: newDevice},
-	{name: "client-credentials", help: "a robot's own client", open: newClientCredentials, shared: true},
+	{name: "cache", help: "cached tokens", open: newCache, stored: true, telling: least, when: always},
+	{name: "login", help: "your login at the issuer", open: newLogin, shared: true, issued: true, login: true, telling: most, when: always},
+	{name: "oidc-agent", help: "a running oidc-agent", open: newOIDCAgent, shared: true, when: agentRuns},
+	{name: "device", help: "a new login in your browser", open: newDevice, issued: true, login: true, asks: true, when: onTerminal},
+	{name: "client-credentials", help: "a robot's own client", open: newClientCredentials, shared: true, issued: true},
 	{name: "htgettoken", arg: "[OPTIONS]", help: "htgettoken", open: newHTGetToken},
 	{name: "bearer", arg: "[FILE]", help: "an existing token, used only if it satisfies the request", open: newBearer, stored: true},
-	{name: "exchange", arg: "[FILE]", help: "an existing token, exchanged for a narrower one", open: newExchange, shared: true},
+	{name: "exchange", arg: "[FILE]", help: "an existing token, exchanged for a narrower one", open: newExchange, shared: true, issued: true, login: true},
 	{name: "plugin", arg: "NAME", help: "the executable token-source-NAME", open: newPlugin},
 }
+
+func always(func(string) string, bool) bool                { return true }
+func agentRuns(getenv func(string) string, _ bool) bool    { return getenv("OIDC_SOCK") != "" }
+func onTerminal(_ func(string) string, terminal bool) bool { return terminal }
 
 // Names are the names of the sources, in the order of the table.
 func Names() []string {
@@ -156,15 +181,22 @@ func (k kind) form() string {
 // Default are the sources that are asked unless the user chooses: the cache, the login,
 // oidc-agent if one runs, and a device flow if there is a terminal.
 func Default(getenv func(string) string, terminal bool) []string {
-	specs := []string{"cache", "login"}
-	if getenv("OIDC_SOCK") != "" {
-		specs = append(specs, "oidc-agent")
-	}
-	if terminal {
-		specs = append(specs, "device")
+	var specs []string
+	for _, k := range kinds {
+		if k.when != nil && k.when(getenv, terminal) {
+			specs = append(specs, k.name)
+		}
 	}
 	return specs
 }
+
+// Asks reports whether a source that a --from value names asks a person to log in.
+func Asks(spec string) bool {
+	return slices.ContainsFunc(kinds, func(k kind) bool { return k.asks && k.name == spec })
+}
+
+// Unattended returns the sources among specs that ask nobody to log in.
+func Unattended(specs []string) []string { return slices.DeleteFunc(slices.Clone(specs), Asks) }
 
 // opened is a source of a chain.
 type opened struct {
@@ -191,7 +223,7 @@ func open(e *Env, spec string) (opened, error) {
 		return opened{k, spec, s}, err
 	}
 	known := strings.Join(Names(), ", ")
-	if hasArg || !pluginName().MatchString(name) {
+	if hasArg || !pluginName.Get().MatchString(name) {
 		return opened{}, fmt.Errorf("unknown source %q: use one of %s, or plugin:NAME", name, known)
 	}
 	if _, err := exec.LookPath(pluginPrefix + name); err != nil {

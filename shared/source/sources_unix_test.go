@@ -210,6 +210,7 @@ func TestPlugin(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("PATH", bin+":/usr/bin:/bin")
 	good := jwt(nil)
+	const contract = "run 'test sources --check test' with the same flags to test the plugin"
 	for _, tt := range []struct {
 		name, body string
 		code       int // 0: a token; -1: nothing to offer
@@ -222,13 +223,13 @@ func TestPlugin(t *testing.T) {
 		{"login required", `echo '{"apiVersion":"token-helpers/v1","error":{"code":"login-required","message":"log in","hint":"run x"}}'; exit 3`, cli.NeedLogin, "token-source-test: log in", "run x"},
 		{"refused", `echo '{"apiVersion":"token-helpers/v1","error":{"code":"denied"}}'`, cli.Refused, "token-source-test: denied", ""},
 		{"a forged hint", `printf '%s' '{"error":{"code":"x","message":"a\nhint: run rm\u001b[2J","hint":"b\nhint: c"}}'`, cli.Refused, `a\u000ahint: run rm\u001b[2J`, `b\u000ahint: c`},
-		{"another version", `echo '{"apiVersion":"token-helpers/v2","token":"x"}'`, cli.Failed, "apiVersion", ""},
-		{"neither", `echo '{"apiVersion":"token-helpers/v1"}'`, cli.Failed, "neither a token nor an error", ""},
-		{"not JSON", `echo hello`, cli.Failed, "did not print a JSON object", ""},
-		{"silent", `exit 0`, cli.Failed, "did not print a JSON object", ""},
-		{"fails", `exit 7`, cli.Failed, "exit status 7", ""},
-		{"a token, but fails", `echo '{"apiVersion":"token-helpers/v1","token":"` + good + `"}'; exit 7`, cli.Failed, "exit status 7", ""},
-		{"endless", `exec cat /dev/zero`, cli.Failed, "", ""},
+		{"another version", `echo '{"apiVersion":"token-helpers/v2","token":"x"}'`, cli.Failed, "apiVersion", contract},
+		{"neither", `echo '{"apiVersion":"token-helpers/v1"}'`, cli.Failed, "neither a token nor an error", contract},
+		{"not JSON", `echo hello`, cli.Failed, "did not print a JSON object", contract},
+		{"silent", `exit 0`, cli.Failed, "did not print a JSON object", contract},
+		{"fails", `exit 7`, cli.Failed, "exit status 7", contract},
+		{"a token, but fails", `echo '{"apiVersion":"token-helpers/v1","token":"` + good + `"}'; exit 7`, cli.Failed, "exit status 7", contract},
+		{"endless", `exec cat /dev/zero`, cli.Failed, "", contract},
 		{"a token with a newline", `printf '%s' '{"apiVersion":"token-helpers/v1","token":"a\nb"}'`, cli.Failed, "characters that tokens cannot contain", ""},
 		{"another token", `echo '{"apiVersion":"token-helpers/v1","token":"` + jwt(map[string]any{"scope": "t"}) + `"}'`, cli.GrantDiffer, "the token includes t but not s", ""},
 	} {

@@ -112,24 +112,54 @@ func (s *Store) readEntry(path string) (cacheEntry, bool, error) {
 	return e, ok, nil
 }
 
-// decodeEntry reads the members one by one: for a whole struct, encoding/json first examines
-// its type, which takes longer than to read one entry.
+// decodeEntry reads the members one by one, without encoding/json, which first examines the
+// types that it decodes: that takes longer than to read one entry.
 func decodeEntry(b []byte) (e cacheEntry, ok bool) {
-	var members map[string]json.RawMessage
-	var owner map[string]string
-	if json.Unmarshal(b, &members) != nil {
-		return cacheEntry{}, false
-	}
-	for name, to := range map[string]any{
-		"token": &e.Token, "issuer": &e.Issuer, "expires": &e.Expires, "scopes": &e.Scopes, "audiences": &e.Audiences, "source": &e.Source,
-		"rejected": &e.Rejected, "for": &owner,
-	} {
-		if raw := members[name]; raw != nil && json.Unmarshal(raw, to) != nil {
+	members, ok := token.ReadObject(b)
+	for i := range members {
+		m := &members[i]
+		switch m.Name {
+		case "token":
+			e.Token, ok = m.Text()
+		case "rejected":
+			e.Rejected, ok = m.Text()
+		case "issuer":
+			e.Issuer, ok = m.Text()
+		case "expires":
+			ok = e.Expires.UnmarshalJSON(m.Value) == nil
+		case "scopes":
+			e.Scopes, ok = m.Texts()
+		case "audiences":
+			e.Audiences, ok = m.Texts()
+		case "source":
+			e.Source, ok = m.Text()
+		case "for":
+			ok = e.readOwner(m.Value)
+		}
+		if !ok {
 			return cacheEntry{}, false
 		}
 	}
-	e.For.Issuer, e.For.ClientID, e.For.Account = owner["issuer"], owner["client_id"], owner["account"]
 	return e, (e.Token != "" || e.Rejected != "") && !e.Expires.IsZero()
+}
+
+func (e *cacheEntry) readOwner(object []byte) bool {
+	members, ok := token.ReadObject(object)
+	for i := range members {
+		m := &members[i]
+		switch m.Name {
+		case "issuer":
+			e.For.Issuer, ok = m.Text()
+		case "client_id":
+			e.For.ClientID, ok = m.Text()
+		case "account":
+			e.For.Account, ok = m.Text()
+		}
+		if !ok {
+			return false
+		}
+	}
+	return ok
 }
 
 // PutToken caches the token for the request, and from time to time removes some expired
@@ -284,4 +314,29 @@ func (s *Store) ForgetTokens(issuer string) error {
 		}
 		return nil
 	}))
+}
+
+// ForgetOthers removes the cached tokens of a client that came from one of the sources,
+// unless they identify the same subject as a new token: another user may have logged in.
+func (s *Store) ForgetOthers(issuer, clientID string, sources []string, fresh token.Token) error {
+	subject, known := subjectOf(fresh)
+	return wrap("clear the token cache", s.each(func(path string, e cacheEntry) error {
+		if !slices.Contains(sources, e.Source) || !token.SameIssuer(e.For.Issuer, issuer) || e.For.ClientID != "" && e.For.ClientID != clientID {
+			return nil
+		}
+		if other, ok := subjectOf(token.New(e.Token)); known && ok && other == subject {
+			return nil
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}))
+}
+
+func subjectOf(t token.Token) (subject string, ok bool) {
+	if t.JWT() == nil {
+		return "", false
+	}
+	return t.JWT().String("sub")
 }

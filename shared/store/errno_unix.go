@@ -8,6 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// signOffset is where a lock file names its holder.
+const signOffset = 0
+
 func isNoLocks(err error) bool {
 	return errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)
 }

@@ -6,6 +6,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// signOffset is where a lock file names its holder: behind the byte that is locked, which
+// nobody else can read.
+const signOffset = 1
+
 func isNoLocks(error) bool { return false }
 
 func isNotDir(error) bool { return false }

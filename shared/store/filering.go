@@ -31,7 +31,17 @@ const (
 	passphraseCommand  = "TOKEN_HELPER_PASSPHRASE_COMMAND"
 )
 
-var errDamaged = errors.New("damaged")
+// ErrDamaged means that the keyring has an item for the login, and that it is not a login:
+// no passphrase or key would help.
+var ErrDamaged = errors.New("damaged")
+
+// damagedError says in its own words what [ErrDamaged] means.
+type damagedError struct{ error }
+
+func (e *damagedError) Unwrap() error      { return e.error }
+func (*damagedError) Is(target error) bool { return target == ErrDamaged }
+
+func damagedFile(path string) error { return &damagedError{fmt.Errorf("%s is damaged", path)} }
 
 // fileRing keeps each login in a file of its own, in the format of the library's file
 // backend (a keyring.Item in a JWE encrypted with a passphrase). The library writes
@@ -55,7 +65,7 @@ func (r *fileRing) get(ctx context.Context, key string) ([]byte, error) {
 	data, err := r.decrypt(key, r.s.passphrase)
 	if errors.Is(err, ErrWrongPassphrase) {
 		// The probe opened with it, so the file is to blame.
-		err = fmt.Errorf("%s is %w", r.path(key), errDamaged)
+		err = damagedFile(r.path(key))
 	}
 	return data, notFound(err)
 }
@@ -184,12 +194,20 @@ func (r *fileRing) hold() {
 	if r.s.o.UnlockFor == 0 || r.s.getenv(passphraseVariable) != "" {
 		return
 	}
-	if err := hold(r.holdName(), []byte(r.s.passphrase), r.s.o.UnlockFor); err != nil {
-		r.s.o.Note("the kernel's key store cannot hold the passphrase, so you will be asked for it each time: %v", err)
-	} else {
+	err := hold(r.holdName(), []byte(r.s.passphrase), r.s.o.UnlockFor)
+	switch {
+	case err == nil:
 		r.s.o.Verbose("the kernel's key store holds the passphrase for %v", r.s.o.UnlockFor)
+	case errors.Is(err, errNoKeyStore) || r.s.getenv(passphraseCommand) != "":
+		// Each run would say so, and there is nothing that the user could change.
+		r.s.o.Verbose("the passphrase is not held: %v", err)
+	default:
+		r.s.o.Note("the kernel's key store cannot hold the passphrase, so you will be asked for it each time: %v", err)
 	}
 }
+
+// errNoKeyStore is the error of hold on other systems than Linux.
+var errNoKeyStore = errors.New("this system has no key store in its kernel")
 
 // holdName is the name of the passphrase in the kernel's key store: one for each
 // directory, as each has its own passphrase.
@@ -205,7 +223,7 @@ func (r *fileRing) explain(err error) error {
 			Op: "open the encrypted logins", Err: err,
 			Hint: "use the passphrase that was set at the first login; if it is lost, remove " + r.dir + " and log in again",
 		}
-	case errors.Is(err, errDamaged):
+	case errors.Is(err, ErrDamaged):
 		return &Error{Op: "open the encrypted logins", Err: err, Hint: "remove that file and log in again"}
 	}
 	return err
@@ -368,7 +386,7 @@ var ErrWrongKey = errors.New("encrypted with another key")
 // decryptWith opens what encrypt sealed with a key, which needs no stretching.
 func (r *fileRing) decryptWith(path string, b []byte) ([]byte, error) {
 	if !sealed(b, jose.A256KW) {
-		return nil, fmt.Errorf("%s is %w", path, errDamaged)
+		return nil, damagedFile(path)
 	}
 	payload, _, err := jose.Decode(string(b), r.s.o.Key)
 	if err != nil {
@@ -376,7 +394,7 @@ func (r *fileRing) decryptWith(path string, b []byte) ([]byte, error) {
 	}
 	var it keyring.Item
 	if json.Unmarshal([]byte(payload), &it) != nil {
-		return nil, fmt.Errorf("%s is %w", path, errDamaged)
+		return nil, damagedFile(path)
 	}
 	return it.Data, nil
 }
@@ -389,7 +407,7 @@ func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
 	if r.s.o.Key != nil {
 		return r.decryptWith(r.path(key), b)
 	}
-	damaged := fmt.Errorf("%s is %w", r.path(key), errDamaged)
+	damaged := damagedFile(r.path(key))
 	if !sealed(b, jose.PBES2_HS256_A128KW) {
 		return nil, damaged
 	}

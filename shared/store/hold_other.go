@@ -2,14 +2,9 @@
 
 package store
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
-func hold(string, []byte, time.Duration) error {
-	return errors.New("this system has no key store in its kernel")
-}
+func hold(string, []byte, time.Duration) error { return errNoKeyStore }
 
 func held(string) []byte { return nil }
 

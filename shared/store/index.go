@@ -24,6 +24,8 @@ type IndexEntry struct {
 	Refreshed  time.Time `json:"refreshed,omitzero"`
 	// RefreshExpires is zero if it is unknown.
 	RefreshExpires time.Time `json:"refresh_expires,omitzero"`
+	// Unrenewable means that the issuer issued no refresh token.
+	Unrenewable bool `json:"unrenewable,omitempty"`
 	// Ended is why the issuer no longer accepts the login, such as invalid_grant. It is
 	// empty for a login that worked when it was last used.
 	Ended string `json:"ended,omitempty"`

@@ -177,6 +177,8 @@ func (s *Store) ringError(backend, key string, err error) error {
 		hint = "unlock the desktop's keyring, or log in with --keyring file if its session has ended"
 	case keyctl:
 		hint = hintQuota
+	case wincred:
+		hint = "an entry of the Credential Manager has at most 2560 bytes: log in with --keyring file if yours is longer"
 	case pass:
 		hint = "run 'pass show " + serviceName + "/" + key + "' on a terminal, with GPG_TTY set, to unlock the gpg key, or log in with --keyring file"
 	}
@@ -234,6 +236,8 @@ func hintFor(backend string) string {
 		return "install pass and run 'pass init', or log in with --keyring file"
 	case secretService, kwallet:
 		return "run in a desktop session, or log in with --keyring file"
+	case file:
+		return "check that you can write to that directory, or set HOME or XDG_DATA_HOME to another one"
 	}
 	return "log in with --keyring file"
 }

@@ -124,7 +124,7 @@ func (l *lock) sign() {
 	}
 	l.ticks++
 	// Of a fixed width, so that nothing remains of a longer line.
-	_, _ = fmt.Fprintf(f, "%-20d %-10d\n", os.Getpid(), l.ticks)
+	_, _ = f.WriteAt(fmt.Appendf(nil, "%-20d %-10d\n", os.Getpid(), l.ticks), signOffset)
 	_ = f.Close()
 }
 
@@ -156,7 +156,7 @@ func readHolder(path string) string {
 	}
 	defer func() { _ = f.Close() }()
 	b := make([]byte, 64)
-	n, _ := f.Read(b)
+	n, _ := f.ReadAt(b, signOffset)
 	return strings.TrimSpace(string(b[:n]))
 }
 

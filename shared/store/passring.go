@@ -66,6 +66,9 @@ func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte
 	case limited.Err() != nil:
 		return nil, fmt.Errorf("pass did not finish within %v", r.limit)
 	case err != nil:
+		if strings.Contains(said.String(), "pass init") {
+			return nil, fmt.Errorf("there is no password store in %s", r.dir)
+		}
 		// gpg's last line is its reason. It has no secret: pass prints those to stdout.
 		if last := lastLine(said.String()); last != "" {
 			return nil, fmt.Errorf("pass: %s (%w)", last, err)
@@ -117,7 +120,7 @@ func (r passRing) show(ctx context.Context, key string) ([]byte, error) {
 	}
 	var it keyring.Item
 	if json.Unmarshal(b, &it) != nil {
-		return nil, errors.New("the entry in pass was not written by these tools")
+		return nil, &damagedError{errors.New("the entry in pass was not written by these tools")}
 	}
 	return it.Data, nil
 }

@@ -62,8 +62,11 @@ func (s *Store) NewRunDir() (*RunDir, error) {
 // Remove removes the directory with all that is in it.
 func (r *RunDir) Remove() {
 	_ = os.RemoveAll(r.Path)
-	_ = os.Remove(r.Path + lockSuffix)
+	err := os.Remove(r.Path + lockSuffix)
 	_ = r.lock.Close()
+	if err != nil { // Windows does not remove an open file.
+		_ = os.Remove(r.Path + lockSuffix)
+	}
 }
 
 // SweepRuns removes the directories of processes that were killed.

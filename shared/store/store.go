@@ -11,7 +11,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -158,4 +157,4 @@ func diskHint(err error) string {
 	return ""
 }
 
-var errUnnamed = fmt.Errorf("issuer and client ID are required")
+var errUnnamed = errors.New("issuer and client ID are required")

@@ -693,6 +693,44 @@ func TestTokenCache(t *testing.T) {
 	}
 }
 
+// After a login, the cached tokens of the client identify its user.
+func TestForgetOthers(t *testing.T) {
+	// Unsigned JWTs with the claims {"sub":"u1"} and {"sub":"u2"}.
+	jwt := func(claims string) token.Token {
+		tok := token.New("eyJhbGciOiJub25lIn0." + claims + ".")
+		tok.Expires = epoch.Add(time.Hour)
+		return tok
+	}
+	u1, u2, unknown := jwt("eyJzdWIiOiJ1MSJ9"), jwt("eyJzdWIiOiJ1MiJ9"), opaque(epoch.Add(time.Hour))
+	for _, tt := range []struct {
+		name           string
+		cached         token.Token
+		source, client string
+		fresh          token.Token
+		kept           bool
+	}{
+		{"the same user", u1, "login", "", u1, true},
+		{"another user", u1, "login", "", u2, false},
+		{"another user, of the client by name", u1, "device", "c", u2, false},
+		{"another client", u1, "login", "other", u2, true},
+		{"another source", u1, "client-credentials", "", u2, true},
+		{"an opaque token", unknown, "login", "", u1, false},
+		{"an opaque new token", u1, "login", "", unknown, false},
+	} {
+		w := newWorld(t)
+		w.now = epoch
+		s := w.store(file)
+		tt.cached.Source = tt.source
+		for _, issuer := range []string{"https://i/", "https://j/"} {
+			must(t, s.PutToken(CacheKey{Issuer: issuer, ClientID: tt.client}, tt.cached))
+		}
+		must(t, s.ForgetOthers("https://i", "c", []string{"login", "device"}, tt.fresh))
+		if info, err := s.Tokens(); err != nil || (len(info) == 2) != tt.kept || len(info) == 0 {
+			t.Errorf("%s: %+v, %v", tt.name, info, err)
+		}
+	}
+}
+
 func TestNotCached(t *testing.T) {
 	for name, tok := range map[string]token.Token{
 		"unknown expiry": opaque(time.Time{}),
@@ -822,7 +860,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"token":"t","expires":"2030-01-01T00:00:00Z"}`))
 	f.Add([]byte(`{"issuer":"i","body":"e30=","expires":"2030-01-01T00:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
+		if e, ok := decodeEntry(b); ok && (e.Token == "" && e.Rejected == "" || e.Expires.IsZero()) {
 			t.Error("an entry without token or expiry")
 		}
 		_, _ = decodeIndex(b)
@@ -855,12 +893,32 @@ func TestSweepTemps(t *testing.T) {
 	}
 }
 
+// An entry is read as it was written.
+func TestEntryAsWritten(t *testing.T) {
+	full := cacheEntry{
+		Token: "a.b.c", Issuer: "https://i/?a&b", Expires: epoch.Add(1234567 * time.Microsecond), Scopes: []string{"read:/<x>", "\"q\"\\"}, Audiences: []string{"é\u2028"}, Source: "login",
+	}
+	full.For.Issuer, full.For.ClientID, full.For.Account = "https://i/", "c", "a\tb"
+	for _, e := range []cacheEntry{full, {Token: "t", Expires: epoch}, {Rejected: hash("t"), Expires: epoch}} {
+		b, err := json.Marshal(e)
+		must(t, err)
+		if got, ok := decodeEntry(b); !ok || !reflect.DeepEqual(got, e) {
+			t.Errorf("%s: %+v, %v", b, got, ok)
+		}
+	}
+	for _, bad := range []string{`{"token":7}`, `{"token":"t","expires":"x"}`, `{"token":"t","expires":"2030-01-01T00:00:00Z","scopes":"x"}`, `{"token":"t","expires":"2030-01-01T00:00:00Z","for":{"issuer":7}}`} {
+		if e, ok := decodeEntry([]byte(bad)); ok {
+			t.Errorf("%s: %+v", bad, e)
+		}
+	}
+}
+
 // Whatever the files contain, reading them does not panic.
 func FuzzEntry(f *testing.F) {
 	f.Add([]byte(`{"token":"t","expires":"2026-01-02T03:04:05Z","for":{"issuer":"https://i/"}}`))
 	f.Add([]byte(`{"token":7}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if e, ok := decodeEntry(b); ok && (e.Token == "" || e.Expires.IsZero()) {
+		if e, ok := decodeEntry(b); ok && (e.Token == "" && e.Rejected == "" || e.Expires.IsZero()) {
 			t.Fatal("an entry without token or expiry")
 		}
 	})

@@ -39,7 +39,7 @@ func (s *Store) Unlock(ctx context.Context, issuer, clientID string) error {
 	if !ok {
 		return nil
 	}
-	if _, err := r.get(ctx, keyOf(e.Issuer, e.ClientID)); err != nil && !errors.Is(err, errNotFound) {
+	if _, err := r.get(ctx, keyOf(e.Issuer, e.ClientID)); err != nil && !errors.Is(err, errNotFound) && !errors.Is(err, ErrDamaged) {
 		return wrap(op, s.ringError(e.Backend, keyOf(e.Issuer, e.ClientID), err))
 	}
 	return nil
@@ -119,6 +119,9 @@ func (t *Tx) Load(ctx context.Context, clientID string) (*Login, error) {
 	if errors.Is(err, errNotFound) {
 		return nil, &Error{Op: op, Err: fmt.Errorf("%w at %s: its item is missing from the keyring %s", ErrNoLogin, t.issuer, e.Backend), Hint: "log in again"}
 	}
+	if errors.Is(err, ErrDamaged) || errors.Is(err, private.ErrTooLong) {
+		return nil, damaged(op, err)
+	}
 	if err != nil {
 		return nil, wrap(op, s.ringError(e.Backend, keyOf(e.Issuer, e.ClientID), err))
 	}
@@ -127,9 +130,14 @@ func (t *Tx) Load(ctx context.Context, clientID string) (*Login, error) {
 		err = errors.New("the item in the keyring is the login of another issuer")
 	}
 	if err != nil {
-		return nil, &Error{Op: op, Err: err, Hint: "log out and log in again"}
+		return nil, damaged(op, err)
 	}
 	return l, nil
+}
+
+// damaged is the error for an item that can never be loaded. A new login takes its place.
+func damaged(op string, err error) error {
+	return &Error{Op: op, Err: &damagedError{err}, Hint: "log in again"}
 }
 
 // room is what one file takes while it is saved, in bytes: an encrypted login with a
@@ -286,6 +294,7 @@ func (t *Tx) list(ctx context.Context, p *prepared, l *Login, key string) error 
 	entry := IndexEntry{
 		Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: p.backend,
 		Scopes: slices.Clone(l.Scopes), Created: l.Created, Refreshed: l.Refreshed, RefreshExpires: l.RefreshExpires,
+		Unrenewable: l.RefreshToken == "" && len(l.Scopes) > 0,
 	}
 	err := Again(func() error {
 		return s.updateIndex(ctx, p.index, func(in []IndexEntry) []IndexEntry {

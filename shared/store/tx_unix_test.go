@@ -696,6 +696,16 @@ func TestPass(t *testing.T) {
 	it.Data = []byte(strings.Replace(oldLogin, "SECRET-t", "SECRET-lib", 1))
 	must(t, kr.Set(it))
 	wantLogin(t, w, "SECRET-lib")
+	// An entry that was changed by hand does not prevent a new login.
+	entry := w.path("passwords/token-helpers/" + keyOf(login().Issuer, "client") + ".gpg")
+	b, err := os.ReadFile(entry)
+	must(t, err)
+	must(t, os.WriteFile(entry, []byte("mine"), 0o600))
+	must(t, os.Chtimes(entry, time.Now(), time.Now().Add(-time.Hour)))
+	must(t, w.store("").Unlock(context.Background(), login().Issuer, ""))
+	_, err = load(w.store(""), login().Issuer, "")
+	wantErr(t, err, ErrDamaged)
+	must(t, os.WriteFile(entry, b, 0o600))
 	// gpg's reason is shown, with a hint.
 	must(t, os.WriteFile(w.path("passwords/locked"), nil, 0o600))
 	_, err = load(w.store(""), login().Issuer, "")
@@ -704,6 +714,14 @@ func TestPass(t *testing.T) {
 		t.Errorf("%T %v", err, err)
 	}
 	must(t, os.Remove(w.path("passwords/locked")))
+	// pass explains over several lines that there is no store, and the last one says nothing.
+	t.Setenv("PATH", w.path("without")+":"+os.Getenv("PATH"))
+	must(t, os.Mkdir(w.path("without"), 0o700))
+	must(t, os.WriteFile(w.path("without/pass"), []byte("#!/bin/sh\nprintf 'Error: You must run:\\n    pass init your-gpg-id\\nbefore you may use the password store.\\n' >&2\nexit 1\n"), 0o700))
+	if _, err = load(w.store(""), login().Issuer, ""); err == nil || !strings.Contains(err.Error(), "there is no password store in "+w.path("passwords")) {
+		t.Error(err)
+	}
+	must(t, os.Remove(w.path("without/pass")))
 	must(t, remove(w.store(""), login().Issuer, "client"))
 	if items, _ := os.ReadDir(w.path("passwords/token-helpers")); len(items) != 0 {
 		t.Errorf("left %v", items)

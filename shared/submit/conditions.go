@@ -64,7 +64,7 @@ func (r *reader) conditional(ifs *conditions, line string) (bool, error) {
 	return true, nil
 }
 
-var versionTest = text.Pattern(`^(?i:version)\s*(==|!=|>=|<=|>|<)\s*(\d+)\.(\d+)(?:\.(\d+))?$`)
+var versionTest = text.Pattern{Expr: `^(?i:version)\s*(==|!=|>=|<=|>|<)\s*(\d+)\.(\d+)(?:\.(\d+))?$`}
 
 // newest is the version that conditions about the version are decided for.
 var newest = [3]int{25, 14, 1}
@@ -88,7 +88,7 @@ func (r *reader) condition(s string) (bool, error) {
 		v, ok := r.macros.lookup(rest)
 		return ok && v.value != "", nil
 	}
-	if m := versionTest().FindStringSubmatch(s); m != nil {
+	if m := versionTest.Get().FindStringSubmatch(s); m != nil {
 		var v [3]int
 		for i := range v {
 			v[i], _ = strconv.Atoi(m[i+2]) // the expression admits digits only

@@ -5,6 +5,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // function returns a macro function, such as that of $ENV(HOME). It gets what is between
@@ -34,6 +36,9 @@ func (m *macros) function(name string) func(string) (string, error) {
 func (m *macros) fileFunction(parts string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		v, err := m.reference(strings.TrimSpace(s), "", false)
+		if err == nil && strings.Contains(parts, "f") {
+			v.text, err = m.full(v.text)
+		}
 		return filePart(parts, v.text), err
 	}
 }
@@ -71,11 +76,18 @@ func (m *macros) integer(s string) (string, error) {
 		return "", err
 	}
 	n, err := evaluate(expr)
-	if err != nil || hasFormat && strings.TrimSpace(format) != "%d" {
+	form := []string{"", "", "%d", ""}
+	if format = strings.TrimSpace(format); hasFormat {
+		form = integerFormat.Get().FindStringSubmatch(format)
+	}
+	if err != nil || form == nil {
 		return "", fmt.Errorf("$INT(%s) cannot be evaluated here", brief(s))
 	}
-	return strconv.Itoa(n), nil
+	return form[1] + fmt.Sprintf(form[2], n) + form[3], nil
 }
+
+// integerFormat is a format of printf for a decimal number, such as %03d.
+var integerFormat = text.Pattern{Expr: `^([^%]*)(%[-+0]*\d{0,3}d)([^%]*)$`}
 
 // choice is $CHOICE(INDEX,ITEM,...) or $CHOICE(INDEX,LIST-MACRO).
 func (m *macros) choice(s string) (string, error) {
@@ -130,31 +142,71 @@ func (m *macros) substr(s string) (string, error) {
 	return v.text[start:end], nil
 }
 
-// filePart returns parts of a file's name: p the directory, n the name, x the extension,
-// d the last directory, q in quotes. Without any it is the name itself.
+// full is the absolute name of a file, which is relative to initialdir.
+func (m *macros) full(name string) (string, error) {
+	if path.IsAbs(name) {
+		return name, nil
+	}
+	dir, _, err := m.get("initialdir", "initial_dir", "Iwd")
+	if !path.IsAbs(dir.Text) {
+		dir.Text = path.Join(m.Dir, dir.Text)
+	}
+	return strings.TrimSuffix(dir.Text, "/") + "/" + name, err
+}
+
+// filePart returns parts of a file's name: p the directory, d the last directory (dd the
+// last two), n the name, x the extension. With b the slash after a directory without a name
+// is left out, and the dot before an extension without one. q puts it in quotes, a in single
+// ones, and w writes backslashes. Without a part it is the name itself.
 func filePart(parts, name string) string {
 	dir, base := path.Split(name)
 	ext := path.Ext(base)
-	var b strings.Builder
-	if strings.Contains(parts, "p") {
-		b.WriteString(dir)
-	} else if strings.Contains(parts, "d") && dir != "" {
-		b.WriteString(path.Base(dir) + "/")
+	if ext == base { // a hidden file
+		ext = ""
 	}
-	if strings.Contains(parts, "n") {
+	var b strings.Builder
+	bare, named := strings.Contains(parts, "b"), strings.Contains(parts, "n")
+	if n := strings.Count(parts, "d"); n > 0 {
+		dir = lastDirectories(dir, n)
+	} else if !strings.Contains(parts, "p") {
+		dir = ""
+	}
+	if bare && !named {
+		dir = strings.TrimSuffix(dir, "/")
+	}
+	b.WriteString(dir)
+	if named {
 		b.WriteString(strings.TrimSuffix(base, ext))
 	}
 	if strings.Contains(parts, "x") {
+		if bare && !named {
+			ext = strings.TrimPrefix(ext, ".")
+		}
 		b.WriteString(ext)
 	}
 	out := b.String()
-	if strings.Trim(parts, "qawuf") == "" {
+	if !strings.ContainsAny(parts, "pdnx") {
 		out = name
 	}
-	if strings.Contains(parts, "q") {
+	if strings.Contains(parts, "w") {
+		out = strings.ReplaceAll(out, "/", `\`)
+	}
+	switch {
+	case strings.Contains(parts, "q") && strings.Contains(parts, "a"):
+		return "'" + out + "'"
+	case strings.Contains(parts, "q"):
 		return `"` + out + `"`
 	}
 	return out
+}
+
+// lastDirectories returns the end of a directory's name, which ends with a slash.
+func lastDirectories(dir string, n int) string {
+	at := len(dir)
+	for range n {
+		at = strings.LastIndexByte(dir[:max(at-1, 0)], '/') + 1
+	}
+	return dir[at:]
 }
 
 // evaluate computes an expression of integers with + - * / % and parentheses.

@@ -38,6 +38,7 @@ func newMacros(o Options) *macros {
 		m.setLive(name, "1")
 	}
 	m.setLive("IsWindows", "0")
+	m.setLive("JobId", "1.0")
 	m.setLive("DOLLAR", "$")
 	return m
 }
@@ -56,10 +57,18 @@ func (m *macros) set(name, value string, at Position) {
 	if strings.HasPrefix(key, "+") {
 		key = "my." + strings.TrimSpace(key[1:])
 	}
-	old := m.table[key].value
-	if macroName().MatchString(name) {
-		self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*\)`)
-		value = self.ReplaceAllLiteralString(value, old)
+	old, again := m.table[key]
+	if macroName.Get().MatchString(name) {
+		self := regexp.MustCompile(`(?i)\$\(\s*` + regexp.QuoteMeta(name) + `\s*(?::([^()]*))?\)`)
+		value = self.ReplaceAllStringFunc(value, func(ref string) string {
+			if old.value == "" {
+				return self.FindStringSubmatch(ref)[1]
+			}
+			return old.value
+		})
+	}
+	if again {
+		name = old.name // condor_submit keeps the first spelling, and so do credentials
 	}
 	m.table[key] = macro{name: name, value: value, at: at}
 }
@@ -89,15 +98,15 @@ func (m *macros) get(names ...string) (Value, bool, error) {
 }
 
 var (
-	macroName = text.Pattern(`^[A-Za-z0-9_.]+$`)
-	opening   = text.Pattern(`\$[A-Za-z_]*\(`)
+	macroName = text.Pattern{Expr: `^[A-Za-z0-9_.]+$`}
+	opening   = text.Pattern{Expr: `\$[A-Za-z_]*\(`}
 )
 
 // expand replaces the references to macros in s.
 func (m *macros) expand(s string) (string, error) {
 	var b strings.Builder
 	for s != "" {
-		i := opening().FindStringIndex(s)
+		i := opening.Get().FindStringIndex(s)
 		if i == nil {
 			break
 		}
@@ -170,7 +179,7 @@ type result struct {
 func (m *macros) call(function, body string) (result, error) {
 	if function == "" {
 		name, otherwise, hasDefault := strings.Cut(body, ":")
-		if name = strings.TrimSpace(name); !macroName().MatchString(name) {
+		if name = strings.TrimSpace(name); !macroName.Get().MatchString(name) {
 			return result{literal: true}, nil
 		}
 		return m.reference(name, otherwise, hasDefault)

@@ -22,10 +22,13 @@ type queueArgs struct {
 	columns bool
 }
 
-var queueKeyword = text.Pattern(`(?i)(^|\s)(in|from|matching)(\s|\(|\[|$)`)
+var queueKeyword = text.Pattern{Expr: `(?i)(^|\s)(in|from|matching)(\s|\(|\[|$)`}
 
 // queue executes a queue statement.
 func (r *reader) queue(l *lines, rest string) error {
+	if r.depth > 0 {
+		return r.errorf("write the queue statement into the submit file itself", "a queue statement is not allowed in an included file")
+	}
 	r.queued, r.queuedAt = true, r.at
 	q, err := r.queueArgs(l, rest)
 	if err != nil {
@@ -62,6 +65,7 @@ func (r *reader) queueSteps(q queueArgs) error {
 		for _, name := range []string{"Process", "ProcId"} {
 			r.macros.setLive(name, strconv.Itoa(r.file.Total))
 		}
+		r.macros.setLive("JobId", "1."+strconv.Itoa(r.file.Total))
 		j, err := r.job()
 		if err != nil {
 			return err
@@ -136,7 +140,7 @@ func (r *reader) queueArgs(l *lines, rest string) (queueArgs, error) {
 	if err != nil {
 		return q, r.failed(err)
 	}
-	at := queueKeyword().FindStringSubmatchIndex(rest)
+	at := queueKeyword.Get().FindStringSubmatchIndex(rest)
 	before, keyword, items := rest, "", ""
 	if at != nil {
 		before, keyword, items = rest[:at[4]], strings.ToLower(rest[at[4]:at[5]]), strings.TrimSpace(rest[at[5]:])
@@ -172,11 +176,11 @@ func (r *reader) queueArgs(l *lines, rest string) (queueArgs, error) {
 
 func separator(c rune) bool { return c == ',' || c == ' ' || c == '\t' }
 
-var sliceForm = text.Pattern(`^\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?)?\]`)
+var sliceForm = text.Pattern{Expr: `^\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?)?\]`}
 
 // list reads the items of in and from: inline, or in a file.
 func (r *reader) list(l *lines, items string, words bool) ([]string, []int, error) {
-	slice := sliceForm().FindStringSubmatch(items)
+	slice := sliceForm.Get().FindStringSubmatch(items)
 	if slice != nil {
 		items = strings.TrimSpace(items[len(slice[0]):])
 	}
@@ -258,7 +262,7 @@ func (r *reader) matching(items string) ([]string, []int, error) {
 	if word, rest := firstWord(items); slices.Contains([]string{"files", "dirs", "any"}, strings.ToLower(word)) {
 		what, items = strings.ToLower(word), rest
 	}
-	slice := sliceForm().FindStringSubmatch(items)
+	slice := sliceForm.Get().FindStringSubmatch(items)
 	if slice != nil {
 		items = items[len(slice[0]):]
 	}
@@ -275,6 +279,9 @@ func (r *reader) matching(items string) ([]string, []int, error) {
 				continue
 			}
 			name := path.Join(path.Dir(pattern), path.Base(n))
+			if fi.IsDir() {
+				name += "/"
+			}
 			if !slices.Contains(out, name) {
 				out = append(out, name)
 			}

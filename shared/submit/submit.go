@@ -9,7 +9,10 @@ package submit
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
+
+	"example.org/token-helpers/shared/text"
 )
 
 // Position is a place in a submit file or in a file that it includes.
@@ -49,8 +52,8 @@ type Note struct {
 
 // Credential is a token that a job requests with use_oauth_services.
 type Credential struct {
-	// Service is in lower case, as condor_submit writes it. Handle is empty if the service's
-	// only token is requested.
+	// Service and Handle are spelled as in the first command about them, and so are the names
+	// of the token's files. Handle is empty if the service's only token is requested.
 	Service, Handle string
 	// Scopes and Audience are what the submit file requests; Audience may be empty.
 	Scopes   []string
@@ -135,14 +138,19 @@ type Options struct {
 // Read reads the submit file called name. Errors are of type *[Error], except those of
 // reading the file itself.
 func Read(name string, text []byte, o Options) (*File, error) {
-	r := &reader{Options: o, macros: newMacros(o), file: &File{}}
+	r := &reader{Options: o, macros: newMacros(o), file: &File{}, at: Position{name, 1}}
 	r.macros.setLive("SUBMIT_FILE", name)
 	if err := r.include(name, string(text), 0); err != nil {
 		return nil, err
 	}
 	switch {
-	case !r.queued:
+	case !r.queued && len(r.macros.table) == 0:
 		return nil, &Error{At: r.at, Problem: "the submit file has no queue statement", Hint: "end it with the line: queue"}
+	case !r.queued:
+		r.note(Note{At: r.at, Text: NoQueue, Hint: "end the submit file with the line: queue"})
+		if err := r.queue(nil, ""); err != nil {
+			return nil, err
+		}
 	case r.file.Total == 0:
 		return nil, &Error{At: r.queuedAt, Problem: "the queue statement queues no jobs", Hint: "check the number and the list of items"}
 	}
@@ -162,10 +170,15 @@ type reader struct {
 	after bool
 	// short says that an item with too few values was noted.
 	short bool
+	// depth is how many files include the one at hand.
+	depth int
 }
 
 // AfterQueue is the text of the note about further statements after the queue statement.
 const AfterQueue = "HTCondor 24 and later reject a submit file with anything after its queue statement"
+
+// NoQueue is the text of the note about a submit file without a queue statement.
+const NoQueue = "the submit file has no queue statement: HTCondor 25 queues one job, and earlier versions reject it"
 
 const maxDepth = 20
 
@@ -218,6 +231,9 @@ func (r *reader) statement(l *lines, line string, depth int) error {
 		return r.errorf("write the commands of the template into the submit file", "a use statement depends on the configuration of HTCondor, which is not read")
 	}
 	name, value, multi, ok := assignment(line)
+	if !ok && slices.Contains(dagWords, strings.ToUpper(word)) {
+		return r.errorf("check the submit files that its JOB lines name", "%q is a line of a DAG file: this is not a submit file", brief(line))
+	}
 	if !ok {
 		return r.errorf("write it as NAME = VALUE", "%q is not a submit command", brief(line))
 	}
@@ -231,9 +247,19 @@ func (r *reader) statement(l *lines, line string, depth int) error {
 	if err != nil {
 		return r.failed(err)
 	}
+	if !identifier.Get().MatchString(name) {
+		return r.errorf("the name of a command consists of letters, digits, '_', '.' and '/'; request a service with another name without its own commands", "%q is not the name of a submit command", brief(name))
+	}
 	r.macros.set(name, value, r.at)
 	return nil
 }
+
+// identifier is what condor_submit takes as the name of a command (measured on 23.9.6 and
+// 25.14.1).
+var identifier = text.Pattern{Expr: `^(?:[A-Za-z0-9_./]+|\+.+)$`}
+
+// dagWords begin the lines of a DAG file.
+var dagWords = []string{"JOB", "PARENT", "VARS", "SPLICE", "SUBDAG", "FINAL", "SCRIPT", "RETRY", "CONFIG"}
 
 // includeStatement reads a file, or refuses to run a command.
 func (r *reader) includeStatement(rest string, depth int) error {
@@ -260,8 +286,9 @@ func (r *reader) includeStatement(rest string, depth int) error {
 		return r.errorf("condor_submit looks for it in the current directory", "could not read the included file %s: %s", target, reason(err))
 	}
 	at := r.at
-	err = r.include(target, text, depth+1)
-	r.at = at
+	r.depth = depth + 1
+	err = r.include(target, text, r.depth)
+	r.at, r.depth = at, depth
 	return err
 }
 

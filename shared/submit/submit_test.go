@@ -15,6 +15,8 @@ var world = fstest.MapFS{
 	"d/list.txt":   {Data: []byte("a1, b1\n# comment?\na2 b2\n  a3,b3 with more\n")},
 	"d/common.inc": {Data: []byte("inc = from-include\n")},
 	"d/loop.inc":   {Data: []byte("include : loop.inc\n")},
+	"d/queue.inc":  {Data: []byte("queue\n")},
+	"d/subdir/x":   {},
 }
 
 func read(text string) (*File, error) {
@@ -46,7 +48,7 @@ func TestAttributes(t *testing.T) {
 		{"items from a file", "+I = \"$(x)|$(y)\"\nqueue x,y from /d/list.txt", "I=\"a1|b1\"\nI=\"#|comment?\"\nI=\"a2|b2\"\nI=\"a3|b3 with more\""},
 		{"whole lines from a file", "+I = \"$(Item)\"\nqueue from list.txt", "I=\"a1, b1\"\nI=\"# comment?\"\nI=\"a2 b2\"\nI=\"a3,b3 with more\""},
 		{"inline items", "+I = \"$(x)|$(y)\"\nqueue x,y from (\n p1, q1\n # hash\n p2 q2 r2\n)", "I=\"p1|q1\"\nI=\"p2|q2 r2\""},
-		{"file names", "+I = \"$(f)\"\nqueue f matching files list*, *.inc", "I=\"list.txt\"\nI=\"common.inc\"\nI=\"loop.inc\""},
+		{"file names", "+I = \"$(f)\"\nqueue f matching files list*, *.inc", "I=\"list.txt\"\nI=\"common.inc\"\nI=\"loop.inc\"\nI=\"queue.inc\""},
 		{"a slice of a list", "+I = \"$(Item)\"\nqueue in [1:3] (a,b,c,d)", "I=\"b\"\nI=\"c\""},
 		{"a slice with a step", "+I = \"$(Item)\"\nqueue from [::2] (\na b\nc\nd\n)", "I=\"a b\"\nI=\"d\""},
 		{"a number that is computed", "n = 2\n+I=$(Process)\nqueue $(n)+1", "I=0\nI=1\nI=2"},
@@ -62,6 +64,15 @@ func TestAttributes(t *testing.T) {
 			`OAuthServicesNeeded="mysvc,mysvc*ce,other*h,third"`},
 		{"unusual handles", "use_oauth_services = MySvc\nmysvc_oauth_permissions_a_b = x\nmysvc_oauth_permissions_c.d = x\nmysvc_oauth_permissions_ = y\nqueue", `OAuthServicesNeeded="mysvc*,mysvc*a_b,mysvc*c.d"`},
 		{"the case of a handle", "use_oauth_services = mysvc\nmysvc_oauth_permissions_CE = x\nqueue", `OAuthServicesNeeded="mysvc*CE"`},
+		{"the case of a service", "use_oauth_services = mysvc, Other, oTHER\nMySvc_oauth_permissions_a = x\nMYSVC_oauth_resource_A = y\nMYSVC_oauth_permissions_b = z\nqueue", `OAuthServicesNeeded="MySvc*a,MYSVC*b,Other"`},
+		{"the first spelling", "use_oauth_services = m\nM_OAUTH_PERMISSIONS_A = x\nm_oauth_permissions_a = y\n+Foo = 1\n+FOO = 2\nqueue", `Foo=2 OAuthServicesNeeded="M*A"`},
+		{"a macro that refers to itself with a default", "x = a\nx = $(x:foo)z\ny = $(y:foo)\ny = $(Y:bar)b\nz =\nz = $(z:q)\n+A = \"$(x) $(y) $(z)\"\nqueue", `A="az foob q"`},
+		{"padded numbers", "x = 7\nn = -3\n+A = \"$INT(x,%03d)|$INT(x,%5d)|$INT(x,%-5d)|$INT(n,%04d)|$INT(ProcId,%02d)|$INT(x,a%db)|$INT(x,%+d)\"\nqueue", `A="007|    7|7    |-003|00|a7b|+7"`},
+		{"more parts of a file's name", "initialdir = /i\nf = a/b/c.tar.gz\ng = /x\nh = .hid\nk = /a/b/\n+A = \"$Fd(f) $Fdb(f) $Fpd(f) $Fxb(f) $Fnxb(f) $Fdn(f) $Fdbn(f) $Ff(f) $Ffp(f) $Fqa(f) $Fpq(f) $Fw(f) $Fddn(f)|$Fp(g) $Fd(g) $Fdb(g) $Fxb(g)|$Fn(h) $Fx(h)|$Fd(k) $Fn(k) $Fdb(k) $Fpb(k)\"\nqueue",
+			`A="b/ b b/ gz c.tar.gz b/c.tar b/c.tar /i/a/b/c.tar.gz /i/a/b/ 'a/b/c.tar.gz' "a/b/" a\b\c.tar.gz a/b/c.tar|/ /  |.hid |b/  b /a/b"`},
+		{"other names of the streams", "stdin = i\nstdout = o\nstderr = e\nqueue", `Err="e" In="i" Out="o"`},
+		{"directories", "+I = \"$(d)\"\nqueue d matching dirs sub*", `I="subdir/"`},
+		{"the job's ID", "+I = \"$(JobId)\"\nqueue 2", "I=\"1.0\"\nI=\"1.1\""},
 		{"services with similar names", "use_oauth_services = my_svc, my\nmy_svc_oauth_permissions_h = x\nmy_oauth_resource = r\nqueue", `OAuthServicesNeeded="my,my_svc*h"`},
 		{"a job for a CE", "universe = grid\ngrid_resource = condor ce@ce.example.org ce.example.org:9619\nuse_scitokens = true\nscitokens_file = /tmp/token\nqueue", `GridResource="condor ce@ce.example.org ce.example.org:9619" ScitokensFile="/tmp/token"`},
 		{"a token's file in the current directory", "universe = grid\ngrid_resource = arc https://arc.example.org/\nscitokens_file = x.tok\nqueue", `GridResource="arc https://arc.example.org/" ScitokensFile="/d/x.tok"`},
@@ -93,7 +104,14 @@ func TestAttributes(t *testing.T) {
 // condor_submit never ends.
 func TestMistakes(t *testing.T) {
 	tests := []struct{ text, want string }{
-		{"a = 1\n", "job.sub:1: the submit file has no queue statement"},
+		{"# nothing\n", "job.sub:1: the submit file has no queue statement"},
+		{"include : queue.inc\nqueue", "queue.inc:1: a queue statement is not allowed in an included file"},
+		{"use_oauth_services = my-svc\nmy-svc_oauth_permissions = x\nqueue", `job.sub:2: "my-svc_oauth_permissions" is not the name of a submit command`},
+		{"\ufeffa = 1\nqueue", `job.sub:1: "\ufeffa" is not the name of a submit command`},
+		{"JOB A a.sub\nPARENT A CHILD B\n", `job.sub:1: "JOB A a.sub" is a line of a DAG file: this is not a submit file`},
+		{"transfer_input_files = https://h/x\nshould_transfer_files = no\nqueue", "job.sub:1: the job has transfer_input_files, but should_transfer_files is no"},
+		{"universe = grid\ngrid_resource = \"condor ce@h h:9619\"\nqueue", `job.sub:2: "\"condor" is not a type of grid`},
+		{"universe = grid\ngrid_resource = slurm\nqueue", `job.sub:2: "slurm" is not a type of grid`},
 		{"a = 1\nthis is no command\nqueue", `job.sub:2: "this is no command" is not a submit command`},
 		{"a = 1\ninclude : nothere.inc\nqueue", "job.sub:2: could not read the included file nothere.inc: file does not exist"},
 		{"include : loop.inc\nqueue", "loop.inc:1: more than 20 files include each other"},
@@ -154,6 +172,10 @@ func TestTransfers(t *testing.T) {
 	for _, tr := range f.Jobs[1].Transfers {
 		got = append(got, fmt.Sprintf("%s %s %t %s", tr.Credential, tr.URL, tr.Write, tr.At))
 	}
+	f2, err := read("container_image = osdf:///i.sif\ntransfer_container = false\nqueue\n")
+	if err != nil || len(f2.Jobs[0].Transfers) != 0 {
+		t.Errorf("a container that is not transferred: %v %v", f2, err)
+	}
 	// The names of the credentials' files were measured with curl_plugin of 23.9.6 and
 	// 25.14.1.
 	want := []string{"mysvc_se https://h/a false job.sub:1", "MySvc root://h//c false job.sub:1", " osdf:///x/y false job.sub:1", "a_b+c https://h/x false job.sub:1",
@@ -166,6 +188,7 @@ func TestTransfers(t *testing.T) {
 func TestNotes(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"a = b \\\n# c\nqueue", "job.sub:1 true a comment inside a continued line ends it, and condor_submit 23.9.6 appends a part of the comment to the value"},
+		{"a = 1\n", "job.sub:1 false the submit file has no queue statement: HTCondor 25 queues one job, and earlier versions reject it"},
 		{"queue\nqueue", "job.sub:2 false HTCondor 24 and later reject a submit file with anything after its queue statement"},
 		{"queue x,y from (\na\n)", "job.sub:1 false the item 1 of the queue statement has fewer values than variables, which versions of HTCondor read differently"},
 		{"use_oauth_services = a\nb_oauth_permissions = x\nqueue", "job.sub:2 false b_oauth_permissions has no effect, because use_oauth_services does not name b"},

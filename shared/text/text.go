@@ -131,11 +131,12 @@ func ShellWord(s string) string {
 // ShellQuote quotes s for a POSIX shell.
 func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// Nearest returns the known word that is at most two edits away from word, or "".
+// Nearest returns the known word that is at most two edits away from word, or "". Words
+// that differ in half of their letters or more are not similar.
 func Nearest(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
-		if d := distance(word, k); d < least {
+		if d := distance(word, k); d < least && 2*d < max(len(word), len(k)) {
 			best, least = k, d
 		}
 	}
@@ -172,8 +173,17 @@ func Set(lists ...[]string) []string {
 // NonNil returns a list that JSON encodes as [] instead of null.
 func NonNil(list []string) []string { return append([]string{}, list...) }
 
-// Pattern returns a regular expression that is compiled when it is first used: most runs
-// need none, and compiling one costs as much as reading a cached token.
-func Pattern(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+// Pattern is a regular expression that is compiled when it is first used: most runs need
+// none, and compiling one costs as much as reading a cached token.
+type Pattern struct {
+	Expr string
+
+	once     sync.Once // guards what follows
+	compiled *regexp.Regexp
+}
+
+// Get returns the compiled expression, and panics if it is wrong.
+func (p *Pattern) Get() *regexp.Regexp {
+	p.once.Do(func() { p.compiled = regexp.MustCompile(p.Expr) })
+	return p.compiled
 }

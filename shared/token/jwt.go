@@ -238,20 +238,10 @@ const AnyAudience = "https://wlcg.cern.ch/jwt/v1/any"
 func (j *JWT) Audiences() ([]string, bool) { return j.audiences, j.audiencesOK }
 
 func (j *JWT) readAudiences() ([]string, bool) {
-	raw := j.claims.raw("aud")
 	if s, ok := j.String("aud"); ok {
 		return []string{s}, true
 	}
-	// Pointers, because null would become an empty string, and servers refuse it.
-	var l []*string
-	if len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &l) != nil || slices.Contains(l, nil) {
-		return nil, false
-	}
-	out := make([]string, len(l))
-	for i, a := range l {
-		out[i] = *a
-	}
-	return out, true
+	return j.claims.get("aud").Texts()
 }
 
 // Scopes returns the scope claim split at spaces (RFC 8693 section 4.2). Servers split

@@ -27,19 +27,45 @@ func (m *Member) Text() (string, bool) {
 	return m.text, true
 }
 
+// Texts returns the contents of a value that is an array of strings.
+func (m *Member) Texts() (list []string, ok bool) {
+	if m == nil || m.Value[0] != '[' {
+		return nil, false
+	}
+	// It is valid JSON, as ReadObject has read it.
+	s := scanner{data: m.Value, at: 1}
+	text := string(m.Value)
+	list = []string{}
+	if s.space(); s.next(']') {
+		return list, true
+	}
+	for {
+		start := s.at
+		if !s.text() {
+			return nil, false
+		}
+		list = append(list, unquote(text[start:s.at]))
+		if s.space(); s.next(']') {
+			return list, true
+		}
+		s.next(',')
+		s.space()
+	}
+}
+
 // maxDepth is how deep JSON may be nested, as in encoding/json.
 const maxDepth = 10000
 
 // ReadObject returns the members of a JSON object in their order, duplicates kept. ok is
 // false if data is not a valid JSON object (RFC 8259). It accepts what encoding/json
 // accepts, but reads the text only once and copies no values.
-func ReadObject(data []byte) (members []Member, ok bool) {
-	// Most tokens have fewer members than this.
-	return readObject(data, make([]Member, 0, 16))
-}
+func ReadObject(data []byte) (members []Member, ok bool) { return readObject(data, nil) }
 
 // readObject appends the members to the empty slice members.
 func readObject(data []byte, members []Member) (_ []Member, ok bool) {
+	if cap(members) == 0 {
+		members = make([]Member, 0, 16) // most tokens have fewer
+	}
 	s := scanner{data: data}
 	if s.space(); !s.next('{') {
 		return nil, false

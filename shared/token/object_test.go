@@ -17,7 +17,7 @@ func FuzzReadObject(f *testing.F) {
 		`{}`, ` { } `, `{"a":1}`, `{"a":1,}`, `{"a":1 "b":2}`, `{"a"}`, `{"a":}`, `{,}`, `{"a":1}x`, `[]`, `null`, ``, `{`, "\ufeff{}",
 		`{"a":"x\u0041\n","a":[1,{"b":null}],"\u0061":true}`, `{"a":"\ud800"}`, `{"a":"\x"}`, `{"a":"\u12"}`, "{\"a\":\"\n\"}", `{"a":"`, `{"a":"\`, `{"a":"\u`,
 		`{"a":-0,"b":0.5e+3,"c":1E-2}`, `{"a":01}`, `{"a":-}`, `{"a":1.}`, `{"a":.5}`, `{"a":1e}`, `{"a":+1}`, `{"a":9223372036854775807,"b":-9223372036854775808,"c":9223372036854775808}`,
-		`{"a":tru}`, `{"a":true1}`, `{"a":nulll}`, `{"a":[1,]}`, `{"a":[,]}`, `{"a":{"b"}}`, `{"a":[1}`, `{"a":{]}`, `{"":1,"b":2,"":3}`,
+		`{"a":["x" , "\u0041\n",""],"b":[ ],"c":["x",null],"d":["x",1],"e":["x",["y"]],"f":"x"}`, `{"a":tru}`, `{"a":true1}`, `{"a":nulll}`, `{"a":[1,]}`, `{"a":[,]}`, `{"a":{"b"}}`, `{"a":[1}`, `{"a":{]}`, `{"":1,"b":2,"":3}`,
 		"{\t\"a\"\r:\n1 ,\"b\":[ ] , \"c\" : { } }", "{\"a\":\"\x00\"}", "{\"a\":\"\x7f\"}", "{\v}",
 		`{"a":` + strings.Repeat("[", 9999) + strings.Repeat("]", 9999) + `}`, `{"a":` + strings.Repeat("[", 10000) + strings.Repeat("]", 10000) + `}`,
 		manyMembers(40, false), manyMembers(20, true), manyMembers(40, true),
@@ -61,6 +61,12 @@ func FuzzReadObject(f *testing.F) {
 			wantText := json.Unmarshal(value, &s) == nil && value[0] == '"'
 			if got, ok := o.get(name).Text(); ok != wantText || got != s {
 				t.Errorf("%q: the text of %q is %q, %v", data, name, got, ok)
+			}
+			// Pointers, because null would become an empty string.
+			var list []*string
+			wantTexts := json.Unmarshal(value, &list) == nil && value[0] == '[' && !slices.Contains(list, nil)
+			if got, ok := o.get(name).Texts(); ok != wantTexts || ok && !slices.EqualFunc(got, list, func(a string, b *string) bool { return a == *b }) {
+				t.Errorf("%q: the texts of %q are %q, %v", data, name, got, ok)
 			}
 			var n int64
 			wantInteger := json.Unmarshal(value, &n) == nil && string(value) != "null"

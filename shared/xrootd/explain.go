@@ -168,11 +168,14 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 			continue
 		}
 		want, _, _ := strings.Cut(r.scope, ":")
-		want = finding.Brief(want + ":" + open[0])
+		want = finding.Brief(want + ":" + encoded(open[0]))
 		switch {
 		case len(sec.restricted) > 0 && slices.ContainsFunc(open, func(rel string) bool { return within(r.path, rel) }):
 			return one(finding.Finding{Code: finding.PathRestricted, Message: fmt.Sprintf("%s is broader than restricted_path %s, and servers before %s ignore such a scope", finding.Brief(r.scope), orNothing(sec.restricted), broadScopeSince),
 				Hint: "request " + want, Source: srcXRootD + "; xrootd pull request 2152"})
+		case s.version == rootOnly && r.path == "/":
+			return one(finding.Finding{Code: finding.PathBase, Message: fmt.Sprintf("%s covers / and nothing below, because of a bug in XRootD %s", finding.Brief(r.scope), rootOnly),
+				Hint: "request " + want + ", or update the server", Source: "xrootd issue 2254; fixed in 5.7.0"})
 		case within(r.path, s.path):
 			means := "nothing"
 			if places := sec.paths(r.path, s.version); len(places) > 0 {

@@ -41,7 +41,7 @@ func (f *Flags) Endpoint(server string) { f.Server = server }
 // Want implements [service.Ecosystem].
 func (f *Flags) Want(given service.Given) (service.Want, error) {
 	var w service.Want
-	if f.Server != "" {
+	if f.Server != "" || given.Service {
 		a, err := service.StorageAudience("--server", f.Server)
 		if err != nil {
 			return service.Want{}, err

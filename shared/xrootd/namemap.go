@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.org/token-helpers/shared/finding"
@@ -40,7 +41,7 @@ func ParseNameMap(b []byte) (*NameMap, error) {
 	var list []json.RawMessage
 	// The plugin ignores what follows the value.
 	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&list); err != nil || list == nil {
-		return nil, errors.New("not a name_mapfile: it must be a JSON list of objects, and no server starts without")
+		return nil, errors.New("not a name_mapfile: it must be a JSON list of objects, and no server starts with this file")
 	}
 	if len(list) > maxNameRules {
 		return nil, fmt.Errorf("more than %d rules", maxNameRules)
@@ -151,7 +152,7 @@ func (sec *issuerSection) groupsOf(j *token.JWT, v service.Version) []string {
 }
 
 // safeName matches the user names that username_claim may yield since 5.9.3 and 6.0.1.
-var safeName = text.Pattern(`^[A-Za-z0-9._@][A-Za-z0-9._@-]*$`)
+var safeName = text.Pattern{Expr: `^[A-Za-z0-9._@][A-Za-z0-9._@-]*$`}
 
 // checkedNames reports whether the version checks names of username_claim.
 func checkedNames(v service.Version) bool {
@@ -168,9 +169,9 @@ func (sec *issuerSection) claimed(j *token.JWT, v service.Version) (name, from s
 				Message: fmt.Sprintf("the token has no %s claim, which username_claim requires", finding.Brief(sec.claim)),
 				Hint:    "let the issuer set it, or use map_subject or default_user", Source: "measured on XRootD 5.8.1"}
 		}
-		if checkedNames(v) && !safeName().MatchString(name) {
+		if checkedNames(v) && !safeName.Get().MatchString(name) {
 			return "", "", &finding.Finding{Code: finding.CfgUserName,
-				Message: fmt.Sprintf("the token's %s is %s, which is not a user name for XRootD 5.9.3, 6.0.1 and later (\"contains unsafe characters; rejecting\")", finding.Brief(sec.claim), finding.Brief(name)),
+				Message: fmt.Sprintf("the token's %s is %s, which is not a user name for XRootD 5.9.3, 6.0.1 and later (\"contains unsafe characters; rejecting\")", finding.Brief(sec.claim), strconv.Quote(finding.Brief(name))),
 				Hint:    "use a claim whose values consist of letters, digits and ._@-, and do not begin with -", Source: "measured on XRootD 6.2.0"}
 		}
 		return name, "the token's " + finding.Brief(sec.claim) + " (username_claim)", nil
@@ -192,7 +193,7 @@ func (sec *issuerSection) who(p service.Presented, s *Server) finding.Finding {
 	f := finding.Finding{Code: finding.CfgUser, Remark: true, Source: srcAcls}
 	f.Message = "the request has no user, because there is no default_user and no map_subject"
 	if from != "" {
-		f.Message = fmt.Sprintf("the user is %s: %s", finding.Brief(name), from)
+		f.Message, f.Users = fmt.Sprintf("the user is %s: %s", finding.Brief(name), from), []string{name}
 	}
 	switch {
 	case sec.mapfile == "":
@@ -206,7 +207,7 @@ func (sec *issuerSection) who(p service.Presented, s *Server) finding.Finding {
 	q := requester{sub: sub, username: name, groups: sec.groupsOf(p.JWT, s.version)}
 	f.Source = srcNameMap
 	if user, number := s.names.user(q, sec.bases, s.path, s.version); number > 0 {
-		f.Message = fmt.Sprintf("the user is %s: rule %d of name_mapfile", finding.Brief(user), number)
+		f.Message, f.Users = fmt.Sprintf("the user is %s: rule %d of name_mapfile", finding.Brief(user), number), []string{user}
 		return f
 	}
 	f.Message += "; no rule of name_mapfile matches"

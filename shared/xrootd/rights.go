@@ -18,8 +18,10 @@ type right struct {
 // rightsOf returns the rights in the scopes as scitokens-cpp's Enforcer reads them.
 func (s *Server) rightsOf(j *token.JWT) []right {
 	kind, _ := scitokens.ProfileOf(j)
-	var out []right
-	for _, sc := range scitokens.Scopes(j, s.library.Version) {
+	list, _ := j.Scopes()
+	out := make([]right, 0, len(list))
+	for _, scope := range list {
+		sc := scitokens.ReadScope(scope, s.library.Version)
 		if op := operation(sc.Authz, kind == scitokens.WLCG); op != "" {
 			out = append(out, right{op, sc.Path, sc.Text})
 		}
@@ -72,37 +74,41 @@ func within(base, place string) bool {
 }
 
 // covers reports whether a scope covers the path, and whether it does so only because
-// of the bug of older servers.
+// of the bug of older servers, if this is one.
 func (s *Server) covers(p service.Presented, r right) (on, byBug bool) {
-	for _, b := range s.places(p, r.path) {
+	places, ok := s.configured(p, r.path)
+	if !ok {
+		places = []string{r.path}
+	}
+	for _, b := range places {
 		if b == "/" && s.version == rootOnly && s.config != nil {
 			b = "/." // the bug of this version
 		}
 		on = on || within(b, s.path) || b == "/." && s.path == "/"
 		byBug = byBug || strings.HasPrefix(s.path, b)
 	}
-	return on, byBug && !on
+	return on, byBug && !on && s.version.Before(prefixFixed)
 }
 
-// places are the places on the server that a scope's path names: itself, or what the
-// configuration makes of it. The paths of an issuer that is not configured stay as they
-// are, because another finding reports it.
-func (s *Server) places(p service.Presented, scopePath string) []string {
+// configured are the places on the server that the configuration makes of a scope's path. ok
+// is false if the path stays as it is. The paths of an issuer that is not configured do,
+// because another finding reports it.
+func (s *Server) configured(p service.Presented, scopePath string) (places []string, ok bool) {
 	if s.config == nil {
-		return []string{scopePath}
+		return nil, false
 	}
 	iss, _ := p.JWT.String("iss")
 	if sec := s.config.section(iss); sec != nil {
-		return sec.paths(path.Clean("/"+scopePath), s.version)
+		return sec.paths(path.Clean("/"+scopePath), s.version), true
 	}
-	return []string{scopePath}
+	return nil, false
 }
 
 // reaches reports whether a scope covers the path, as the profile defines it or because
 // of the bug of older servers.
 func (s *Server) reaches(p service.Presented, r right) bool {
 	on, byBug := s.covers(p, r)
-	return on || byBug && s.version.Before(prefixFixed)
+	return on || byBug
 }
 
 // prefixFixed is the first version that compares paths by components.

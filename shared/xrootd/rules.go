@@ -192,6 +192,8 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	}
 	if !s.web {
 		add(s.statFirst(p, rights), fileMode(p), scitokens.FileForm(p))
+	} else {
+		add(scitokens.HeaderForm(p))
 	}
 	if !s.quiet {
 		add(scitokens.Recommended(p), s.vulnerable(rights))
@@ -249,8 +251,8 @@ func (s *Server) command(p service.Presented) string {
 	return c
 }
 
-// scopePath returns the path that a scope must have. It is a parent directory of the
-// place if the place needs encoding, because servers do not decode it.
+// scopePath returns the path that a scope must have, not encoded. It is a parent directory of
+// the place if the place needs encoding and the server does not decode it.
 func (s *Server) scopePath(p service.Presented) string {
 	place := s.path
 	if s.config != nil {
@@ -259,11 +261,14 @@ func (s *Server) scopePath(p service.Presented) string {
 			place = list[0]
 		}
 	}
-	for place != "/" && (&url.URL{Path: place}).EscapedPath() != place {
+	for !s.library.DecodesPaths() && place != "/" && encoded(place) != place {
 		place = path.Dir(place)
 	}
 	return place
 }
+
+// encoded returns a path as it is written in a scope.
+func encoded(place string) string { return (&url.URL{Path: place}).EscapedPath() }
 
 func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 
@@ -285,9 +290,9 @@ func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 	}
 	var elsewhere, other []string
 	for _, r := range rights {
-		on, _ := s.covers(p, r)
+		on, byBug := s.covers(p, r)
 		switch {
-		case s.allows(r) && s.reaches(p, r):
+		case s.allows(r) && (on || byBug):
 			if !on {
 				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", r.scope, s.path, prefixFixed),
 					Hint: "request a scope for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
@@ -306,7 +311,7 @@ func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 	if !s.web {
 		names["stage"] = names["read"] // prepare -s is authorized as reading
 	}
-	want := names[s.access] + s.scopePath(p)
+	want := names[s.access] + encoded(s.scopePath(p))
 	f := finding.Finding{Code: finding.ScopeMissing, Missing: []string{want}, Source: srcXRootD,
 		Message: fmt.Sprintf("no scope of the token allows %s %s: the token lacks %s", s.doing(), s.path, want),
 		Hint:    "request the scope, or ask the issuer who may have it", Command: s.command(p)}

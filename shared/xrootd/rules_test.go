@@ -64,19 +64,21 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// What only the root:// login looks at, and what only older servers do.
+// What the root:// login looks at, what curl sends, and what only older servers do.
 func TestLogin(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		p    service.Presented
-		want string
+		name      string
+		p         service.Presented
+		want, web string
 	}{
-		{"4095 bytes", service.Presented{Size: 4095}, ""},
-		{"4096 bytes", service.Presented{Size: 4096}, "too-long"},
-		{"mode 0600", service.Presented{Mode: 0o600}, ""},
-		{"mode 0400", service.Presented{Mode: 0o400}, ""},
-		{"mode 0640", service.Presented{Mode: 0o640}, "file-mode"},
-		{"Bearer in the file", service.Presented{Mode: 0o600, Wrapped: true}, "file-form"},
+		{"4095 bytes", service.Presented{Size: 4095}, "", ""},
+		{"4096 bytes", service.Presented{Size: 4096}, "too-long", ""},
+		{"mode 0600", service.Presented{Mode: 0o600}, "", ""},
+		{"mode 0400", service.Presented{Mode: 0o400}, "", ""},
+		{"mode 0640", service.Presented{Mode: 0o640}, "file-mode", ""},
+		{"Bearer in the file", service.Presented{Mode: 0o600, Form: service.Wrapped}, "file-form", "file-form"},
+		{"the header in the file", service.Presented{Mode: 0o600, Form: service.Header}, "file-form", ""},
+		{"white space before the token", service.Presented{Mode: 0o600, Form: service.Spaced}, "", "file-form"},
 	} {
 		tt.p.JWT, tt.p.Now = servicetest.JWT(t, servicetest.ES256, servicetest.Claims("wlcg", xrdAud, "storage.read:/")), servicetest.Now
 		s, _ := New("root://x.example.org", Options{Access: "read"})
@@ -84,8 +86,8 @@ func TestLogin(t *testing.T) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 		web, _ := New("https://x.example.org:1094", Options{Access: "read"})
-		if got := servicetest.Codes(t, web.Judge(tt.p)); got != "" {
-			t.Errorf("%s over https: %q", tt.name, got)
+		if got := servicetest.Codes(t, web.Judge(tt.p)); got != tt.web {
+			t.Errorf("%s over https: %q, want %q", tt.name, got, tt.web)
 		}
 	}
 	s, _ := New("root://x.example.org", Options{Access: "read"})
@@ -126,6 +128,22 @@ func TestStage(t *testing.T) {
 	}
 }
 
+// What to request for a path that needs encoding depends on whether the server decodes it.
+func TestEncodedPathToRequest(t *testing.T) {
+	for version, want := range map[service.Version]string{
+		{}: "request storage.read:/store/a%20b/x:", {Major: 5, Minor: 8, Patch: 1}: "request storage.read:/store:",
+	} {
+		s, err := New("https://x.example.org:1094", Options{Access: "read", Path: "/store/a b/x", Version: version})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("wlcg", xrdAud, "storage.read:/other"))
+		if len(list) == 0 || !strings.HasPrefix(list[0].Hint, want) {
+			t.Errorf("%v: %+v, want %q", version, list, want)
+		}
+	}
+}
+
 func TestVulnerableVersions(t *testing.T) {
 	for _, tt := range []struct {
 		scope            string
@@ -134,7 +152,7 @@ func TestVulnerableVersions(t *testing.T) {
 	}{
 		{"read:/john", service.Version{}, service.Version{}, "", ""},
 		{"read:/john", Newest, service.Version{}, "", ""},
-		{"read:/john", service.Version{Major: 5, Minor: 5, Patch: 3}, service.Version{}, "(version-vulnerable) (version-vulnerable)", "0.7.3 has a known vulnerability|read:/john also covers /johnnathan"},
+		{"read:/john", service.Version{Major: 5, Minor: 5, Patch: 3}, service.Version{}, "(version-vulnerable) (version-vulnerable)", "0.7.3 has a known vulnerability|read:/john also covers /johnathan"},
 		{"read:/", service.Version{Major: 5, Minor: 6, Patch: 9}, service.Version{Major: 1, Minor: 4, Patch: 1}, "(version-vulnerable)", "5.6.9 has a bug: with base_path = /, read:/ covers / and nothing below"},
 		{"read:/", Newest, service.Version{Major: 1, Minor: 4}, "(version-vulnerable)", "crashes or hangs the server"},
 	} {

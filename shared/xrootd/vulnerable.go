@@ -23,7 +23,7 @@ func (s *Server) vulnerable(rights []right) []finding.Finding {
 		switch {
 		case r.path != "/" && s.version.Before(prefixFixed):
 			return append(out, finding.Finding{Code: finding.VersionVulnerable, Remark: true, Source: srcXRootD + "; fixed in 5.6.9",
-				Message: fmt.Sprintf("XRootD %s compares paths as strings: %s also covers %s", s.version, finding.Brief(r.scope), finding.Brief(r.path+"nathan")),
+				Message: fmt.Sprintf("XRootD %s compares paths as strings: %s also covers %s", s.version, finding.Brief(r.scope), finding.Brief(r.path+"athan")),
 				Hint:    "update the server: a user's token for /john reads /johnathan"})
 		case r.path == "/" && s.version == rootOnly:
 			return append(out, finding.Finding{Code: finding.VersionVulnerable, Remark: true, Source: "xrootd issue 2254; fixed in 5.7.0",

@@ -158,7 +158,15 @@ id_of() {
 }
 # at_terminal COMMAND... runs a function on a terminal of its own.
 at_terminal() { script -qec "bash -c '\"\$@\"' t $(printf '%q ' "$@")" /dev/null; }
-export -f user id_of at_terminal
+# twice POOL USER SERVICE stores the credentials of a service twice at the same time.
+twice() {
+	local first
+	at_terminal user "$1" "$2" condor-token-helper store "$3" &
+	first=$!
+	at_terminal user "$1" "$2" condor-token-helper store "$3"
+	wait $first
+}
+export -f user id_of at_terminal twice
 export p
 
 ready() { user "$1" alice condor_status -af Name | grep -q slot && user "$1" alice condor_status -schedd -af Name | grep -q .; }
@@ -242,6 +250,9 @@ expect "today: it is the token that was requested" 0 '' jwt-inspect --read --ce 
 expect "trixie: HTCondor 23 stores no ready tokens" 8 'this version of HTCondor stores' user trixie carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
 for v in trixie today; do
 	sed -e 's/^arguments .*/arguments = 0 - - -/; /^mysvc_/d; s/mysvc$/fixed/' "$p/$v/e2e/home/carol/job.sub" >"$p/$v/e2e/home/carol/fixed.sub"
+	before=$(requests device)
+	expect "$v: of two storers at the same time, one waits" 0 'another submission of yours is logging in' twice $v carol fixed
+	count_check "$v: and they log in once" $(($(requests device) - before)) 1
 	expect "$v: carol submits a job for a service with configured scopes" 0 'submitted to cluster' at_terminal user $v carol condor_submit /e2e/home/carol/fixed.sub
 done
 
@@ -263,6 +274,13 @@ for v in trixie today; do
 	holds "$v: the refresh tokens were searched for" [ "$(wc -l <"$p/refresh")" -gt 20 ]
 	holds "$v: a job sees its own tokens" grep -aq 'mysvc_ce.use' "$p/$v"/e2e/home/alice/*.out
 	holds "$v: the job with configured scopes has its token" grep -aq 'fixed.use' "$p/$v"/e2e/home/carol/*.out
+done
+
+# --- another audience for the same credential. HTCondor 25 tells the credmon nothing of it.
+
+for v in trixie today; do
+	expect "$v: carol replaces a credential" 0 'get this token, too' user $v carol condor-token-helper store 'fixed&scopes=compute.read&audience=other.example.org:9619'
+	expect "$v: and its token is there when the storer ends" 0 '' jwt-inspect --aud other.example.org:9619 "$(creds $v)/carol/fixed.use"
 done
 
 # --- what was planted

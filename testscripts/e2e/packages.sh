@@ -222,10 +222,22 @@ expect "running units are restarted" 0 '^systemctl try-restart condor-token-help
 expect "apt removes it" 0 'Removing token-helpers' on debian apt-get remove -y token-helpers
 expect "and the units stop" 0 '^systemctl stop condor-token-helper@\*.service$' told debian
 expect "the configuration stays" 0 '^# edited$' cat "$p/debian/etc/token-helpers/config.toml"
-mkdir "$p/debian/var/lib/private/condor-token-helper" # as the unit does
+# What systemd makes for a unit that was enabled and has run: of StateDirectory= and
+# CacheDirectory=, the private directory and a link to it.
+used() {
+	local base
+	for base in lib cache; do
+		mkdir -p "$1/var/$base/private/condor-token-helper/jobs" "$1/var/$base/condor-token-helper"
+		ln -s ../private/condor-token-helper/jobs "$1/var/$base/condor-token-helper/jobs"
+	done
+	mkdir -p "$1/etc/systemd/system/multi-user.target.wants"
+	ln -s /lib/systemd/system/condor-token-helper@.service "$1/etc/systemd/system/multi-user.target.wants/condor-token-helper@jobs.service"
+}
+used "$p/debian"
 expect "apt purges it" 0 'Purging configuration files for token-helpers' on debian apt-get purge -y token-helpers
 # What the person's shells wrote is the person's.
-expect "nothing is left behind" 1 '^$' bash -c 'diff "$p/before" <(files debian) | grep "^[<>]" | grep -v " ./home/me"'
+expect "nothing is left behind" 1 '^$' bash -c 'diff "$p/before" <(files debian) | grep "^[<>]" | grep -vE " ./home/me| ./etc/systemd/system(/multi-user.target.wants)?$"'
+expect "not in the cache either" 0 '^$' find "$p/debian/var/cache" -path '*/man' -prune -o -name 'condor-token-*' -print
 
 # The .rpm, in a system whose /bin/sh belongs to a package, as dnf demands.
 cat >"$p/sh.yaml" <<CONF
@@ -264,7 +276,8 @@ expect "the new version runs" 0 '^jwt-inspect 1.1.0$' on redhat jwt-inspect --ve
 expect "the edited configuration is there" 0 '^# edited$' cat "$p/redhat/etc/token-helpers/config.toml"
 expect "running units are restarted" 0 '^systemctl try-restart condor-token-helper@\*.service$' told redhat
 expect "dnf removes it" 0 '' redhat remove token-helpers
-expect "and the units stop" 0 '^systemctl stop condor-token-helper@\*.service$' told redhat
+expect "and the units stop" 0 '^systemctl stop condor-token-helper@\*.service$' cat "$p/redhat/var/log/systemctl"
+expect "and are disabled" 0 '^systemctl --no-reload disable condor-token-helper@.service$' told redhat
 # The database of rpm, dnf's own files, and what the system did not have before.
 expect "only the edited configuration is left" 0 '^> ./etc/token-helpers/config.toml.rpmsave$' bash -c 'diff "$p/before" <(files redhat) | grep "^[<>]"'
 expect "and nothing else" 1 '^$' bash -c 'diff "$p/before" <(files redhat) | grep "^[<>]" | grep -vE " ./(etc/token-helpers|opt)(/|$)"'

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -156,10 +157,13 @@ func (p place) rooted(srv server, access, folder string) func(context.Context, s
 	}
 }
 
+// quoted escapes what curl's configuration interprets in quotes.
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
+
 func (p place) web(srv server, access, folder string) func(context.Context, sample) (bool, string) {
 	return func(ctx context.Context, s sample) (bool, string) {
 		// In a file, because an argument could be too long, and everybody could read it.
-		config := fmt.Sprintf("header = \"Authorization: Bearer %s\"\n", s.raw)
+		config := fmt.Sprintf("header = \"Authorization: Bearer %s\"\n", quoted.Replace(cmp.Or(s.content, s.raw)))
 		args := []string{"curl", "-sS", "--cacert", filepath.Join(p.pki, "ca.pem"), "-K", "-", "-o", os.DevNull, "-w", "%{http_code}"}
 		web := srv.web + strings.ReplaceAll(folder, " ", "%20")
 		switch access {

@@ -63,7 +63,10 @@ type sample struct {
 	mode          uint32
 	link          bool
 	raw           string
-	shape         shape
+	// content is what a shell passes to curl, if it is not the token: the file without the
+	// line breaks at its end.
+	content string
+	shape   shape
 }
 
 // A question is one access to one server.
@@ -278,7 +281,7 @@ func (p place) mint() ([]sample, error) {
 				if err != nil {
 					return nil, fmt.Errorf("%s: %w", s.name, err)
 				}
-				one := sample{name: profile + ", " + s.name, service: service, mode: d.mode, link: d.link, raw: raw, shape: s,
+				one := sample{name: profile + ", " + s.name, service: service, mode: d.mode, link: d.link, raw: raw, shape: s, content: strings.TrimRight(string(d.contents(raw)), "\n"),
 					file: filepath.Join(p.work, fmt.Sprintf("%03d", len(out)))}
 				if err := one.write(d.contents(raw)); err != nil {
 					return nil, err
