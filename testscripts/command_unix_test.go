@@ -352,6 +352,7 @@ func TestStopAndContinue(t *testing.T) {
 		"TSTP to the helper, continued alone":     {syscall.SIGTSTP, false, false},
 		"STOP to the group, continued as a group": {syscall.SIGSTOP, true, true},
 		"TSTP to the group, continued alone":      {syscall.SIGTSTP, true, false},
+		"STOP to the group, continued alone":      {syscall.SIGSTOP, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cmd := u.command("--ce", "ce.example.org", "--", self(t))

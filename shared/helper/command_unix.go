@@ -177,14 +177,16 @@ func (c *command) pass(n os.Signal) {
 
 // stop stops this process as the command has stopped, for the shell to see, until
 // somebody continues it. If the command has been continued or has ended already, it
-// returns that status.
+// returns that status. After a SIGSTOP to the group this process has been stopped, too.
 func (c *command) stop(by syscall.Signal) unix.WaitStatus {
 	var ws unix.WaitStatus
 	pid, err := unix.Wait4(c.proc.Pid, &ws, unix.WCONTINUED|unix.WNOHANG, nil)
 	if err == nil && pid == c.proc.Pid {
 		return ws
 	}
-	stopBy(by)
+	if !c.witness.continued() {
+		stopBy(by)
+	}
 	return stopped
 }
 

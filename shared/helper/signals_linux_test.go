@@ -29,6 +29,38 @@ func TestSignalBeforeTheCommand(t *testing.T) {
 	}
 }
 
+// A SIGSTOP to the group stops the witness, too. If the helper alone is continued, the SIGCONT
+// that wakes the witness is not one to the group.
+func TestWitnessIsStopped(t *testing.T) {
+	o := newObserver()
+	if o == nil {
+		t.Fatal("no witness")
+	}
+	defer o.close()
+	for range 2 {
+		if err := unix.Kill(o.pid, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(time.Minute); !o.stopped(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the witness does not stop")
+			}
+		}
+		if o.saw(unix.SIGTERM) || o.saw(unix.SIGCONT) {
+			t.Error("a signal to the helper alone counts as one to the group")
+		}
+		if o.stopped() {
+			t.Error("the witness is still stopped")
+		}
+		if err := unix.Kill(o.pid, unix.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		if !o.saw(unix.SIGCONT) {
+			t.Error("a signal to the group counts as one to the helper alone")
+		}
+	}
+}
+
 // The signal that ended the work, which the helper may receive later or twice, does not give
 // up a renewal that is under way: that would lose the login. A later signal does.
 func TestSignalsDuringTheLastRenewal(t *testing.T) {

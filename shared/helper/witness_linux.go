@@ -54,6 +54,8 @@ type observer struct {
 	// matched is when the witness received the signal of the group that the last signal
 	// of that number at the helper was.
 	matched map[syscall.Signal]time.Duration
+	// woken is when the witness received a SIGCONT from this process.
+	woken time.Duration
 	// began is when the command was there to receive signals.
 	began time.Duration
 }
@@ -214,13 +216,20 @@ func (o *observer) saw(n syscall.Signal) bool {
 	if o == nil || o.pid == 0 {
 		return terminalSignal(n)
 	}
+	stopped := o.stopped()
+	if stopped {
+		_ = unix.Kill(o.pid, unix.SIGCONT)
+	}
 	all, err := o.collect()
 	if err != nil {
 		o.close()
 		return terminalSignal(n)
 	}
+	if stopped {
+		o.woken = all[unix.SIGCONT]
+	}
 	last := all[n]
-	if last == 0 || last < o.began {
+	if last == 0 || last < o.began || n == unix.SIGCONT && last == o.woken {
 		return false
 	}
 	age := monotonic() - last
@@ -229,6 +238,22 @@ func (o *observer) saw(n syscall.Signal) bool {
 		o.matched[n] = last
 	}
 	return seen
+}
+
+// continued reports whether SIGSTOP has stopped the group, and this process alone has just
+// been continued.
+func (o *observer) continued() bool {
+	return o.stopped() || o != nil && o.woken != 0 && monotonic()-o.woken < sameSignal
+}
+
+// stopped reports whether SIGSTOP has stopped the witness.
+func (o *observer) stopped() bool {
+	if o == nil || o.pid == 0 {
+		return false
+	}
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(o.pid) + "/stat")
+	_, state, _ := strings.Cut(string(b), ") ")
+	return err == nil && strings.HasPrefix(state, "T")
 }
 
 // close ends the witness. It may be called for none, and again.

@@ -13,5 +13,6 @@ type observer struct{}
 func newObserver() *observer                { return nil }
 func (*observer) begin()                    {}
 func (*observer) saw(n syscall.Signal) bool { return terminalSignal(n) }
+func (*observer) continued() bool           { return false }
 func (*observer) close()                    {}
 func ignoredAtStart(os.Signal) bool         { return false }
