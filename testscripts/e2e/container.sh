@@ -19,6 +19,10 @@ export c archive image root
 if [ ! -e /sys/fs/cgroup/cgroup.controllers ]; then
 	mount -t cgroup2 none /sys/fs/cgroup
 fi
+# crun gives the user of a container its standard streams, and podman opens /dev/null for them:
+# the host's must not change its owner.
+mknod -m 666 "$c/null" c 1 3
+mount --bind "$c/null" /dev/null
 # pod ARG... runs podman with a store of its own.
 pod() {
 	env -u XDG_RUNTIME_DIR podman --root "$c/root" --runroot "$c/run" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none "$@"

@@ -47,11 +47,11 @@ const (
 	timeout = 60 * time.Second
 )
 
-// pauses follow the signals to a process that has to end at the second one. If the
-// machine is busy, the first may still be waiting in the program when the second
-// arrives, and then one of the two counts for nothing. So there is a third, but a
-// process that needs it is tried again.
-var pauses = []time.Duration{50 * time.Millisecond, 3 * time.Second, 3 * time.Second}
+// pauses follow the signals to a process that has to end at the second one. One that
+// arrives within a second counts as the first (cli.SameSignal). If the machine is busy, the
+// first may still be waiting in the program then, so that they come closer to each other.
+// So there is a third, but a process that needs it is tried again.
+var pauses = []time.Duration{1500 * time.Millisecond, 3 * time.Second, 3 * time.Second}
 
 // newUser starts an issuer that rotates refresh tokens and rejects the one before,
 // and logs in.
