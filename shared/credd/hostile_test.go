@@ -124,6 +124,7 @@ func TestHostileDirectory(t *testing.T) {
 
 // A login that was moved into another user's directory is of no use there.
 func TestMovedLogin(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
 	p.putLogin("alice", p.issue())
 	p.putHandle("alice", "mysvc", "compute.read", "a")
@@ -144,6 +145,7 @@ func TestMovedLogin(t *testing.T) {
 // The issuer in a .top file is the user's choice: nothing is sent to one that the host does
 // not accept, and its discovery document decides where registrations are managed.
 func TestForeignIssuer(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	var asked atomic.Int32
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer other.Close()
@@ -193,6 +195,7 @@ func (p *point) leave(user string) {
 // A user who leaves has nothing left, here and at the issuer. One who comes back, and what
 // other credmons keep, stays.
 func TestSweep(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{Rotate: true})
 	for _, u := range []string{"alice", "bob", "carol"} {
 		p.putLogin(u, p.issue())
@@ -228,6 +231,7 @@ func TestSweep(t *testing.T) {
 
 // The logins of a user who leaves while the issuer is down are ended later.
 func TestSweepWhileTheIssuerIsDown(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
 	p.putLogin("alice", p.issue())
 	p.putHandle("alice", "mysvc", "compute.read", "a")
@@ -252,6 +256,7 @@ func TestSweepWhileTheIssuerIsDown(t *testing.T) {
 // While an issuer is down, it is asked more and more rarely, tokens that are still valid
 // stay, and afterwards everybody is served.
 func TestOutage(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{Rotate: true})
 	const users = 12
 	p.many(users, 2)
@@ -291,6 +296,7 @@ func TestOutage(t *testing.T) {
 // A login that the issuer no longer accepts is kept for a while, its users keep their valid
 // tokens, and a new login takes its place.
 func TestEndedLogin(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{Rotate: true})
 	p.putLogin("alice", p.issue())
 	p.putHandle("alice", "mysvc", "compute.read", "a")
@@ -324,6 +330,7 @@ func TestEndedLogin(t *testing.T) {
 
 // A credential that was replaced or removed since the scan gets no token for the old request.
 func TestCredentialReplacedMeanwhile(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
 	p.putLogin("alice", p.issue())
 	p.putHandle("alice", "mysvc", "compute.read", "a")
@@ -354,6 +361,7 @@ func TestCredentialReplacedMeanwhile(t *testing.T) {
 // A login that is not there any more, or is damaged, is not there for condor_credd either, so
 // that the storer asks the user, and a new one takes its place.
 func TestLostLogin(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	for name, lose := range map[string]func(t *testing.T, logins string){
 		"removed": func(t *testing.T, logins string) {
 			if err := os.RemoveAll(logins); err != nil {
@@ -405,6 +413,7 @@ func TestLostLogin(t *testing.T) {
 // A token that was written before the clock was set back is renewed at once after a restart,
 // since its time says nothing.
 func TestClockSetBack(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
 	p.putLogin("alice", p.issue())
 	p.putHandle("alice", "mysvc", "compute.read", "a")
@@ -423,6 +432,7 @@ func TestClockSetBack(t *testing.T) {
 
 // Of two logins of a user, the later one stays, and the earlier one is ended.
 func TestReplacedLogin(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
 	p.putLogin("alice", p.issue())
 	p.putHandle("alice", "mysvc", "compute.read", "a")
@@ -439,6 +449,7 @@ func TestReplacedLogin(t *testing.T) {
 
 // A robot's tokens are for its client. The client is not deleted with the login.
 func TestRobot(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
 	lg := p.issue()
 	lg.RefreshToken, lg.Registered = "", false

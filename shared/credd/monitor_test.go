@@ -274,6 +274,7 @@ func (p *point) noSecrets() {
 }
 
 func TestTwoHandlesOfOneLogin(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{Rotate: true, AccessLifetime: 20 * time.Minute})
 	p.putLogin("alice", p.issue())
 	p.putHandle("alice", "mysvc_ce", "compute.read,compute.create", "ce.example.org:9619")

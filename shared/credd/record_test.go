@@ -18,6 +18,7 @@ func testRecord(home string) *record {
 
 // Submissions at the same time lose nothing of what another one writes down.
 func TestRecordOfManySubmissions(t *testing.T) {
+	t.Parallel() // it waits for device flows
 	home := t.TempDir()
 	var all sync.WaitGroup
 	for i := range 20 {
