@@ -1,6 +1,11 @@
 package cli
 
-import "sync/atomic"
+import (
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+)
 
 var owned atomic.Bool
 
@@ -10,4 +15,19 @@ var owned atomic.Bool
 func OwnSignals() (release func()) {
 	owned.Store(true)
 	return func() { owned.Store(false) }
+}
+
+// OwnEndings is [OwnSignals] for a process that keeps running until SIGINT, SIGTERM or SIGHUP
+// arrives, except for those that were ignored when it started. A message to a closed stderr,
+// such as a logger that was restarted, does not end it.
+func OwnEndings() (signals <-chan os.Signal, release func()) {
+	c, pipe := make(chan os.Signal, 4), make(chan os.Signal, 1)
+	notify(c)
+	signal.Notify(pipe, syscall.SIGPIPE)
+	disown := OwnSignals()
+	return c, func() {
+		signal.Stop(c)
+		signal.Stop(pipe)
+		disown()
+	}
 }

@@ -2,11 +2,8 @@ package credd
 
 import (
 	"context"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"example.org/token-helpers/shared/cli"
@@ -69,13 +66,7 @@ func (c *pushCmd) Run(ctx context.Context, s *helper.Session) error {
 
 // watch keeps the tokens of the access point fresh until a signal arrives.
 func watch(ctx context.Context, s *helper.Session, all []*pushed) error {
-	signals := make(chan os.Signal, 4)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) {
-			signal.Notify(signals, sig)
-		}
-	}
-	release := cli.OwnSignals()
+	signals, release := cli.OwnEndings()
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, p := range all {
@@ -89,7 +80,6 @@ func watch(ctx context.Context, s *helper.Session, all []*pushed) error {
 	ended := <-signals
 	cancel()
 	running.Wait() // an exchange under way is finished, so that no login is lost
-	signal.Stop(signals)
 	release()
 	cli.Raise(ended)
 	return nil

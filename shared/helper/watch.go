@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,16 +37,8 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 		tokens[i] = t
 	}
 
-	signals := make(chan os.Signal, 4)
-	ending := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
-	for _, s := range ending {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
-	}
-	// A warning to a closed stderr, such as a logger that was restarted, must not end it.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	defer cli.OwnSignals()()
+	signals, release := cli.OwnEndings()
+	defer release()
 	k := a.keep(ctx, all, tokens, put, notifier)
 	first := <-signals
 	notifier.Send("STOPPING=1", "STATUS=finishing the current exchange")
