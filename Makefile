@@ -76,7 +76,8 @@ soak:
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestWatchersShareALogin' ./testscripts
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestSoakOutage' ./shared/credd
 
-# Measures the programs beside their peers, and writes docs/performance.md; about 12 minutes.
+# Measures the programs beside their peers, and writes docs/performance.md; 3 minutes on an idle
+# machine, and more the first time, when the peers are built.
 # BENCH=quick measures less and prints the report.
 bench:
 	BENCH=$(BENCH) bench/run
