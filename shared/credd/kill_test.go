@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -23,11 +24,16 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// TestMain lets the test binary be a credmon, which tests kill.
+// TestMain lets the test binary be a credmon, which tests kill. Other tests spend their time
+// waiting for device flows, so that more of them run at once than there are processors.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CREDD_TEST_DIR"); dir != "" {
 		childCredmon(dir)
 		return
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }
