@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/signal"
 	"sync/atomic"
-	"syscall"
 )
 
 var owned atomic.Bool
@@ -21,13 +20,12 @@ func OwnSignals() (release func()) {
 // arrives, except for those that were ignored when it started. A message to a closed stderr,
 // such as a logger that was restarted, does not end it.
 func OwnEndings() (signals <-chan os.Signal, release func()) {
-	c, pipe := make(chan os.Signal, 4), make(chan os.Signal, 1)
+	c := make(chan os.Signal, 4)
 	notify(c)
-	signal.Notify(pipe, syscall.SIGPIPE)
+	IgnorePipe()
 	disown := OwnSignals()
 	return c, func() {
 		signal.Stop(c)
-		signal.Stop(pipe)
 		disown()
 	}
 }

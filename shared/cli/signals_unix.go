@@ -23,8 +23,8 @@ type Deferred struct {
 
 // DeferSignals defers SIGINT, SIGTERM and SIGHUP until [Deferred.Restore] is called, so
 // that none of them ends the process in the middle of a change. A second signal ends
-// it at once, unless it is the same (see [SameSignal]). A signal that was ignored when the process started stays ignored.
-// SIGPIPE is ignored meanwhile, in this process but not in its children.
+// it at once, unless it is the same (see [SameSignal]). A signal that was ignored when the
+// process started stays ignored. SIGPIPE is ignored meanwhile, in this process but not in its children.
 func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 2), pipe: make(chan os.Signal, 1), done: make(chan struct{}), ended: make(chan struct{}), first: make(chan struct{})}
 	notify(d.c)

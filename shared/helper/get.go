@@ -78,7 +78,7 @@ func (a *app) deliver(ctx context.Context, g *getCmd, all []*item) error {
 			_ = a.env.Report(failed)
 		}
 		failed = err
-		if slices.Contains(it.p.specs, "device") {
+		if slices.ContainsFunc(it.p.specs, source.Asks) {
 			break
 		}
 	}

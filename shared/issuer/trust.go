@@ -12,10 +12,14 @@ func (c *Client) Trust() string {
 		return "only those in " + strings.Join(slices.DeleteFunc([]string{c.opts.CAFile, c.opts.CAPath}, func(s string) bool { return s == "" }), " and ")
 	}
 	what := "the system's"
+	var from []string
 	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
 		if v, _ := c.opts.LookupEnv(name); v != "" {
-			what += ", which " + name + " names (" + v + ")"
+			from = append(from, name+" ("+v+")")
 		}
+	}
+	if len(from) > 0 {
+		what += ", from " + strings.Join(from, " and ")
 	}
 	if dir := c.gridDir(); dirExists(dir) {
 		what += ", and those in " + dir

@@ -115,9 +115,7 @@ func (s *Store) readEntry(path string) (cacheEntry, bool, error) {
 // decodeEntry reads the members one by one, without encoding/json, which first examines the
 // types that it decodes: that takes longer than to read one entry.
 func decodeEntry(b []byte) (e cacheEntry, ok bool) {
-	members, ok := token.ReadObject(b)
-	for i := range members {
-		m := &members[i]
+	ok = eachMember(b, func(m *token.Member) (ok bool) {
 		switch m.Name {
 		case "token":
 			e.Token, ok = m.Text()
@@ -134,30 +132,38 @@ func decodeEntry(b []byte) (e cacheEntry, ok bool) {
 		case "source":
 			e.Source, ok = m.Text()
 		case "for":
-			ok = e.readOwner(m.Value)
+			ok = eachMember(m.Value, e.readOwner)
+		default:
+			ok = true // of a newer version
 		}
-		if !ok {
-			return cacheEntry{}, false
-		}
+		return ok
+	})
+	if !ok {
+		return cacheEntry{}, false
 	}
 	return e, (e.Token != "" || e.Rejected != "") && !e.Expires.IsZero()
 }
 
-func (e *cacheEntry) readOwner(object []byte) bool {
+func (e *cacheEntry) readOwner(m *token.Member) (ok bool) {
+	switch m.Name {
+	case "issuer":
+		e.For.Issuer, ok = m.Text()
+	case "client_id":
+		e.For.ClientID, ok = m.Text()
+	case "account":
+		e.For.Account, ok = m.Text()
+	default:
+		ok = true
+	}
+	return ok
+}
+
+// eachMember reads the members of a JSON object. It returns false if it is none, or if read
+// returns false for one of them.
+func eachMember(object []byte, read func(*token.Member) bool) bool {
 	members, ok := token.ReadObject(object)
 	for i := range members {
-		m := &members[i]
-		switch m.Name {
-		case "issuer":
-			e.For.Issuer, ok = m.Text()
-		case "client_id":
-			e.For.ClientID, ok = m.Text()
-		case "account":
-			e.For.Account, ok = m.Text()
-		}
-		if !ok {
-			return false
-		}
+		ok = ok && read(&members[i])
 	}
 	return ok
 }
