@@ -32,6 +32,9 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 		default:
 			_ = e.Hint("ask the issuer's administrators how a token for this audience is requested")
 		}
+		if grant.Renewed {
+			_ = e.Hint("try --from device: some issuers accept an audience only when you log in")
+		}
 	}
 	if grant.Has(finding.LifetimeShort) {
 		// A little less, so that it holds until the token is here.

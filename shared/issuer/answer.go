@@ -119,7 +119,7 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 		text("refresh_token")
 		text("scope", "scopes")
 		text("id_token")
-		a["token_type"] = "Bearer"
+		a["token_type"] = tokenType(in["token_type"])
 		if n, ok := asSeconds(in["expires_in"]); ok {
 			a["expires_in"] = n
 		}
@@ -136,6 +136,22 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 	}
 	resp.Header.Set("Content-Type", "application/json")
 	return out, true
+}
+
+// bearer is the token type of RFC 6750.
+const bearer = "Bearer"
+
+// tokenType returns the type of the token in an answer (RFC 6749 section 7.1) if it is one
+// that needs a proof of possession, such as DPoP (RFC 9449 section 5), otherwise bearer,
+// which issuers spell in many ways.
+func tokenType(v any) string {
+	s, _ := v.(string)
+	for _, other := range []string{"DPoP", "PoP", "MAC"} {
+		if strings.EqualFold(strings.TrimSpace(s), other) {
+			return other
+		}
+	}
+	return bearer
 }
 
 // refreshMember matches a refresh token in JSON.

@@ -103,6 +103,7 @@ func TestTokenAnswers(t *testing.T) {
 		{"token type in lower case", ok(`{` + rest + `,"token_type":"bearer"}`), 0, nil},
 		{"token type null", ok(`{` + rest + `,"token_type":null}`), 0, nil},
 		{"token type of an exchange", ok(`{` + rest + `,"token_type":"N_A","issued_token_type":"urn:ietf:params:oauth:token-type:access_token"}`), 0, nil},
+		{"token type DPoP", ok(`{` + rest + `,"token_type":"DPoP"}`), 0, nil},
 		{"scope as a list", ok(`{` + rest + `,"scope":["x","y"]}`), 0, scopes("x", "y")},
 		{"scope as a list with other things", ok(`{` + rest + `,"scope":["x",null,7,"y"]}`), 0, scopes("x", "y")},
 		{"scope null", ok(`{` + rest + `,"scope":null}`), 0, nil},
@@ -125,6 +126,9 @@ func TestTokenAnswers(t *testing.T) {
 			}
 			if g.AccessToken != "opaque-token" || g.RefreshToken != "new-refresh-token" || !reflect.DeepEqual(g.Scopes, tt.scopes) {
 				t.Errorf("%q %q", g.RefreshToken, g.Scopes)
+			}
+			if want := map[bool]string{true: "DPoP"}[strings.HasSuffix(tt.name, "DPoP")]; g.Type != want {
+				t.Errorf("token type %q", g.Type)
 			}
 			if tt.seconds == 0 {
 				if !g.Expires.IsZero() {

@@ -128,6 +128,8 @@ type Grant struct {
 	// section 5.1).
 	Scopes  []string
 	Expires time.Time
+	// Type is the token type if it is not bearer (RFC 6749 section 7.1).
+	Type string
 	// RefreshExpires is when the refresh token expires; zero if that is unknown.
 	RefreshExpires time.Time
 }
@@ -137,6 +139,9 @@ func (c *Client) grant(t *oauth2.Token, now time.Time) *Grant {
 	g := refreshGrant(t.RefreshToken)
 	c.secret(g.RefreshToken)
 	g.AccessToken, g.Expires = t.AccessToken, t.Expiry
+	if t.TokenType != bearer {
+		g.Type = t.TokenType
+	}
 	if s, ok := t.Extra("scope").(string); ok {
 		g.Scopes = token.SplitScopes(s)
 	}

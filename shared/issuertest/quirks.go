@@ -69,6 +69,14 @@ var quirks = map[string]quirk{
 			}
 		},
 	},
+	"dpop": {
+		what: "access tokens are labelled as DPoP tokens",
+		after: func(_ *Server, endpoint string, _ *http.Request, a *answered) {
+			if endpoint == "token" && a.status == http.StatusOK {
+				a.doc["token_type"] = "DPoP"
+			}
+		},
+	},
 	"control-characters": {
 		what: "access tokens contain a control character",
 		after: func(s *Server, endpoint string, _ *http.Request, a *answered) {
@@ -227,6 +235,14 @@ var quirks = map[string]quirk{
 		before: func(_ *Server, endpoint string, _ int, w http.ResponseWriter, r *http.Request) bool {
 			return refresh(endpoint, r) && (r.PostForm.Has("scope") || r.PostForm.Has("audience")) &&
 				say(w, http.StatusBadRequest, map[string]any{"error": "invalid_request", "error_description": "scope and audience are not accepted here"})
+		},
+	},
+	"audience-at-login": {
+		what: "the audience is accepted at the login alone, and a refresh ignores it",
+		after: func(s *Server, endpoint string, r *http.Request, a *answered) {
+			if refresh(endpoint, r) {
+				claims(func(c jwt.MapClaims) { delete(c, "aud") })(s, endpoint, r, a)
+			}
 		},
 	},
 	"user-disabled": refuseRefresh("invalid_grant", "User test is not active."),

@@ -295,7 +295,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		}
 		t, err := c.refresh(ctx, md, lg, req, false)
 		var re *issuer.ResponseError
-		if errors.As(err, &re) && re.Parameter() {
+		if errors.As(err, &re) && re.Parameter() || err == nil && !hasAudiences(t, req) && hasAudiences(own, req) {
 			// The login's own token was requested with the same audience. Whether it
 			// satisfies the request is checked.
 			t, err = own, nil
@@ -325,6 +325,11 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		l.Events(Event{Login: &made.Login})
 	}
 	return made, nil
+}
+
+// hasAudiences reports whether t is for all audiences of the request.
+func hasAudiences(t token.Token, req token.Request) bool {
+	return !slices.ContainsFunc(req.Audiences, func(a string) bool { return !slices.Contains(t.Audiences, a) })
 }
 
 // retire ends what the new login replaced: its own predecessor, and the logins of

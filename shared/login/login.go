@@ -302,6 +302,7 @@ func FromGrant(g *issuer.Grant, req token.Request, md *issuer.Metadata) token.To
 	if t.Issuer == "" {
 		t.Issuer = md.Issuer
 	}
+	t.Type = g.Type
 	return t
 }
 

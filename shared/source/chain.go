@@ -155,7 +155,7 @@ func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Tok
 	if s.stored {
 		return t, nil
 	}
-	if err := c.check(t, req, s.issued); err != nil {
+	if err := c.check(t, req, s.kind); err != nil {
 		return token.Token{}, err
 	}
 	c.put(key, t)

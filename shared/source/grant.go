@@ -26,6 +26,9 @@ type GrantError struct {
 	Hidden bool
 	// FromIssuer means that the issuer granted the token just now.
 	FromIssuer bool
+	// Renewed means that the token came from a saved login. A new login may be granted what
+	// a refresh of it is not.
+	Renewed bool
 	// Lifetime is how long the token is valid; 0 if that is unknown.
 	Lifetime time.Duration
 	// Offset is how far the issuer's clock is ahead of this machine's.
@@ -104,16 +107,16 @@ const (
 	worthNoting = 2 * time.Second
 )
 
-// check compares a new token against the request. A wider token is returned with a note.
-// issued means that the issuer granted it just now.
-func (c *Chain) check(t token.Token, req token.Request, issued bool) error {
+// check compares a new token of a source against the request. A wider token is returned
+// with a note.
+func (c *Chain) check(t token.Token, req token.Request, from kind) error {
 	if err := checkCharacters(t); err != nil {
 		return err
 	}
 	e, ahead := compare(t, req, c.env.Now())
 	if e != nil {
-		e.FromIssuer = issued
-		if issued {
+		e.FromIssuer, e.Renewed = from.issued, from.renews
+		if from.issued {
 			e.Offset = c.env.Logins.Issuer.ClockOffset()
 		}
 		return e
@@ -122,6 +125,9 @@ func (c *Chain) check(t token.Token, req token.Request, issued bool) error {
 		c.env.Note("this machine's clock is %s behind the issuer's", text.Duration(ahead))
 	}
 	c.noteWider(t, req)
+	if t.Type != "" {
+		c.env.Note("note: the issuer issued a token of type %s, which a service may reject as a bearer token", t.Type)
+	}
 	return nil
 }
 

@@ -100,6 +100,8 @@ type kind struct {
 	// login means that a login gives the source a token, and asks that it makes one itself,
 	// which needs a person.
 	login, asks bool
+	// renews means that the token comes from a login that was made earlier.
+	renews bool
 	// telling is how much it helps the user to read why the source has no token.
 	telling telling
 	// when says whether the source is asked unless the user chooses; nil means never.
@@ -119,7 +121,7 @@ const (
 // kinds is the table of sources.
 var kinds = []kind{
 	{name: "cache", help: "cached tokens", open: newCache, stored: true, telling: least, when: always},
-	{name: "login", help: "your login at the issuer", open: newLogin, shared: true, issued: true, login: true, telling: most, when: always},
+	{name: "login", help: "your login at the issuer", open: newLogin, shared: true, issued: true, login: true, renews: true, telling: most, when: always},
 	{name: "oidc-agent", help: "a running oidc-agent", open: newOIDCAgent, shared: true, when: agentRuns},
 	{name: "device", help: "a new login in your browser", open: newDevice, issued: true, login: true, asks: true, when: onTerminal},
 	{name: "client-credentials", help: "a robot's own client", open: newClientCredentials, shared: true, issued: true},

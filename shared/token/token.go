@@ -54,6 +54,9 @@ type Token struct {
 	// the issuer's answer.
 	Scopes    []string
 	Audiences []string
+	// Type is the token type in the issuer's answer (RFC 6749 section 7.1); empty for bearer,
+	// or if it is unknown.
+	Type string
 	// Source is the name of the source that it came from, such as "device".
 	Source string
 }
