@@ -173,10 +173,11 @@ func (e *Env) Report(err error) int {
 	return known.Code
 }
 
-// Say prints lines to stderr, each after the program's name. Control characters are
-// escaped, so that a server's error text cannot control the terminal.
+// Say prints lines to stderr, each after the program's name. A terminal gets lines that
+// fit its width; a file or a log gets each message as one line. Control characters are escaped,
+// so that a server's error text cannot control the terminal.
 func (e *Env) Say(format string, a ...any) {
-	lines := text.Wrap(text.Printable(fmt.Sprintf(format, a...)), 80-len(e.Program)-2)
+	lines := text.Wrap(text.Printable(fmt.Sprintf(format, a...)), e.stderrColumns()-len(e.Program)-2)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, line := range lines {

@@ -33,6 +33,16 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestMessageInLogIsOneLine(t *testing.T) {
+	var out bytes.Buffer
+	e := &Env{Program: "x", Stderr: &out}
+	long := strings.TrimSpace(strings.Repeat("word ", 100))
+	e.Say("%s\n  a command to paste", long)
+	if want := "x: " + long + "\nx:   a command to paste\n"; out.String() != want {
+		t.Errorf("got %q", out.String())
+	}
+}
+
 func TestDuration(t *testing.T) {
 	for in, want := range map[string]time.Duration{"60": time.Minute, "90s": 90 * time.Second, "1h30m": 90 * time.Minute, "0": 0, " 5 ": 5 * time.Second} {
 		var d Duration

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -64,16 +65,38 @@ func (e *Env) usage(err error) error {
 // Columns is how wide a page for stdout may be: COLUMNS if it is set, the width of the
 // terminal if stdout is one, and otherwise 80.
 func (e *Env) Columns() int {
-	const least, most = 40, 120
 	if n, err := strconv.Atoi(e.Getenv("COLUMNS")); err == nil && n > 0 {
-		return max(n, least)
+		return max(n, minColumns)
 	}
-	if f, ok := e.Stdout.(interface{ Fd() uintptr }); ok {
-		if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
-			return min(max(n, least), most)
-		}
+	if n, ok := columns(e.Stdout); ok {
+		return min(n, 120)
 	}
 	return 80
+}
+
+const minColumns = 40
+
+// stderrColumns is how wide a message may be: the width of the terminal, at most 80, and
+// unlimited if stderr is not a terminal.
+func (e *Env) stderrColumns() int {
+	if n, ok := columns(e.Stderr); ok {
+		return min(n, 80)
+	}
+	return math.MaxInt
+}
+
+// columns is the width of the terminal that w is, at least minColumns. A terminal that
+// does not know its size has 80 columns.
+func columns(w io.Writer) (n int, terminal bool) {
+	f, ok := w.(interface{ Fd() uintptr })
+	if !ok {
+		return 0, false
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if n == 0 {
+		n = 80
+	}
+	return max(n, minColumns), err == nil
 }
 
 // Duration is the value of a flag: a Go duration (90s, 1h30m), days with or without one
