@@ -11,10 +11,10 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// client returns the login to build on, not yet logged in: the one there is, one of the
-// client that the user named, or one of a client that is registered now. A registered
-// client is saved before anybody is sent to a browser, so that a login that could not be
-// saved is noticed in time, and parallel logins use one client.
+// client returns the login with the client to use for the device flow: the existing login,
+// one with the client that the user specified, or one with a newly registered client. A
+// registered client is saved before the user is sent to a browser, so that errors in saving
+// are noticed in time, and parallel logins use the same client.
 func (l *Logins) client(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (lg *store.Login, err error) {
 	err = l.section(ctx, req.Issuer, l.ClientID, func(ctx context.Context, c *changing) error {
 		if l.ClientID != "" {
@@ -27,8 +27,8 @@ func (l *Logins) client(ctx context.Context, md *issuer.Metadata, req token.Requ
 	return lg, err
 }
 
-// given returns the login of the client that the user named. Its secret is saved only
-// with a login that worked: a wrong one must not replace one that works.
+// given returns the login of the client that the user specified. Its secret is saved only
+// after a successful login: a wrong secret must not replace one that works.
 func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
 	l := c.l
 	secret, err := l.ClientSecret()
@@ -40,7 +40,7 @@ func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Req
 	}
 	lg, err := c.tx.Load(ctx, l.ClientID)
 	if errors.Is(err, store.ErrDamaged) {
-		// The new login takes its place.
+		// The new login replaces it.
 		l.Verbose("%s", err)
 	}
 	if errors.Is(err, store.ErrNoLogin) || errors.Is(err, store.ErrDamaged) {
@@ -52,8 +52,8 @@ func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Req
 	return lg, err
 }
 
-// registered returns a login of a client that these tools registered, which may ask
-// for the scopes of the request.
+// registered returns a login of a client that these tools registered and that may request
+// the scopes of req. If there is none, it registers a client.
 func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (*store.Login, error) {
 	l := c.l
 	in, err := l.Store.Index()
@@ -61,7 +61,7 @@ func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req toke
 		return nil, err
 	}
 	var current *store.Login
-	var before []string // what logins of clients that are gone could do
+	var before []string // scopes of logins whose clients no longer exist
 	for _, e := range in {
 		if !e.Registered || !token.SameIssuer(e.Issuer, req.Issuer) {
 			continue
@@ -90,11 +90,11 @@ func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req toke
 		return nil, err
 	}
 	if current == nil {
-		lg.Scopes = before // to be asked for again
+		lg.Scopes = before // to be requested again
 		return lg, nil
 	}
 	if len(token.MissingScopes(lg.RegisteredScopes, req.Scopes)) >= len(token.MissingScopes(current.RegisteredScopes, req.Scopes)) {
-		// A new client may ask for no more than the one there is.
+		// The new client may not request more than the current one.
 		l.abandonNow(ctx, c, lg, run)
 		return current, c.join(ctx, current, run)
 	}
@@ -102,7 +102,7 @@ func (c *changing) registered(ctx context.Context, md *issuer.Metadata, req toke
 	return lg, nil
 }
 
-// register registers a client for run and stores it.
+// register registers a client for run and saves it.
 func (c *changing) register(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (*store.Login, error) {
 	lg, err := c.l.newClient(ctx, md, req)
 	if err != nil {
@@ -116,8 +116,8 @@ func (c *changing) register(ctx context.Context, md *issuer.Metadata, req token.
 	return lg, nil
 }
 
-// newClient registers a client that may request what req and later logins need. It
-// returns a login to build on, which is not stored.
+// newClient registers a client with the scopes that req and later logins need. It returns a
+// login with the client, which is not saved.
 func (l *Logins) newClient(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
 	initial, err := l.RegistrationToken()
 	if err != nil {
@@ -133,8 +133,8 @@ func (l *Logins) newClient(ctx context.Context, md *issuer.Metadata, req token.R
 	}, nil
 }
 
-// join notes that this run waits for an approval with the client, if the client is not
-// logged in: then another run that gives up must not delete it.
+// join records that this run waits for an approval of the client, if the client is not logged
+// in, so that another run that gives up does not delete the client.
 func (c *changing) join(ctx context.Context, lg *store.Login, run string) error {
 	if lg.RefreshToken != "" || len(lg.Scopes) > 0 {
 		return nil
@@ -146,7 +146,7 @@ func (c *changing) join(ctx context.Context, lg *store.Login, run string) error 
 	return c.tx.Save(ctx, lg)
 }
 
-// unregister deletes a client that is not kept.
+// unregister deletes the client at the issuer. A failure is only reported.
 func (c *changing) unregister(ctx context.Context, lg *store.Login) {
 	if lg.RegistrationURI == "" {
 		return
@@ -156,18 +156,18 @@ func (c *changing) unregister(ctx context.Context, lg *store.Login) {
 	}
 }
 
-// abandon gives up a login that was not completed. The client is deleted if no other
-// run waits for an approval with it.
+// abandon gives up a login that was not completed. It deletes the client if no other run
+// waits for its approval.
 func (l *Logins) abandon(ctx context.Context, issuerURL string, lg *store.Login, run string) {
 	if !lg.Registered {
 		return
 	}
 	err := l.section(ctx, issuerURL, lg.ClientID, func(ctx context.Context, c *changing) error {
-		now, err := c.tx.Load(ctx, lg.ClientID)
+		current, err := c.tx.Load(ctx, lg.ClientID)
 		if err != nil {
 			return err
 		}
-		l.abandonNow(ctx, c, now, run)
+		l.abandonNow(ctx, c, current, run)
 		return nil
 	})
 	if err != nil && !errors.Is(err, store.ErrNoLogin) {
@@ -175,6 +175,7 @@ func (l *Logins) abandon(ctx context.Context, issuerURL string, lg *store.Login,
 	}
 }
 
+// abandonNow is abandon inside a section.
 func (l *Logins) abandonNow(ctx context.Context, c *changing, lg *store.Login, run string) {
 	if lg.RefreshToken != "" || !slices.Contains(lg.Waiting, run) {
 		return

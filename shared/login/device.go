@@ -17,25 +17,24 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Made is a login that a device flow made.
+// Made is the result of a device flow.
 type Made struct {
 	Login store.IndexEntry
-	// Token is for the request. It is the zero value if only the login was asked for.
+	// Token is the token for the request. It is the zero value if only a login was requested.
 	Token token.Token
 }
 
-// Login runs the device flow for the request's scopes together with those that the
-// issuer's login has already, and saves the result. If narrow is set, it also gets a
-// token for the request, since the login's own token carries everything that the login
-// may do.
+// Login runs the device flow for the scopes of the request and of the existing login at the
+// issuer, and saves the result. If narrow is set, it also gets a token for the request,
+// because the token of the device flow has all scopes of the login.
 //
-// A device flow takes minutes and holds no lock. Its result is saved in a section of
-// its own, which loads the login again.
+// A device flow may take minutes, so no lock is held meanwhile. Its result is saved in a
+// separate section, which loads the login again.
 func (l *Logins) Login(ctx context.Context, req token.Request, narrow bool) (*Made, error) {
 	var made *Made
 	err := l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) (err error) {
 		if md.DeviceAuthorizationEndpoint == "" {
-			// Before a client is registered in vain.
+			// Fail before a client is registered.
 			return &issuer.UnsupportedError{
 				What: fmt.Sprintf("the issuer %s does not offer the device flow", req.Issuer),
 				Hint: "get the token from another source: --from oidc-agent, --from htgettoken or --from client-credentials",
@@ -69,28 +68,27 @@ func (l *Logins) login(ctx context.Context, md *issuer.Metadata, req token.Reque
 			}
 			return made, err
 		}
-		// Not under ctx, which may be canceled.
-		cleaning := context.WithoutCancel(ctx)
-		if gone(err) && lg.Registered && !again {
+		cleanup := context.WithoutCancel(ctx)
+		if clientGone(err) && lg.Registered && !again {
 			l.Verbose("the issuer no longer knows the client: registering a new one")
-			if err = l.forgetClient(cleaning, lg); err == nil {
+			if err = l.forgetClient(cleanup, lg); err == nil {
 				continue
 			}
 		}
-		l.abandon(cleaning, req.Issuer, lg, run)
+		l.abandon(cleanup, req.Issuer, lg, run)
 		cli.Raise(stop())
 		return nil, err
 	}
 }
 
-// gone reports whether the issuer no longer knows the client. INDIGO IAM answers its
-// device endpoint with 404 then.
-func gone(err error) bool {
+// clientGone reports whether the client no longer exists at the issuer. INDIGO IAM's device
+// endpoint answers 404 in this case.
+func clientGone(err error) bool {
 	var re *issuer.ResponseError
 	return errors.As(err, &re) && (re.ClientGone() || re.Code == "" && re.StatusCode == http.StatusNotFound)
 }
 
-// forgetClient notes that the issuer no longer knows the client.
+// forgetClient records in the index that the client no longer exists at the issuer.
 func (l *Logins) forgetClient(ctx context.Context, lg *store.Login) error {
 	return l.section(ctx, lg.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
 		return c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) {
@@ -99,17 +97,16 @@ func (l *Logins) forgetClient(ctx context.Context, lg *store.Login) error {
 	})
 }
 
-// flow runs the device flow with the client of lg, and returns what was granted and
-// the scopes that were requested.
+// flow runs the device flow with the client of lg. It returns the grant and the requested
+// scopes.
 func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request) (*issuer.Grant, []string, error) {
 	scopes := text.Set(lg.Scopes, req.Scopes, l.LoginScopes)
 	if md.Lists("offline_access") {
-		// offline_access is what makes a refresh token come (OpenID Connect Core section
-		// 11).
+		// offline_access requests a refresh token (OpenID Connect Core section 11).
 		scopes = text.Set(scopes, []string{"offline_access"})
 	}
 	pkce := l.PKCE
-	rejected := map[string]bool{} // scopes that were tried
+	rejected := map[string]bool{} // lists of scopes that were rejected
 	for {
 		dev, err := l.Issuer.StartDevice(ctx, md, credentials(lg), scopes, l.audience(req), pkce, l.Now)
 		if err == nil {
@@ -120,8 +117,7 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 		if !errors.As(err, &re) {
 			return nil, nil, err
 		}
-		said := re.Code + " " + re.Description
-		if !pkce && demandsPKCE(said) {
+		if !pkce && requiresPKCE(re.Code+" "+re.Description) {
 			pkce = true
 		} else {
 			rejected[strings.Join(scopes, " ")] = true
@@ -133,27 +129,27 @@ func (l *Logins) flow(ctx context.Context, md *issuer.Metadata, lg *store.Login,
 	}
 }
 
-// demandsPKCE reports whether the issuer's words name what only PKCE adds to a request.
-func demandsPKCE(said string) bool {
-	said = strings.NewReplacer("_", " ", "-", " ").Replace(strings.ToLower(said))
-	return strings.Contains(said, "code challenge") || strings.Contains(said, "code verifier") || strings.Contains(said, "pkce")
+// requiresPKCE reports whether the issuer's error message mentions PKCE or its parameters.
+func requiresPKCE(message string) bool {
+	message = strings.NewReplacer("_", " ", "-", " ").Replace(strings.ToLower(message))
+	return strings.Contains(message, "code challenge") || strings.Contains(message, "code verifier") || strings.Contains(message, "pkce")
 }
 
-// otherScopes are the scopes to request after those that the issuer rejected: some
-// issuers require openid, and some reject offline_access. If the issuer does not say
-// which it is, each is tried. nil means that there is nothing left to try.
+// otherScopes returns the scopes to request after the issuer rejected scopes: some issuers
+// require openid, and some reject offline_access. If the error does not name the scope, both
+// are tried. nil means that there is nothing left to try.
 func otherScopes(md *issuer.Metadata, re *issuer.ResponseError, scopes []string, rejected map[string]bool) []string {
 	withOpenID := text.Set(scopes, []string{"openid"})
 	without := func(list []string) []string {
 		return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return s == "offline_access" })
 	}
 	var tries [][]string
-	switch said := re.Description; {
-	case strings.Contains(said, "openid") && !slices.Contains(scopes, "openid"):
+	switch message := re.Description; {
+	case strings.Contains(message, "openid") && !slices.Contains(scopes, "openid"):
 		tries = [][]string{withOpenID}
-	case strings.Contains(said, "offline_access"):
+	case strings.Contains(message, "offline_access"):
 		tries = [][]string{without(scopes)}
-	case re.Code == "invalid_scope" && !namesOther(said, scopes):
+	case re.Code == "invalid_scope" && !namesOther(message, scopes):
 		tries = [][]string{without(scopes)}
 		if len(md.ScopesSupported) == 0 || md.Lists("openid") {
 			all := withOpenID
@@ -171,15 +167,15 @@ func otherScopes(md *issuer.Metadata, re *issuer.ResponseError, scopes []string,
 	return nil
 }
 
-// namesOther reports whether the issuer's words name one of the scopes, but not
-// offline_access, as the one that it rejects.
-func namesOther(said string, scopes []string) bool {
-	return !strings.Contains(said, "offline_access") && len(Named(said, scopes)) > 0
+// namesOther reports whether the issuer's error message contains one of the scopes, but not
+// offline_access.
+func namesOther(message string, scopes []string) bool {
+	return !strings.Contains(message, "offline_access") && len(Named(message, scopes)) > 0
 }
 
-// Named returns the scopes that the issuer's words name.
-func Named(said string, scopes []string) []string {
-	words := strings.FieldsFunc(said, func(r rune) bool { return strings.ContainsRune(" \t\"'[](),;", r) })
+// Named returns those of the scopes that the issuer's error message contains.
+func Named(message string, scopes []string) []string {
+	words := strings.FieldsFunc(message, func(r rune) bool { return strings.ContainsRune(" \t\"'[](),;", r) })
 	for i := range words {
 		words[i] = strings.TrimSuffix(words[i], ".")
 	}
@@ -221,6 +217,7 @@ func (e *ApprovalError) Hints() []string {
 	return []string{"run the command again to get a new code"}
 }
 
+// approve shows the code to the user and waits for the approval.
 func (l *Logins) approve(ctx context.Context, req token.Request, dev *issuer.Device) (*issuer.Grant, error) {
 	code := prompt.Code{
 		Issuer: req.Issuer, UserCode: dev.UserCode, VerificationURI: dev.VerificationURI,
@@ -255,17 +252,17 @@ func (l *Logins) approve(ctx context.Context, req token.Request, dev *issuer.Dev
 	return g, err
 }
 
-// finish saves what a device flow granted.
+// finish saves the grant of a device flow.
 func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Login, g *issuer.Grant, req token.Request, narrow bool) (*Made, error) {
 	made := &Made{}
 	saved := false
 	own := FromGrant(g, req, md)
-	var replaced *store.Login // the login as it was
+	var replaced *store.Login // the existing login
 	err := l.section(ctx, req.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
-		// The person has approved: a failure that passes must not cost another approval.
+		// The user has approved: a temporary failure must not require another approval.
 		err := store.Again(func() error { return c.tx.Prepare(ctx, lg.ClientID) })
-		if now, lerr := c.tx.Load(ctx, lg.ClientID); lerr == nil && now.RefreshToken != "" {
-			replaced = now
+		if old, lerr := c.tx.Load(ctx, lg.ClientID); lerr == nil && old.RefreshToken != "" {
+			replaced = old
 		}
 		if err != nil {
 			return &LostError{Token: own, Issuer: req.Issuer, Err: err, New: true, Kept: replaced != nil}
@@ -296,8 +293,8 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		t, err := c.refresh(ctx, md, lg, req, false)
 		var re *issuer.ResponseError
 		if errors.As(err, &re) && re.Parameter() || err == nil && !hasAudiences(t, req) && hasAudiences(own, req) {
-			// The login's own token was requested with the same audience. Whether it
-			// satisfies the request is checked.
+			// Use the token of the device flow, which was requested with the same audience.
+			// The caller checks whether it satisfies the request.
 			t, err = own, nil
 		}
 		made.Token = t
@@ -306,7 +303,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 	var lost *LostError
 	if errors.As(err, &lost) && g.RefreshToken != "" && !saved &&
 		(replaced == nil || !sameSession(replaced.RefreshToken, g.RefreshToken)) {
-		// Nobody has the new refresh token now.
+		// The new refresh token is not stored anywhere, so revoke it.
 		if rerr := l.Issuer.Revoke(ctx, md, credentials(lg), g.RefreshToken); rerr != nil {
 			l.Verbose("the refresh token that was not saved was not revoked: %s", rerr)
 		}
@@ -327,14 +324,14 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 	return made, nil
 }
 
-// hasAudiences reports whether t is for all audiences of the request.
+// hasAudiences reports whether t has all audiences of the request.
 func hasAudiences(t token.Token, req token.Request) bool {
 	return !slices.ContainsFunc(req.Audiences, func(a string) bool { return !slices.Contains(t.Audiences, a) })
 }
 
-// retire ends what the new login replaced: its own predecessor, and the logins of
-// other clients that these tools registered at the issuer. A failure is only reported,
-// as the new login works without it.
+// retire revokes the logins that the new login replaced: the previous login of the same
+// client, and the logins of other clients that these tools registered at the issuer. A
+// failure is only reported, because the new login works anyway.
 func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *store.Login) {
 	if replaced != nil && replaced.RefreshToken != lg.RefreshToken && !sameSession(replaced.RefreshToken, lg.RefreshToken) {
 		if err := l.Issuer.Revoke(ctx, md, credentials(lg), replaced.RefreshToken); err != nil {
@@ -350,7 +347,7 @@ func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *
 	}
 	for _, e := range in {
 		if !e.Registered || e.ClientID == lg.ClientID || !token.SameIssuer(e.Issuer, lg.Issuer) || len(e.Scopes) == 0 && !e.ClientGone {
-			continue // a client without scopes is one that another run waits with
+			continue // without scopes, another run waits for the client's approval
 		}
 		if err := l.end(ctx, md, e, true); err != nil {
 			l.Verbose("the replaced login is left at the issuer: %s", err)
@@ -358,9 +355,9 @@ func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *
 	}
 }
 
-// sameSession reports whether two refresh tokens belong to one session at the issuer: if
-// the user was logged in there already, Keycloak lets both logins share it, and revoking
-// one of them ends both.
+// sameSession reports whether two refresh tokens belong to the same session at the issuer.
+// If the user was already logged in, Keycloak uses one session for both logins, and revoking
+// one token revokes both.
 func sameSession(a, b string) bool {
 	ja, err := token.Decode([]byte(a))
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// giveUp makes a process that is interrupted as soon as it has shown the code. shown is
-// called before that.
-func (h *home) giveUp(shown func(), change ...func(*Logins)) (*process, context.Context) {
+// interrupted returns a process that is interrupted after it has shown the code. shown is
+// called before the interruption.
+func (h *home) interrupted(shown func(), change ...func(*Logins)) (*process, context.Context) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.t.Cleanup(cancel)
 	return h.process(append(change, events(func(e Event) {
@@ -59,13 +59,13 @@ func TestFirstLogin(t *testing.T) {
 	}
 }
 
-// A login that is not completed leaves neither a client at the issuer nor one here.
+// If a login is not completed, its client is deleted here and at the issuer.
 func TestAbandonedLogin(t *testing.T) {
 	t.Parallel()
 	t.Run("interrupted", func(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
-		p, ctx := h.giveUp(nil)
+		p, ctx := h.interrupted(nil)
 		if _, err := p.Login(ctx, h.request("read:/"), true); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -74,19 +74,19 @@ func TestAbandonedLogin(t *testing.T) {
 		}
 	})
 	for _, tt := range []struct {
-		says string
-		code int
-		want string
+		answer string
+		code   int
+		want   string
 	}{
 		{"access_denied", cli.Refused, "the login was denied"},
 		{"expired_token", cli.TimedOut, "the code expired before the login was approved"},
 		{"invalid_grant", cli.Refused, "invalid_grant"},
 	} {
-		t.Run(tt.says, func(t *testing.T) {
+		t.Run(tt.answer, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			h := newHome(t, f)
-			f.decide = func(string) string { return tt.says }
+			f.decide = func(string) string { return tt.answer }
 			_, err := h.process().Login(context.Background(), h.request("read:/"), true)
 			if cli.Explain(err).Code != tt.code || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%T %v", err, err)
@@ -100,13 +100,13 @@ func TestAbandonedLogin(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
 		f.onDelete = func(string) *answer { return refusal(401, "invalid_token", "") }
-		p, ctx := h.giveUp(nil)
+		p, ctx := h.interrupted(nil)
 		_, _ = p.Login(ctx, h.request("read:/"), true)
 		if h.clients() != "none" || len(p.notes) == 0 || !strings.Contains(p.notes[len(p.notes)-1], "client1 stays registered") {
 			t.Errorf("%s, notes %q", h.clients(), p.notes)
 		}
 	})
-	t.Run("the code is refused", func(t *testing.T) {
+	t.Run("the device request is refused", func(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
 		f.onDevice = func(url.Values) *answer { return refusal(403, "access_denied", "not for you") }
@@ -116,8 +116,8 @@ func TestAbandonedLogin(t *testing.T) {
 	})
 }
 
-// Nothing is registered that could not be saved.
-func TestLoginWithoutAStore(t *testing.T) {
+// No client remains registered if it cannot be saved.
+func TestLoginWithoutStore(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	must(t, os.MkdirAll(h.path(".local/share/token-helpers/keyring"), 0o777))
@@ -127,7 +127,7 @@ func TestLoginWithoutAStore(t *testing.T) {
 		t.Errorf("%T %v, %q", err, err, f.seen())
 	}
 	must(t, os.Chmod(h.path(".local/share/token-helpers/keyring"), 0o700))
-	// If it cannot be saved once it is registered, it is deleted.
+	// If the client cannot be saved after it was registered, it is deleted.
 	f.onRegister = func(url.Values) *answer {
 		must(t, os.Rename(h.path(".local/share/token-helpers/keyring"), h.path("away")))
 		return nil
@@ -137,13 +137,13 @@ func TestLoginWithoutAStore(t *testing.T) {
 	}
 }
 
-// Parallel first logins use one client. It is deleted by the last of them to give up,
-// and by none if one of them succeeds.
+// Parallel first logins use the same client. The last login to give up deletes it, unless one
+// of them succeeds.
 func TestParallelFirstLogins(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name                 string
-		outer, inner         string // what the user decides: the inner run begins and ends while the outer one waits
+		outer, inner         string // the answers for two runs; the inner one runs while the outer one waits
 		clients              string
 		registered, approved int
 	}{
@@ -189,8 +189,8 @@ func TestParallelFirstLogins(t *testing.T) {
 	}
 }
 
-// The run that registered the client may give up while another one waits with it.
-func TestRegistrarGivesUpFirst(t *testing.T) {
+// The run that registered the client gives up while another run waits for its approval.
+func TestRegisteringRunGivesUpFirst(t *testing.T) {
 	for _, second := range []string{"", "access_denied"} {
 		t.Run(map[bool]string{true: "the second approved", false: "both denied"}[second == ""], func(t *testing.T) {
 			t.Parallel()
@@ -226,7 +226,7 @@ func TestRegistrarGivesUpFirst(t *testing.T) {
 				t.Error("the first run was approved")
 			}
 			if h.clients() != "client1 (waits)" || f.count("delete") > 0 {
-				t.Errorf("the client of a run that waits: %s, %q", h.clients(), f.seen())
+				t.Errorf("while the second run waits: %s, %q", h.clients(), f.seen())
 			}
 			f.mu.Lock()
 			decision = second
@@ -247,8 +247,8 @@ func TestRegistrarGivesUpFirst(t *testing.T) {
 	}
 }
 
-// A login that may do more replaces the one there is once it works, and is forgotten if
-// it does not.
+// A login with more scopes replaces the existing one if it succeeds. Otherwise its client is
+// deleted.
 func TestWidening(t *testing.T) {
 	t.Parallel()
 	request := []string{"read:/", "write:/"}
@@ -256,8 +256,8 @@ func TestWidening(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
 		old := h.seed()
-		p, ctx := h.giveUp(func() {
-			// Meanwhile the login there is serves other runs.
+		p, ctx := h.interrupted(func() {
+			// Meanwhile other runs use the existing login.
 			h.works()
 		})
 		_, _ = p.Login(ctx, h.request(request...), true)
@@ -276,11 +276,11 @@ func TestWidening(t *testing.T) {
 		old := h.seed()
 		made, err := h.process().Login(context.Background(), h.request(request...), true)
 		must(t, err)
-		// It may do what the old one could.
+		// It has the scopes of the old one, too.
 		if !slices.Equal(made.Login.Scopes, []string{"offline_access", "read:/", "wlcg", "write:/"}) || h.clients() != made.Login.ClientID {
 			t.Errorf("%q, %s", made.Login.Scopes, h.clients())
 		}
-		// The new one works before the old one ends.
+		// The old one is revoked after the new one was approved.
 		log := f.seen()
 		revoked := slices.Index(log, "revoke "+old.RefreshToken)
 		if approved := slices.Index(log, "approve "+made.Login.ClientID); revoked < approved || approved < 0 || f.count("delete seeded") != 1 || f.count("revoke") != 1 {
@@ -288,24 +288,24 @@ func TestWidening(t *testing.T) {
 		}
 		h.works()
 	})
-	t.Run("a new client may do no more", func(t *testing.T) {
+	t.Run("a new client has no more scopes", func(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
 		h.seed()
 		f.onRegister = func(url.Values) *answer {
 			f.mu.Lock()
 			defer f.mu.Unlock()
-			f.clients["poor"] = "reg-token-poor"
-			return &answer{201, "application/json", `{"client_id":"poor","scope":"read:/","registration_client_uri":"` + f.URL + `/client/poor","registration_access_token":"reg-token-poor"}`}
+			f.clients["limited"] = "reg-token-limited"
+			return &answer{201, "application/json", `{"client_id":"limited","scope":"read:/","registration_client_uri":"` + f.URL + `/client/limited","registration_access_token":"reg-token-limited"}`}
 		}
-		p, ctx := h.giveUp(nil)
+		p, ctx := h.interrupted(nil)
 		_, _ = p.Login(ctx, h.request(request...), true)
-		if h.clients() != "seeded" || f.clients["poor"] != "" || f.count("device seeded") != 1 {
+		if h.clients() != "seeded" || f.clients["limited"] != "" || f.count("device seeded") != 1 {
 			t.Errorf("%s, %q", h.clients(), f.seen())
 		}
 		h.works()
 	})
-	t.Run("within what the client may do", func(t *testing.T) {
+	t.Run("within the client's scopes", func(t *testing.T) {
 		t.Parallel()
 		f := newFake(t)
 		h := newHome(t, f)
@@ -319,7 +319,7 @@ func TestWidening(t *testing.T) {
 	})
 }
 
-// A client that the issuer no longer knows is replaced.
+// A client that no longer exists at the issuer is replaced.
 func TestClientGone(t *testing.T) {
 	t.Parallel()
 	for name, a := range map[string]*answer{
@@ -345,7 +345,7 @@ func TestClientGone(t *testing.T) {
 			h.works()
 		})
 	}
-	t.Run("the new one, too", func(t *testing.T) {
+	t.Run("so is the new one", func(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
 		f.onDevice = func(url.Values) *answer { return &answer{404, "", ""} }
@@ -355,8 +355,8 @@ func TestClientGone(t *testing.T) {
 	})
 }
 
-// The client that the user names is used as it is. Its secret is saved with a login
-// that works, and only then.
+// The client that the user specifies is used without changes. Its secret is saved only after
+// a successful login.
 func TestGivenClient(t *testing.T) {
 	t.Parallel()
 	secret := func(s string) func(*Logins) {
@@ -383,7 +383,7 @@ func TestGivenClient(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
 		h.seed(mine)
-		p, ctx := h.giveUp(h.works2, given("mine"), secret("other-secret"))
+		p, ctx := h.interrupted(h.works2, given("mine"), secret("other-secret"))
 		_, _ = p.Login(ctx, h.request("read:/"), true)
 		if l := h.stored("mine"); l.ClientSecret != "good-secret" || f.count("delete")+f.count("revoke") > 0 {
 			t.Errorf("%q", f.seen())
@@ -401,7 +401,7 @@ func TestGivenClient(t *testing.T) {
 			t.Errorf("%q", f.seen())
 		}
 		h.works(given("mine"))
-		h.works() // it is the only one
+		h.works() // it is the only login
 	})
 	t.Run("the secret cannot be read", func(t *testing.T) {
 		f := newFake(t)
@@ -416,33 +416,33 @@ func TestGivenClient(t *testing.T) {
 // works2 is works without options, to be passed as a function.
 func (h *home) works2() { h.works() }
 
-// What an issuer refuses about the device request is changed.
-func TestDeviceRequestIsRepaired(t *testing.T) {
+// If the issuer rejects the device request, it is repeated with other parameters.
+func TestDeviceRequestIsRetried(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		refuse func(url.Values) *answer
-		want   func(url.Values) bool // of the last request
-		asked  int
+		want   func(url.Values) bool // checks the last request
+		asked  int                   // the number of requests
 	}{
-		{"offline_access is refused", func(v url.Values) *answer {
+		{"offline_access is rejected", func(v url.Values) *answer {
 			if strings.Contains(v.Get("scope"), "offline_access") {
 				return refusal(400, "invalid_scope", "Invalid scope")
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("scope") == "read:/ wlcg" }, 2},
-		{"openid is demanded", func(v url.Values) *answer {
+		{"openid is required", func(v url.Values) *answer {
 			if !strings.Contains(v.Get("scope"), "openid") {
 				return refusal(400, "invalid_scope", "the scope openid is required")
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("scope") == "offline_access openid read:/ wlcg" }, 2},
-		{"PKCE is demanded", func(v url.Values) *answer {
+		{"PKCE is required", func(v url.Values) *answer {
 			if !v.Has("code_challenge") {
 				return refusal(400, "invalid_request", "Missing parameter: code_challenge_method")
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("code_challenge_method") == "S256" }, 2},
-		{"PKCE is demanded in other words", func(v url.Values) *answer {
+		{"PKCE is required, with another message", func(v url.Values) *answer {
 			if !v.Has("code_challenge") {
 				return refusal(400, "invalid_request", "Code challenge required")
 			}
@@ -459,16 +459,16 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("scope") == "openid read:/ wlcg" && v.Has("code_challenge") }, 4},
-		{"another scope is refused", func(url.Values) *answer {
+		{"another scope is rejected", func(url.Values) *answer {
 			return refusal(400, "invalid_scope", "Scope 'read:/' is not allowed")
 		}, nil, 1},
-		{"openid is demanded without a word", func(v url.Values) *answer {
+		{"openid is required, without a message", func(v url.Values) *answer {
 			if !strings.Contains(v.Get("scope"), "openid") {
 				return refusal(400, "invalid_scope", "")
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("scope") == "offline_access openid read:/ wlcg" }, 3},
-		{"openid is demanded by another code", func(v url.Values) *answer {
+		{"openid is required, with another code", func(v url.Values) *answer {
 			if !strings.Contains(v.Get("scope"), "openid") {
 				return refusal(400, "invalid_request", "The openid scope is mandatory")
 			}
@@ -480,10 +480,10 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 			}
 			return nil
 		}, func(v url.Values) bool { return v.Get("scope") == "read:/ wlcg" }, 2},
-		{"openid and offline_access are never right", func(url.Values) *answer { return refusal(400, "invalid_scope", "openid, offline_access") }, nil, 3},
+		{"openid and offline_access are always rejected", func(url.Values) *answer { return refusal(400, "invalid_scope", "openid, offline_access") }, nil, 3},
 		{"access is denied", func(url.Values) *answer { return refusal(403, "access_denied", "") }, nil, 1},
-		{"everything is refused", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, nil, 4},
-		{"PKCE is never right", func(url.Values) *answer { return refusal(400, "invalid_request", "PKCE") }, nil, 2},
+		{"everything is rejected", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, nil, 4},
+		{"PKCE is always rejected", func(url.Values) *answer { return refusal(400, "invalid_request", "PKCE") }, nil, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := newFake(t)
@@ -493,7 +493,7 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 				forms = append(forms, v)
 				return tt.refuse(v)
 			}
-			p, ctx := h.giveUp(nil)
+			p, ctx := h.interrupted(nil)
 			_, err := p.Login(ctx, h.request("read:/"), true)
 			if tt.want != nil {
 				if !errors.Is(err, context.Canceled) || len(forms) != tt.asked || !tt.want(forms[len(forms)-1]) {
@@ -518,7 +518,7 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 		}
 		got := ""
 		f.onDevice = func(v url.Values) *answer { got = v.Get("scope"); return nil }
-		p, ctx := h.giveUp(nil)
+		p, ctx := h.interrupted(nil)
 		_, _ = p.Login(ctx, h.request("read:/"), true)
 		if got != want {
 			t.Errorf("with scopes_supported %q: requested %q", listed, got)
@@ -526,7 +526,8 @@ func TestDeviceRequestIsRepaired(t *testing.T) {
 	}
 }
 
-// If the issuer gives no refresh token, a note says so, and the token of the login is returned.
+// If the issuer issues no refresh token, a note is printed and the token of the device flow is
+// returned.
 func TestLoginWithoutRefreshToken(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -546,7 +547,8 @@ func TestLoginWithoutRefreshToken(t *testing.T) {
 	}
 }
 
-// An issuer that refuses scope or audience in a refresh has the login's own token.
+// If the issuer rejects scopes or an audience in a refresh, the token of the device flow is
+// returned.
 func TestLoginWithoutNarrowing(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -573,7 +575,7 @@ func TestLoginWithoutNarrowing(t *testing.T) {
 	}
 }
 
-// Another user may have logged in, so that the earlier one's tokens are not used any more.
+// The cached tokens of the earlier login are removed, because another user may have logged in.
 func TestLoginForgetsTokens(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -603,8 +605,7 @@ func TestSpentCode(t *testing.T) {
 	}
 }
 
-// A login that cannot be saved is not left at the issuer, and the one that it would have
-// replaced stays.
+// A login that cannot be saved is revoked, and the login that it would have replaced is kept.
 func TestLoginCannotBeSaved(t *testing.T) {
 	t.Parallel()
 	for _, before := range []bool{false, true} {

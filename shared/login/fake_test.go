@@ -23,8 +23,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// TestMain lets many tests run at once: a login takes a second, in which its test waits
-// for the first poll and does nothing.
+// TestMain lets many tests run in parallel: in each device flow a test only waits a second
+// for the first poll.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if err := flag.Set("test.parallel", "32"); err != nil {
@@ -40,7 +40,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// answer is what the issuer sends instead of its usual answer.
+// answer is a response of the issuer instead of the usual one.
 type answer struct {
 	status      int
 	contentType string
@@ -52,26 +52,26 @@ func refusal(status int, code, description string) *answer {
 	return &answer{status, "application/json", string(b)}
 }
 
-// session is what began with one approval.
+// session is the session of one approval, with its client and current refresh token.
 type session struct {
 	client, current string
 	ended           bool
 }
 
-// fake is an issuer that rotates refresh tokens and ends a session when an old one is
-// used again. It notes what it is asked for, and its answers can be replaced.
+// fake is an issuer that rotates refresh tokens and ends a session when an old refresh token
+// is used again. It logs requests, and its responses can be replaced.
 type fake struct {
 	*httptest.Server
 	t *testing.T
 
-	// The hooks are called before a request is handled, without the lock. A nil answer
-	// stands for the usual one.
+	// The hooks are called before a request is handled, without the lock. A nil answer means
+	// the usual response.
 	onToken, onDevice, onRegister, onRevoke func(url.Values) *answer
 	onDelete                                func(id string) *answer
-	// decide says what the user decides about the codes of a client: "" is an approval,
+	// decide returns the user's decision about the codes of a client: "" is an approval,
 	// anything else an error of RFC 8628 section 3.5.
 	decide func(client string) string
-	// token makes the answer of a token request.
+	// token returns the response to a token request.
 	token func(access, refresh string, form url.Values) *answer
 	// metadata changes the discovery document.
 	metadata func(map[string]any)
@@ -79,7 +79,7 @@ type fake struct {
 	mu       sync.Mutex
 	log      []string
 	clients  map[string]string // registration tokens by client
-	scopes   map[string]string // of clients
+	scopes   map[string]string // by client
 	codes    map[string]url.Values
 	sessions map[string]*session // by refresh token
 	n        int
@@ -102,7 +102,7 @@ func newFake(t *testing.T) *fake {
 
 func (f *fake) note(format string, a ...any) { f.log = append(f.log, fmt.Sprintf(format, a...)) }
 
-// seen returns what the issuer was asked for, except documents and polls.
+// seen returns the log of the requests. Polls are not logged.
 func (f *fake) seen() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -115,7 +115,7 @@ func (f *fake) forget() {
 	f.log = nil
 }
 
-// count is how many log entries begin with the prefix.
+// count returns the number of log entries with the prefix.
 func (f *fake) count(prefix string) int {
 	n := 0
 	for _, l := range f.seen() {
@@ -221,7 +221,7 @@ func (f *fake) device(w http.ResponseWriter, r *http.Request) {
 	code := fmt.Sprintf("device-code-%d", f.n)
 	f.codes[code] = url.Values{"client": {id}, "scope": {r.PostForm.Get("scope")}}
 	f.note("device %s", id)
-	// The shortest interval there is: x/oauth2 waits for it before it polls.
+	// The shortest possible interval: x/oauth2 waits that long before it polls.
 	f.json(w, 200, map[string]any{"device_code": code, "user_code": "ABCD", "verification_uri": f.URL + "/verify", "interval": 1, "expires_in": 600})
 }
 
@@ -313,7 +313,7 @@ func (f *fake) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// home is a user's home directory, which the processes of the test share.
+// home is a user's home directory, which the processes of a test share.
 type home struct {
 	t   *testing.T
 	dir string
@@ -334,7 +334,7 @@ func (h *home) env(k string) (string, bool) {
 	return v, ok
 }
 
-// process is one process of the helpers.
+// process simulates one process of a helper.
 type process struct {
 	*Logins
 	mu      sync.Mutex
@@ -376,8 +376,7 @@ func (h *home) process(change ...func(*Logins)) *process {
 	return p
 }
 
-// waits returns a channel that is closed when the process waits for a lock that another
-// one holds.
+// waits returns a channel that is closed when the process starts to wait for a lock.
 func (p *process) waits() <-chan struct{} {
 	c := make(chan struct{})
 	var once sync.Once
@@ -397,7 +396,7 @@ func (h *home) request(scopes ...string) token.Request {
 	return token.Request{Issuer: h.f.URL, Scopes: scopes}
 }
 
-// seed saves a login that the issuer knows, as if it had been approved.
+// seed saves a login and registers it at the issuer, as if it had been approved.
 func (h *home) seed(change ...func(*store.Login)) *store.Login {
 	h.t.Helper()
 	l := &store.Login{
@@ -424,7 +423,7 @@ func (h *home) seed(change ...func(*store.Login)) *store.Login {
 	return l
 }
 
-// stored is the login as the next process loads it; nil if there is none.
+// stored returns the login that another process would load, or nil.
 func (h *home) stored(clientID string) *store.Login {
 	h.t.Helper()
 	s := h.process().Store
@@ -438,7 +437,7 @@ func (h *home) stored(clientID string) *store.Login {
 	return l
 }
 
-// works fails the test unless the login can be used, twice.
+// works checks that the login can be used twice.
 func (h *home) works(change ...func(*Logins)) {
 	h.t.Helper()
 	for range 2 {
@@ -448,7 +447,7 @@ func (h *home) works(change ...func(*Logins)) {
 	}
 }
 
-// clients are those that the index lists.
+// clients returns the clients in the index.
 func (h *home) clients() string {
 	h.t.Helper()
 	in, err := h.process().Store.Index()

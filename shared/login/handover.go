@@ -13,12 +13,12 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Issue runs the device flow for a login that is kept elsewhere, such as at an HTCondor
-// access point: nothing of it is saved here, so that its refresh token has one owner.
-// keep takes it over. If keep fails, the login is ended at the issuer.
+// Issue runs the device flow for a login that is stored elsewhere, such as at an HTCondor
+// access point. It is not saved here, so that its refresh token is stored only once. keep
+// must store the login. If keep fails, the login is revoked at the issuer.
 //
-// The client is the one that was given, else the one that these tools registered for the
-// user's own login, else one that is registered for this login and belongs to it.
+// The client is the one that the user specified, else the one that these tools registered for
+// the user's login here, else one that is registered for this login only.
 func (l *Logins) Issue(ctx context.Context, req token.Request, keep func(context.Context, *store.Login) error) error {
 	return l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) error {
 		if md.DeviceAuthorizationEndpoint == "" {
@@ -33,15 +33,15 @@ func (l *Logins) Issue(ctx context.Context, req token.Request, keep func(context
 
 func (l *Logins) issue(ctx context.Context, md *issuer.Metadata, req token.Request, keep func(context.Context, *store.Login) error) error {
 	ctx, stop := cli.CancelOnSignal(ctx)
-	cleaning := context.WithoutCancel(ctx)
+	cleanup := context.WithoutCancel(ctx)
 	err := func() error {
-		lg, err := l.loanedClient(ctx, md, req)
+		lg, err := l.issueClient(ctx, md, req)
 		if err != nil {
 			return err
 		}
 		g, scopes, err := l.flow(ctx, md, lg, req)
 		if err != nil {
-			l.endIssued(cleaning, md, lg)
+			l.revokeIssued(cleanup, md, lg)
 			return err
 		}
 		if g.Scopes == nil {
@@ -55,10 +55,10 @@ func (l *Logins) issue(ctx context.Context, md *issuer.Metadata, req token.Reque
 				Hint: "ask the issuer's administrators for refresh tokens in the device flow",
 			}
 		} else {
-			err = keep(cleaning, lg)
+			err = keep(cleanup, lg)
 		}
 		if err != nil {
-			l.endIssued(cleaning, md, lg)
+			l.revokeIssued(cleanup, md, lg)
 		}
 		return err
 	}()
@@ -66,9 +66,8 @@ func (l *Logins) issue(ctx context.Context, md *issuer.Metadata, req token.Reque
 	return err
 }
 
-// loanedClient returns a login to build on, for the client of a login that is kept
-// elsewhere.
-func (l *Logins) loanedClient(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
+// issueClient returns a login with the client to use for [Logins.Issue].
+func (l *Logins) issueClient(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
 	if l.ClientID != "" {
 		secret, err := l.ClientSecret()
 		lg := &store.Login{Issuer: req.Issuer, ClientID: l.ClientID, ClientSecret: secret}
@@ -79,7 +78,7 @@ func (l *Logins) loanedClient(ctx context.Context, md *issuer.Metadata, req toke
 	}
 	own, err := l.peek(ctx, req.Issuer)
 	if err == nil && len(token.MissingScopes(own.RegisteredScopes, req.Scopes)) == 0 && own.Registered {
-		// Its registration stays with the user's own login, which ends it.
+		// The registration remains with the user's login here; logout deletes the client.
 		return &store.Login{Issuer: req.Issuer, ClientID: own.ClientID, ClientSecret: own.ClientSecret, AuthMethod: own.AuthMethod}, nil
 	}
 	if err != nil && !errors.Is(err, store.ErrNoLogin) {
@@ -88,8 +87,9 @@ func (l *Logins) loanedClient(ctx context.Context, md *issuer.Metadata, req toke
 	return l.newClient(ctx, md, req)
 }
 
-// endIssued ends a login that nobody keeps.
-func (l *Logins) endIssued(ctx context.Context, md *issuer.Metadata, lg *store.Login) {
+// revokeIssued revokes a login that was not stored, and deletes its client if it was
+// registered for that login.
+func (l *Logins) revokeIssued(ctx context.Context, md *issuer.Metadata, lg *store.Login) {
 	if lg.RefreshToken != "" {
 		if err := l.Issuer.Revoke(ctx, md, credentials(lg), lg.RefreshToken); err != nil {
 			l.Note("the new login stays valid at %s until it expires: %s", lg.Issuer, err)
@@ -102,9 +102,9 @@ func (l *Logins) endIssued(ctx context.Context, md *issuer.Metadata, lg *store.L
 	}
 }
 
-// Adopt saves a login that [Logins.Issue] made elsewhere. A login of the same client that
-// it replaces is revoked. A login that was adopted before is left as it is: its refresh
-// token may have been replaced since.
+// Adopt saves a login that [Logins.Issue] created elsewhere. It revokes an existing login of
+// the same client. If the same login was adopted before, it is not changed, because its
+// refresh token may have been replaced since.
 func (l *Logins) Adopt(ctx context.Context, lg *store.Login) error {
 	var replaced *store.Login
 	err := l.section(ctx, lg.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
@@ -115,7 +115,7 @@ func (l *Logins) Adopt(ctx context.Context, lg *store.Login) error {
 		switch {
 		case errors.Is(err, store.ErrNoLogin):
 		case err != nil:
-			// What cannot be read cannot be used: the new login takes its place.
+			// A login that cannot be read is replaced.
 			l.Note("%s", err)
 		case old.Origin == lg.Origin:
 			return nil
@@ -135,22 +135,22 @@ func (l *Logins) Adopt(ctx context.Context, lg *store.Login) error {
 	return nil
 }
 
-// ManagedBy reports whether the issuer's discovery document lets uri manage a client
-// there (RFC 7592): a login that somebody else handed over must not make this process
+// ManagedBy reports whether uri, which manages a client (RFC 7592), has the same origin as
+// the issuer's registration endpoint: a login from another user must not make this process
 // send requests elsewhere.
 func ManagedBy(md *issuer.Metadata, uri string) bool {
 	return uri != "" && md.RegistrationEndpoint != "" && origin(uri) == origin(md.RegistrationEndpoint)
 }
 
-// origin is scheme and host of a URL.
+// origin returns the scheme and host of a URL.
 func origin(u string) string {
 	scheme, rest, _ := strings.Cut(u, "://")
 	host, _, _ := strings.Cut(rest, "/")
 	return strings.ToLower(scheme + "://" + host)
 }
 
-// ClientToken gets a token for the client of a login itself (RFC 6749 section 4.4), which
-// is how robots log in.
+// ClientToken gets a token for a robot with the client credentials of its login (RFC 6749
+// section 4.4).
 func (l *Logins) ClientToken(ctx context.Context, req token.Request) (t token.Token, err error) {
 	err = l.WithMetadata(ctx, req.Issuer, func(md *issuer.Metadata) error {
 		return l.section(ctx, req.Issuer, l.ClientID, func(ctx context.Context, c *changing) error {
@@ -175,7 +175,7 @@ func (l *Logins) ClientToken(ctx context.Context, req token.Request) (t token.To
 	return t, err
 }
 
-// TokenOf gets a token for the client of a login itself, which need not be saved.
+// TokenOf gets a token with the client credentials of lg, which need not be saved.
 func (l *Logins) TokenOf(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request) (token.Token, error) {
 	g, err := l.Issuer.ClientCredentials(ctx, md, credentials(lg), req.Scopes, l.audience(req), l.Now)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package login owns logins: it makes, refreshes, widens and ends them. Every change to
-// one runs through the guarded section in section.go, so that no ordinary accident can
-// lose a refresh token.
+// Package login creates, refreshes, extends and revokes logins. Every change runs in the
+// critical section in section.go, so that interrupts and full disks, for example, do not lose
+// a refresh token.
 package login
 
 import (
@@ -21,59 +21,58 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Logins are the logins of the user. Its exported fields are set when it is made and only
-// read afterwards; the others remember the issuer's discovery document.
+// Logins manages the logins of the user. The exported fields must not be changed after the
+// first call of a method. The others cache the issuer's discovery document.
 type Logins struct {
 	Store  *store.Store
 	Issuer *issuer.Client
 	Prompt *prompt.Terminal
 	Now    func() time.Time
 	Getenv func(string) string
-	// Note tells the user something important, Verbose the rest. Hold keeps both back
-	// until the function that it returns is called.
+	// Note prints an important message for the user, Verbose any other. Hold delays both until
+	// the returned function is called.
 	Note, Verbose func(format string, a ...any)
 	Hold          func() (release func())
 
-	// ClientID and ClientSecret are of a client that was registered beforehand. The
-	// secret is read when it is needed.
+	// ClientID and ClientSecret are those of a client that was registered beforehand.
+	// ClientSecret is called when the secret is needed.
 	ClientID     string
 	ClientSecret func() (string, error)
 	// RegistrationToken returns the initial access token for client registration
 	// (RFC 7591 section 3), or "".
 	RegistrationToken func() (string, error)
-	// AudienceParameter is how this issuer expects the audience.
+	// AudienceParameter is the parameter in which the issuer expects the audience.
 	AudienceParameter issuer.AudienceParameter
-	// PKCE makes the device flow carry a code challenge from the start.
+	// PKCE makes the device flow send a code challenge in the first request.
 	PKCE bool
-	// LoginScopes are requested at every login besides those of the request.
+	// LoginScopes are requested at every login in addition to the scopes of the request.
 	LoginScopes []string
-	// RegistrationScopes are those that a client is registered with.
+	// RegistrationScopes are the scopes that a client is registered with.
 	RegistrationScopes []string
-	// Browser opens the verification URL in the browser, too.
+	// Browser makes Login open the verification URL in the browser.
 	Browser bool
-	// Fresh makes the discovery document be fetched instead of read from the cache.
+	// Fresh means that the discovery document is fetched even if it is cached.
 	Fresh bool
 	// Events, if set, is called instead of showing the code on the terminal.
 	Events func(Event)
 
 	metadata *issuer.Metadata
 	cached   bool
-	had      time.Time // when metadata was read or fetched
+	loaded   time.Time // when metadata was read or fetched
 }
 
 // Event is a step of a login, for programs that log in on behalf of a user.
 type Event struct {
-	// Code is set when a person has to approve.
+	// Code is set when the user must approve the login.
 	Code *prompt.Code
 	// Login is set when the login was saved.
 	Login *store.IndexEntry
 }
 
-// NoLoginError means that there is no login that could serve a request. The next
-// source is asked then.
+// NoLoginError means that no login can serve a request. The next source is tried.
 type NoLoginError struct {
 	Reason string
-	// Existing means that there is a login, and the reason says what is wrong with it.
+	// Existing means that there is a login, and Reason is why it cannot be used.
 	Existing bool
 }
 
@@ -87,16 +86,16 @@ func badLogin(format string, a ...any) error {
 	return &NoLoginError{Reason: fmt.Sprintf(format, a...), Existing: true}
 }
 
-// Usable returns the login that can serve the request, according to the index: it
-// neither opens the keyring nor asks the issuer. The error is a [NoLoginError] if there
-// is none.
+// Usable returns the login that can serve the request, according to the index. It neither
+// opens the keyring nor sends a request to the issuer. If there is no such login, the error
+// is a [NoLoginError].
 func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
 	e, ok, err := l.Store.Find(req.Issuer, l.ClientID)
 	if err != nil {
 		return e, err
 	}
 	if !ok || len(e.Scopes) == 0 {
-		// Without scopes it is a client whose login was not completed.
+		// An entry without scopes is a client whose login was not completed.
 		if choice := l.Choice(req.Issuer); choice != nil {
 			return e, &NoLoginError{Reason: choice.Error()}
 		}
@@ -108,11 +107,10 @@ func (l *Logins) Usable(req token.Request) (store.IndexEntry, error) {
 	return e, nil
 }
 
-// ChoiceError means that there are several logins at an issuer, and none of them is
-// meant more than the others.
+// ChoiceError means that there are several logins at an issuer, and the user must choose one.
 type ChoiceError struct {
 	Issuer string
-	// Clients have these logins.
+	// Clients are the client IDs of the logins.
 	Clients []string
 }
 
@@ -132,7 +130,7 @@ func (e *ChoiceError) Hints() []string {
 	return []string{"choose one with " + strings.Join(flags, " or ")}
 }
 
-// Choice returns the error if the user must choose between the logins at the issuer, or
+// Choice returns an error if the user must choose between several logins at the issuer, else
 // nil.
 func (l *Logins) Choice(issuerURL string) *ChoiceError {
 	if e, ok, err := l.Store.Find(issuerURL, l.ClientID); l.ClientID != "" || err != nil || ok && len(e.Scopes) > 0 {
@@ -154,27 +152,28 @@ func (l *Logins) Choice(issuerURL string) *ChoiceError {
 	return &ChoiceError{issuerURL, clients}
 }
 
-// discoveryAge is how long a discovery document is cached. [Logins.WithMetadata]
-// notices earlier if it is out of date.
+// discoveryAge is how long a discovery document is cached. [Logins.WithMetadata] fetches it
+// earlier if it seems outdated.
 const discoveryAge = 24 * time.Hour
 
-// Metadata returns the issuer's discovery document, from the cache if it is there.
+// Metadata returns the issuer's discovery document, from the cache if possible.
 func (l *Logins) Metadata(ctx context.Context, issuerURL string) (*issuer.Metadata, error) {
 	if l.metadata != nil {
-		// A process that keeps tokens fresh runs for days.
-		l.cached = l.cached || l.Now().Sub(l.had) > time.Minute
+		// A process that keeps tokens fresh may run for days.
+		l.cached = l.cached || l.Now().Sub(l.loaded) > time.Minute
 		return l.metadata, nil
 	}
 	if doc, ok := l.Store.Document(issuerURL); ok && !l.Fresh {
 		if md, err := issuer.ParseMetadata(doc, issuerURL); err == nil {
-			l.metadata, l.cached, l.had = md, true, l.Now()
+			l.metadata, l.cached, l.loaded = md, true, l.Now()
 			return md, nil
 		}
 	}
 	return l.discover(ctx, issuerURL)
 }
 
-// Known returns the issuer's discovery document if no request is needed for it, or nil.
+// Known returns the issuer's discovery document if it is cached, else nil. It never sends a
+// request.
 func (l *Logins) Known(issuerURL string) *issuer.Metadata {
 	if l.metadata != nil {
 		return l.metadata
@@ -193,16 +192,16 @@ func (l *Logins) discover(ctx context.Context, issuerURL string) (*issuer.Metada
 		return nil, err
 	}
 	if err := l.Store.PutDocument(issuerURL, doc, discoveryAge); err != nil {
-		// It costs the next run a request.
+		// The next run must only fetch it again.
 		l.Verbose("the discovery document was not cached: %s", err)
 	}
-	l.metadata, l.cached, l.had = md, false, l.Now()
+	l.metadata, l.cached, l.loaded = md, false, l.Now()
 	return md, nil
 }
 
-// WithMetadata calls f with the issuer's discovery document. If f fails in a way that
-// points to an outdated document, and the document came from the cache, it is fetched
-// again, and f is called once more.
+// WithMetadata calls f with the issuer's discovery document. If the document came from the
+// cache and the error of f indicates that it is outdated, WithMetadata fetches it and calls
+// f again.
 func (l *Logins) WithMetadata(ctx context.Context, issuerURL string, f func(*issuer.Metadata) error) error {
 	md, err := l.Metadata(ctx, issuerURL)
 	if err != nil {
@@ -219,6 +218,7 @@ func (l *Logins) WithMetadata(ctx context.Context, issuerURL string, f func(*iss
 	return err
 }
 
+// outdated reports whether err may be caused by an outdated discovery document.
 func outdated(err error) bool {
 	var (
 		re          *issuer.ResponseError
@@ -228,7 +228,7 @@ func outdated(err error) bool {
 		unanswered  *issuer.UnansweredError
 	)
 	if errors.As(err, &unanswered) {
-		return false // it was the right endpoint, which may have replaced the refresh token
+		return false // the endpoint is correct, and may have replaced the refresh token
 	}
 	if errors.As(err, &re) {
 		switch re.StatusCode {
@@ -248,8 +248,8 @@ func credentials(lg *store.Login) issuer.Credentials {
 	return issuer.Credentials{ClientID: lg.ClientID, ClientSecret: lg.ClientSecret, AuthMethod: lg.AuthMethod}
 }
 
-// Credentials returns how a client authenticates that has no login of its own: the one
-// that was given with its secret, else that of the login at the issuer.
+// Credentials returns the credentials of the client that the user specified, else of the
+// client of the login at the issuer. It is for requests that do not use a login.
 func (l *Logins) Credentials(ctx context.Context, md *issuer.Metadata, issuerURL string) (issuer.Credentials, error) {
 	if l.ClientID == "" {
 		lg, err := l.peek(ctx, issuerURL)
@@ -269,9 +269,9 @@ func (l *Logins) Credentials(ctx context.Context, md *issuer.Metadata, issuerURL
 	return cr, err
 }
 
-// peek loads a login for the sake of its client alone.
+// peek loads the login at the issuer to read its client.
 func (l *Logins) peek(ctx context.Context, issuerURL string) (*store.Login, error) {
-	// Without a login there is no reason to ask for a passphrase.
+	// Do not prompt for a passphrase if there is no login.
 	if _, ok, err := l.Store.Find(issuerURL, ""); err != nil || !ok {
 		return nil, cmp.Or(err, store.ErrNoLogin)
 	}
@@ -286,9 +286,9 @@ func (l *Logins) peek(ctx context.Context, issuerURL string) (*store.Login, erro
 	return tx.Load(ctx, "")
 }
 
-// FromGrant makes the token of an issuer's answer. If it is a JWT, only its claims count, because services
-// read nothing else. Of an opaque token is known what the answer says, and what it does
-// not say is as requested (RFC 6749 section 5.1).
+// FromGrant returns the token of an issuer's response. If it is a JWT, its properties are
+// those in its claims, because services read only those. For an opaque token they are those
+// in the response, and scopes that the response omits are as requested (RFC 6749 section 5.1).
 func FromGrant(g *issuer.Grant, req token.Request, md *issuer.Metadata) token.Token {
 	t := token.New(g.AccessToken)
 	if t.Expires.IsZero() {
@@ -306,14 +306,13 @@ func FromGrant(g *issuer.Grant, req token.Request, md *issuer.Metadata) token.To
 	return t
 }
 
-// LostError means that the issuer issued a refresh token that could not be saved. The
-// access token, if there is one, is all that is left of the login.
+// LostError means that the issuer issued a refresh token that could not be saved. Of the
+// login, only the access token remains, if there is one.
 type LostError struct {
 	Token  token.Token
 	Issuer string
 	Err    error
-	// New means that the lost login was made just now, and Kept that it would have replaced
-	// one that still works.
+	// New means that the lost login is a new one, and Kept that an earlier login still works.
 	New, Kept bool
 }
 

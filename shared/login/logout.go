@@ -11,7 +11,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// LeftError means that a login is gone here, but something of it stays at the issuer.
+// LeftError means that a login was deleted here, but its client remains registered at the
+// issuer.
 type LeftError struct {
 	What string
 	Err  error
@@ -28,9 +29,9 @@ func (e *LeftError) Hints() []string {
 	return []string{"delete it on the issuer's web pages, or ask its administrators to"}
 }
 
-// Logout revokes the login at the issuer, deletes the client that was registered for
-// it, and forgets the login and its cached tokens. If the issuer cannot be asked, the
-// login is kept, unless force is set. found is false if there was no login.
+// Logout revokes the login at the issuer, deletes the client that was registered for it, and
+// deletes the login and its cached tokens here. If the request to the issuer fails, the login
+// is kept unless force is set. found is false if there was no login.
 func (l *Logins) Logout(ctx context.Context, issuerURL string, force bool) (found bool, err error) {
 	e, found, err := l.Store.Find(issuerURL, l.ClientID)
 	if err != nil {
@@ -64,7 +65,7 @@ func (l *Logins) Logout(ctx context.Context, issuerURL string, force bool) (foun
 	return found, l.Store.PutDocument(issuerURL, nil, 0)
 }
 
-// end ends the login of an index entry at the issuer and forgets it.
+// end revokes the login of an index entry at the issuer and deletes it here.
 func (l *Logins) end(ctx context.Context, md *issuer.Metadata, e store.IndexEntry, force bool) error {
 	var left *LeftError
 	err := l.section(ctx, e.Issuer, e.ClientID, func(ctx context.Context, c *changing) error {
@@ -99,7 +100,7 @@ func (c *changing) endAtIssuer(ctx context.Context, md *issuer.Metadata, lg *sto
 		case errors.As(err, &re) && re.ClientGone():
 			gone = true
 		case errors.As(err, &re) && re.LoginEnded():
-			// There is nothing to revoke.
+			// The refresh token is no longer valid.
 		case errors.As(err, &un), errors.As(err, &re) && (re.NotOffered() || re.Moved() && !l.cached):
 			l.Note("%s: the refresh token stays valid there until it expires", err)
 		case err != nil:
@@ -113,7 +114,7 @@ func (c *changing) endAtIssuer(ctx context.Context, md *issuer.Metadata, lg *sto
 	var re *issuer.ResponseError
 	switch {
 	case errors.As(err, &re) && gone && !re.Temporary():
-		// The registration is gone with the client. It is not if only its secret expired.
+		// The client was deleted. (If only its secret has expired, deleting it succeeds.)
 		return nil
 	case errors.Is(err, issuer.ErrNotDeleted):
 		l.Note("%s: the client %s stays registered there", err, lg.ClientID)
@@ -121,7 +122,7 @@ func (c *changing) endAtIssuer(ctx context.Context, md *issuer.Metadata, lg *sto
 	case errors.As(err, &re) && !re.Temporary():
 		return &LeftError{What: fmt.Sprintf("you are logged out, but the client %s stays registered at %s", lg.ClientID, c.issuer), Err: err}
 	case err != nil && lg.RefreshToken != "":
-		// The login is kept for the sake of its client.
+		// The login is kept, because a later logout needs it to delete the client.
 		if nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended = "a logout revoked it" }); nerr != nil {
 			l.Verbose("%s", nerr)
 		}
@@ -129,7 +130,7 @@ func (c *changing) endAtIssuer(ctx context.Context, md *issuer.Metadata, lg *sto
 	return err
 }
 
-// forget removes a login here without telling the issuer.
+// forget deletes a login here, without a request to the issuer.
 func (l *Logins) forget(ctx context.Context, e store.IndexEntry) error {
 	if e.Registered {
 		l.Note("the refresh token and the client %s stay valid at %s until they expire", e.ClientID, e.Issuer)
@@ -144,7 +145,7 @@ func (l *Logins) forget(ctx context.Context, e store.IndexEntry) error {
 	return tx.Delete(ctx, e.ClientID)
 }
 
-// forgetUnfinished deletes the clients that were registered for logins which were never
+// forgetUnfinished deletes the clients that were registered for logins that were never
 // completed.
 func (l *Logins) forgetUnfinished(ctx context.Context, issuerURL string) {
 	if l.ClientID != "" {

@@ -24,7 +24,7 @@ func TestLogout(t *testing.T) {
 		code     int // 0: success
 		kept     bool
 		note     string
-		requests string // those to the issuer, without the document
+		requests string // to the issuer, except for the discovery document
 	}{
 		{"registered", nil, nil, false, 0, false, "", "revoke refresh-1, delete seeded"},
 		{"given client", nil, func(l *store.Login) { l.Registered = false }, false, 0, false, "", "revoke refresh-1"},
@@ -44,7 +44,7 @@ func TestLogout(t *testing.T) {
 			f.onRevoke = func(url.Values) *answer { return refusal(401, "invalid_client", "") }
 			f.onDelete = func(string) *answer { return &answer{501, "", ""} }
 		}, nil, false, 0, false, "stays registered there", "delete seeded"},
-		{"the refresh token is not known", func(f *fake) {
+		{"the refresh token is unknown", func(f *fake) {
 			f.onRevoke = func(url.Values) *answer { return refusal(400, "invalid_token", "") }
 		}, nil, false, 0, false, "", "delete seeded"},
 		{"revocation of this token is not offered", func(f *fake) {
@@ -56,8 +56,8 @@ func TestLogout(t *testing.T) {
 		{"the account is disabled", func(f *fake) {
 			f.onRevoke = func(url.Values) *answer { return refusal(401, "unauthorized", "User test is not active.") }
 		}, nil, false, cli.Refused, true, "", ""},
-		{"the issuer is not one any more", func(f *fake) { f.metadata = func(doc map[string]any) { doc["issuer"] = "https://other.example.org/" } }, nil, false, cli.Refused, true, "", ""},
-		{"the issuer is not one any more, force", func(f *fake) { f.metadata = func(doc map[string]any) { doc["issuer"] = "https://other.example.org/" } }, nil, true, 0, false, "valid at", ""},
+		{"the document is of another issuer", func(f *fake) { f.metadata = func(doc map[string]any) { doc["issuer"] = "https://other.example.org/" } }, nil, false, cli.Refused, true, "", ""},
+		{"the document is of another issuer, force", func(f *fake) { f.metadata = func(doc map[string]any) { doc["issuer"] = "https://other.example.org/" } }, nil, true, 0, false, "valid at", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -89,7 +89,7 @@ func TestLogout(t *testing.T) {
 				}
 			}
 			if s := strings.Join(got, ", "); s != tt.requests {
-				t.Errorf("asked %q, want %q", s, tt.requests)
+				t.Errorf("requests %q, want %q", s, tt.requests)
 			}
 			var left *LeftError
 			if tt.code != 0 && !tt.kept && (!errors.As(err, &left) || !strings.Contains(err.Error(), "you are logged out, but the client seeded stays registered") || len(left.Hints()) != 1) {
@@ -99,8 +99,8 @@ func TestLogout(t *testing.T) {
 	}
 }
 
-// A login that was revoked is not shown as good if its client could not be deleted.
-func TestLogoutHalfDone(t *testing.T) {
+// A login that was revoked is marked as invalid if its client could not be deleted.
+func TestLogoutIncomplete(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	h.seed()
@@ -117,7 +117,7 @@ func TestLogoutHalfDone(t *testing.T) {
 	}
 }
 
-func TestLogoutWithoutALogin(t *testing.T) {
+func TestLogoutWithoutLogin(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	found, err := h.process().Logout(context.Background(), f.URL, false)
@@ -126,7 +126,7 @@ func TestLogoutWithoutALogin(t *testing.T) {
 	}
 }
 
-// A logout forgets the cached tokens and the document, and the clients of logins that
+// A logout deletes the cached tokens and the cached document, and the clients of logins that
 // were never completed.
 func TestLogoutForgets(t *testing.T) {
 	f := newFake(t)
@@ -156,7 +156,7 @@ func TestLogoutForgets(t *testing.T) {
 	if _, ok := s.Document(f.URL); ok {
 		t.Error("the document is still cached")
 	}
-	// The client that the user named is logged out by its name.
+	// The login of the client that the user specified is deleted with its client ID.
 	if found, err := h.process(given("given")).Logout(context.Background(), f.URL, false); !found || err != nil || h.clients() != "none" {
 		t.Errorf("%v, %v, %s", found, err, h.clients())
 	}

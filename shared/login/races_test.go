@@ -9,13 +9,13 @@ import (
 	"example.org/token-helpers/shared/store"
 )
 
-// The processes of these tests are forced into the order that loses a login if one of
-// them uses a login that it loaded before it had the lock: the issuer holds back its
-// answer to the first one until the second one waits for the lock.
+// These tests force the order of events in which a login would be lost if a process used a
+// login that it loaded before it acquired the lock: the issuer delays its response to the
+// first process until the second process waits for the lock.
 
-// first makes the issuer run f in the middle of the first refresh, under the lock of the
-// process that asked.
-func (f *fake) first(run func()) {
+// duringFirstRefresh makes the issuer call run during the first refresh request, while the
+// requesting process holds the lock.
+func (f *fake) duringFirstRefresh(run func()) {
 	done := false
 	f.onToken = func(v url.Values) *answer {
 		if !done && v.Get("grant_type") == "refresh_token" {
@@ -26,9 +26,9 @@ func (f *fake) first(run func()) {
 	}
 }
 
-// until waits until the second process waits for the lock. It fails the test if that
-// process ends before, which it can only do if it needs no lock.
-func (f *fake) until(waits <-chan struct{}, done chan error) {
+// wantWaiting waits until the second process waits for the lock. It fails the test if that
+// process finishes instead, which means that it did not acquire the lock.
+func (f *fake) wantWaiting(waits <-chan struct{}, done chan error) {
 	select {
 	case <-waits:
 	case err := <-done:
@@ -37,6 +37,7 @@ func (f *fake) until(waits <-chan struct{}, done chan error) {
 	}
 }
 
+// wantNoLoss checks that no old refresh token was used.
 func (f *fake) wantNoLoss() {
 	f.t.Helper()
 	if f.count("REUSE")+f.count("REVOKED AFTER") > 0 {
@@ -44,9 +45,9 @@ func (f *fake) wantNoLoss() {
 	}
 }
 
-// login --client-id must not write an old refresh token over the one that another
-// process has got meanwhile.
-func TestLoginBesideARefresh(t *testing.T) {
+// login --client-id must not overwrite the refresh token that another process got meanwhile
+// with an old one.
+func TestLoginDuringRefresh(t *testing.T) {
 	t.Parallel()
 	for _, approved := range []bool{false, true} {
 		t.Run(map[bool]string{false: "interrupted", true: "approved"}[approved], func(t *testing.T) {
@@ -54,17 +55,17 @@ func TestLoginBesideARefresh(t *testing.T) {
 			f := newFake(t)
 			h := newHome(t, f)
 			h.seed(func(l *store.Login) { l.ClientID, l.Registered, l.RegistrationURI = "mine", false, "" })
-			logsIn, ctx := h.giveUp(nil, given("mine"))
+			logsIn, ctx := h.interrupted(nil, given("mine"))
 			if approved {
 				logsIn, ctx = h.process(given("mine")), context.Background()
 			}
 			waits, done := logsIn.waits(), make(chan error, 1)
-			f.first(func() {
+			f.duringFirstRefresh(func() {
 				go func() {
 					_, err := logsIn.Login(ctx, h.request("read:/"), true)
 					done <- err
 				}()
-				f.until(waits, done)
+				f.wantWaiting(waits, done)
 			})
 			_, err := h.process().Refresh(context.Background(), h.request("read:/"))
 			must(t, err)
@@ -75,14 +76,14 @@ func TestLoginBesideARefresh(t *testing.T) {
 			f.wantNoLoss()
 		})
 	}
-	// The same while the user is being asked: nothing holds the lock then.
+	// The same while the login waits for the approval, without the lock.
 	for _, approved := range []bool{false, true} {
 		t.Run(map[bool]string{false: "interrupted later", true: "approved later"}[approved], func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t)
 			h := newHome(t, f)
 			h.seed(func(l *store.Login) { l.ClientID, l.Registered, l.RegistrationURI = "mine", false, "" })
-			logsIn, ctx := h.giveUp(func() { h.works() }, given("mine"))
+			logsIn, ctx := h.interrupted(func() { h.works() }, given("mine"))
 			if approved {
 				ctx = context.Background()
 				logsIn = h.process(given("mine"), events(func(e Event) {
@@ -100,20 +101,19 @@ func TestLoginBesideARefresh(t *testing.T) {
 	}
 }
 
-// Between an approval and the token for the request no other process uses the login of
-// the user who has just logged in.
-func TestRefreshBesideALogin(t *testing.T) {
+// Between the approval and the token for the request, no other process uses the new login.
+func TestRefreshDuringLogin(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	h := newHome(t, f)
 	other := h.process()
 	waits, done := other.waits(), make(chan error, 1)
-	f.first(func() {
+	f.duringFirstRefresh(func() {
 		go func() {
 			_, err := other.Refresh(context.Background(), h.request("read:/"))
 			done <- err
 		}()
-		f.until(waits, done)
+		f.wantWaiting(waits, done)
 	})
 	made, err := h.process().Login(context.Background(), h.request("read:/"), true)
 	must(t, err)
@@ -125,19 +125,19 @@ func TestRefreshBesideALogin(t *testing.T) {
 	f.wantNoLoss()
 }
 
-// logout revokes the refresh token that is current when it has the lock.
-func TestLogoutBesideARefresh(t *testing.T) {
+// logout revokes the refresh token that is current when it acquires the lock.
+func TestLogoutDuringRefresh(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	h.seed()
 	logsOut := h.process()
 	waits, done := logsOut.waits(), make(chan error, 1)
-	f.first(func() {
+	f.duringFirstRefresh(func() {
 		go func() {
 			_, err := logsOut.Logout(context.Background(), f.URL, false)
 			done <- err
 		}()
-		f.until(waits, done)
+		f.wantWaiting(waits, done)
 	})
 	_, err := h.process().Refresh(context.Background(), h.request("read:/"))
 	must(t, err)
@@ -149,24 +149,24 @@ func TestLogoutBesideARefresh(t *testing.T) {
 	}
 	for _, s := range f.sessions {
 		if !s.ended {
-			t.Errorf("the session goes on: %s", log)
+			t.Errorf("the session was not ended: %s", log)
 		}
 	}
 }
 
-// Two refreshes at once use each refresh token once.
+// Parallel refreshes use each refresh token only once.
 func TestParallelRefreshes(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	h.seed()
 	second := h.process()
 	waits, done := second.waits(), make(chan error, 1)
-	f.first(func() {
+	f.duringFirstRefresh(func() {
 		go func() {
 			_, err := second.Refresh(context.Background(), h.request("read:/"))
 			done <- err
 		}()
-		f.until(waits, done)
+		f.wantWaiting(waits, done)
 	})
 	_, err := h.process().Refresh(context.Background(), h.request("read:/"))
 	must(t, err)

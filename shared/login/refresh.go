@@ -9,8 +9,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Ready opens the keyring of the login that could serve the request, which may ask for
-// a passphrase. It is called before any lock is taken.
+// Ready opens the keyring of the login that can serve the request, which may prompt for a
+// passphrase. It must be called before a lock is acquired.
 func (l *Logins) Ready(ctx context.Context, req token.Request) error {
 	e, err := l.Usable(req)
 	if err != nil {
@@ -19,9 +19,9 @@ func (l *Logins) Ready(ctx context.Context, req token.Request) error {
 	return l.Store.Unlock(ctx, req.Issuer, e.ClientID)
 }
 
-// Refresh gets a token for the request with the refresh token of a login. The error is
-// a [NoLoginError] if there is no login for it, or none that the issuer still accepts,
-// and a [LostError] if the login was lost.
+// Refresh gets a token for the request with the refresh token of a login. The error is a
+// [NoLoginError] if there is no suitable login or the issuer no longer accepts it, and a
+// [LostError] if the login was lost.
 func (l *Logins) Refresh(ctx context.Context, req token.Request) (t token.Token, err error) {
 	e, err := l.Usable(req)
 	if err != nil {
@@ -46,15 +46,15 @@ func (l *Logins) Refresh(ctx context.Context, req token.Request) (t token.Token,
 	return t, err
 }
 
-// lost reports whether the client of a login can no longer be used. The secret of a
-// registered client is as the issuer gave it: if it is wrong, it has expired.
-func lost(re *issuer.ResponseError, lg *store.Login) bool {
+// unusable reports whether the client of a login can no longer be used. If the issuer rejects
+// the secret that it issued to a registered client, the secret has expired.
+func unusable(re *issuer.ResponseError, lg *store.Login) bool {
 	return re.ClientGone() || re.WrongSecret() && lg.Registered
 }
 
-// refresh asks for a token with the request's own scopes and audience, and saves the
-// refresh token that comes with it before anything else. With plainToo it also asks
-// without them if the issuer does not accept them.
+// refresh requests a token with the scopes and audience of req. It saves a new refresh token
+// in the response before it does anything else. If plainToo is set and the issuer rejects the
+// scopes or the audience, it retries without them.
 func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.Login, req token.Request, plainToo bool) (token.Token, error) {
 	l := c.l
 	if err := c.tx.Prepare(ctx, lg.ClientID); err != nil {
@@ -63,26 +63,26 @@ func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.L
 	g, err := l.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, req.Scopes, l.audience(req), l.Now)
 	var re *issuer.ResponseError
 	if g == nil && plainToo && errors.As(err, &re) && re.Parameter() {
-		// Some issuers accept no scope or audience here. Their plain token may satisfy
-		// the request all the same; whether it does is checked like any other.
+		// Some issuers do not accept a scope or an audience here. The plain token may still
+		// satisfy the request, which the caller checks for every token.
 		plain, perr := l.Issuer.Refresh(ctx, md, credentials(lg), lg.RefreshToken, nil, nil, l.Now)
 		if perr == nil || plain != nil {
 			l.Verbose("the issuer does not accept a scope or an audience in a refresh: %s", err)
 			g, err = plain, perr
 		}
 	}
-	if serr := c.keepRotated(ctx, md, lg, g, req); serr != nil {
+	if serr := c.saveRotated(ctx, md, lg, g, req); serr != nil {
 		return token.Token{}, serr
 	}
 	if err == nil {
 		return FromGrant(g, req, md), nil
 	}
-	if errors.As(err, &re) && (re.LoginEnded() || lost(re, lg)) {
+	if errors.As(err, &re) && (re.LoginEnded() || unusable(re, lg)) {
 		reason := re.Code
 		if re.Description != "" {
 			reason += ": " + re.Description
 		}
-		nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended, e.ClientGone = reason, lost(re, lg) })
+		nerr := c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) { e.Ended, e.ClientGone = reason, unusable(re, lg) })
 		if nerr != nil {
 			l.Verbose("%s", nerr)
 		}
@@ -95,8 +95,8 @@ func (c *changing) refresh(ctx context.Context, md *issuer.Metadata, lg *store.L
 	return token.Token{}, err
 }
 
-// keepRotated saves the refresh token of an answer if it is a new one.
-func (c *changing) keepRotated(ctx context.Context, md *issuer.Metadata, lg *store.Login, g *issuer.Grant, req token.Request) error {
+// saveRotated saves the refresh token of a response if it is new.
+func (c *changing) saveRotated(ctx context.Context, md *issuer.Metadata, lg *store.Login, g *issuer.Grant, req token.Request) error {
 	if g == nil {
 		return nil
 	}

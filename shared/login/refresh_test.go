@@ -17,15 +17,15 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// The new refresh token is saved from whatever answer it arrives in.
-func TestRefreshSavesWhatArrives(t *testing.T) {
+// A new refresh token is saved, whatever the format of the response.
+func TestRefreshSavesAnyResponse(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		answer func(access, refresh string) *answer
 		usable bool
 	}{
-		{"as RFC 6749 has it", func(a, r string) *answer {
+		{"as in RFC 6749", func(a, r string) *answer {
 			return &answer{200, "application/json", `{"access_token":"` + a + `","token_type":"Bearer","expires_in":3600,"refresh_token":"` + r + `"}`}
 		}, true},
 		{"lifetime with a fraction", func(a, r string) *answer {
@@ -34,10 +34,10 @@ func TestRefreshSavesWhatArrives(t *testing.T) {
 		{"lifetime as a string", func(a, r string) *answer {
 			return &answer{200, "application/json", `{"access_token":"` + a + `","expires_in":"3600","refresh_token":"` + r + `"}`}
 		}, true},
-		{"labelled text/plain", func(a, r string) *answer {
+		{"Content-Type text/plain", func(a, r string) *answer {
 			return &answer{200, "text/plain", `{"access_token":"` + a + `","token_type":"Bearer","refresh_token":"` + r + `"}`}
 		}, true},
-		{"without a label", func(a, r string) *answer {
+		{"without a Content-Type", func(a, r string) *answer {
 			return &answer{200, "", `{"access_token":"` + a + `","token_type":"Bearer","refresh_token":"` + r + `"}`}
 		}, true},
 		{"token type a number", func(a, r string) *answer {
@@ -58,10 +58,10 @@ func TestRefreshSavesWhatArrives(t *testing.T) {
 		{"access token an object", func(_, r string) *answer {
 			return &answer{200, "application/json", `{"access_token":{},"refresh_token":"` + r + `"}`}
 		}, false},
-		{"an error beside it", func(_, r string) *answer {
+		{"with an error", func(_, r string) *answer {
 			return &answer{400, "application/json", `{"error":"invalid_request","refresh_token":"` + r + `"}`}
 		}, false},
-		{"an error beside it, status 200", func(_, r string) *answer {
+		{"with an error, status 200", func(_, r string) *answer {
 			return &answer{200, "application/json", `{"error":{"code":7},"refresh_token":"` + r + `"}`}
 		}, false},
 	} {
@@ -90,8 +90,7 @@ func TestRefreshSavesWhatArrives(t *testing.T) {
 	}
 }
 
-// If the save fails for good, the access token is all that is left, and comes with the
-// error.
+// If all attempts to save fail, the error contains the access token.
 func TestRefreshLost(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -114,8 +113,8 @@ func TestRefreshLost(t *testing.T) {
 	}
 }
 
-// What can fail fails before the issuer is asked, and then the login is unchanged.
-func TestRefreshAsksNothingIfItCannotSave(t *testing.T) {
+// If the login cannot be saved, no request is sent to the issuer and the login is unchanged.
+func TestNoRefreshIfNotSavable(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	old := h.seed()
@@ -125,7 +124,7 @@ func TestRefreshAsksNothingIfItCannotSave(t *testing.T) {
 		t.Errorf("%T %v", err, err)
 	}
 	if f.count("refresh") > 0 {
-		t.Errorf("asked %q", f.seen())
+		t.Errorf("requests %q", f.seen())
 	}
 	must(t, os.Chmod(h.path(".local/share/token-helpers/keyring"), 0o700))
 	if h.stored("seeded").RefreshToken != old.RefreshToken {
@@ -134,9 +133,9 @@ func TestRefreshAsksNothingIfItCannotSave(t *testing.T) {
 	h.works()
 }
 
-// Neither a canceled request nor a time limit cuts an exchange or a save short once the
-// issuer is asked.
-func TestRefreshOutlivesItsContext(t *testing.T) {
+// After the request to the issuer was sent, a canceled context interrupts neither the request
+// nor the save.
+func TestRefreshIgnoresCancellation(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	old := h.seed()
@@ -155,10 +154,10 @@ func TestRefreshRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		a          *answer
-		ended      string // as noted in the index
+		ended      string // the reason in the index
 		gone       bool
 		code       int // of an error that is not a NoLoginError
-		says, hint string
+		want, hint string
 	}{
 		{"invalid_grant", refusal(400, "invalid_grant", "Invalid refresh token"), "invalid_grant: Invalid refresh token", false, 0, "no longer valid (invalid_grant: Invalid refresh token)", ""},
 		{"invalid_token, as INDIGO IAM", refusal(401, "invalid_token", ""), "invalid_token", false, 0, "no longer valid (invalid_token)", ""},
@@ -183,7 +182,7 @@ func TestRefreshRefused(t *testing.T) {
 			var none *NoLoginError
 			var known cli.Explained
 			switch {
-			case err == nil || !strings.Contains(err.Error(), tt.says):
+			case err == nil || !strings.Contains(err.Error(), tt.want):
 				t.Errorf("%v", err)
 			case tt.code == 0 && !errors.As(err, &none):
 				t.Errorf("%T %v", err, err)
@@ -197,7 +196,7 @@ func TestRefreshRefused(t *testing.T) {
 			if h.stored("seeded").RefreshToken != old.RefreshToken {
 				t.Error("the login was changed")
 			}
-			// The issuer may accept the login again, and then it is no longer marked.
+			// If the issuer accepts the login again, it is no longer marked as invalid.
 			f.onToken = nil
 			h.works()
 			if e, _, _ := h.process().Store.Find(f.URL, ""); e.Ended != "" || e.ClientGone {
@@ -207,7 +206,8 @@ func TestRefreshRefused(t *testing.T) {
 	}
 }
 
-// An issuer that accepts no scope or no audience in a refresh is asked without.
+// If the issuer rejects a scope or an audience in a refresh, the request is repeated without
+// them.
 func TestRefreshWithoutParameters(t *testing.T) {
 	for _, code := range []string{"invalid_scope", "invalid_target", "invalid_request"} {
 		f := newFake(t)
@@ -227,7 +227,7 @@ func TestRefreshWithoutParameters(t *testing.T) {
 		if err != nil || tok.Raw() == "" || len(forms) != 2 || forms[0].Get("scope") != "read:/" || forms[0].Get("audience") != "ce:9619" {
 			t.Errorf("%s: %v, sent %v", code, err, forms)
 		}
-		// If that is refused, too, the first answer is the one to report.
+		// If that is rejected too, the first error is reported.
 		f.onToken = func(form url.Values) *answer {
 			if form.Has("scope") {
 				return refusal(400, code, "not here")
@@ -240,7 +240,7 @@ func TestRefreshWithoutParameters(t *testing.T) {
 	}
 }
 
-// An answer that is lost on the wire may have been the one with the new refresh token.
+// A response that did not arrive may have contained a new refresh token.
 func TestRefreshUnanswered(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
@@ -259,13 +259,13 @@ func TestRefreshUnanswered(t *testing.T) {
 		t.Errorf("%T %v", err, err)
 	}
 	if e, _, _ := h.process().Store.Find(f.URL, ""); e.Ended == "" {
-		t.Error("the login is not marked as ended")
+		t.Error("the login is not marked as invalid")
 	}
 }
 
-// The cached document is not suspected if the issuer got the request: another request with
-// the same refresh token could only show that it was replaced.
-func TestRefreshUnansweredWithACachedDocument(t *testing.T) {
+// If the issuer received the request but did not answer, the cached document is not fetched
+// again: the refresh token may have been replaced already.
+func TestRefreshUnansweredWithCachedDocument(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	h := newHome(t, f)
@@ -288,11 +288,11 @@ func TestUsable(t *testing.T) {
 		logins []func(*store.Login)
 		client string
 		scopes []string
-		says   string // empty if there is a login
+		want   string // the error, or "" if there is a login
 	}{
 		{"none", nil, "", []string{"read:/"}, "there is no login at"},
 		{"a login", []func(*store.Login){func(*store.Login) {}}, "", []string{"read:/store"}, ""},
-		{"no scopes asked for", []func(*store.Login){func(*store.Login) {}}, "", nil, ""},
+		{"no scopes requested", []func(*store.Login){func(*store.Login) {}}, "", nil, ""},
 		{"it lacks a scope", []func(*store.Login){func(*store.Login) {}}, "", []string{"read:/", "write:/x"}, "lacks write:/x"},
 		{"a client that waits", []func(*store.Login){func(l *store.Login) { l.Scopes = nil }}, "", nil, "there is no login at"},
 		{"another client", []func(*store.Login){func(*store.Login) {}}, "other", nil, "there is no login at"},
@@ -312,10 +312,10 @@ func TestUsable(t *testing.T) {
 			p := h.process(given(tt.client))
 			_, err := p.Usable(h.request(tt.scopes...))
 			var none *NoLoginError
-			if (err == nil) != (tt.says == "") || err != nil && (!errors.As(err, &none) || !strings.Contains(err.Error(), tt.says)) {
+			if (err == nil) != (tt.want == "") || err != nil && (!errors.As(err, &none) || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("%T %v", err, err)
 			}
-			if tt.says != "" {
+			if tt.want != "" {
 				if rerr := p.Ready(context.Background(), h.request(tt.scopes...)); !errors.As(rerr, &none) {
 					t.Errorf("Ready: %v", rerr)
 				}
@@ -326,13 +326,13 @@ func TestUsable(t *testing.T) {
 				t.Errorf("Ready: %v", err)
 			}
 			if len(f.seen()) > 0 {
-				t.Errorf("the issuer was asked: %q", f.seen())
+				t.Errorf("requests to the issuer: %q", f.seen())
 			}
 		})
 	}
 }
 
-// A discovery document that is out of date is fetched again, once.
+// An outdated discovery document is fetched again, once.
 func TestOutdatedDocument(t *testing.T) {
 	t.Parallel()
 	moved := func(form url.Values) *answer { return &answer{404, "text/html", "<html>not here"} }
@@ -349,7 +349,7 @@ func TestOutdatedDocument(t *testing.T) {
 		{"unsupported_grant_type", func(url.Values) *answer { return refusal(400, "unsupported_grant_type", "") }, true},
 		{"invalid_scope", func(url.Values) *answer { return refusal(400, "invalid_scope", "") }, true},
 		{"refused", func(url.Values) *answer { return refusal(403, "access_denied", "") }, false},
-		{"good", nil, false},
+		{"success", nil, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -363,7 +363,7 @@ func TestOutdatedDocument(t *testing.T) {
 			if (err == nil) != (tt.onToken == nil) || f.count("discovery") != map[bool]int{true: 1}[tt.again] {
 				t.Errorf("%v, asked %q", err, f.seen())
 			}
-			// A fresh one is not fetched twice.
+			// A document that was just fetched is not fetched again.
 			f.forget()
 			_, _ = h.process(func(l *Logins) { l.Fresh = true }).Refresh(context.Background(), h.request("read:/"))
 			if f.count("discovery") != 1 {
@@ -382,7 +382,7 @@ func TestOutdatedDocument(t *testing.T) {
 		f.metadata = nil
 		h.works()
 	})
-	t.Run("the device flow is new", func(t *testing.T) {
+	t.Run("a new device endpoint", func(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
 		f.metadata = func(doc map[string]any) { delete(doc, "device_authorization_endpoint") }
@@ -400,8 +400,8 @@ func TestOutdatedDocument(t *testing.T) {
 	})
 }
 
-// What is printed during a change is held back until its lock is free.
-func TestDiagnosticsAreHeldBack(t *testing.T) {
+// Diagnostics are delayed until the lock is released.
+func TestDiagnosticsAreDelayed(t *testing.T) {
 	f := newFake(t)
 	h := newHome(t, f)
 	h.seed()
@@ -422,7 +422,7 @@ func TestDiagnosticsAreHeldBack(t *testing.T) {
 	})
 	f.onToken = func(url.Values) *answer {
 		if asked = true; !held {
-			t.Error("diagnostics are printed while the issuer is asked")
+			t.Error("diagnostics are printed during the request to the issuer")
 		}
 		return nil
 	}
@@ -445,7 +445,7 @@ func TestFromGrant(t *testing.T) {
 		scopes  []string
 		expires time.Time
 	}{
-		{"opaque, silent", issuer.Grant{AccessToken: "opaque", Expires: now}, "https://i/", []string{"x", "y"}, now},
+		{"opaque, without scopes", issuer.Grant{AccessToken: "opaque", Expires: now}, "https://i/", []string{"x", "y"}, now},
 		{"opaque, with scopes", issuer.Grant{AccessToken: "opaque", Scopes: []string{"x"}}, "https://i/", []string{"x"}, time.Time{}},
 		{"JWT", issuer.Grant{AccessToken: jwt, Scopes: []string{"x", "y", "z"}, Expires: now}, "https://jwt/", []string{"x"}, time.Unix(1900000000, 0)},
 	} {
@@ -458,7 +458,7 @@ func TestFromGrant(t *testing.T) {
 
 func TestNamed(t *testing.T) {
 	scopes := []string{"read:/", "read:/store", "wlcg", "offline_access"}
-	for said, want := range map[string][]string{
+	for message, want := range map[string][]string{
 		"Scope 'read:/store' is not allowed":  {"read:/store"},
 		"Invalid scope: read:/, wlcg":         {"read:/", "wlcg"},
 		"invalid scopes [offline_access]":     {"offline_access"},
@@ -466,13 +466,13 @@ func TestNamed(t *testing.T) {
 		"not allowed: wlcg.":                  {"wlcg"},
 		"":                                    nil,
 	} {
-		if got := Named(said, scopes); !reflect.DeepEqual(got, want) {
-			t.Errorf("%q: %q", said, got)
+		if got := Named(message, scopes); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %q", message, got)
 		}
 	}
-	for said, want := range map[string]bool{"wlcg is refused": true, "wlcg and offline_access": false, "no": false, "offline_access": false} {
-		if namesOther(said, scopes) != want {
-			t.Errorf("%q: %v", said, !want)
+	for message, want := range map[string]bool{"wlcg is refused": true, "wlcg and offline_access": false, "no": false, "offline_access": false} {
+		if namesOther(message, scopes) != want {
+			t.Errorf("%q: %v", message, !want)
 		}
 	}
 }
