@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A cached token, and a new one, in a cache that already has many.
+// BenchmarkTokenCache reads, writes and sweeps a cache of many entries.
 func BenchmarkTokenCache(b *testing.B) {
 	for _, entries := range []int{10, 1000, 100_000} {
 		home := b.TempDir()

@@ -18,16 +18,16 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// maxLifetime is how long a credential may live to be stored unencrypted:
+// maxLifetime is the longest lifetime of a credential that may be stored unencrypted:
 // 1,000,000 seconds (IGTF, Private Key Protection Guidelines).
 const maxLifetime = 1_000_000 * time.Second
 
-// CacheKey says for what an access token was requested, and from whom. The order and
-// the repetition of audiences and scopes make no difference.
+// CacheKey identifies a request for an access token. The order and the repetition of
+// audiences and scopes make no difference.
 type CacheKey struct {
 	Issuer, ClientID, Account string
-	// Subject says whose token it is if the login at the issuer does not: the source,
-	// and what it derives the token from.
+	// Subject identifies what the token is derived from if that is not the login at the
+	// issuer: the source and its input.
 	Subject           string
 	Audiences, Scopes []string
 }
@@ -41,9 +41,9 @@ type CachedInfo struct {
 	Source                    string
 }
 
-// cacheEntry is the form on disk.
+// cacheEntry is the format of a cached token on disk.
 type cacheEntry struct {
-	// Token is empty, and Rejected is the hash of a token, if a service rejected it.
+	// If a service rejected the token, Token is empty and Rejected is the token's hash.
 	Token     string    `json:"token"`
 	Rejected  string    `json:"rejected,omitempty"`
 	Issuer    string    `json:"issuer,omitempty"`
@@ -59,7 +59,7 @@ type cacheEntry struct {
 }
 
 func (k CacheKey) file() string {
-	// Lengths delimit the items, so that no two requests share a form.
+	// Lengths delimit the items, so that different requests never have the same encoding.
 	form := []byte("v2")
 	add := func(list ...string) {
 		form = append(strconv.AppendInt(form, int64(len(list)), 10), ';')
@@ -77,8 +77,8 @@ func (k CacheKey) file() string {
 const cacheSuffix = ".token"
 
 // CachedToken returns the token cached for the request, if it has not expired. The
-// caller checks how long it must still live. A damaged entry counts as none; a
-// directory or file that other users can use is an error.
+// caller checks whether its remaining lifetime is sufficient. A damaged entry is ignored.
+// A directory or file that other users can use is an error.
 func (s *Store) CachedToken(key CacheKey) (token.Token, bool, error) {
 	dir, err := s.tokenDir()
 	if err != nil {
@@ -112,8 +112,8 @@ func (s *Store) readEntry(path string) (cacheEntry, bool, error) {
 	return e, ok, nil
 }
 
-// decodeEntry reads the members one by one, without encoding/json, which first examines the
-// types that it decodes: that takes longer than to read one entry.
+// decodeEntry decodes the members one by one. encoding/json would first examine the types
+// that it decodes into, which takes longer than decoding one entry.
 func decodeEntry(b []byte) (e cacheEntry, ok bool) {
 	ok = eachMember(b, func(m *token.Member) (ok bool) {
 		switch m.Name {
@@ -134,7 +134,7 @@ func decodeEntry(b []byte) (e cacheEntry, ok bool) {
 		case "for":
 			ok = eachMember(m.Value, e.readOwner)
 		default:
-			ok = true // of a newer version
+			ok = true // written by a newer version
 		}
 		return ok
 	})
@@ -158,8 +158,8 @@ func (e *cacheEntry) readOwner(m *token.Member) (ok bool) {
 	return ok
 }
 
-// eachMember reads the members of a JSON object. It returns false if it is none, or if read
-// returns false for one of them.
+// eachMember calls read for the members of a JSON object. It returns false if object is not
+// a JSON object, or if read returns false for a member.
 func eachMember(object []byte, read func(*token.Member) bool) bool {
 	members, ok := token.ReadObject(object)
 	for i := range members {
@@ -169,9 +169,8 @@ func eachMember(object []byte, read func(*token.Member) bool) bool {
 }
 
 // PutToken caches the token for the request, and from time to time removes some expired
-// tokens. A token whose
-// expiry is unknown or past is not cached, and neither is one that lives longer than
-// 1,000,000 seconds, which must not be stored unencrypted; that is not an error.
+// tokens. It does not cache a token whose expiry is unknown or past, or one that lives
+// longer than 1,000,000 seconds, which must not be stored unencrypted. That is not an error.
 func (s *Store) PutToken(key CacheKey, t token.Token) error {
 	const op = "write the token cache"
 	dir, err := s.tokenDir()
@@ -182,7 +181,7 @@ func (s *Store) PutToken(key CacheKey, t token.Token) error {
 		return wrap(op, err)
 	}
 	s.sweep(dir)
-	if why := s.notKept(t); why != "" {
+	if why := s.whyNotCached(t); why != "" {
 		s.o.Verbose("the token is not cached: %s", why)
 		return nil
 	}
@@ -202,8 +201,8 @@ func (s *Store) PutToken(key CacheKey, t token.Token) error {
 }
 
 // RejectToken removes the token cached for the request, which a service rejected, and
-// remembers it until it would have expired: see [Store.Rejected]. If raw is not empty,
-// another token in its place stays.
+// remembers it until it would have expired: see [Store.Rejected]. If raw is not empty, only
+// that token is removed.
 func (s *Store) RejectToken(key CacheKey, raw string) error {
 	const op = "clear the token cache"
 	dir, err := s.tokenDir()
@@ -222,7 +221,7 @@ func (s *Store) RejectToken(key CacheKey, raw string) error {
 	return wrap(op, writeIn(path, b))
 }
 
-// Rejected reports whether raw is the token for the request that a service rejected last.
+// Rejected reports whether raw is the last token for the request that a service rejected.
 func (s *Store) Rejected(key CacheKey, raw string) bool {
 	dir, err := s.tokenDir()
 	if err != nil {
@@ -237,7 +236,8 @@ func hash(raw string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func (s *Store) notKept(t token.Token) string {
+// whyNotCached returns the reason why t must not be cached, or "".
+func (s *Store) whyNotCached(t token.Token) string {
 	left, known := t.Lifetime(s.o.Now())
 	if t.IsZero() || !known {
 		return "its lifetime is unknown"
@@ -257,7 +257,7 @@ func (s *Store) notKept(t token.Token) string {
 	return ""
 }
 
-// each calls f for every entry that can be read.
+// each calls f for every entry that is not damaged.
 func (s *Store) each(f func(path string, e cacheEntry) error) error {
 	dir, err := s.tokenDir()
 	if err != nil {
@@ -292,7 +292,7 @@ func (s *Store) each(f func(path string, e cacheEntry) error) error {
 	return nil
 }
 
-// Tokens lists the cached tokens that have not expired, the first to expire first.
+// Tokens lists the cached tokens that have not expired, sorted by expiry.
 func (s *Store) Tokens() ([]CachedInfo, error) {
 	var out []CachedInfo
 	now := s.o.Now()
@@ -323,7 +323,7 @@ func (s *Store) ForgetTokens(issuer string) error {
 }
 
 // ForgetOthers removes the cached tokens of a client that came from one of the sources,
-// unless they identify the same subject as a new token: another user may have logged in.
+// unless they have the same subject as the new token fresh: another user may have logged in.
 func (s *Store) ForgetOthers(issuer, clientID string, sources []string, fresh token.Token) error {
 	subject, known := subjectOf(fresh)
 	return wrap("clear the token cache", s.each(func(path string, e cacheEntry) error {

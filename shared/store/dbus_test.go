@@ -19,8 +19,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain lets the test binary stand for a helper: its packages are initialised as
-// those of a helper are.
+// TestMain lets the test binary act as a helper: its packages are initialized in the same
+// way.
 func TestMain(m *testing.M) {
 	switch os.Getenv("STORE_TEST_CHILD") {
 	case "":
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// child runs a helper in that environment and returns what it prints.
+// child runs the test binary as a helper with env and returns its output.
 func child(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -42,7 +42,7 @@ func child(t *testing.T, env []string, args ...string) string {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, self, args...)
-	// The race detector would sleep a second at the end.
+	// The race detector would sleep for a second at exit.
 	cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0", "STORE_TEST_CHILD=1", "HOME=" + t.TempDir()}, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -75,7 +75,7 @@ func TestInitDoesNotLaunchABus(t *testing.T) {
 	}
 }
 
-// A program that uses no keyring does not connect to the bus.
+// A program that does not use a keyring does not connect to the bus.
 func TestInitDoesNotDial(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bus")
 	l, err := net.Listen("unix", path)
@@ -85,14 +85,14 @@ func TestInitDoesNotDial(t *testing.T) {
 	raw, err := l.(*net.UnixListener).SyscallConn()
 	must(t, err)
 	must(t, raw.Control(func(fd uintptr) {
-		// A connection that was made waits in the queue.
+		// A connection, if one was made, waits in the queue.
 		if _, _, err := unix.Accept(int(fd)); !errors.Is(err, unix.EAGAIN) {
 			t.Errorf("the program connected to the bus: %v", err)
 		}
 	}))
 }
 
-func TestInitDoesNotWaitForAMuteBus(t *testing.T) {
+func TestInitDoesNotWaitForSilentBus(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bus")
 	l, err := net.Listen("unix", path)
 	must(t, err)
@@ -101,7 +101,7 @@ func TestInitDoesNotWaitForAMuteBus(t *testing.T) {
 	for _, args := range [][]string{{"--version"}, {"get"}, {"login", "--keyring", "secret-service"}} {
 		start := time.Now()
 		out := child(t, []string{"DBUS_SESSION_BUS_ADDRESS=" + address}, args...)
-		// Without the guard it would never end: child has a time limit.
+		// Without dbusguard it would hang until the timeout in child.
 		t.Logf("%v: %v", args, time.Since(start))
 		if !strings.Contains(out, "bus="+address+"\n") || !strings.Contains(out, ErrNoBackend.Error()) {
 			t.Errorf("%v: %s", args, out)
@@ -112,8 +112,8 @@ func TestInitDoesNotWaitForAMuteBus(t *testing.T) {
 	}
 }
 
-// busConfig is a session bus that starts no service: with the usual configuration the
-// daemon would start a secret service that is installed.
+// busConfig configures a session bus that starts no services. With the default
+// configuration, the daemon would start an installed secret service.
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
   <type>session</type>
@@ -127,7 +127,7 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 </busconfig>
 `
 
-func TestABusThatAnswersIsUsed(t *testing.T) {
+func TestAnsweringBusIsUsed(t *testing.T) {
 	daemon, err := exec.LookPath("dbus-daemon")
 	if err != nil {
 		t.Skip(err)
@@ -144,8 +144,8 @@ func TestABusThatAnswersIsUsed(t *testing.T) {
 	address, err := bufio.NewReader(stdout).ReadString('\n')
 	must(t, err)
 	env := []string{"DBUS_SESSION_BUS_ADDRESS=" + strings.TrimSpace(address)}
-	// There is no secret service on this bus: the library finds the bus, but cannot open
-	// the keyring.
+	// The library connects to the bus but cannot open the keyring, because there is no
+	// secret service.
 	const opened = "it could not be opened"
 	out := child(t, env, "login", "--keyring", "secret-service")
 	if !strings.Contains(out, ErrNoBackend.Error()) || !strings.Contains(out, opened) || strings.Contains(out, "does not answer") {

@@ -14,9 +14,9 @@ import (
 	"example.org/token-helpers/shared/store/dbusguard"
 )
 
-// The keyrings of desktops. The library has them, too, but connects to the session bus
-// whenever a program starts (secretservice.go and kwallet.go of 99designs/keyring, whose
-// items these are). Here the bus is dialled when a keyring is opened.
+// The desktop keyrings. 99designs/keyring supports them too (secretservice.go and kwallet.go)
+// and uses the same items, but connects to the session bus whenever a program starts. This
+// file dials the bus only when a keyring is opened.
 
 // sessionBus connects to the session bus, once.
 var sessionBus = sync.OnceValue(func() error {
@@ -24,7 +24,7 @@ var sessionBus = sync.OnceValue(func() error {
 	if why != "" {
 		return fmt.Errorf("%w: %s", ErrNoBackend, why)
 	}
-	// godbus keeps the connection, for libsecret, too.
+	// godbus keeps the connection, which libsecret uses too.
 	err := dbusguard.With(address, func() error { _, err := dbus.SessionBus(); return err })
 	if err != nil {
 		return fmt.Errorf("%w: the D-Bus session bus refused the connection", ErrNoBackend)
@@ -32,7 +32,7 @@ var sessionBus = sync.OnceValue(func() error {
 	return nil
 })
 
-// openDesktop opens a keyring on the session bus, which is connected.
+// openDesktop opens a keyring on the session bus, after [sessionBus] has connected to it.
 func openDesktop(backend string, c keyring.Config) (itemRing, error) {
 	var ring itemRing
 	var err error
@@ -42,7 +42,7 @@ func openDesktop(backend string, c keyring.Config) (itemRing, error) {
 		ring, err = openKWallet(c)
 	}
 	if err != nil {
-		// What godbus says of it is for programmers.
+		// The errors of godbus are of no use to users.
 		return nil, errors.New("it could not be opened")
 	}
 	return ring, nil
@@ -66,7 +66,7 @@ func openSecretService(c keyring.Config) (*secretItems, error) {
 	return r, r.refresh()
 }
 
-// refresh opens a session and looks for the collection: it may have been made meanwhile.
+// refresh opens a session and looks up the collection, which may have been created since.
 func (r *secretItems) refresh() error {
 	session, err := r.service.Open()
 	if err != nil {
@@ -122,11 +122,11 @@ func (r *secretItems) Set(item keyring.Item) error {
 		return err
 	}
 	if r.collection == nil {
-		made, err := r.service.CreateCollection(r.name)
+		created, err := r.service.CreateCollection(r.name)
 		if err != nil {
 			return err
 		}
-		r.collection = made
+		r.collection = created
 	}
 	locked, err := r.collection.Locked()
 	if err == nil && locked {
@@ -180,8 +180,8 @@ func openKWallet(c keyring.Config) (*walletItems, error) {
 
 // open opens the wallet unless it is open.
 func (r *walletItems) open() error {
-	var is bool
-	if err := r.call("isOpen", r.handle).Store(&is); err != nil || is {
+	var isOpen bool
+	if err := r.call("isOpen", r.handle).Store(&isOpen); err != nil || isOpen {
 		return err
 	}
 	return r.call("open", r.wallet, int64(0), r.name).Store(&r.handle)

@@ -12,15 +12,15 @@ import (
 
 // Place is a directory of the store.
 type Place struct {
-	// What says what is kept in it.
+	// What describes its contents.
 	What, Path string
-	// Exists is false until something is kept in it.
+	// Exists is false until something is stored in it.
 	Exists bool
-	// Err is why it cannot be used, or nil.
+	// Err is the reason why it cannot be used, or nil.
 	Err error
 }
 
-// Places returns the directories of the store and checks them. It changes nothing.
+// Places checks and returns the directories of the store. It changes nothing.
 func (s *Store) Places() []Place {
 	var out []Place
 	for _, p := range []struct {
@@ -49,7 +49,8 @@ func (s *Store) Places() []Place {
 	return out
 }
 
-// usable reports whether a directory exists, and an error if it could not be used or made.
+// usable reports whether a directory exists. It returns an error if the directory cannot be
+// used or created.
 func usable(dir string) (exists bool, err error) {
 	err = private.CheckDir(dir)
 	if err == nil {
@@ -58,7 +59,7 @@ func usable(dir string) (exists bool, err error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	// It would be made in the nearest directory that exists.
+	// It would be created in the nearest parent that exists.
 	parent := filepath.Dir(dir)
 	for {
 		err := private.Writable(parent)
@@ -69,8 +70,9 @@ func usable(dir string) (exists bool, err error) {
 	}
 }
 
-// KeyringState says where logins are kept, or would be, and how that is unlocked. It opens
-// no keyring, asks nobody and changes nothing, so a keyring that is there may still refuse.
+// KeyringState describes where logins are or would be stored, and how that is unlocked. It
+// does not open the keyring, prompt the user or change anything, so an available keyring may
+// still fail to open.
 func (s *Store) KeyringState() (what string, err error) {
 	const op = "check the keyring"
 	name, err := s.remembered()
@@ -106,8 +108,8 @@ func (s *Store) KeyringState() (what string, err error) {
 	return fmt.Sprintf("encrypted files (%s); the passphrase is %s", chosen, how), nil
 }
 
-// unlocks says where the passphrase would come from. A file is checked even if it is not
-// needed, as long as the kernel holds the passphrase.
+// unlocks describes where the passphrase would come from. A passphrase file is checked even
+// while it is not needed because the kernel holds the passphrase.
 func (r *fileRing) unlocks() (string, error) {
 	if path := r.s.getenv(passphraseVariable); path != "" {
 		_, err := private.ReadSecret(path)

@@ -13,8 +13,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// doctored makes a store with these variables and a home directory.
-func doctored(t *testing.T, o Options, env map[string]string) (*Store, string) {
+// testStore returns a store with these variables, and its new home directory.
+func testStore(t *testing.T, o Options, env map[string]string) (*Store, string) {
 	t.Helper()
 	home := t.TempDir()
 	env["HOME"] = home
@@ -24,20 +24,20 @@ func doctored(t *testing.T, o Options, env map[string]string) (*Store, string) {
 }
 
 func TestPlaces(t *testing.T) {
-	s, home := doctored(t, Options{}, map[string]string{})
+	s, home := testStore(t, Options{}, map[string]string{})
 	for _, p := range s.Places() {
 		if p.Exists || p.Err != nil || !strings.HasPrefix(p.Path, home) {
 			t.Errorf("%+v", p)
 		}
 	}
 	if made, err := os.ReadDir(home); err != nil || len(made) > 0 {
-		t.Errorf("it made %v, %v", made, err)
+		t.Errorf("created %v, %v", made, err)
 	}
 	state := filepath.Join(home, ".local", "state", "token-helpers")
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	// A file is in the place of a directory's parent, and others can use another one.
+	// A parent of two directories is a file, and other users can access a third directory.
 	if err := os.WriteFile(filepath.Join(home, ".cache"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +50,12 @@ func TestPlaces(t *testing.T) {
 	}
 	want := map[string]string{"list of logins": "", "encrypted logins": "can be used by other users", "discovery documents": "not a directory", "access tokens": "not a directory"}
 	for _, p := range s.Places() {
-		said := ""
+		got := ""
 		if p.Err != nil {
-			said = p.Err.Error()
+			got = p.Err.Error()
 		}
-		if w, ok := want[p.What]; !ok || (w == "") != (said == "") || !strings.Contains(said, w) {
-			t.Errorf("%s: %q, want %q", p.What, said, w)
+		if w, ok := want[p.What]; !ok || (w == "") != (got == "") || !strings.Contains(got, w) {
+			t.Errorf("%s: %q, want %q", p.What, got, w)
 		}
 		delete(want, p.What)
 	}
@@ -90,10 +90,10 @@ func TestKeyringState(t *testing.T) {
 		{"a file that others can read", Options{Backend: file}, map[string]string{passphraseVariable: open}, "", "", "read the passphrase: "},
 		{"a command, which is not run", Options{Backend: file}, map[string]string{passphraseCommand: "false"}, "", "printed by the command in", ""},
 		{"a terminal", Options{Backend: file, Passphrase: typed}, nil, "", "asked for on the terminal", ""},
-		{"nobody", Options{Backend: file}, nil, "", "", "there is no terminal to ask on"},
+		{"no terminal", Options{Backend: file}, nil, "", "", "there is no terminal to ask on"},
 		{"remembered", Options{Passphrase: typed}, nil, file, "encrypted files (remembered from the first login)", ""},
 		{"remembered, but auto", Options{Backend: auto, Passphrase: typed}, nil, file, "(remembered from the first login)", ""},
-		{"chosen over what is remembered", Options{Backend: file, Passphrase: typed}, nil, keychain, "(chosen with --keyring)", ""},
+		{"chosen instead of the remembered one", Options{Backend: file, Passphrase: typed}, nil, keychain, "(chosen with --keyring)", ""},
 		{"not on this system", Options{Backend: wincred}, nil, "", "", "keyring not available: not on"},
 		{"damaged", Options{}, nil, "x y", "", `unknown keyring "x y"`},
 	} {
@@ -101,7 +101,7 @@ func TestKeyringState(t *testing.T) {
 		for k, v := range tt.env {
 			env[k] = v
 		}
-		s, _ := doctored(t, tt.o, env)
+		s, _ := testStore(t, tt.o, env)
 		if tt.remembered != "" {
 			if err := s.remember(tt.remembered); err != nil {
 				t.Fatal(err)
@@ -128,7 +128,7 @@ func testToken() token.Token {
 }
 
 func TestRejectToken(t *testing.T) {
-	s, _ := doctored(t, Options{}, map[string]string{})
+	s, _ := testStore(t, Options{}, map[string]string{})
 	key := CacheKey{Issuer: "https://i.example.org/", Scopes: []string{"a"}}
 	put := func() {
 		tok := testToken()
@@ -164,6 +164,6 @@ func TestRejectToken(t *testing.T) {
 		t.Error("a new token does not replace the rejected one")
 	}
 	if err := s.RejectToken(key, ""); err != nil || has() {
-		t.Errorf("whatever is cached is still there: %v", err)
+		t.Errorf("the cached token was not removed: %v", err)
 	}
 }

@@ -28,8 +28,8 @@ func (s *Store) documentPath(issuer string) (string, error) {
 	return filepath.Join(dir, "discovery", hex.EncodeToString(sum[:])+".json"), nil
 }
 
-// Document returns the issuer's discovery document while it is fresh. On any problem it
-// returns none, as the issuer can be asked again.
+// Document returns the issuer's cached discovery document, if it is fresh. On any error it
+// returns false, because the document can be fetched again.
 func (s *Store) Document(issuer string) ([]byte, bool) {
 	path, err := s.documentPath(issuer)
 	if err != nil {

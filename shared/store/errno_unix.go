@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// signOffset is where a lock file names its holder.
-const signOffset = 0
+// holderOffset is the position of the holder's process ID in a lock file, in bytes.
+const holderOffset = 0
 
 func isNoLocks(err error) bool {
 	return errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP)

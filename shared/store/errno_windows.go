@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// signOffset is where a lock file names its holder: behind the byte that is locked, which
-// nobody else can read.
-const signOffset = 1
+// holderOffset is the position of the holder's process ID in a lock file, in bytes: after
+// the locked byte, which other processes cannot read.
+const holderOffset = 1
 
 func isNoLocks(error) bool { return false }
 

@@ -24,18 +24,18 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// Where the passphrase comes from if nobody types it: the contents of a file, or the
-// output of a command.
+// Environment variables for a passphrase that is not typed: the file that contains it, and a
+// command that prints it.
 const (
 	passphraseVariable = "TOKEN_HELPER_PASSPHRASE_FILE"
 	passphraseCommand  = "TOKEN_HELPER_PASSPHRASE_COMMAND"
 )
 
-// ErrDamaged means that the keyring has an item for the login, and that it is not a login:
-// no passphrase or key would help.
+// ErrDamaged means that the item in the keyring is not a login, whatever the passphrase or
+// key.
 var ErrDamaged = errors.New("damaged")
 
-// damagedError says in its own words what [ErrDamaged] means.
+// damagedError is an [ErrDamaged] with its own message.
 type damagedError struct{ error }
 
 func (e *damagedError) Unwrap() error      { return e.error }
@@ -43,11 +43,11 @@ func (*damagedError) Is(target error) bool { return target == ErrDamaged }
 
 func damagedFile(path string) error { return &damagedError{fmt.Errorf("%s is damaged", path)} }
 
-// fileRing keeps each login in a file of its own, in the format of the library's file
-// backend (a keyring.Item in a JWE encrypted with a passphrase). The library writes
-// its files in place and does not recognise a wrong passphrase, so it is not used
-// here. A probe, encrypted with the same passphrase, tells a wrong passphrase from a
-// damaged file, and keeps items from being written with different passphrases.
+// fileRing stores each login in a separate file, in the format of the library's file backend
+// (a keyring.Item in a JWE encrypted with a passphrase). The library itself is not used,
+// because it writes its files in place and does not detect a wrong passphrase. A probe,
+// encrypted with the same passphrase, distinguishes a wrong passphrase from a damaged file,
+// and prevents items from being written with different passphrases.
 type fileRing struct {
 	s   *Store
 	dir string
@@ -64,7 +64,7 @@ func (r *fileRing) get(ctx context.Context, key string) ([]byte, error) {
 	}
 	data, err := r.decrypt(key, r.s.passphrase)
 	if errors.Is(err, ErrWrongPassphrase) {
-		// The probe opened with it, so the file is to blame.
+		// The passphrase decrypted the probe, so the file is damaged.
 		err = damagedFile(r.path(key))
 	}
 	return data, notFound(err)
@@ -81,16 +81,16 @@ func (r *fileRing) set(ctx context.Context, key, label string, data []byte) erro
 	return private.Write(r.path(key), b)
 }
 
-// reserve opens the file that will replace the login's, with space for it.
+// reserve opens the file that will replace the login's file, and reserves space for it.
 func (r *fileRing) reserve(ctx context.Context, p *prepared, key string) (err error) {
 	if err := r.unlock(ctx); err != nil {
 		return err
 	}
 	private.Sweep(r.dir, r.s.o.Now())
-	// Earlier versions left theirs beside the directory.
+	// Earlier versions left temporary files beside the directory.
 	private.Sweep(filepath.Dir(r.dir), r.s.o.Now())
 	if p.item == nil {
-		p.item, err = private.Create(r.path(key), room)
+		p.item, err = private.Create(r.path(key), reservedSize)
 	}
 	return err
 }
@@ -104,7 +104,7 @@ func (r *fileRing) remove(_ context.Context, key string) error {
 	}
 	private.SyncDir(r.dir)
 	if !r.hasLogin() {
-		unhold(r.holdName()) // it opens nothing any more
+		unhold(r.holdName()) // it no longer decrypts anything
 	}
 	return nil
 }
@@ -116,11 +116,11 @@ func (r *fileRing) hasLogin() bool {
 	})
 }
 
-// passphraseTries is how often a passphrase is asked for.
+// passphraseTries is how often the user is asked for a passphrase.
 const passphraseTries = 3
 
-// unlock finds the passphrase and checks it against the probe. If there is no item at
-// all, the passphrase is set now.
+// unlock gets the passphrase and checks it against the probe. If there are no items, this
+// sets the passphrase.
 func (r *fileRing) unlock(ctx context.Context) error {
 	if r.s.passphrase != "" {
 		return nil
@@ -131,19 +131,19 @@ func (r *fileRing) unlock(ctx context.Context) error {
 	if err := makeDir(r.dir); err != nil {
 		return err
 	}
-	witness, err := r.witness()
+	probe, err := r.probeItem()
 	if err != nil {
 		return err
 	}
-	if pw := string(held(r.holdName())); pw != "" && witness != "" && r.s.o.UnlockFor > 0 {
-		if _, err := r.decrypt(witness, pw); err == nil {
+	if pw := string(held(r.holdName())); pw != "" && probe != "" && r.s.o.UnlockFor > 0 {
+		if _, err := r.decrypt(probe, pw); err == nil {
 			r.s.passphrase = pw
 			return nil
 		}
 		unhold(r.holdName())
 	}
 	for n := 1; ; n++ {
-		pw, asked, err := r.ask(ctx, witness == "")
+		pw, asked, err := r.ask(ctx, probe == "")
 		if err != nil {
 			return err
 		}
@@ -161,25 +161,24 @@ func (r *fileRing) unlock(ctx context.Context) error {
 	return nil
 }
 
-// check compares the passphrase against the probe, and makes the probe if there is
-// none.
+// check checks the passphrase against the probe, and creates the probe if it does not exist.
 func (r *fileRing) check(ctx context.Context, pw string) error {
-	// Another process may have set the passphrase while the user typed.
+	// Another process may have set the passphrase while the user was typing.
 	l, err := r.s.lock(ctx, "keyring.lock")
 	if err != nil {
 		return err
 	}
 	defer l.release()
-	witness, err := r.witness()
+	probe, err := r.probeItem()
 	if err != nil {
 		return err
 	}
-	if witness != "" {
-		if _, err := r.decrypt(witness, pw); err != nil {
+	if probe != "" {
+		if _, err := r.decrypt(probe, pw); err != nil {
 			return err
 		}
 	}
-	if witness == probeKey {
+	if probe == probeKey {
 		return nil
 	}
 	b, err := seal(probeKey, "token-helpers: probe", []byte("probe"), pw)
@@ -189,7 +188,7 @@ func (r *fileRing) check(ctx context.Context, pw string) error {
 	return private.Write(r.path(probeKey), b)
 }
 
-// hold keeps the passphrase in the kernel's key store for later runs.
+// hold stores the passphrase in the kernel's key store for later runs.
 func (r *fileRing) hold() {
 	if r.s.o.UnlockFor == 0 || r.s.getenv(passphraseVariable) != "" {
 		return
@@ -199,18 +198,18 @@ func (r *fileRing) hold() {
 	case err == nil:
 		r.s.o.Verbose("the kernel's key store holds the passphrase for %v", r.s.o.UnlockFor)
 	case errors.Is(err, errNoKeyStore) || r.s.getenv(passphraseCommand) != "":
-		// Each run would say so, and there is nothing that the user could change.
+		// The note would be printed by each run, although the user cannot change anything.
 		r.s.o.Verbose("the passphrase is not held: %v", err)
 	default:
 		r.s.o.Note("the kernel's key store cannot hold the passphrase, so you will be asked for it each time: %v", err)
 	}
 }
 
-// errNoKeyStore is the error of hold on other systems than Linux.
+// errNoKeyStore is the error of hold on systems other than Linux.
 var errNoKeyStore = errors.New("this system has no key store in its kernel")
 
-// holdName is the name of the passphrase in the kernel's key store: one for each
-// directory, as each has its own passphrase.
+// holdName returns the name of the passphrase in the kernel's key store. It depends on the
+// directory, because each directory may have a different passphrase.
 func (r *fileRing) holdName() string {
 	sum := sha256.Sum256([]byte(r.dir))
 	return serviceName + ":passphrase:" + hex.EncodeToString(sum[:16])
@@ -229,9 +228,9 @@ func (r *fileRing) explain(err error) error {
 	return err
 }
 
-// witness is the item that a passphrase is checked against: the probe, else any login;
-// "" if there is none.
-func (r *fileRing) witness() (string, error) {
+// probeItem returns the item that a passphrase is checked against: the probe, else any
+// login, or "" if there is none.
+func (r *fileRing) probeItem() (string, error) {
 	items, err := os.ReadDir(r.dir)
 	if err != nil {
 		return "", err
@@ -248,8 +247,8 @@ func (r *fileRing) witness() (string, error) {
 	return found, nil
 }
 
-// ask gets the passphrase from the file or the command that the environment names,
-// else from the user. asked reports whether the user typed it.
+// ask gets the passphrase from the file or the command in the environment, else from the
+// user. asked reports whether the user typed it. first means that the passphrase is new.
 func (r *fileRing) ask(ctx context.Context, first bool) (pw string, asked bool, err error) {
 	const op = "read the passphrase"
 	if path := r.s.getenv(passphraseVariable); path != "" {
@@ -295,7 +294,7 @@ func (r *fileRing) ask(ctx context.Context, first bool) (pw string, asked bool, 
 	}
 }
 
-// nobodyToAsk is the error for a passphrase that nobody can type.
+// nobodyToAsk returns the error if a passphrase is needed and there is no terminal.
 func nobodyToAsk() error {
 	return &Error{
 		Op: "open the encrypted logins", Err: ErrNobodyToAsk,
@@ -303,7 +302,7 @@ func nobodyToAsk() error {
 	}
 }
 
-// secretError adds to the error about a secret file how else the secret can be given.
+// secretError adds to the error about a passphrase file a hint to use a command instead.
 func secretError(op string, err error) error {
 	err = wrap(op, err)
 	var e *Error
@@ -318,18 +317,18 @@ func secretError(op string, err error) error {
 	return err
 }
 
-// SecretFromCommand returns what a command prints, without the line end. The shell runs
-// the command, which may ask questions on the terminal. Errors begin with name, which
-// says where the command comes from.
+// SecretFromCommand runs command in a shell and returns the first line of its output. The
+// command may prompt on the terminal. Errors begin with name, the variable or option that
+// contains the command.
 func SecretFromCommand(ctx context.Context, name, command string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, keyringTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", command)
 	if runtime.GOOS == "windows" {
 		cmd = exec.CommandContext(ctx, "cmd", "/c", command)
 	}
 	cmd.Stderr = os.Stderr
-	// A child that keeps the pipe open after it was killed is not waited for.
+	// Do not wait for a grandchild that keeps the pipe open.
 	cmd.WaitDelay = time.Second
 	pipe, err := cmd.StdoutPipe()
 	if err == nil {
@@ -340,12 +339,12 @@ func SecretFromCommand(ctx context.Context, name, command string) (string, error
 	}
 	out, rerr := private.ReadAll(pipe)
 	if rerr != nil {
-		cancel() // it may never end
+		cancel() // the command may never exit
 	}
 	err = cmp.Or(rerr, cmd.Wait())
 	switch {
 	case rerr == nil && ctx.Err() != nil:
-		return "", fmt.Errorf("%s did not finish within %v", name, patience)
+		return "", fmt.Errorf("%s did not finish within %v", name, keyringTimeout)
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
@@ -356,7 +355,7 @@ func SecretFromCommand(ctx context.Context, name, command string) (string, error
 	return pw, nil
 }
 
-// seal encrypts an item as the library's file backend does.
+// seal encrypts an item in the same way as the library's file backend.
 func seal(key, label string, data []byte, pw string) ([]byte, error) {
 	return sealWith(key, label, data, jose.PBES2_HS256_A128KW, pw)
 }
@@ -371,8 +370,8 @@ func sealWith(key, label string, data []byte, alg string, secret any) ([]byte, e
 	return []byte(jwe), err
 }
 
-// encrypt seals an item with the key, or with the passphrase that unlock found. It makes
-// no system call that can fail.
+// encrypt seals an item with the key, or with the passphrase from unlock. It does not make
+// system calls that can fail.
 func (r *fileRing) encrypt(key, label string, data []byte) ([]byte, error) {
 	if r.s.o.Key != nil {
 		return sealWith(key, label, data, jose.A256KW, r.s.o.Key)
@@ -380,11 +379,11 @@ func (r *fileRing) encrypt(key, label string, data []byte) ([]byte, error) {
 	return seal(key, label, data, r.s.passphrase)
 }
 
-// ErrWrongKey means that a login was encrypted with another key than [Options.Key].
+// ErrWrongKey means that a login was encrypted with a key other than [Options.Key].
 var ErrWrongKey = errors.New("encrypted with another key")
 
-// decryptWith opens what encrypt sealed with a key, which needs no stretching.
-func (r *fileRing) decryptWith(path string, b []byte) ([]byte, error) {
+// decryptWithKey decrypts an item that was sealed with [Options.Key].
+func (r *fileRing) decryptWithKey(path string, b []byte) ([]byte, error) {
 	if !sealed(b, jose.A256KW) {
 		return nil, damagedFile(path)
 	}
@@ -405,7 +404,7 @@ func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
 		return nil, err
 	}
 	if r.s.o.Key != nil {
-		return r.decryptWith(r.path(key), b)
+		return r.decryptWithKey(r.path(key), b)
 	}
 	damaged := damagedFile(r.path(key))
 	if !sealed(b, jose.PBES2_HS256_A128KW) {
@@ -413,7 +412,7 @@ func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
 	}
 	payload, _, err := jose.Decode(string(b), pw)
 	if err != nil && strings.Contains(err.Error(), "message authentication failed") {
-		// The passphrase opened the key, and the key did not open the contents.
+		// The passphrase decrypted the key, but the key did not decrypt the contents.
 		return nil, damaged
 	}
 	if err != nil {
@@ -426,8 +425,8 @@ func (r *fileRing) decrypt(key, pw string) ([]byte, error) {
 	return it.Data, nil
 }
 
-// sealed reports whether b has the form that the library writes: a JWE in compact
-// serialisation (RFC 7516 section 3.1) whose key is encrypted with a passphrase (RFC 7518
+// sealed reports whether b has the format that the library writes: a JWE in compact
+// serialization (RFC 7516 section 3.1) whose key is encrypted with a passphrase (RFC 7518
 // section 4.8) or with another key (section 4.4).
 func sealed(b []byte, alg string) bool {
 	parts := strings.Split(string(b), ".")

@@ -16,8 +16,8 @@ func (s *Store) getenv(key string) string {
 	return v
 }
 
-// xdg returns our directory below an XDG base directory. A relative path in the
-// variable is ignored (XDG Base Directory Specification, "Environment variables").
+// xdg returns the directory token-helpers below an XDG base directory. A relative path in
+// the variable is ignored (XDG Base Directory Specification, "Environment variables").
 func (s *Store) xdg(variable string, fallback ...string) (string, error) {
 	if d := s.getenv(variable); filepath.IsAbs(d) {
 		return filepath.Join(d, appDir), nil
@@ -32,8 +32,8 @@ func (s *Store) xdg(variable string, fallback ...string) (string, error) {
 	return filepath.Join(append(append([]string{home}, fallback...), appDir)...), nil
 }
 
-// Home is the user's home directory, or "" if it is unknown. On Windows HOME is set by few
-// programs.
+// Home returns the user's home directory, or "" if it is unknown. On Windows HOME is rarely
+// set.
 func Home(goos string, getenv func(string) string) string {
 	if home := getenv("HOME"); home != "" || goos != "windows" {
 		return home
@@ -41,8 +41,8 @@ func Home(goos string, getenv func(string) string) string {
 	return getenv("USERPROFILE")
 }
 
-// makeDir creates a private directory in our directory below an XDG base directory, which
-// must be private too: a link in its place would lead everything elsewhere.
+// makeDir creates a private directory. If its parent is the directory token-helpers, that
+// must be private too, because a link in its place would redirect everything.
 func makeDir(dir string) error {
 	if parent := filepath.Dir(dir); filepath.Base(parent) == appDir {
 		if err := private.MakeDir(parent); err != nil {
@@ -52,7 +52,7 @@ func makeDir(dir string) error {
 	return private.MakeDir(dir)
 }
 
-// writeIn writes a private file, and creates its directory.
+// writeIn creates the directory of a private file and writes the file.
 func writeIn(path string, data []byte) error {
 	if err := makeDir(filepath.Dir(path)); err != nil {
 		return err
@@ -64,8 +64,9 @@ func (s *Store) stateDir() (string, error) { return s.xdg("XDG_STATE_HOME", ".lo
 func (s *Store) dataDir() (string, error)  { return s.xdg("XDG_DATA_HOME", ".local", "share") }
 func (s *Store) cacheDir() (string, error) { return s.xdg("XDG_CACHE_HOME", ".cache") }
 
-// tokenDir is below XDG_RUNTIME_DIR, which is in memory and ends with the session, if
-// that is the user's own: after su or sudo it may be stale or another user's.
+// tokenDir returns the directory of the access tokens. It is below XDG_RUNTIME_DIR, which is
+// in memory and removed at the end of the session, if the user owns that: after su or sudo
+// it may be stale or belong to another user.
 func (s *Store) tokenDir() (string, error) {
 	if d := s.getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(d) {
 		fi, err := os.Stat(d)

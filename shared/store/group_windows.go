@@ -5,6 +5,7 @@ import (
 	"syscall"
 )
 
-func ownGroup(cmd *exec.Cmd) {
+// setOwnGroup makes cmd run in a separate process group.
+func setOwnGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
 }

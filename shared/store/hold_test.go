@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The kernel holds a typed passphrase for as long as was requested.
+// The kernel holds a typed passphrase for the requested time.
 func TestPassphraseIsHeld(t *testing.T) {
 	w := newWorld(t)
 	w.o.UnlockFor = time.Minute
@@ -23,13 +23,13 @@ func TestPassphraseIsHeld(t *testing.T) {
 	if got := string(held(name)); got != "pw" {
 		t.Fatalf("held: %q", got)
 	}
-	// The next run has no terminal, and needs none.
+	// The next run has no terminal and does not need one.
 	l, err := load(w.store(file), login().Issuer, "")
 	must(t, err)
 	if l.RefreshToken != login().RefreshToken {
-		t.Error("another login came back")
+		t.Error("a different login was loaded")
 	}
-	// A held passphrase that opens nothing is dropped, and the user is asked.
+	// A held passphrase that is wrong is dropped, and the user is asked.
 	must(t, hold(name, []byte("stale"), time.Minute))
 	_, err = load(w.store(file, "pw"), login().Issuer, "")
 	must(t, err)
@@ -48,8 +48,8 @@ func TestPassphraseIsHeld(t *testing.T) {
 	}
 }
 
-// If the kernel cannot hold the passphrase (here because it is too long for a key, in
-// containers always), a note says so, and the user is asked each time.
+// If the kernel cannot hold the passphrase (here because it is too long for a key; always
+// in containers), a note is printed and the user is asked each time.
 func TestPassphraseIsNotHeld(t *testing.T) {
 	w := newWorld(t)
 	w.o.UnlockFor = time.Minute

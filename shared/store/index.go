@@ -13,7 +13,7 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// IndexEntry is what can be told about a login without opening its keyring.
+// IndexEntry describes a login without its secrets, so that its keyring need not be opened.
 type IndexEntry struct {
 	Issuer     string    `json:"issuer"`
 	ClientID   string    `json:"client_id"`
@@ -26,14 +26,14 @@ type IndexEntry struct {
 	RefreshExpires time.Time `json:"refresh_expires,omitzero"`
 	// Unrenewable means that the issuer issued no refresh token.
 	Unrenewable bool `json:"unrenewable,omitempty"`
-	// Ended is why the issuer no longer accepts the login, such as invalid_grant. It is
-	// empty for a login that worked when it was last used.
+	// Ended is the reason why the issuer no longer accepts the login, such as invalid_grant.
+	// It is empty for a login that worked when it was last used.
 	Ended string `json:"ended,omitempty"`
-	// ClientGone means that the issuer no longer knows the client.
+	// ClientGone means that the client is no longer registered at the issuer.
 	ClientGone bool `json:"client_gone,omitempty"`
 }
 
-// maxIndex is room for more than 100,000 logins, in bytes.
+// maxIndex is the size limit of the index in bytes, enough for more than 100,000 logins.
 const maxIndex = 64 << 20
 
 type index struct {
@@ -41,8 +41,8 @@ type index struct {
 	Logins  []IndexEntry `json:"logins"`
 }
 
-// Index lists the logins, by issuer and client, from a private file that holds no
-// secrets. No file is no logins.
+// Index returns the logins sorted by issuer and client. It reads them from a private file
+// without secrets. If the file does not exist, there are no logins.
 func (s *Store) Index() ([]IndexEntry, error) {
 	const op = "read the list of logins"
 	path, err := s.indexPath()
@@ -56,7 +56,7 @@ func (s *Store) Index() ([]IndexEntry, error) {
 	if err != nil {
 		return nil, wrap(op, err)
 	}
-	// It is read several times for each change, and may be long.
+	// Decode only if changed: the index may be long and is read several times for each change.
 	s.indexed.Lock()
 	defer s.indexed.Unlock()
 	if s.index == nil || !bytes.Equal(b, s.indexText) {
@@ -90,8 +90,8 @@ func sorted(in []IndexEntry) []IndexEntry {
 	return in
 }
 
-// updateIndex changes the index under a lock of its own, as two helpers may log in at
-// different issuers at once. w is the prepared replacement of the file, or nil.
+// updateIndex changes the index under a separate lock, because two helpers may log in at
+// different issuers at the same time. w is the prepared replacement of the file, or nil.
 func (s *Store) updateIndex(ctx context.Context, w *private.File, change func([]IndexEntry) []IndexEntry) error {
 	path, err := s.indexPath()
 	if err != nil {
@@ -117,13 +117,14 @@ func (s *Store) updateIndex(ctx context.Context, w *private.File, change func([]
 	return private.Write(path, b)
 }
 
+// without removes the client's entry from in.
 func without(in []IndexEntry, issuer, clientID string) []IndexEntry {
 	return slices.DeleteFunc(in, func(e IndexEntry) bool {
 		return sameIssuer(e.Issuer) == sameIssuer(issuer) && e.ClientID == clientID
 	})
 }
 
-// exact returns the entry of this client.
+// exact returns the entry of the client.
 func (s *Store) exact(issuer, clientID string) (IndexEntry, bool, error) {
 	in, err := s.Index()
 	if err != nil {
@@ -137,10 +138,10 @@ func (s *Store) exact(issuer, clientID string) (IndexEntry, bool, error) {
 	return IndexEntry{}, false, nil
 }
 
-// Find says which login at the issuer is meant. With a clientID it is the login of
-// that client. Without one it is the login of the client that these tools registered,
-// else the only login there is; a client that was registered but is not logged in
-// yields to a login. It reads the index only.
+// Find returns the login to use at the issuer. With a clientID it is the login of that
+// client. Without one it is the login of the client that these tools registered, else the
+// only other login. A registered client that is not logged in is returned only if there is
+// no such login. Find reads the index only.
 func (s *Store) Find(issuer, clientID string) (IndexEntry, bool, error) {
 	if clientID != "" {
 		return s.exact(issuer, clientID)

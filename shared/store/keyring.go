@@ -24,7 +24,7 @@ const (
 	probeKey    = itemPrefix + "probe"
 )
 
-// The backends, as --keyring spells them.
+// The backends, by their names in --keyring.
 const (
 	auto          = "auto"
 	secretService = "secret-service"
@@ -36,35 +36,35 @@ const (
 	file          = "file"
 )
 
-// Backends lists what Options.Backend may be besides empty.
+// Backends returns the names that Options.Backend may have, except the empty one.
 func Backends() []string {
 	return []string{auto, secretService, kwallet, keychain, wincred, pass, keyctl, file}
 }
 
 var errNotFound = errors.New("not in the keyring")
 
-// ring is a keyring reduced to what the store does with it.
+// ring is a keyring. get and remove return errNotFound if the item does not exist.
 type ring interface {
-	get(ctx context.Context, key string) ([]byte, error) // errNotFound
+	get(ctx context.Context, key string) ([]byte, error)
 	set(ctx context.Context, key, label string, data []byte) error
-	remove(ctx context.Context, key string) error // errNotFound
+	remove(ctx context.Context, key string) error
 }
 
-// reserver is a keyring that can make sure that a later set will find room.
+// reserver is a keyring that can reserve space for a later set.
 type reserver interface {
 	reserve(ctx context.Context, p *prepared, key string) error
 }
 
 const (
-	// patience is how long a keyring has for its answer if there is a terminal: its user
-	// may have to type a passphrase first.
-	patience = 2 * time.Minute
-	// openPatience is for the secret service, which opens without asking.
-	openPatience = 10 * time.Second
+	// keyringTimeout is the time limit for a keyring if there is a terminal: the user may
+	// first need to type a passphrase.
+	keyringTimeout = 2 * time.Minute
+	// openTimeout is the time limit for opening the secret service, which does not prompt.
+	openTimeout = 10 * time.Second
 )
 
-// within runs f, which knows no context, for as long as limit and ctx allow. After
-// that f is left running.
+// within calls f, which has no context parameter, with a time limit. If the limit is exceeded
+// or ctx is canceled, within returns and f continues to run.
 func within(ctx context.Context, limit time.Duration, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -81,16 +81,16 @@ func within(ctx context.Context, limit time.Duration, f func() error) error {
 	}
 }
 
-// patience is how long a keyring has for its answer. Without a terminal there is likely
-// nobody to answer a dialog that it opens.
-func (s *Store) patience() time.Duration {
+// timeout returns the time limit for a keyring. It is shorter without a terminal, because
+// then probably no user can answer a dialog that the keyring opens.
+func (s *Store) timeout() time.Duration {
 	if s.o.Passphrase == nil {
-		return min(patience, s.o.LockTimeout)
+		return min(keyringTimeout, s.o.LockTimeout)
 	}
-	return patience
+	return keyringTimeout
 }
 
-// open opens the keyring, once. The caller holds s.mu.
+// open opens the keyring, or returns it if it is open already. The caller holds s.mu.
 func (s *Store) open(ctx context.Context, backend string) (ring, error) {
 	if r := s.rings[backend]; r != nil {
 		return r, nil
@@ -123,11 +123,11 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 		return nil, &Error{Op: op + backend, Err: err, Hint: hintFor(backend)}
 	}
 	if backend == pass {
-		return newPassRing(s.config(backend).PassDir, s.patience())
+		return newPassRing(s.config(backend).PassDir, s.timeout())
 	}
-	limit := s.patience()
+	limit := s.timeout()
 	if backend == secretService {
-		limit = openPatience
+		limit = openTimeout
 	}
 	var kr itemRing
 	err := within(ctx, limit, func() (err error) { kr, err = openItems(backend, s.config(backend)); return err })
@@ -138,23 +138,23 @@ func (s *Store) openRing(ctx context.Context, backend string) (ring, error) {
 		return nil, &Error{Op: op + backend, Err: fmt.Errorf("%w: %w", ErrNoBackend, err), Hint: hintFor(backend)}
 	}
 	if backend == keyctl {
-		return keyctlRing{libRing{kr, s.patience()}}, nil
+		return keyctlRing{libRing{kr, s.timeout()}}, nil
 	}
-	return libRing{kr, s.patience()}, nil
+	return libRing{kr, s.timeout()}, nil
 }
 
 // keyctlRing is the kernel's key store, where each user has a small quota.
 type keyctlRing struct{ libRing }
 
-// reserve finds out whether the quota has room for a second key of the size of the
-// login, since replacing a key takes as much.
+// reserve checks that the quota has space for a second key of the size of the login, which
+// replacing a key requires.
 func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error {
 	old, err := r.get(ctx, key)
 	if err != nil && !errors.Is(err, errNotFound) {
 		return err
 	}
-	probe := ownProbe()
-	// The kernel gives the room of removed keys back a moment later.
+	probe := uniqueProbe()
+	// The kernel frees the space of removed keys with a short delay.
 	err = Again(func() error { return r.set(ctx, probe, "token-helpers: probe", make([]byte, len(old)+1024)) })
 	if err != nil {
 		return &Error{Op: "prepare to save the login", Err: fmt.Errorf("the kernel's key store has no room: %w", err), Hint: "the issuer was not asked, and the login is unchanged: " + hintQuota}
@@ -164,8 +164,7 @@ func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error 
 
 const hintQuota = "remove keys that you do not need ('keyctl show @u' lists them, /proc/key-users shows the quota), or log in with --keyring file"
 
-// ringError adds what to do to an error of a keyring that was opened. The key is that of the
-// login.
+// ringError adds a hint to the error of an open keyring. key is the name of the login's item.
 func (s *Store) ringError(backend, key string, err error) error {
 	var own *Error
 	if err == nil || errors.As(err, &own) || backend == file || isDiskFull(err) {
@@ -189,8 +188,8 @@ func (s *Store) config(backend string) keyring.Config {
 	c := keyring.Config{
 		AllowedBackends: []keyring.BackendType{keyring.BackendType(backend)},
 		ServiceName:     serviceName,
-		// The collection that the desktop unlocks at login: a separate one would have
-		// a separate passphrase.
+		// The desktop unlocks this collection at login. A new one would have a separate
+		// passphrase.
 		LibSecretCollectionName:        "login",
 		KWalletAppID:                   serviceName,
 		KWalletFolder:                  serviceName,
@@ -200,12 +199,12 @@ func (s *Store) config(backend string) keyring.Config {
 		PassPrefix:                     serviceName,
 		PassDir:                        s.getenv("PASSWORD_STORE_DIR"),
 		KeyCtlScope:                    "user",
-		// Possessor and user may do everything: a key that only its possessor may read
-		// is lost to the next session.
+		// Give all permissions to the possessor and the user: another session could not
+		// read a key that only its possessor may read.
 		KeyCtlPerm: 0x3f3f0000,
 	}
 	if backend == kwallet {
-		// For KWallet this is the wallet's name; the items are in a folder of it.
+		// For KWallet this is the name of the wallet, which contains a folder for the items.
 		c.ServiceName = "kdewallet"
 	}
 	if home := Home(runtime.GOOS, s.getenv); c.PassDir == "" && home != "" {
@@ -214,7 +213,7 @@ func (s *Store) config(backend string) keyring.Config {
 	return c
 }
 
-// available says why the backend cannot be used here at all.
+// available returns an error if the backend cannot be used on this system.
 func available(backend string) error {
 	if runtime.GOOS == "linux" && (backend == secretService || backend == kwallet) {
 		return sessionBus()
@@ -242,10 +241,9 @@ func hintFor(backend string) string {
 	return "log in with --keyring file"
 }
 
-// choose returns the backend that a login is saved to: the one that the user asked for,
-// else the one that the login is in, else the one remembered, else the first that
-// works. A choice is tried before it is remembered; afterwards there is no fallback.
-// The caller holds s.mu.
+// choose returns the backend to save a login to: the one that the user requested, else the
+// login's current one, else the one remembered, else the first that works. A backend is tried
+// before it is remembered; afterwards there is no fallback. The caller holds s.mu.
 func (s *Store) choose(ctx context.Context, current string) (string, error) {
 	asked := s.o.Backend != "" && s.o.Backend != auto
 	if !asked && current != "" {
@@ -254,7 +252,7 @@ func (s *Store) choose(ctx context.Context, current string) (string, error) {
 	remembered, err := s.remembered()
 	if asked && s.o.Backend == current {
 		if err != nil || remembered != current {
-			// The login stays where it is, even if the choice cannot be remembered.
+			// The login can be saved even if the choice cannot be remembered.
 			if err := s.remember(current); err != nil {
 				s.o.Verbose("the choice of the keyring was not remembered: %v", err)
 			}
@@ -278,36 +276,29 @@ func (s *Store) choose(ctx context.Context, current string) (string, error) {
 }
 
 func (s *Store) chooseAuto(ctx context.Context) (string, error) {
-	var passed []string
+	intro := ""
 	for _, c := range candidates(runtime.GOOS) {
 		err := available(c.backend)
 		if err == nil {
 			err = s.try(ctx, c.backend)
 		}
 		if err == nil {
-			s.o.Note("%syour login is saved in %s", because(passed), c.what)
+			s.o.Note("%syour login is saved in %s", intro, c.what)
 			return c.backend, s.remember(c.backend)
 		}
 		if ctx.Err() != nil || c.backend == file {
 			return "", err
 		}
 		s.o.Verbose("the keyring %s is not used: %v", c.backend, err)
-		passed = append(passed, c.backend)
+		intro = "no desktop keyring found: "
 	}
 	return "", ErrNoBackend
 }
 
-func because(passed []string) string {
-	if len(passed) == 0 {
-		return ""
-	}
-	return "no desktop keyring found: "
-}
-
 type candidate struct{ backend, what string }
 
-// candidates are what auto tries, in order. keyctl is not among them, as the kernel
-// forgets its keys when the machine restarts, and neither is pass, as it needs a key.
+// candidates returns the backends that auto tries, in order. keyctl is not included because
+// its keys are lost when the machine restarts, and pass because it needs a gpg key.
 func candidates(goos string) []candidate {
 	last := candidate{file, "passphrase-encrypted files"}
 	switch goos {
@@ -320,29 +311,29 @@ func candidates(goos string) []candidate {
 	}
 }
 
-// ownProbe is the name of a probe that no other process uses: one would remove what the
-// other is about to read.
-func ownProbe() string { return probeKey + "-" + strings.ToLower(rand.Text()[:8]) }
+// uniqueProbe returns the name of a probe for this process only: another process could remove
+// a shared one before it is read.
+func uniqueProbe() string { return probeKey + "-" + strings.ToLower(rand.Text()[:8]) }
 
 // probeRemoval is the time limit for the removal of a probe.
 const probeRemoval = 5 * time.Second
 
-// try stores a probe in the backend and reads it back.
+// try checks that the backend works: it stores a probe and reads it back.
 func (s *Store) try(ctx context.Context, backend string) error {
 	r, err := s.open(ctx, backend)
 	if err != nil {
 		return err
 	}
 	_, encrypted := r.(*fileRing)
-	key := ownProbe()
+	key := uniqueProbe()
 	if encrypted {
-		key = probeKey // it stays, to recognise a wrong passphrase
+		key = probeKey // it is not removed: a passphrase is checked against it
 	}
-	// The contents are always the same, as another process may try at the same time.
+	// The contents are constant, because another process may try at the same time.
 	const want = "probe"
 	op := "try the keyring " + backend
 	err = r.set(ctx, key, "token-helpers: probe", []byte(want))
-	stored := err == nil || backend == pass // which may leave a part
+	stored := err == nil || backend == pass // a failed pass may leave an incomplete entry
 	if err == nil {
 		var got []byte
 		if got, err = r.get(ctx, key); err == nil && string(got) != want {
@@ -363,8 +354,7 @@ func (s *Store) try(ctx context.Context, backend string) error {
 	}
 }
 
-// removeProbe removes what try stored, whether it could be read or not, and also after an
-// interruption.
+// removeProbe removes the probe that try stored, even if ctx has been canceled.
 func (s *Store) removeProbe(ctx context.Context, r ring, backend, key string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeRemoval)
 	defer cancel()
@@ -373,6 +363,7 @@ func (s *Store) removeProbe(ctx context.Context, r ring, backend, key string) {
 	}
 }
 
+// remembered returns the backend that an earlier login was saved to, or "".
 func (s *Store) remembered() (string, error) {
 	dir, err := s.stateDir()
 	if err != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/99designs/keyring"
 )
 
-// itemRing is what is used of a keyring of the library.
+// itemRing is the part of [keyring.Keyring] that the store uses.
 type itemRing interface {
 	Get(key string) (keyring.Item, error)
 	Set(item keyring.Item) error
 	Remove(key string) error
 }
 
-// libRing is a keyring of the library.
+// libRing is a keyring of the library, with a time limit for each call.
 type libRing struct {
 	kr    itemRing
 	limit time.Duration
@@ -48,7 +48,7 @@ func notFound(err error) error {
 	return err
 }
 
-// openItems opens a keyring whose items are those of the library.
+// openItems opens a keyring that stores items in the library's format.
 func openItems(backend string, c keyring.Config) (itemRing, error) {
 	switch backend {
 	case secretService, kwallet:

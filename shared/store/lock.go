@@ -19,15 +19,15 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// A waiting process looks for the lock often at first and then less often: a thousand
-// processes that looked every few milliseconds would leave the holder no processor.
+// A waiting process tries the lock often at first and then less often: a thousand processes
+// that tried every few milliseconds would leave the holder no CPU time.
 const (
-	firstLook = 10 * time.Millisecond
-	lastLook  = 500 * time.Millisecond
+	minPause = 10 * time.Millisecond
+	maxPause = 500 * time.Millisecond
 )
 
 // lock is a lock file that this process holds. The file contains the process ID and a
-// counter. A waiter sees from a change of either that the queue moves.
+// counter. If either changes, waiting processes know that the queue is moving.
 type lock struct {
 	s     *Store
 	flock *flock.Flock
@@ -35,18 +35,17 @@ type lock struct {
 	once  sync.Once
 }
 
-// lockIssuer keeps other processes, and other goroutines, from changing the login at
-// the issuer.
+// lockIssuer prevents other processes and goroutines from changing the login at the issuer.
 func (s *Store) lockIssuer(ctx context.Context, issuer string) (*lock, error) {
 	sum := sha256.Sum256([]byte(sameIssuer(issuer)))
 	l, err := s.lock(ctx, "issuer-"+hex.EncodeToString(sum[:16])+".lock")
 	return l, wrap("lock the login at "+issuer, err)
 }
 
-// LockRequest keeps other processes from asking an issuer for the same token at the
-// same time: whoever waited finds the token in the cache. Requests share a fixed
-// number of lock files, as a lock file can never be removed: a process that waits on
-// a removed file would share its lock with nobody.
+// LockRequest prevents other processes from requesting the same token at the same time: a
+// process that waited finds the token in the cache. Requests share a fixed number of lock
+// files, because a lock file must never be removed: a process that waits for a removed file
+// would get a lock that no longer excludes others.
 func (s *Store) LockRequest(ctx context.Context, key CacheKey) (unlock func(), err error) {
 	l, err := s.lock(ctx, "request-"+key.file()[:2]+".lock")
 	if err != nil {
@@ -55,8 +54,8 @@ func (s *Store) LockRequest(ctx context.Context, key CacheKey) (unlock func(), e
 	return l.release, nil
 }
 
-// lock waits for the lock file of that name. The time limit restarts whenever the
-// holder changes, since a queue that moves is no reason to give up.
+// lock waits for the lock file of that name. The time limit restarts whenever the holder
+// changes or makes progress.
 func (s *Store) lock(ctx context.Context, name string) (*lock, error) {
 	dir, err := s.stateDir()
 	if err != nil {
@@ -75,7 +74,7 @@ func (s *Store) lock(ctx context.Context, name string) (*lock, error) {
 		_ = l.flock.Close()
 		return nil, err
 	}
-	l.sign()
+	l.writeHolder()
 	s.locks.Lock()
 	s.held = append(s.held, l)
 	s.locks.Unlock()
@@ -87,9 +86,9 @@ func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 	l.s.o.Verbose("waiting for %s, which holds %s", process(holder), path)
 	limit := time.NewTimer(l.s.o.LockTimeout)
 	defer limit.Stop()
-	pause := firstLook
-	look := time.NewTimer(pause)
-	defer look.Stop()
+	pause := minPause
+	retry := time.NewTimer(pause)
+	defer retry.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -99,7 +98,7 @@ func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 				Op: "wait for the login", Err: fmt.Errorf("%w (%s) is using this login and did not finish within %v", ErrLocked, process(holder), l.s.o.LockTimeout),
 				Hint: "wait for that process to finish, or end it, and run the command again",
 			}
-		case <-look.C:
+		case <-retry.C:
 		}
 		if got, err := l.flock.TryLock(); got || err != nil {
 			return got, err
@@ -107,37 +106,37 @@ func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 		if now := readHolder(path); now != holder {
 			holder = now
 			limit.Reset(l.s.o.LockTimeout)
-			// Whoever waits for this process waits for that queue, too.
+			// Processes that wait for this process wait for that queue, too.
 			l.s.tick()
 		}
-		pause = min(pause*3/2, lastLook)
-		look.Reset(pause/2 + rand.N(pause))
+		pause = min(pause*3/2, maxPause)
+		retry.Reset(pause/2 + rand.N(pause))
 	}
 }
 
-// sign writes who holds the lock. That is information for those who wait: a failure
-// changes nothing for this process.
-func (l *lock) sign() {
+// writeHolder writes this process's ID and the next count into the lock file. It ignores
+// errors, because the contents only inform waiting processes.
+func (l *lock) writeHolder() {
 	f, err := os.OpenFile(l.flock.Path(), os.O_WRONLY|private.NoFollow, 0)
 	if err != nil {
 		return
 	}
 	l.ticks++
-	// Of a fixed width, so that nothing remains of a longer line.
-	_, _ = f.WriteAt(fmt.Appendf(nil, "%-20d %-10d\n", os.Getpid(), l.ticks), signOffset)
+	// The width is fixed, so that a longer line is overwritten completely.
+	_, _ = f.WriteAt(fmt.Appendf(nil, "%-20d %-10d\n", os.Getpid(), l.ticks), holderOffset)
 	_ = f.Close()
 }
 
-// tick shows in each lock that this process holds that it makes progress.
+// tick increments the counter in each lock file that this process holds, to show progress.
 func (s *Store) tick() {
 	s.locks.Lock()
 	defer s.locks.Unlock()
 	for _, l := range s.held {
-		l.sign()
+		l.writeHolder()
 	}
 }
 
-// release gives the lock back. Calling it again does nothing.
+// release releases the lock. Calling it again does nothing.
 func (l *lock) release() {
 	l.once.Do(func() {
 		l.s.locks.Lock()
@@ -156,11 +155,11 @@ func readHolder(path string) string {
 	}
 	defer func() { _ = f.Close() }()
 	b := make([]byte, 64)
-	n, _ := f.ReadAt(b, signOffset)
+	n, _ := f.ReadAt(b, holderOffset)
 	return strings.TrimSpace(string(b[:n]))
 }
 
-// process names the process that wrote the contents of a lock file.
+// process returns the process that wrote the contents of a lock file, for messages.
 func process(holder string) string {
 	pid, _, _ := strings.Cut(holder, " ")
 	if _, err := strconv.Atoi(pid); err != nil {

@@ -13,8 +13,8 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// Login is what one login at an issuer leaves. It is kept in a keyring, never on disk
-// unencrypted. Every way of formatting it is redacted.
+// Login is a saved login at an issuer. It is stored in a keyring, never unencrypted on disk.
+// All formatting and encoding methods are redacted.
 type Login struct {
 	Issuer                 string
 	ClientID, ClientSecret string
@@ -26,19 +26,19 @@ type Login struct {
 	Registered bool
 	// RegistrationURI and RegistrationToken manage that client (RFC 7592).
 	RegistrationURI, RegistrationToken string
-	// RegisteredScopes are those that the client may ask for.
+	// RegisteredScopes are the scopes that the client may request.
 	RegisteredScopes []string
 	RefreshToken     string
-	// Scopes are those granted in the last answer.
+	// Scopes are the scopes granted in the last response.
 	Scopes             []string
 	Created, Refreshed time.Time
-	// RefreshExpires is when the refresh token expires; zero if that is unknown.
+	// RefreshExpires is when the refresh token expires, or zero if that is unknown.
 	RefreshExpires time.Time
-	// Waiting names the runs that wait for a person to approve a first login of the
-	// client. The last of them to give up deletes the registration.
+	// Waiting identifies the processes that wait for the user to approve the client's first
+	// login. The last of them to give up deletes the registration.
 	Waiting []string
-	// Origin is a random name of a login that was handed over from one store to another,
-	// by which a copy of it is recognised.
+	// Origin is a random ID of a login that was handed over from one store to another. It
+	// identifies copies of the login.
 	Origin string
 }
 
@@ -59,8 +59,8 @@ func (l Login) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalJSON is redacted; only the store encodes logins.
 func (l Login) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// loginJSON is the form in the keyring. Members may be added but never renamed: other
-// helpers, older or newer, read it too.
+// loginJSON is the format of a login in the keyring. Members may be added but never renamed:
+// older and newer helpers read it too.
 type loginJSON struct {
 	Issuer            string    `json:"issuer"`
 	ClientID          string    `json:"client_id"`
@@ -93,17 +93,17 @@ func decodeLogin(b []byte) (*Login, error) {
 		return nil, private.ErrTooLong
 	}
 	if json.Unmarshal(b, &w) != nil {
-		// The error of json would quote the secret.
+		// The error of encoding/json could quote a secret.
 		return nil, errors.New("the item in the keyring is not a login")
 	}
 	l := Login(w)
 	return &l, nil
 }
 
-// keyOf is the name of the login's item in the keyring. It is a hash because keyrings
-// differ in the characters that a name may have.
+// keyOf returns the name of the login's item in the keyring. It is a hash because keyrings
+// differ in the characters that they allow in a name.
 func keyOf(issuer, clientID string) string {
-	// Neither string can make the pair ambiguous: JSON delimits them.
+	// JSON delimits the strings, so the pair is unambiguous.
 	b, _ := json.Marshal([]string{sameIssuer(issuer), clientID})
 	sum := sha256.Sum256(b)
 	return itemPrefix + hex.EncodeToString(sum[:16])

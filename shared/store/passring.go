@@ -18,10 +18,9 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// passRing keeps logins in the standard Unix password manager, in the format of the
-// library's own pass backend. The library gives no control over the process that it
-// starts: in the foreground process group a Ctrl-C while a login is being saved would
-// end pass, though this process waits for the save.
+// passRing stores logins in pass, the standard Unix password manager, in the format of the
+// library's pass backend. The library is not used because it runs pass in the foreground
+// process group, where Ctrl-C would interrupt pass while a login is being saved.
 type passRing struct {
 	dir   string
 	limit time.Duration
@@ -37,14 +36,14 @@ func newPassRing(dir string, limit time.Duration) (ring, error) {
 // guarded marks the context of a change that a signal must not interrupt.
 type guarded struct{}
 
-// Guarded returns a context under which keyring programs run in a process group of
-// their own, where Ctrl-C on the terminal does not reach them.
+// Guarded returns a context under which keyring programs run in a separate process group,
+// where Ctrl-C on the terminal does not interrupt them.
 func Guarded(ctx context.Context) context.Context {
 	return context.WithValue(ctx, guarded{}, true)
 }
 
-// passRoom is what a login takes in the password store while it is replaced, in bytes.
-const passRoom = 16 << 10
+// passSpare is the space reserved in the password store for replacing a login, in bytes.
+const passSpare = 16 << 10
 
 func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte, error) {
 	limited, cancel := context.WithTimeout(ctx, r.limit)
@@ -52,12 +51,12 @@ func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte
 	cmd := exec.CommandContext(limited, "pass", args...)
 	cmd.Env = append(os.Environ(), "PASSWORD_STORE_DIR="+r.dir)
 	cmd.Stdin = bytes.NewReader(stdin)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	// What gpg leaves running may hold the pipes open, and is not waited for.
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	// Do not wait for processes that gpg leaves running and that keep the pipes open.
 	cmd.WaitDelay = time.Second
 	if ctx.Value(guarded{}) != nil {
-		ownGroup(cmd)
+		setOwnGroup(cmd)
 	}
 	err := cmd.Run()
 	switch {
@@ -66,16 +65,16 @@ func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte
 	case limited.Err() != nil:
 		return nil, fmt.Errorf("pass did not finish within %v", r.limit)
 	case err != nil:
-		if strings.Contains(said.String(), "pass init") {
+		if strings.Contains(stderr.String(), "pass init") {
 			return nil, fmt.Errorf("there is no password store in %s", r.dir)
 		}
-		// gpg's last line is its reason. It has no secret: pass prints those to stdout.
-		if last := lastLine(said.String()); last != "" {
+		// gpg's last line is the reason. It contains no secret: pass prints secrets to stdout.
+		if last := lastLine(stderr.String()); last != "" {
 			return nil, fmt.Errorf("pass: %s (%w)", last, err)
 		}
 		return nil, fmt.Errorf("pass: %w", err)
 	}
-	return out.Bytes(), nil
+	return stdout.Bytes(), nil
 }
 
 func lastLine(s string) string {
@@ -92,8 +91,8 @@ func (r passRing) exists(key string) bool {
 	return err == nil
 }
 
-// get reads an entry. pass replaces entries in place, so that what is read while another
-// process saves the login may be a part; it is read again then.
+// get reads an entry. pass overwrites entries in place, so an entry may be incomplete while
+// another process saves the login. In that case it is read again.
 func (r passRing) get(ctx context.Context, key string) ([]byte, error) {
 	const tries = 10
 	for n := 1; ; n++ {
@@ -125,8 +124,8 @@ func (r passRing) show(ctx context.Context, key string) ([]byte, error) {
 	return it.Data, nil
 }
 
-// written reports whether an entry was being written while it was read: it has changed, is
-// empty, or is so new that a second change would not show.
+// written reports whether an entry may have been written while it was read: it has changed,
+// is empty, or is so new that another change might not alter its modification time.
 func (r passRing) written(key string, before fs.FileInfo) bool {
 	now, err := os.Stat(r.file(key))
 	if err != nil {
@@ -152,10 +151,10 @@ func (r passRing) remove(ctx context.Context, key string) error {
 	return err
 }
 
-// reserve makes sure that gpg can encrypt, which it cannot with an expired key, and keeps
-// space in the password store's file system until the login is saved.
+// reserve checks that gpg can encrypt, which fails with an expired key, and reserves space
+// in the password store's file system until the login is saved.
 func (r passRing) reserve(ctx context.Context, p *prepared, _ string) (err error) {
-	probe := ownProbe()
+	probe := uniqueProbe()
 	if err := r.set(ctx, probe, "token-helpers: probe", []byte("probe")); err != nil {
 		return err
 	}
@@ -167,7 +166,7 @@ func (r passRing) reserve(ctx context.Context, p *prepared, _ string) (err error
 		return err
 	}
 	if p.spare == nil {
-		p.spare, err = private.Create(filepath.Join(dir, "spare"), passRoom)
+		p.spare, err = private.Create(filepath.Join(dir, "spare"), passSpare)
 	}
 	return err
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A login that another process is saving is read again when it has been saved. The pass of
-// this test reads as gpg does, and finishes the other process's work after the first time.
+// A login that another process is saving is read again. The fake pass fails like gpg for an
+// empty entry, and then completes the entry as the other process would.
 func TestPassReadsAgain(t *testing.T) {
 	dir := t.TempDir()
 	const script = `#!/bin/sh
@@ -44,7 +44,7 @@ fi
 		t.Errorf("%q, %v", b, err)
 	}
 
-	// An old file that cannot be decrypted is read once: the user may have been asked.
+	// An old file that cannot be decrypted is read only once: gpg may prompt each time.
 	must(t, os.WriteFile(filepath.Join(store, "stays"), nil, 0o600))
 	must(t, os.WriteFile(r.file("k"), []byte("not JSON"), 0o600))
 	must(t, os.Chtimes(r.file("k"), time.Time{}, time.Now().Add(-time.Hour)))

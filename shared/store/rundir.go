@@ -16,7 +16,7 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// RunDir is a private directory for the tokens of a command that this process runs.
+// RunDir is a private temporary directory for the tokens of a command that this process runs.
 type RunDir struct {
 	Path string
 	lock *flock.Flock
@@ -24,8 +24,8 @@ type RunDir struct {
 
 const lockSuffix = ".lock"
 
-// NewRunDir makes a directory, and first removes those of processes that were killed.
-// Without a home directory it is below TMPDIR.
+// NewRunDir removes the directories of killed processes and creates a new one. Without a
+// home directory it is below TMPDIR.
 func (s *Store) NewRunDir() (*RunDir, error) {
 	const op = "make the directory for the command's tokens"
 	parent, err := s.runs()
@@ -46,7 +46,7 @@ func (s *Store) NewRunDir() (*RunDir, error) {
 		if err != nil {
 			return nil, wrap(op, err)
 		}
-		// Another process may have taken it for a leftover between the two steps.
+		// Another process may have removed the file as a leftover before it was locked.
 		if _, err := os.Lstat(name + lockSuffix); !got || errors.Is(err, fs.ErrNotExist) {
 			_ = r.lock.Close()
 			continue
@@ -59,17 +59,17 @@ func (s *Store) NewRunDir() (*RunDir, error) {
 	}
 }
 
-// Remove removes the directory with all that is in it.
+// Remove removes the directory and its contents.
 func (r *RunDir) Remove() {
 	_ = os.RemoveAll(r.Path)
 	err := os.Remove(r.Path + lockSuffix)
 	_ = r.lock.Close()
-	if err != nil { // Windows does not remove an open file.
+	if err != nil { // Windows cannot remove an open file.
 		_ = os.Remove(r.Path + lockSuffix)
 	}
 }
 
-// SweepRuns removes the directories of processes that were killed.
+// SweepRuns removes the directories of killed processes.
 func (s *Store) SweepRuns() {
 	if parent, err := s.runs(); err == nil && private.CheckDir(parent) == nil {
 		s.sweepRuns(parent)
@@ -96,7 +96,7 @@ func (s *Store) sweepRuns(parent string) {
 	}
 }
 
-// runs is where the directories are.
+// runs returns the parent of the directories.
 func (s *Store) runs() (string, error) {
 	dir, err := s.tokenDir()
 	if !errors.Is(err, ErrNoHome) {

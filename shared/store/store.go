@@ -1,10 +1,10 @@
-// Package store keeps what lasts: logins in a keyring, access tokens and discovery
-// documents in private directories, and the locks between processes. It is the only
-// package that imports github.com/99designs/keyring.
+// Package store stores logins in a keyring, and access tokens and discovery documents in
+// private directories, with locks between processes. It is the only package that imports
+// github.com/99designs/keyring.
 //
-// One login for each issuer and client serves all helpers. An index of the logins,
-// without secrets, is kept beside the keyring, so that listing them neither opens the
-// keyring nor asks for a passphrase.
+// All helpers share one login for each issuer and client. An index of the logins, without
+// secrets, is stored beside the keyring, so that listing the logins neither opens the
+// keyring nor prompts for a passphrase.
 //
 // Issuers that differ only in one trailing slash are the same issuer.
 package store
@@ -24,19 +24,19 @@ import (
 // When this runs, keyring has been initialized, because this package imports it.
 func init() { dbusguard.Restore() }
 
-// The causes behind the errors of this package, all of which are wrapped in [Error].
+// Causes of errors. All errors of this package are wrapped in [Error].
 var (
 	// ErrNoLogin: there is no login at this issuer.
 	ErrNoLogin = errors.New("no login")
-	// ErrLocked: another process held the lock for too long.
+	// ErrLocked: another process holds the lock and did not make progress in time.
 	ErrLocked = errors.New("another process")
-	// ErrNobodyToAsk: a passphrase is needed, and there is no terminal.
+	// ErrNobodyToAsk: a passphrase is needed, but there is no terminal.
 	ErrNobodyToAsk = errors.New("a passphrase is needed, but there is no terminal to ask on")
 	// ErrWrongPassphrase: the passphrase does not open the encrypted files.
 	ErrWrongPassphrase = errors.New("wrong passphrase")
 	// ErrNoBackend: the chosen keyring cannot be used here.
 	ErrNoBackend = errors.New("keyring not available")
-	// ErrNoHome: neither HOME nor the XDG variable in question names a directory.
+	// ErrNoHome: neither HOME nor the XDG variable is set to an absolute path.
 	ErrNoHome = errors.New("no home directory")
 )
 
@@ -80,30 +80,29 @@ func wrap(op string, err error) error {
 	return e
 }
 
-// Options are what the store needs of the world. LookupEnv and Now are required.
+// Options configure a [Store]. LookupEnv and Now are required.
 type Options struct {
 	// LookupEnv reads an environment variable, as os.LookupEnv does.
 	LookupEnv func(string) (string, bool)
 	Now       func() time.Time
-	// Backend is where logins are kept, as in --keyring. Empty and "auto" mean the
-	// backend remembered from the last login, else the first that works.
+	// Backend is the keyring, as in --keyring. Empty and "auto" mean the backend remembered
+	// from an earlier login, else the first that works.
 	Backend string
-	// Passphrase asks the user on the terminal; nil if there is none. The file and the
-	// command that TOKEN_HELPER_PASSPHRASE_FILE and TOKEN_HELPER_PASSPHRASE_COMMAND
-	// name come first.
+	// Passphrase prompts the user on the terminal; nil if there is no terminal. The variables
+	// TOKEN_HELPER_PASSPHRASE_FILE and TOKEN_HELPER_PASSPHRASE_COMMAND take precedence.
 	Passphrase func(prompt string) (string, error)
-	// Key, of 32 bytes, encrypts the files of logins in the place of a passphrase. It is
-	// for a service, where nobody could type one.
+	// Key, of 32 bytes, encrypts the files of logins instead of a passphrase. It is meant for
+	// services, which cannot prompt.
 	Key []byte
-	// Note tells the user something important, Verbose the rest. Both may be nil;
-	// neither is ever given a secret.
+	// Note prints an important message for the user, Verbose any other. Both may be nil.
+	// Neither is passed secrets.
 	Note    func(format string, a ...any)
 	Verbose func(format string, a ...any)
-	// UnlockFor is how long the kernel's key store holds a passphrase once it was
-	// typed; 0 means never.
+	// UnlockFor is how long the kernel's key store holds a passphrase after it was typed; 0
+	// means never.
 	UnlockFor time.Duration
-	// LockTimeout is how long to wait for one other process; 0 means one minute. It
-	// starts again whenever the lock passes to the next process.
+	// LockTimeout is how long to wait for one other process; 0 means one minute. It restarts
+	// whenever another process gets the lock or the holder makes progress.
 	LockTimeout time.Duration
 }
 
@@ -113,17 +112,17 @@ type Store struct {
 
 	mu         sync.Mutex      // guards what follows
 	rings      map[string]ring // opened keyrings by backend
-	passphrase string          // of the encrypted files, once it is known to be right
+	passphrase string          // of the encrypted files, after it was checked
 
 	indexed   sync.Mutex   // guards what follows
-	indexText []byte       // the index when it was last read
-	index     []IndexEntry // the same decoded
+	indexText []byte       // the index as last read
+	index     []IndexEntry // indexText decoded
 
 	locks sync.Mutex // guards held
 	held  []*lock    // the locks that this process holds
 }
 
-// New makes a Store. It opens nothing and touches no file.
+// New returns a Store. It does not open the keyring or access any file.
 func New(o Options) *Store {
 	nothing := func(string, ...any) {}
 	if o.Note == nil {
@@ -140,7 +139,7 @@ func New(o Options) *Store {
 
 func sameIssuer(s string) string { return strings.TrimSuffix(s, "/") }
 
-// diskHint is what to do about errors of the file system.
+// diskHint returns the hint for an error of the file system.
 func diskHint(err error) string {
 	switch {
 	case isNoLocks(err):

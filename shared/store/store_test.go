@@ -21,13 +21,13 @@ import (
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// world is a home directory with a clock and a user at the terminal.
+// world is a home directory, a clock and a user who answers prompts.
 type world struct {
 	t       *testing.T
 	home    string
 	env     map[string]string
 	now     time.Time
-	answers []string // what the user types, in turn; nil if there is no terminal
+	answers []string // what the user will type; nil if there is no terminal
 	prompts []string
 	notes   []string
 	o       Options
@@ -93,8 +93,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// save keeps a login in the order that the helpers follow: the keyring is opened before
-// the lock is taken, and the save is prepared before the issuer would be asked.
+// save saves a login with the steps of the helpers: the keyring is opened before the lock is
+// acquired, and the save is prepared before the request to the issuer.
 func save(s *Store, l *Login) error {
 	ctx := context.Background()
 	if err := s.Unlock(ctx, l.Issuer, l.ClientID); err != nil {
@@ -155,7 +155,7 @@ func TestLoginIsAlwaysRedacted(t *testing.T) {
 		fmt.Sprint(l), fmt.Sprint(*l), fmt.Sprintf("%v %+v %#v %s %q %x %d", l, *l, l, *l, l, l, *l), l.String(), l.GoString(), string(j), string(j2), log.String(),
 	} {
 		if strings.Contains(s, "SECRET") || strings.Contains(s, "5345435245") {
-			t.Errorf("shown: %s", s)
+			t.Errorf("not redacted: %s", s)
 		}
 	}
 }
@@ -179,13 +179,13 @@ func TestSaveLoadDelete(t *testing.T) {
 	if len(w.prompts) != 2 || !strings.Contains(w.prompts[1], "Repeat") {
 		t.Errorf("prompts %q", w.prompts)
 	}
-	// Another helper, later, which is given no backend.
+	// Another helper, without the option for the backend.
 	for _, issuer := range []string{"https://issuer.example/", "https://issuer.example"} {
 		for _, client := range []string{"client", ""} {
 			got, err := load(w.store("", "pw"), issuer, client)
 			must(t, err)
 			if !reflect.DeepEqual(*got, *login()) {
-				t.Error("another login came back")
+				t.Error("a different login was loaded")
 			}
 		}
 	}
@@ -198,19 +198,19 @@ func TestSaveLoadDelete(t *testing.T) {
 	if len(idx) != 1 || !reflect.DeepEqual(idx[0], want) {
 		t.Errorf("index %+v", idx)
 	}
-	// The refresh token rotates; the issuer is written without its slash.
+	// The refresh token has been rotated, and the issuer is written without its slash.
 	l := login()
 	l.Issuer, l.RefreshToken = "https://issuer.example", "SECRET-2"
 	must(t, save(w.store("auto", "pw"), l))
 	got, err := load(w.store("", "pw"), "https://issuer.example/", "")
 	must(t, err)
 	if got.RefreshToken != "SECRET-2" {
-		t.Error("the old refresh token came back")
+		t.Error("the old refresh token was loaded")
 	}
 	if idx, _ := w.store("").Index(); len(idx) != 1 {
 		t.Errorf("index %+v", idx)
 	}
-	noSecretsNorOpenFiles(t, w.home)
+	checkFiles(t, w.home)
 
 	must(t, remove(w.store(""), "https://issuer.example/", "client"))
 	must(t, remove(w.store(""), "https://issuer.example/", "client"))
@@ -218,8 +218,9 @@ func TestSaveLoadDelete(t *testing.T) {
 	wantErr(t, err, ErrNoLogin)
 }
 
-// noSecretsNorOpenFiles looks at everything below home.
-func noSecretsNorOpenFiles(t *testing.T, home string) {
+// checkFiles checks that the files below home are private and contain no plain-text secrets,
+// and that no temporary files remain.
+func checkFiles(t *testing.T, home string) {
 	t.Helper()
 	must(t, filepath.WalkDir(home, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || p == home {
@@ -241,14 +242,14 @@ func noSecretsNorOpenFiles(t *testing.T, home string) {
 				return err
 			}
 			if strings.Contains(string(b), "SECRET") {
-				t.Errorf("%s holds a secret", p)
+				t.Errorf("%s contains a secret", p)
 			}
 		}
 		return nil
 	}))
 }
 
-func TestNoLoginOpensNothing(t *testing.T) {
+func TestNoLogin(t *testing.T) {
 	w := newWorld(t)
 	s := w.store("file", []string{}...)
 	_, ok, err := s.Find("https://issuer.example", "")
@@ -272,7 +273,7 @@ func TestFind(t *testing.T) {
 	entry := func(id string, registered bool, age time.Duration, scopes ...string) IndexEntry {
 		return IndexEntry{Issuer: "https://i/", ClientID: id, Registered: registered, Backend: "file", Scopes: scopes, Refreshed: epoch.Add(-age)}
 	}
-	foreign := IndexEntry{Issuer: "https://j/", ClientID: "j", Registered: true, Backend: "file", Scopes: []string{"s"}, Refreshed: epoch}
+	other := IndexEntry{Issuer: "https://j/", ClientID: "j", Registered: true, Backend: "file", Scopes: []string{"s"}, Refreshed: epoch}
 	for _, c := range []struct {
 		name   string
 		in     []IndexEntry
@@ -280,18 +281,18 @@ func TestFind(t *testing.T) {
 		want   string
 	}{
 		{"no login", nil, "", ""},
-		{"a registered client before a given one", []IndexEntry{entry("a", false, 0, "s"), entry("b", true, time.Hour, "s")}, "", "b"},
-		{"the registered client refreshed last", []IndexEntry{entry("a", true, time.Hour, "s"), entry("b", true, 0, "s"), entry("c", true, time.Minute, "s")}, "", "b"},
+		{"a registered client is preferred to a given one", []IndexEntry{entry("a", false, 0, "s"), entry("b", true, time.Hour, "s")}, "", "b"},
+		{"the most recently refreshed registered client", []IndexEntry{entry("a", true, time.Hour, "s"), entry("b", true, 0, "s"), entry("c", true, time.Minute, "s")}, "", "b"},
 		{"the only login of a given client", []IndexEntry{entry("a", false, 0, "s")}, "", "a"},
 		{"two given clients are ambiguous", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", false, 0, "s")}, "", ""},
-		{"a client that waits for approval yields to a login", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", true, 0)}, "", "a"},
-		{"a client that waits yields to an older registered login", []IndexEntry{entry("a", true, time.Hour, "s"), entry("b", true, 0)}, "", "a"},
-		{"a client that waits is found if it is all there is", []IndexEntry{entry("b", true, 0)}, "", "b"},
-		{"a client that waits beside two given ones", []IndexEntry{entry("a", false, 0, "s"), entry("b", true, 0), entry("c", false, 0, "s")}, "", "b"},
-		{"the client that is named", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", true, 0, "s")}, "a", "a"},
+		{"a given login is preferred to a client that waits for approval", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", true, 0)}, "", "a"},
+		{"an older registered login is preferred to a client that waits", []IndexEntry{entry("a", true, time.Hour, "s"), entry("b", true, 0)}, "", "a"},
+		{"a client that waits is found if there is no other", []IndexEntry{entry("b", true, 0)}, "", "b"},
+		{"a client that waits is preferred to two given ones", []IndexEntry{entry("a", false, 0, "s"), entry("b", true, 0), entry("c", false, 0, "s")}, "", "b"},
+		{"a named client", []IndexEntry{entry("a", false, time.Hour, "s"), entry("b", true, 0, "s")}, "a", "a"},
 		{"a named client that is not logged in", []IndexEntry{entry("a", true, 0, "s")}, "c", ""},
-		{"the login of another issuer", []IndexEntry{foreign}, "", ""},
-		{"the named client of another issuer", []IndexEntry{foreign}, "j", ""},
+		{"the login of another issuer", []IndexEntry{other}, "", ""},
+		{"a named client of another issuer", []IndexEntry{other}, "j", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newWorld(t).store("")
@@ -315,7 +316,7 @@ func TestPassphrase(t *testing.T) {
 		_, err := load(w.store("", "other", "another", "third", "pw"), login().Issuer, "")
 		wantErr(t, err, ErrWrongPassphrase)
 		if len(w.answers) != 1 {
-			t.Errorf("%d answers were not asked for, want 1", len(w.answers))
+			t.Errorf("%d answers were not used, want 1", len(w.answers))
 		}
 	})
 	t.Run("mistyped twice", func(t *testing.T) {
@@ -341,7 +342,7 @@ func TestPassphrase(t *testing.T) {
 			t.Error("changed")
 		}
 	})
-	t.Run("wrong though the probe is gone", func(t *testing.T) {
+	t.Run("wrong and the probe is missing", func(t *testing.T) {
 		w := newWorld(t)
 		first(w)
 		must(t, os.Remove(w.path(".local/share/token-helpers/keyring/"+probeKey)))
@@ -364,7 +365,7 @@ func TestPassphrase(t *testing.T) {
 		}
 		must(t, save(w.store("file", "pw", "wp", "pw", "pw"), login()))
 	})
-	t.Run("nobody to ask", func(t *testing.T) {
+	t.Run("no terminal", func(t *testing.T) {
 		w := newWorld(t)
 		wantErr(t, save(w.store("file"), login()), ErrNobodyToAsk)
 		first(w)
@@ -393,7 +394,7 @@ func TestPassphrase(t *testing.T) {
 			}
 		}
 	})
-	t.Run("item lost", func(t *testing.T) {
+	t.Run("item missing", func(t *testing.T) {
 		w := newWorld(t)
 		first(w)
 		must(t, os.Remove(w.path(".local/share/token-helpers/keyring/"+keyOf(login().Issuer, "client"))))
@@ -401,7 +402,7 @@ func TestPassphrase(t *testing.T) {
 		wantErr(t, err, ErrNoLogin)
 		must(t, remove(w.store(""), login().Issuer, "client"))
 	})
-	t.Run("open to others", func(t *testing.T) {
+	t.Run("readable by others", func(t *testing.T) {
 		w := newWorld(t)
 		first(w)
 		must(t, os.Chmod(w.path(".local/share/token-helpers/keyring/"+keyOf(login().Issuer, "client")), 0o640))
@@ -483,7 +484,7 @@ func TestBackendChoice(t *testing.T) {
 	t.Run("unknown", func(t *testing.T) {
 		wantErr(t, save(newWorld(t).store("vault"), login()), ErrNoBackend)
 	})
-	t.Run("nonsense remembered", func(t *testing.T) {
+	t.Run("unknown name remembered", func(t *testing.T) {
 		w := newWorld(t)
 		must(t, w.store("").remember("nonsense"))
 		var e *Error
@@ -492,10 +493,10 @@ func TestBackendChoice(t *testing.T) {
 		}
 	})
 	t.Run("pass not installed", func(t *testing.T) {
-		t.Setenv("PATH", t.TempDir()) // the library looks in the real one
+		t.Setenv("PATH", t.TempDir()) // the real environment, which exec.LookPath uses
 		wantErr(t, save(newWorld(t).store("pass"), login()), ErrNoBackend)
 	})
-	t.Run("keyctl works or says so", func(t *testing.T) {
+	t.Run("keyctl works or is not available", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.store("keyctl")
 		l := login()
@@ -541,7 +542,7 @@ func TestLoginMoves(t *testing.T) {
 	s.rings = map[string]ring{"pass": from, "keyctl": to}
 	must(t, save(s, login()))
 	if len(from) != 1 {
-		t.Errorf("the probe stayed: %v", len(from))
+		t.Errorf("the keyring has %d items: the probe was not removed", len(from))
 	}
 	s.o.Backend = "keyctl"
 	must(t, save(s, login()))
@@ -573,7 +574,7 @@ func TestNoHome(t *testing.T) {
 	_, err = s.LockRequest(context.Background(), CacheKey{})
 	wantErr(t, err, ErrNoHome)
 	if _, ok := s.Document("https://i"); ok {
-		t.Error("a document from nowhere")
+		t.Error("a document was returned")
 	}
 	w.env["XDG_STATE_HOME"] = "relative"
 	_, err = s.Index()
@@ -671,7 +672,7 @@ func TestTokenCache(t *testing.T) {
 		"shifted":  {Issuer: "https://i/", ClientID: "c", Audiences: []string{"a", "b", "s"}, Scopes: []string{"t"}},
 	} {
 		if _, ok, _ := s.CachedToken(other); ok {
-			t.Errorf("another %s hits", name)
+			t.Errorf("another %s: the token was returned", name)
 		}
 	}
 	info, err := s.Tokens()
@@ -681,7 +682,7 @@ func TestTokenCache(t *testing.T) {
 	}
 	w.now = epoch.Add(time.Hour)
 	if _, ok, _ := s.CachedToken(k); ok {
-		t.Error("expired, but returned")
+		t.Error("an expired token was returned")
 	}
 	must(t, s.PutToken(CacheKey{Issuer: "https://j"}, opaque(w.now.Add(time.Hour))))
 	if n := w.cached(); n != 1 {
@@ -693,7 +694,7 @@ func TestTokenCache(t *testing.T) {
 	}
 }
 
-// After a login, the cached tokens of the client identify its user.
+// After a login, the client's cached tokens of other users are removed.
 func TestForgetOthers(t *testing.T) {
 	// Unsigned JWTs with the claims {"sub":"u1"} and {"sub":"u2"}.
 	jwt := func(claims string) token.Token {
@@ -711,7 +712,7 @@ func TestForgetOthers(t *testing.T) {
 	}{
 		{"the same user", u1, "login", "", u1, true},
 		{"another user", u1, "login", "", u2, false},
-		{"another user, of the client by name", u1, "device", "c", u2, false},
+		{"another user, with the client named", u1, "device", "c", u2, false},
 		{"another client", u1, "login", "other", u2, true},
 		{"another source", u1, "client-credentials", "", u2, true},
 		{"an opaque token", unknown, "login", "", u1, false},
@@ -747,7 +748,7 @@ func TestNotCached(t *testing.T) {
 	s := newWorld(t).store("")
 	must(t, s.PutToken(CacheKey{}, opaque(epoch.Add(maxLifetime))))
 	if _, ok, _ := s.CachedToken(CacheKey{}); !ok {
-		t.Error("1,000,000 seconds exactly are allowed")
+		t.Error("a lifetime of exactly 1,000,000 seconds is rejected")
 	}
 }
 
@@ -775,7 +776,7 @@ func TestCacheDirectory(t *testing.T) {
 	}
 }
 
-func TestCacheRejectsWhatOthersCanUse(t *testing.T) {
+func TestCacheRejectsUnsafeFiles(t *testing.T) {
 	k := CacheKey{Issuer: "https://i"}
 	tok := opaque(epoch.Add(time.Hour))
 	for name, spoil := range map[string]func(dir, file string) error{
@@ -811,7 +812,7 @@ func TestCacheRejectsWhatOthersCanUse(t *testing.T) {
 		must(t, os.Symlink(victim, filepath.Join(dir, k.file())))
 		must(t, s.PutToken(k, tok))
 		if b, _ := os.ReadFile(victim); string(b) != "keep" {
-			t.Error("followed")
+			t.Error("the link was followed")
 		}
 		if _, ok, err := s.CachedToken(k); !ok || err != nil {
 			t.Error(ok, err)
@@ -851,7 +852,7 @@ func TestDocument(t *testing.T) {
 	}
 	must(t, s.PutDocument("https://i", make([]byte, private.MaxRead), time.Hour))
 	if _, ok := s.Document("https://i"); ok {
-		t.Error("too long, but kept")
+		t.Error("a document that is too long was cached")
 	}
 }
 
@@ -870,31 +871,30 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// The temporary files of killed processes are removed once they are old; a young one may
-// be in use by another process. Earlier versions left directories beside the keyring's.
+// Old temporary files of killed processes are removed. A recent one may be in use by another
+// process. Earlier versions left directories beside the keyring's.
 func TestSweepTemps(t *testing.T) {
 	w := newWorld(t)
 	w.passphraseFile("pw", 0o600)
 	s := w.store(file)
 	must(t, save(s, login()))
 	dir := w.path(".local/share/token-helpers")
-	old, young := filepath.Join(dir, ".keyring-old"), filepath.Join(dir, "keyring", ".tmp-young")
+	old, recent := filepath.Join(dir, ".keyring-old"), filepath.Join(dir, "keyring", ".tmp-recent")
 	must(t, os.Mkdir(old, 0o700))
 	must(t, os.WriteFile(filepath.Join(old, "x"), nil, 0o600))
-	must(t, os.WriteFile(young, nil, 0o600))
+	must(t, os.WriteFile(recent, nil, 0o600))
 	must(t, os.Chtimes(old, epoch.Add(-2*time.Hour), epoch.Add(-2*time.Hour)))
-	must(t, os.Chtimes(young, epoch, epoch))
+	must(t, os.Chtimes(recent, epoch, epoch))
 	must(t, save(s, login()))
 	if _, err := os.Lstat(old); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%s: %v", old, err)
 	}
-	if _, err := os.Lstat(young); err != nil {
+	if _, err := os.Lstat(recent); err != nil {
 		t.Error(err)
 	}
 }
 
-// An entry is read as it was written.
-func TestEntryAsWritten(t *testing.T) {
+func TestEntryRoundTrip(t *testing.T) {
 	full := cacheEntry{
 		Token: "a.b.c", Issuer: "https://i/?a&b", Expires: epoch.Add(1234567 * time.Microsecond), Scopes: []string{"read:/<x>", "\"q\"\\"}, Audiences: []string{"é\u2028"}, Source: "login",
 	}
@@ -913,7 +913,6 @@ func TestEntryAsWritten(t *testing.T) {
 	}
 }
 
-// Whatever the files contain, reading them does not panic.
 func FuzzEntry(f *testing.F) {
 	f.Add([]byte(`{"token":"t","expires":"2026-01-02T03:04:05Z","for":{"issuer":"https://i/"}}`))
 	f.Add([]byte(`{"token":7}`))

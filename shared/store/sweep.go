@@ -12,23 +12,23 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// A sweep takes time for each token that is cached, and whoever gets a new token waits for
-// it. So there is one in a while, and it looks only at a part of a large cache.
+// The time of a sweep grows with the number of tokens, and a user who gets a new token waits
+// for it. So sweeps are infrequent, and one sweep checks only a part of a large cache.
 const (
-	// sweepEvery is how long it takes until there is another sweep.
+	// sweepEvery is the minimum time between sweeps.
 	sweepEvery = 10 * time.Second
-	// sweepAbout is about how many tokens a sweep looks at.
+	// sweepAbout is about how many tokens one sweep checks.
 	sweepAbout = 500
-	// maxParts is in how many parts a cache is looked at: names begin with two hexadecimal
-	// digits.
+	// maxParts is the maximum number of parts of a cache. A part is chosen by the first two
+	// hexadecimal digits of the file names.
 	maxParts = 256
 )
 
-// sweptFile was changed when there was a sweep.
+// sweptFile is the file whose modification time is the time of the last sweep.
 const sweptFile = ".swept"
 
-// sweep removes expired tokens, and files that processes that were killed left behind,
-// unless there was a sweep a short time ago.
+// sweep removes expired tokens and the temporary files of killed processes, unless the last
+// sweep was less than sweepEvery ago.
 func (s *Store) sweep(dir string) {
 	now := s.o.Now()
 	if !due(filepath.Join(dir, sweptFile), now) {
@@ -47,7 +47,7 @@ func (s *Store) sweep(dir string) {
 	for parts < maxParts && len(names)/parts > sweepAbout {
 		parts *= 2
 	}
-	// At random, because sweeps at regular times would look at some parts only.
+	// The choice is random, because sweeps at regular times could always check the same parts.
 	part := rand.IntN(parts)
 	for _, name := range names {
 		if !strings.HasSuffix(name, cacheSuffix) || len(name) < 2 {
@@ -68,7 +68,7 @@ func (s *Store) sweep(dir string) {
 	private.SweepNames(dir, names, now)
 }
 
-// due reports whether the last sweep was long ago, and says that there is one now.
+// due reports whether a sweep is due. If so, it sets the time of the last sweep to now.
 func due(path string, now time.Time) bool {
 	fi, err := os.Lstat(path)
 	if err == nil {

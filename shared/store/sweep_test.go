@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// cached is how many files of tokens the cache has.
+// cached returns the number of cached tokens.
 func (w *world) cached() int {
 	w.t.Helper()
 	list, err := filepath.Glob(w.path(".cache/token-helpers/tokens/*" + cacheSuffix))
@@ -17,8 +17,8 @@ func (w *world) cached() int {
 	return len(list)
 }
 
-// Expired tokens are removed, but rarely, and not all at once if there are many.
-func TestSweepsAreRareAndBounded(t *testing.T) {
+// Sweeps are infrequent, and one sweep checks only a part of a large cache.
+func TestSweep(t *testing.T) {
 	w := newWorld(t)
 	s := w.store("")
 	dir := w.path(".cache/token-helpers/tokens")
@@ -32,7 +32,7 @@ func TestSweepsAreRareAndBounded(t *testing.T) {
 	if n := w.cached(); n != 1 {
 		t.Errorf("%d tokens after a sweep, want 1", n)
 	}
-	// Two that expired, and files that were left behind.
+	// A damaged token, and an old temporary file.
 	must(t, os.WriteFile(filepath.Join(dir, "damaged"+cacheSuffix), []byte("x"), 0o600))
 	temp := filepath.Join(dir, ".tmp-1")
 	must(t, os.WriteFile(temp, nil, 0o600))
@@ -40,15 +40,15 @@ func TestSweepsAreRareAndBounded(t *testing.T) {
 	w.now = w.now.Add(sweepEvery - time.Second)
 	put("c")
 	if n := w.cached(); n != 3 {
-		t.Errorf("%d tokens, want 3: there was a sweep a short time ago", n)
+		t.Errorf("%d tokens, want 3: the next sweep is not due yet", n)
 	}
 	w.now = w.now.Add(time.Second)
 	put("d")
 	if n := w.cached(); n != 3 { // b, c and d
-		t.Errorf("%d tokens, want 3: the damaged one is removed", n)
+		t.Errorf("%d tokens, want 3 without the damaged one", n)
 	}
 	if _, err := os.Lstat(temp); err == nil {
-		t.Error("a temporary file is left")
+		t.Error("the temporary file was not removed")
 	}
 	// The clock is set back.
 	w.now = w.now.Add(-time.Hour)
@@ -75,7 +75,7 @@ func TestSweepsAreRareAndBounded(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("%d tokens are left", before)
+	t.Errorf("%d tokens remain", before)
 }
 
 // A long list of logins can be read.

@@ -11,10 +11,10 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// Unlock opens the keyring of the login at the issuer, or the one that a new login
-// would be kept in, and reads from it once. Whatever must be asked from a person is
-// asked here, before the lock is taken, so that no process waits for a person. An
-// empty clientID means the login that [Store.Find] finds.
+// Unlock opens the keyring of the login at the issuer, or the one that a new login would be
+// saved to, and reads from it once. This prompts the user, if necessary, before the lock is
+// acquired, so that no other process waits for the user. An empty clientID means the login
+// that [Store.Find] returns.
 func (s *Store) Unlock(ctx context.Context, issuer, clientID string) error {
 	const op = "open the keyring"
 	e, ok, err := s.Find(issuer, clientID)
@@ -45,9 +45,9 @@ func (s *Store) Unlock(ctx context.Context, issuer, clientID string) error {
 	return nil
 }
 
-// Tx is the right to change the logins at one issuer: it holds the issuer's lock.
-// Logins are loaded and saved through it alone, so that no login is used or saved
-// outside of the lock that it was loaded under.
+// Tx is a transaction that changes the logins at one issuer. It holds the issuer's lock.
+// Logins are loaded and saved only by its methods, so that every login is saved under the
+// lock that it was loaded under.
 type Tx struct {
 	s      *Store
 	issuer string
@@ -55,18 +55,18 @@ type Tx struct {
 	ready  map[string]*prepared
 }
 
-// prepared is everything that saving one login needs.
+// prepared contains everything that saving one login needs.
 type prepared struct {
 	backend string
 	ring    ring
-	item    *private.File // of the encrypted files
-	index   *private.File
-	spare   *private.File // space that a keyring program will need
+	item    *private.File // replaces the login's encrypted file
+	index   *private.File // replaces the index
+	spare   *private.File // reserves space that a keyring program will need
 	old     IndexEntry    // the zero value if the login is new
 }
 
-// Begin waits for the lock of the issuer. The caller must call [Tx.End]. The lock ends
-// with the process at the latest.
+// Begin waits for the lock of the issuer. The caller must call [Tx.End]. The lock is also
+// released when the process exits.
 func (s *Store) Begin(ctx context.Context, issuer string) (*Tx, error) {
 	l, err := s.lockIssuer(ctx, issuer)
 	if err != nil {
@@ -78,8 +78,8 @@ func (s *Store) Begin(ctx context.Context, issuer string) (*Tx, error) {
 	return &Tx{s: s, issuer: issuer, lock: l, ready: map[string]*prepared{}}, nil
 }
 
-// End gives the lock back and removes what [Tx.Prepare] left unused. Calling it again
-// does nothing.
+// End releases the lock and removes unused files of [Tx.Prepare]. Calling it again does
+// nothing.
 func (t *Tx) End() {
 	for key, p := range t.ready {
 		p.close()
@@ -97,8 +97,8 @@ func (p *prepared) close() {
 	p.item, p.index, p.spare = nil, nil, nil
 }
 
-// Load returns the login of the client, or with an empty clientID the one that
-// [Store.Find] finds. If there is none the error is [ErrNoLogin].
+// Load returns the login of the client, or with an empty clientID the one that [Store.Find]
+// returns. If there is no login the error is [ErrNoLogin].
 func (t *Tx) Load(ctx context.Context, clientID string) (*Login, error) {
 	const op = "load the login"
 	s := t.s
@@ -135,20 +135,20 @@ func (t *Tx) Load(ctx context.Context, clientID string) (*Login, error) {
 	return l, nil
 }
 
-// damaged is the error for an item that can never be loaded. A new login takes its place.
+// damaged returns the error for an item that cannot be loaded. A new login replaces it.
 func damaged(op string, err error) error {
 	return &Error{Op: op, Err: &damagedError{err}, Hint: "log in again"}
 }
 
-// room is what one file takes while it is saved, in bytes: an encrypted login with a
-// refresh token of 20 kB, or a long index.
-const room = 64 << 10
+// reservedSize is the space reserved for saving one file, in bytes: enough for an encrypted
+// login with a refresh token of 20 kB, or for a long index.
+const reservedSize = 64 << 10
 
-// Prepare makes everything ready to save the login of the client: the keyring is open,
-// and files with reserved space are open beside those that will be replaced. An issuer
-// that rotates refresh tokens invalidates the old one as soon as it answers, so what
-// can fail must fail before it is asked. An empty clientID stands for a client that is
-// not known yet. Calling it again prepares the next save.
+// Prepare prepares saving the login of the client: it opens the keyring, and creates files
+// with reserved space beside those that will be replaced. An issuer that rotates refresh
+// tokens invalidates the old one as soon as it answers, so what can fail must fail before
+// the request. An empty clientID means a client that is not yet registered. Calling Prepare
+// again prepares the next save.
 func (t *Tx) Prepare(ctx context.Context, clientID string) error {
 	err := t.prepare(ctx, clientID)
 	if err == nil {
@@ -187,7 +187,7 @@ func (t *Tx) prepare(ctx context.Context, clientID string) error {
 	}
 	p.old = e
 	if p.index == nil {
-		if p.index, err = private.Create(path, room); err != nil {
+		if p.index, err = private.Create(path, reservedSize); err != nil {
 			return err
 		}
 	}
@@ -198,21 +198,21 @@ func (t *Tx) prepare(ctx context.Context, clientID string) error {
 	return nil
 }
 
-// maxLogin is the longest login that is saved, in bytes. Encrypted it is shorter than
-// what is read back.
+// maxLogin is the size limit of a login that is saved, in bytes. Its encrypted form does not
+// exceed the limit for reading it back.
 const maxLogin = private.MaxRead / 4
 
-// saveTries and savePause are how often and in which rhythm a save is tried. Most
-// causes that pass, such as an exhausted table of open files, pass within a second.
+// saveTries is how often a save is tried, and savePause is the first pause, which doubles
+// each time. Most temporary causes, such as too many open files, pass within a second.
 const (
 	saveTries = 6
 	savePause = 50 * time.Millisecond
 )
 
-// Save keeps the login in the place of the one with the same client. A login stays in
-// its keyring unless the user chose another one. A failing save is tried again; the
-// error means that the login was not kept. An index that could not be updated is
-// reported in a note if it lists the login already, since nothing is lost then.
+// Save saves the login, and replaces the one of the same client. A login stays in its keyring
+// unless the user chose another one. A failed save is retried; an error means that the login
+// was not saved. If only the index could not be updated and it already lists the login,
+// nothing is lost: Save prints a note and returns nil.
 func (t *Tx) Save(ctx context.Context, l *Login) error {
 	const op = "save the login"
 	if sameIssuer(l.Issuer) != sameIssuer(t.issuer) || l.ClientID == "" {
@@ -237,14 +237,15 @@ func (t *Tx) Save(ctx context.Context, l *Login) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := keyOf(l.Issuer, l.ClientID)
-	err = Again(func() error { return t.keep(ctx, p, key, "token-helpers: login at "+l.Issuer, data) })
+	err = Again(func() error { return t.writeItem(ctx, p, key, "token-helpers: login at "+l.Issuer, data) })
 	if err != nil {
 		return wrap(op, s.ringError(p.backend, key, err))
 	}
-	return t.list(ctx, p, l, key)
+	return t.updateEntry(ctx, p, l, key)
 }
 
-// Again calls f until it succeeds, several times within a second or two.
+// Again calls f until it succeeds, up to 6 times within about 1.5 seconds. It returns the
+// last error.
 func Again(f func() error) error {
 	var err error
 	for n := range saveTries {
@@ -258,10 +259,10 @@ func Again(f func() error) error {
 	return err
 }
 
-// keep writes the item into the keyring.
-func (t *Tx) keep(ctx context.Context, p *prepared, key, label string, data []byte) error {
+// writeItem writes the item to the keyring.
+func (t *Tx) writeItem(ctx context.Context, p *prepared, key, label string, data []byte) error {
 	if p.spare != nil {
-		p.spare.Close() // for the keyring program to use
+		p.spare.Close() // frees the space for the keyring program
 		p.spare = nil
 	}
 	f, ok := p.ring.(*fileRing)
@@ -279,15 +280,15 @@ func (t *Tx) keep(ctx context.Context, p *prepared, key, label string, data []by
 			return nil
 		}
 	}
-	// The prepared file may be what is broken.
+	// Try again without the prepared file, which may be the cause.
 	if werr := private.Write(f.path(key), b); werr == nil || err == nil {
 		return werr
 	}
 	return err
 }
 
-// list brings the index up to date after a login was kept.
-func (t *Tx) list(ctx context.Context, p *prepared, l *Login, key string) error {
+// updateEntry updates the index after a login was saved.
+func (t *Tx) updateEntry(ctx context.Context, p *prepared, l *Login, key string) error {
 	s := t.s
 	old := p.old
 	had := old.ClientID != ""
@@ -321,7 +322,7 @@ func (t *Tx) list(ctx context.Context, p *prepared, l *Login, key string) error 
 	return nil
 }
 
-// Note changes what the index says of a login of which nothing secret changed.
+// Note changes the index entry of a login whose secrets have not changed.
 func (t *Tx) Note(ctx context.Context, clientID string, change func(*IndexEntry)) error {
 	var w *private.File
 	if p := t.ready[clientID]; p != nil && p.index != nil {
@@ -338,7 +339,7 @@ func (t *Tx) Note(ctx context.Context, clientID string, change func(*IndexEntry)
 	}))
 }
 
-// Delete forgets the login of the client. It is no error if there is none.
+// Delete deletes the login of the client. It is not an error if the login does not exist.
 func (t *Tx) Delete(ctx context.Context, clientID string) error {
 	const op = "delete the login"
 	s := t.s

@@ -37,7 +37,7 @@ func rotated() *Login {
 	return l
 }
 
-// begin makes a login, and goes through the section up to the request to the issuer.
+// begin saves a login and begins a transaction, up to the request to the issuer.
 func begin(t *testing.T) (*world, *Tx) {
 	t.Helper()
 	w := newWorld(t)
@@ -61,7 +61,7 @@ func prepareTx(t *testing.T, w *world) *Tx {
 	return tx
 }
 
-// wantLogin loads the login as the next process does.
+// wantLogin checks the refresh token of the login that another process would load.
 func wantLogin(t *testing.T, w *world, refreshToken string) {
 	t.Helper()
 	l, err := load(w.store(""), login().Issuer, "")
@@ -107,7 +107,7 @@ func TestPrepare(t *testing.T) {
 		}
 	}
 	wantNone()
-	// A second save in the same section is prepared anew.
+	// A second save in the same transaction must be prepared again.
 	must(t, tx.Prepare(ctx, login().ClientID))
 	l := rotated()
 	l.RefreshToken = "SECRET-third"
@@ -117,7 +117,7 @@ func TestPrepare(t *testing.T) {
 	wantNone()
 	tx.End()
 	wantLogin(t, w, "SECRET-third")
-	noSecretsNorOpenFiles(t, w.home)
+	checkFiles(t, w.home)
 }
 
 func TestSaveNeedsPrepare(t *testing.T) {
@@ -130,7 +130,7 @@ func TestSaveNeedsPrepare(t *testing.T) {
 	if err := tx.Save(context.Background(), login()); !errors.As(err, &e) || !strings.Contains(err.Error(), "not prepared") {
 		t.Error(err)
 	}
-	// Only logins of the section's own issuer are saved in it.
+	// Logins of other issuers cannot be saved.
 	must(t, tx.Prepare(context.Background(), login().ClientID))
 	other := login()
 	other.Issuer = "https://other.example/"
@@ -145,7 +145,7 @@ func TestSaveNeedsPrepare(t *testing.T) {
 }
 
 // A client that is about to be registered has no ID yet.
-func TestPrepareForANewClient(t *testing.T) {
+func TestPrepareNewClient(t *testing.T) {
 	w := newWorld(t)
 	w.passphraseFile("pw", 0o600)
 	ctx := context.Background()
@@ -157,17 +157,17 @@ func TestPrepareForANewClient(t *testing.T) {
 	must(t, tx.Save(ctx, login()))
 	tx.End()
 	wantLogin(t, w, "SECRET-t")
-	noSecretsNorOpenFiles(t, filepath.Join(w.home, ".local"))
+	checkFiles(t, filepath.Join(w.home, ".local"))
 	items, err := os.ReadDir(w.path(keyringDir))
 	must(t, err)
-	if len(items) != 2 { // with the probe
+	if len(items) != 2 { // the login and the probe
 		t.Errorf("%v", items)
 	}
 }
 
-// Each thing that a save needs is broken after the issuer was asked. Whatever can be
-// done without it is done.
-func TestSaveThroughFailures(t *testing.T) {
+// After the request to the issuer, one thing that the save needs fails. The login is still
+// saved where that is possible.
+func TestSaveDespiteFailures(t *testing.T) {
 	removeTemps := func(t *testing.T, w *world, dir string) {
 		for _, p := range temps(t, w) {
 			if filepath.Dir(p) == w.path(dir) {
@@ -180,8 +180,8 @@ func TestSaveThroughFailures(t *testing.T) {
 		name  string
 		spoil func(t *testing.T, w *world)
 		login *Login
-		saved bool   // the new refresh token is kept
-		note  string // of a save that succeeded in part
+		saved bool   // the new refresh token is saved
+		note  string // if the save succeeded only in part
 	}{
 		{"nothing", func(*testing.T, *world) {}, rotated(), true, ""},
 		{"the prepared login", func(t *testing.T, w *world) { removeTemps(t, w, keyringDir) }, rotated(), true, ""},
@@ -206,7 +206,7 @@ func TestSaveThroughFailures(t *testing.T) {
 		{"the keyring's directory", func(t *testing.T, w *world) {
 			must(t, os.Rename(w.path(keyringDir), w.path(keyringDir+"-away")))
 		}, rotated(), false, ""},
-		{"the place of the login", func(t *testing.T, w *world) {
+		{"a directory in place of the login's file", func(t *testing.T, w *world) {
 			p := w.path(keyringDir + "/" + keyOf(login().Issuer, login().ClientID))
 			must(t, os.Remove(p))
 			must(t, os.MkdirAll(p+"/x", 0o700))
@@ -240,8 +240,8 @@ func TestSaveThroughFailures(t *testing.T) {
 	}
 }
 
-// What passes within a second costs no login.
-func TestSaveIsTriedAgain(t *testing.T) {
+// A failure that lasts less than a second does not lose the login.
+func TestSaveIsRetried(t *testing.T) {
 	for _, broken := range []string{keyringDir, stateDir + "/logins.json"} {
 		t.Run(broken, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -269,7 +269,7 @@ func TestSaveIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A login that names its keyring needs no other file to be saved.
+// Saving an existing login does not need the remembered keyring.
 func TestDamagedRememberedKeyring(t *testing.T) {
 	path := stateDir + "/keyring"
 	for name, damage := range map[string]func(t *testing.T, path string){
@@ -291,7 +291,7 @@ func TestDamagedRememberedKeyring(t *testing.T) {
 		"named pipe":    func(t *testing.T, p string) { must(t, syscall.Mkfifo(p, 0o600)) },
 	} {
 		for _, asked := range []string{"", auto, file} {
-			t.Run(name+", asked for "+strconv.Quote(asked), func(t *testing.T) {
+			t.Run(name+", requested "+strconv.Quote(asked), func(t *testing.T) {
 				w := newWorld(t)
 				w.passphraseFile("pw", 0o600)
 				must(t, save(w.store(file), login()))
@@ -318,7 +318,8 @@ func TestDamagedRememberedKeyring(t *testing.T) {
 	}
 }
 
-// The passphrase is asked for before the lock is taken: no process waits for a person.
+// The user is asked for the passphrase before the lock is acquired, so that no other process
+// waits for the user.
 func TestUnlockHoldsNoLock(t *testing.T) {
 	w := newWorld(t)
 	w.passphraseFile("pw", 0o600)
@@ -349,7 +350,7 @@ func TestUnlockHoldsNoLock(t *testing.T) {
 	}
 	s := New(o)
 	must(t, s.Unlock(context.Background(), login().Issuer, ""))
-	// Nothing more is asked within the section.
+	// The user is not asked again in the transaction.
 	tx, err := s.Begin(context.Background(), login().Issuer)
 	must(t, err)
 	defer tx.End()
@@ -376,14 +377,14 @@ func TestNote(t *testing.T) {
 	if got := temps(t, w); len(got) != 0 {
 		t.Errorf("left behind: %q", got)
 	}
-	// A login that works again is no longer marked.
+	// A login that works again is no longer marked as invalid.
 	must(t, save(w.store(""), rotated()))
 	if in, _ := w.store("").Index(); len(in) != 1 || in[0].Ended != "" || in[0].ClientGone {
 		t.Errorf("%+v", in)
 	}
 }
 
-// A waiting process sees from the lock file that the queue moves, and waits on.
+// A waiting process sees from the lock file that the queue is moving, and continues to wait.
 func TestLockTimeoutRestarts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -421,7 +422,7 @@ func TestLockTimeoutRestarts(t *testing.T) {
 }
 
 func TestLockTimeout(t *testing.T) {
-	for contents, says := range map[string]string{"4711 1": "(pid 4711)", "": "(pid unknown)", "\x1b[2J": "(pid unknown)", "pid\nhint: x": "(pid unknown)"} {
+	for contents, want := range map[string]string{"4711 1": "(pid 4711)", "": "(pid unknown)", "\x1b[2J": "(pid unknown)", "pid\nhint: x": "(pid unknown)"} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			tx, err := w.store("").Begin(context.Background(), "https://i/")
@@ -434,14 +435,14 @@ func TestLockTimeout(t *testing.T) {
 			if took := time.Since(start); took != time.Minute {
 				t.Errorf("gave up after %v", took)
 			}
-			if !strings.Contains(err.Error(), says) || strings.ContainsAny(err.Error(), "\x1b\n") || cli.Explain(err).Code != cli.TimedOut {
+			if !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\x1b\n") || cli.Explain(err).Code != cli.TimedOut {
 				t.Error(err)
 			}
 		})
 	}
 }
 
-// Whoever waits for a process that waits itself waits for its queue, too.
+// If a waiting process sees progress, so do the processes that wait for it.
 func TestProgressIsPassedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -487,7 +488,7 @@ func TestLockFile(t *testing.T) {
 		t.Error(got)
 	}
 	tx.End()
-	// A lock file that another user could have made is not used.
+	// A lock file that another user could have created is not used.
 	must(t, os.Remove(path))
 	must(t, os.WriteFile(w.path("victim"), []byte("keep"), 0o600))
 	must(t, os.Symlink(w.path("victim"), path))
@@ -502,7 +503,7 @@ func TestLockFile(t *testing.T) {
 	wantPermission(t, err)
 }
 
-// oldLogin is the item that the first version wrote.
+// oldLogin is an item as the first version wrote it.
 const oldLogin = `{"issuer":"https://issuer.example/","client_id":"client","client_secret":"SECRET-c","token_endpoint_auth_method":"client_secret_basic","registered":true,"registration_client_uri":"https://issuer.example/r/1","registration_access_token":"SECRET-r","registered_scopes":["a","b"],"refresh_token":"SECRET-t","scopes":["a"],"created":"2026-03-01T12:00:00Z","refreshed":"2026-03-01T12:01:00Z","refresh_expires":"2026-03-01T13:00:00Z"}`
 
 const oldIndex = `{
@@ -522,7 +523,7 @@ const oldIndex = `{
 }
 `
 
-// library opens the encrypted files as the library's own backend does.
+// library opens the encrypted files with the library's file backend.
 func library(t *testing.T, dir, passphrase string) keyring.Keyring {
 	t.Helper()
 	kr, err := keyring.Open(keyring.Config{
@@ -587,8 +588,8 @@ func TestOldVersionsReadNewLogins(t *testing.T) {
 	}
 }
 
-// The names of files must not change: the next version would find nothing.
-func TestNamesOfFiles(t *testing.T) {
+// The names of files must not change, or the next version would not find them.
+func TestFileNames(t *testing.T) {
 	if got := keyOf("https://issuer.example/", "client"); got != keyOf("https://issuer.example", "client") || len(got) != len("token-helpers-")+32 {
 		t.Error(got)
 	}
@@ -604,7 +605,7 @@ func TestNamesOfFiles(t *testing.T) {
 	}
 }
 
-// sum is computed by another program than ours where there is one.
+// sum returns the first n bytes of the SHA-256 of s, computed by sha256sum.
 func sum(t *testing.T, s string, n int) string {
 	t.Helper()
 	cmd := exec.Command("sha256sum")
@@ -649,7 +650,7 @@ func TestCacheSubject(t *testing.T) {
 	}
 }
 
-// fakePass is a password manager that encrypts nothing. It notes its process group.
+// fakePass is a password manager without encryption. It logs its process group.
 const fakePass = `#!/bin/sh
 read -r _ _ _ _ group _ <"/proc/$$/stat"
 echo "$1 $$ $group" >>"$PASSWORD_STORE_DIR/log"
@@ -667,7 +668,7 @@ esac
 func passWorld(t *testing.T) *world {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("the stand-in for pass needs /proc")
+		t.Skip("the fake pass needs /proc")
 	}
 	w := newWorld(t)
 	bin := t.TempDir()
@@ -685,7 +686,7 @@ func TestPass(t *testing.T) {
 	if got := temps(t, w); len(got) != 0 {
 		t.Errorf("left behind: %q", got)
 	}
-	// The library reads what we wrote, and we read what the library wrote.
+	// The library and the store can read each other's items.
 	kr, err := keyring.Open(keyring.Config{AllowedBackends: []keyring.BackendType{keyring.PassBackend}, PassPrefix: serviceName, PassDir: w.path("passwords")})
 	must(t, err)
 	it, err := kr.Get(keyOf(login().Issuer, "client"))
@@ -714,7 +715,8 @@ func TestPass(t *testing.T) {
 		t.Errorf("%T %v", err, err)
 	}
 	must(t, os.Remove(w.path("passwords/locked")))
-	// pass explains over several lines that there is no store, and the last one says nothing.
+	// If there is no store, pass prints an error of several lines, and the last one does not
+	// contain the reason.
 	t.Setenv("PATH", w.path("without")+":"+os.Getenv("PATH"))
 	must(t, os.Mkdir(w.path("without"), 0o700))
 	must(t, os.WriteFile(w.path("without/pass"), []byte("#!/bin/sh\nprintf 'Error: You must run:\\n    pass init your-gpg-id\\nbefore you may use the password store.\\n' >&2\nexit 1\n"), 0o700))
@@ -730,7 +732,7 @@ func TestPass(t *testing.T) {
 	wantErr(t, err, ErrNoLogin)
 }
 
-// Space for the save is reserved in the password store until the save.
+// Until the save, space for it is reserved in the password store.
 func TestPassReserves(t *testing.T) {
 	w := passWorld(t)
 	must(t, save(w.store(pass), login()))
@@ -750,11 +752,11 @@ func TestPassReserves(t *testing.T) {
 	wantLogin(t, w, "SECRET-new")
 }
 
-// In the section a Ctrl-C on the terminal, which goes to the foreground process group,
-// must not end pass.
-func TestPassInItsOwnProcessGroup(t *testing.T) {
+// In a transaction, Ctrl-C on the terminal, which signals the foreground process group, must
+// not interrupt pass.
+func TestPassProcessGroup(t *testing.T) {
 	w := passWorld(t)
-	r := passRing{w.path("passwords"), patience}
+	r := passRing{w.path("passwords"), keyringTimeout}
 	ctx := context.Background()
 	must(t, r.set(ctx, "k", "label", []byte("x")))
 	must(t, r.set(Guarded(ctx), "k", "label", []byte("x")))
@@ -764,10 +766,10 @@ func TestPassInItsOwnProcessGroup(t *testing.T) {
 	log, err := os.ReadFile(w.path("passwords/log"))
 	must(t, err)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
-	ours := strconv.Itoa(syscall.Getpgrp())
+	foreground := strconv.Itoa(syscall.Getpgrp())
 	for n, line := range lines {
 		f := strings.Fields(line)
-		if want := map[bool]string{false: ours, true: f[1]}[n > 0]; f[2] != want {
+		if want := map[bool]string{false: foreground, true: f[1]}[n > 0]; f[2] != want {
 			t.Errorf("%s: process group %s, want %s", line, f[2], want)
 		}
 	}

@@ -1,12 +1,12 @@
-// Package dbusguard keeps github.com/99designs/keyring from dialling the D-Bus session bus
-// while it is initialized: most runs need no keyring, without a bus it would run dbus-launch,
-// and it would wait forever for a bus that accepts the connection and never answers. A store
-// that needs the bus asks for its [Address].
+// Package dbusguard prevents github.com/99designs/keyring from dialing the D-Bus session bus
+// when it is initialized. Most runs do not need a keyring. Without a bus, keyring would run
+// dbus-launch, and it would wait forever for a bus that accepts the connection but never
+// answers. A store that needs the bus calls [Address].
 //
-// This package is initialized first. Of all packages that are ready, Go initializes the one
-// whose path sorts first, and example.org sorts before github.com. godbus imports everything
-// that this package imports, so that it is never ready earlier: import nothing that godbus
-// does not import.
+// This package must be initialized before keyring. Of the packages that are ready, Go
+// initializes the one whose path sorts first, and example.org sorts before github.com. godbus
+// imports everything that this package imports, so it is never ready earlier. This package
+// must not import anything that godbus does not import.
 package dbusguard
 
 import (
@@ -18,10 +18,10 @@ import (
 
 const (
 	variable = "DBUS_SESSION_BUS_ADDRESS"
-	// dead is an address that fails at once, because there is no such transport.
+	// dead is an address that fails immediately, because there is no such transport.
 	dead = "none:"
-	// patience is how long the bus has for its first answer.
-	patience = time.Second
+	// timeout is the time limit for connecting to the bus, and for its first answer.
+	timeout = time.Second
 )
 
 var (
@@ -35,8 +35,8 @@ func init() {
 	hidden = os.Setenv(variable, dead) == nil
 }
 
-// Restore restores the user's environment. It is called after keyring has been initialized,
-// before any child can start. Calling it again does nothing.
+// Restore restores the user's environment. It must be called after keyring has been
+// initialized and before a child process is started. Calling it again does nothing.
 func Restore() {
 	if !hidden {
 		return
@@ -53,18 +53,18 @@ func restore() {
 	}
 }
 
-// Address returns the address of the session bus, or the reason why it must not be dialled.
+// Address returns the address of the session bus, or the reason why it must not be dialed.
 func Address() (address, why string) { return decide(os.Getenv, probe, os.Getuid()) }
 
-// With runs f while the environment names the bus at the address. godbus would look for
-// another one, or start one, if the user's environment names none.
+// With calls f with the address in the environment. Otherwise godbus would search for a bus,
+// or start one, if the user's environment does not contain an address.
 func With(address string, f func() error) error {
 	_ = os.Setenv(variable, address)
 	defer restore()
 	return f()
 }
 
-// decide returns the address of the bus, or the reason why it must not be dialled.
+// decide implements [Address].
 func decide(getenv func(string) string, answers func(string) bool, uid int) (address, why string) {
 	address = getenv(variable)
 	if address == "" || address == "autolaunch:" {
@@ -80,7 +80,7 @@ func decide(getenv func(string) string, answers func(string) bool, uid int) (add
 	return address, ""
 }
 
-// probe reports whether something at the address speaks D-Bus: it starts the
+// probe reports whether a D-Bus server answers at the address. It starts the
 // authentication (D-Bus specification, "Authentication Protocol") and waits for
 // any answer.
 func probe(address string) bool {
@@ -98,7 +98,7 @@ func probe(address string) bool {
 			default:
 				continue
 			}
-			// godbus takes the first address that connects: so does the probe.
+			// godbus also uses the first address that connects.
 			if answered, connected := greet(unescape(v)); connected {
 				return answered
 			}
@@ -108,15 +108,15 @@ func probe(address string) bool {
 }
 
 func greet(socket string) (answered, connected bool) {
-	c, err := net.DialTimeout("unix", socket, patience)
+	c, err := net.DialTimeout("unix", socket, timeout)
 	if err != nil {
 		return false, false
 	}
 	defer func() { _ = c.Close() }()
-	if !ours(c) {
+	if !trusted(c) {
 		return false, true
 	}
-	_ = c.SetDeadline(time.Now().Add(patience))
+	_ = c.SetDeadline(time.Now().Add(timeout))
 	if _, err := c.Write([]byte("\x00AUTH\r\n")); err != nil {
 		return false, true
 	}
@@ -126,7 +126,7 @@ func greet(socket string) (answered, connected bool) {
 	return strings.HasPrefix(s, "REJECTED") || strings.HasPrefix(s, "OK") || strings.HasPrefix(s, "ERROR"), true
 }
 
-// unescape decodes the %xx of D-Bus addresses.
+// unescape decodes the %xx escapes in D-Bus addresses.
 func unescape(s string) string {
 	var b []byte
 	for i := 0; i < len(s); i++ {

@@ -11,16 +11,16 @@ func TestDecide(t *testing.T) {
 	const bus = "unix:path=/bus"
 	for _, c := range []struct {
 		name, variable string
-		mute           bool
+		silent         bool
 		address, why   string
 	}{
 		{"a bus that answers", bus, false, bus, ""},
-		{"a mute bus", bus, true, "", "the D-Bus session bus at " + bus + " does not answer"},
-		// Nothing is launched.
+		{"a bus that does not answer", bus, true, "", "the D-Bus session bus at " + bus + " does not answer"},
+		// No bus is launched.
 		{"no bus", "", false, "", "there is no D-Bus session bus"},
 		{"a bus to be launched", "autolaunch:", false, "", "there is no D-Bus session bus"},
 	} {
-		address, why := decide(func(string) string { return c.variable }, func(string) bool { return !c.mute }, 4294967)
+		address, why := decide(func(string) string { return c.variable }, func(string) bool { return !c.silent }, 4294967)
 		if address != c.address || why != c.why {
 			t.Errorf("%s: %q, %q", c.name, address, why)
 		}
@@ -42,7 +42,7 @@ func TestProbe(t *testing.T) {
 				if err != nil {
 					return
 				}
-				_, _ = c.Read(make([]byte, 64)) // closing with it unread would reset the connection
+				_, _ = c.Read(make([]byte, 64)) // closing with unread data would reset the connection
 				_, _ = c.Write([]byte(answer))
 				_ = c.Close()
 			}

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// ours reports whether the bus runs as the current user or as root. Another user's bus
-// would be given the login.
-func ours(c net.Conn) bool {
+// trusted reports whether the bus runs as the current user or as root. Another user's bus
+// would receive the login.
+func trusted(c net.Conn) bool {
 	uc, ok := c.(*net.UnixConn)
 	if !ok {
 		return false
@@ -17,10 +17,10 @@ func ours(c net.Conn) bool {
 	if err != nil {
 		return false
 	}
-	mine := false
+	allowed := false
 	err = raw.Control(func(fd uintptr) {
 		cred, err := syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
-		mine = err == nil && (int(cred.Uid) == os.Geteuid() || cred.Uid == 0)
+		allowed = err == nil && (int(cred.Uid) == os.Geteuid() || cred.Uid == 0)
 	})
-	return err == nil && mine
+	return err == nil && allowed
 }
