@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Secrets of root are mounted for a service of another user. If everybody can read one,
-// which is the default of Kubernetes, the hint is how to mount it.
+// A mounted secret belongs to root, but the service runs as another user. If all users can
+// read the secret, which is the default in Kubernetes, the hint says how to mount it.
 func TestMountedSecret(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can make files of root")
+		t.Skip("needs root")
 	}
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {
@@ -29,7 +29,7 @@ func TestMountedSecret(t *testing.T) {
 	write(t, path, "pw", 0o644)
 	got := make(chan error)
 	go func() {
-		// The user of this thread alone changes, and it ends with the goroutine.
+		// Only the user of this thread changes. The thread exits with the goroutine.
 		runtime.LockOSThread()
 		if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); errno != 0 {
 			got <- errno

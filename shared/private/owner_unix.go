@@ -16,20 +16,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoFollow are the flags to open a file with that another user may have planted: a
-// symbolic link is not followed, and a named pipe is not waited for.
+// NoFollow are the flags to open a file that another user may have created. A symbolic link
+// is not followed, and the writer of a named pipe is not waited for.
 const NoFollow = unix.O_NOFOLLOW | unix.O_CLOEXEC | unix.O_NONBLOCK
 
 const nonBlock = unix.O_NONBLOCK | unix.O_CLOEXEC
 
-// open opens a file for reading without waiting for the writer of a named pipe. os.OpenFile
-// would start Go's network poller for a descriptor that does not block, which costs a short
-// run as much as the reading.
+// open opens a file for reading without waiting for the writer of a named pipe. It does not
+// use os.OpenFile, which would start Go's network poller for a non-blocking descriptor. In a
+// short run that takes as long as reading the file.
 func open(path string, flags int) (*os.File, error) {
 	for {
 		fd, err := unix.Open(path, unix.O_RDONLY|flags|nonBlock, 0)
 		switch {
-		case err == unix.EINTR: // as os.OpenFile does (https://go.dev/issue/11180)
+		case err == unix.EINTR: // retry, as os.OpenFile does (https://go.dev/issue/11180)
 		case err != nil:
 			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 		default:
@@ -60,7 +60,7 @@ func checkOwner(path string, fi fs.FileInfo, forbidden fs.FileMode) error {
 	return nil
 }
 
-// CheckWriters rejects a file that anybody but root and the current user owns or can
+// CheckWriters rejects a file that users other than root and the current user own or can
 // write.
 func CheckWriters(path string, fi fs.FileInfo) error {
 	if uid := Owner(fi); uid != os.Geteuid() && uid != 0 {
@@ -69,9 +69,9 @@ func CheckWriters(path string, fi fs.FileInfo) error {
 	return checkWritable(path, fi)
 }
 
-// CheckHostWriters is [CheckWriters] for a file of the host, in a directory that only root
-// can write. In a user namespace without root, such as that of a sandboxed service of a user
-// or of a container, such a file seems to belong to the overflow user.
+// CheckHostWriters is like [CheckWriters], for a file of the host in a directory that only
+// root can write. In a user namespace without root, such as that of a sandboxed user service
+// or a container, such a file appears to belong to the overflow user.
 func CheckHostWriters(path string, fi fs.FileInfo) error {
 	if uid := Owner(fi); uid != 0 && uid == unmappedOwner() {
 		return checkWritable(path, fi)
@@ -79,8 +79,9 @@ func CheckHostWriters(path string, fi fs.FileInfo) error {
 	return CheckWriters(path, fi)
 }
 
-// unmappedOwner is the owner that files of users have who do not exist in this process's
-// user namespace (user_namespaces(7)), or -1 if there are all users.
+// unmappedOwner returns the overflow user ID, which owns the files of users that do not exist
+// in this process's user namespace (user_namespaces(7)). It returns -1 if that ID is mapped to
+// a real user.
 func unmappedOwner() int {
 	uids, err := os.ReadFile("/proc/self/uid_map")
 	if err != nil {
@@ -95,8 +96,7 @@ func unmappedOwner() int {
 	return unmapped(string(uids), overflow)
 }
 
-// unmapped returns the overflow user, or -1 if it is in the map: then it is a user like any
-// other.
+// unmapped returns the overflow user ID, or -1 if uids, the contents of uid_map, contain it.
 func unmapped(uids string, overflow int) int {
 	for line := range strings.Lines(uids) {
 		var inside, outside, count int
@@ -115,7 +115,7 @@ func checkWritable(path string, fi fs.FileInfo) error {
 	return nil
 }
 
-// Writable reports an error unless the current user can make files in a directory.
+// Writable returns an error unless the current user can create files in dir.
 func Writable(dir string) error {
 	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {
 		return &fs.PathError{Op: "write to", Path: dir, Err: err}
@@ -123,11 +123,12 @@ func Writable(dir string) error {
 	return nil
 }
 
+// checkSecret rejects a secret file that other users can access: see [ReadSecret].
 func checkSecret(path string, fi fs.FileInfo) error {
 	uid, p := Owner(fi), fi.Mode().Perm()
 	switch {
 	case !fi.Mode().IsRegular() && p&0o007 == 0:
-		return nil // a descriptor such as /dev/fd/3: whoever opened it has the right to it
+		return nil // a descriptor such as /dev/fd/3, which the parent process opened
 	case uid == 0 && p&0o027 == 0 && os.Geteuid() != 0:
 		return nil
 	case uid == os.Geteuid() && p == 0o440:
@@ -138,7 +139,7 @@ func checkSecret(path string, fi fs.FileInfo) error {
 	return checkOwner(path, fi, 0o077)
 }
 
-// Owner is the user ID of the file's owner.
+// Owner returns the user ID of the file's owner.
 func Owner(fi fs.FileInfo) int {
 	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
 		return int(st.Uid)
@@ -161,8 +162,8 @@ func userName(uid int) string {
 	return strconv.Itoa(uid)
 }
 
-// checkParent keeps root from leaving files in another user's home directory, where
-// that user could not use or remove them.
+// checkParent prevents root from creating files in another user's home directory, where that
+// user could not use or remove them.
 func checkParent(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil

@@ -5,13 +5,13 @@ import (
 	"os"
 )
 
-// NoFollow is empty: profile directories are private by their access control lists.
+// NoFollow is 0: access control lists protect profile directories.
 const NoFollow = 0
 
 const nonBlock = 0
 
-// File modes do not show the access control lists that keep profile directories
-// private, so there is nothing to check.
+// The functions below check nothing, because file modes do not reflect the access control
+// lists that protect profile directories.
 
 func checkOwner(string, fs.FileInfo, fs.FileMode) error { return nil }
 
@@ -21,7 +21,7 @@ func CheckWriters(string, fs.FileInfo) error { return nil }
 // CheckHostWriters accepts every file.
 func CheckHostWriters(string, fs.FileInfo) error { return nil }
 
-// Writable reports an error unless dir is a directory. Access control lists are not read.
+// Writable returns an error unless dir is a directory. It does not read access control lists.
 func Writable(dir string) error {
 	fi, err := os.Stat(dir)
 	if err == nil && !fi.IsDir() {
@@ -32,7 +32,7 @@ func Writable(dir string) error {
 
 func checkSecret(string, fs.FileInfo) error { return nil }
 
-// Owner is the current user.
+// Owner returns os.Geteuid().
 func Owner(fs.FileInfo) int { return os.Geteuid() }
 
 func checkParent(string) error { return nil }

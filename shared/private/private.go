@@ -1,8 +1,8 @@
-// Package private reads and writes files that only their owner may see. It has the
-// one atomic writer and the one checked reader of the project.
+// Package private reads and writes files that only their owner may access. All packages of
+// the project use its atomic writer and its checked reader.
 //
-// A file or directory that other users could read or replace is rejected, not
-// repaired: its contents may already be known or forged.
+// A file or directory that other users could read or replace is rejected. Its mode is not
+// repaired, because the contents may already be known or forged.
 package private
 
 import (
@@ -21,26 +21,26 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// MaxRead is the most that is read from any file, in bytes.
+// MaxRead is the default limit for reading a file, in bytes.
 const MaxRead = 1 << 20
 
-// ErrTooLong reports a file of more than [MaxRead] bytes.
+// ErrTooLong is the error for a file of more than [MaxRead] bytes.
 const ErrTooLong = tooLong(MaxRead)
 
-// tooLong reports a file of more bytes than its value.
+// tooLong is the error for a file of more than that many bytes.
 type tooLong int
 
-func (most tooLong) Error() string { return fmt.Sprintf("longer than %d bytes", int(most)) }
+func (limit tooLong) Error() string { return fmt.Sprintf("longer than %d bytes", int(limit)) }
 
-// Error reports a file or directory that is not private.
+// Error is the error for a file or directory that is not private.
 type Error struct {
 	Path   string
 	Reason string
 	// Owner is the user that owns Path if that is not the current user, else -1.
 	Owner int
-	// Mode is the mode that Path should have, if chmod is the remedy, else 0.
+	// Mode is the mode that Path should have, if chmod fixes the problem, else 0.
 	Mode fs.FileMode
-	// Mounted means that root owns the secret, which is how secrets are mounted.
+	// Mounted means that root owns the secret, as when secrets are mounted.
 	Mounted bool
 }
 
@@ -52,7 +52,7 @@ func (e *Error) ExitCode() int { return 1 }
 // Hints implements cli.Explained.
 func (e *Error) Hints() []string { return []string{e.Hint()} }
 
-// Hint is the next step for the user.
+// Hint returns the next step for the user.
 func (e *Error) Hint() string {
 	switch {
 	case e.Mounted:
@@ -69,8 +69,8 @@ func (e *Error) Hint() string {
 
 func notPrivate(path, reason string) error { return &Error{Path: path, Reason: reason, Owner: -1} }
 
-// MakeDir creates the directory with mode 0700, or checks that the existing one is
-// private. As root it creates nothing below another user's directory.
+// MakeDir creates the directory with mode 0700, or checks that the existing one is private. If
+// run as root, it does not create directories below another user's directory.
 func MakeDir(dir string) error {
 	err := CheckDir(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -85,8 +85,8 @@ func MakeDir(dir string) error {
 	return CheckDir(dir)
 }
 
-// CheckDir reports an error unless dir is a directory, no symbolic link, that only
-// the current user can use.
+// CheckDir returns an error unless dir is a directory, not a symbolic link, that only the
+// current user can access.
 func CheckDir(dir string) error {
 	fi, err := os.Lstat(dir)
 	switch {
@@ -100,12 +100,12 @@ func CheckDir(dir string) error {
 	return checkOwner(dir, fi, 0o077)
 }
 
-// Read reads a private file in a private directory. Symbolic links, other kinds of
-// files, and files that others own or can use are rejected.
+// Read reads a private file in a private directory. It rejects symbolic links, files that are
+// not regular, and files that other users own or can access.
 func Read(path string) ([]byte, error) { return ReadUpTo(path, MaxRead) }
 
-// ReadUpTo is like [Read], with another limit than [MaxRead].
-func ReadUpTo(path string, most int) ([]byte, error) {
+// ReadUpTo is like [Read], but the limit is limit bytes.
+func ReadUpTo(path string, limit int) ([]byte, error) {
 	if err := CheckDir(filepath.Dir(path)); err != nil {
 		return nil, err
 	}
@@ -114,16 +114,15 @@ func ReadUpTo(path string, most int) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	b, err := readAll(f, most)
-	if err == nil && len(b) > most {
-		return nil, fmt.Errorf("%s is %w", path, tooLong(most))
+	b, err := readAll(f, limit)
+	if err == nil && len(b) > limit {
+		return nil, fmt.Errorf("%s is %w", path, tooLong(limit))
 	}
 	return b, err
 }
 
-// OpenOwn opens a regular file of the current user for reading. It does not follow a
-// symbolic link and does not wait for the writer of a named pipe. A file that has one
-// of the forbidden mode bits is rejected.
+// OpenOwn opens a regular file of the current user for reading. It rejects symbolic links and
+// files with one of the forbidden mode bits, and does not wait for the writer of a named pipe.
 func OpenOwn(path string, forbidden fs.FileMode) (*os.File, error) {
 	f, err := open(path, NoFollow)
 	if err != nil {
@@ -149,9 +148,8 @@ func OpenOwn(path string, forbidden fs.FileMode) (*os.File, error) {
 	return f, nil
 }
 
-// OpenFile opens a file that the user names for reading. It accepts a regular file of
-// any owner, and what is open already (/dev/stdin, /dev/fd/N), but does not wait for the
-// writer of a named pipe.
+// OpenFile opens a file that the user specified for reading. It accepts files of any owner and
+// open descriptors (/dev/stdin, /dev/fd/N), but rejects directories and named pipes.
 func OpenFile(path string) (*os.File, error) {
 	f, err := open(path, 0)
 	if err != nil {
@@ -170,8 +168,8 @@ func OpenFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// Descriptor returns the open descriptor of this process that path is a name for, such
-// as /dev/stdout, /dev/fd/3, or a symbolic link to one.
+// Descriptor returns the descriptor of this process that path refers to, such as /dev/stdout,
+// /dev/fd/3, or a symbolic link to one of them.
 func Descriptor(path string) (fd int, ok bool) {
 	for range 8 {
 		switch path {
@@ -213,22 +211,22 @@ func ReadAll(r io.Reader) ([]byte, error) {
 	return b, err
 }
 
-// readAll reads at most one byte more than most.
-func readAll(r io.Reader, most int) ([]byte, error) {
+// readAll reads at most limit+1 bytes.
+func readAll(r io.Reader, limit int) ([]byte, error) {
 	var b bytes.Buffer
 	if f, ok := r.(*os.File); ok {
-		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < int64(most) {
-			b.Grow(int(fi.Size()) + bytes.MinRead) // for one read, and one that finds the end
+		if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() < int64(limit) {
+			b.Grow(int(fi.Size()) + bytes.MinRead) // for a read of all bytes, and one that returns io.EOF
 		}
 	}
-	_, err := b.ReadFrom(io.LimitReader(r, int64(most)+1))
+	_, err := b.ReadFrom(io.LimitReader(r, int64(limit)+1))
 	return b.Bytes(), err
 }
 
-// ReadSecret reads a secret from a file that the user names, without the line end.
-// Symbolic links are followed, as secrets are mounted behind them. Only the owner and
-// the group may be able to read the file, and the group only if root owns it, which is
-// how secrets are mounted into containers (mode 0440).
+// ReadSecret reads a secret from a file that the user specified, without the line end. It
+// follows symbolic links, because mounted secrets are behind them. It rejects a file that other
+// users can access, except that the group may read a file of mode 0440, as mounted into
+// containers, or a file of root if the current user is not root.
 func ReadSecret(path string) (string, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
@@ -243,7 +241,7 @@ func ReadSecret(path string) (string, error) {
 		return "", notPrivate(path, "is a directory")
 	}
 	if fi.Mode()&fs.ModeDevice != 0 && !descriptor(path) {
-		// Before its mode, as nobody should change that of /dev/zero.
+		// Reject it before checkSecret, whose hint would be to change the mode of /dev/zero.
 		return "", notPrivate(path, "is not a regular file")
 	}
 	if err := checkSecret(path, fi); err != nil {
@@ -263,39 +261,39 @@ func ReadSecret(path string) (string, error) {
 	return secret, nil
 }
 
-// FirstLine returns b without the line end after it.
+// FirstLine returns b without one line end (LF or CRLF) at its end.
 func FirstLine(b []byte) string {
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 }
 
-// tempPrefix begins the names of files that are being written.
+// tempPrefix is the prefix of temporary files.
 const tempPrefix = ".tmp-"
 
-// File is a private file that is about to be written. Its temporary file is open
-// beside the target, so that writing it needs no new inode, descriptor or space.
+// File is a private file that will be written. Its temporary file is already open in the same
+// directory, so that writing needs no new inode, descriptor or, if reserved, space.
 type File struct {
 	path string
 	f    *os.File
 }
 
 // Create prepares the replacement of the file at path, whose directory must exist, and
-// reserves room bytes for it. The caller must call [File.Close].
-func Create(path string, room int) (*File, error) {
+// reserves space bytes for it. The caller must call [File.Close].
+func Create(path string, space int) (*File, error) {
 	f, err := createTemp(filepath.Dir(path))
 	if err != nil {
 		return nil, cause(path, err)
 	}
 	w := &File{path: path, f: f}
 	if fi, err := f.Stat(); err == nil && fi.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
-		// The umask takes bits from the owner, too.
+		// The umask may have cleared bits of the owner.
 		if err := f.Chmod(0o600); err != nil {
 			w.Close()
 			return nil, cause(path, err)
 		}
 	}
-	if room > 0 {
-		if _, err = f.WriteAt(make([]byte, room), 0); err == nil {
-			// A network file system may report a full disk only now.
+	if space > 0 {
+		if _, err = f.WriteAt(make([]byte, space), 0); err == nil {
+			// A network file system may report a full disk only at Sync.
 			err = f.Sync()
 		}
 	}
@@ -306,13 +304,12 @@ func Create(path string, room int) (*File, error) {
 	return w, nil
 }
 
-// Commit writes data and renames the file to its place, durably. The mode is 0600. A
-// symbolic link at that place is replaced, not followed. After an error Commit can be
-// called again.
+// Commit writes data, with mode 0600, and renames the file to its path, durably. A symbolic
+// link at that path is replaced, not followed. After an error Commit can be called again.
 func (w *File) Commit(data []byte) error { return w.CommitTo(w.path, data) }
 
-// CommitTo is [File.Commit] to another place in the same directory, for a file whose
-// name was not known when it was prepared.
+// CommitTo is like [File.Commit], to another path in the same directory, for a file whose name
+// was unknown when it was prepared.
 func (w *File) CommitTo(path string, data []byte) error {
 	w.path = path
 	if _, err := w.f.WriteAt(data, 0); err != nil {
@@ -324,7 +321,8 @@ func (w *File) CommitTo(path string, data []byte) error {
 	if err := w.f.Sync(); err != nil {
 		return cause(w.path, err)
 	}
-	// The file is closed after the rename: whatever close reports, Sync has succeeded.
+	// The file is closed after the rename. Errors of Close do not matter, because Sync has
+	// succeeded.
 	if err := rename(w.f.Name(), w.path); err != nil {
 		return cause(w.path, err)
 	}
@@ -335,15 +333,15 @@ func (w *File) CommitTo(path string, data []byte) error {
 // Close removes the temporary file if it was not committed.
 func (w *File) Close() {
 	name := w.f.Name()
-	mine, merr := w.f.Stat()
-	there, terr := os.Lstat(name)
+	opened, oerr := w.f.Stat()
+	existing, eerr := os.Lstat(name)
 	_ = w.f.Close()
-	if terr == nil && (merr != nil || os.SameFile(mine, there)) {
+	if eerr == nil && (oerr != nil || os.SameFile(opened, existing)) {
 		_ = os.Remove(name)
 	}
 }
 
-// cause drops the temporary name, which means nothing to users, from err.
+// cause replaces the temporary name in err, which means nothing to users, with path.
 func cause(path string, err error) error {
 	var pe *fs.PathError
 	var le *os.LinkError
@@ -356,8 +354,8 @@ func cause(path string, err error) error {
 	return &fs.PathError{Op: "write", Path: path, Err: err}
 }
 
-// Write replaces the file at path with data, atomically and durably, with mode 0600
-// from the first byte on. The directory must exist.
+// Write replaces the file at path with data, atomically and durably. The mode is 0600 from the
+// start. The directory must exist.
 func Write(path string, data []byte) error {
 	w, err := Create(path, 0)
 	if err != nil {
@@ -367,8 +365,8 @@ func Write(path string, data []byte) error {
 	return w.Commit(data)
 }
 
-// SyncDir makes a rename in dir durable. Some file systems cannot; then the file is
-// in its place all the same, so there is no error to return.
+// SyncDir makes a rename in dir durable. It ignores errors: some file systems do not support
+// this, and the rename itself has succeeded.
 func SyncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
 		_ = d.Sync()
@@ -376,8 +374,8 @@ func SyncDir(dir string) {
 	}
 }
 
-// Sweep removes the temporary files that killed processes left in dir. One that is
-// older than an hour has no writer any more.
+// Sweep removes the temporary files of killed processes from dir: those older than an hour,
+// which cannot be in use.
 func Sweep(dir string, now time.Time) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -389,10 +387,10 @@ func Sweep(dir string, now time.Time) {
 	}
 }
 
-// SweepNames is like [Sweep] for a directory with these names.
+// SweepNames is like [Sweep] for a directory whose names were already read.
 func SweepNames(dir string, names []string, now time.Time) {
 	for _, name := range names {
-		// .keyring- began the names of temporary directories in earlier versions.
+		// .keyring- is the prefix of temporary directories of earlier versions.
 		if !strings.HasPrefix(name, tempPrefix) && !strings.HasPrefix(name, ".keyring-") {
 			continue
 		}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Write renames a file that is open, which Windows allows only for files that were opened so.
+// Write renames a file while it is open, which on Windows requires FILE_SHARE_DELETE.
 func TestWriteReplaces(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "private", "token")
 	if err := MakeDir(filepath.Dir(path)); err != nil {

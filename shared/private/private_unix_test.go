@@ -31,7 +31,7 @@ func write(t *testing.T, path, content string, mode fs.FileMode) {
 	must(t, os.Chmod(path, mode))
 }
 
-// names are the entries of a directory.
+// names returns the names in a directory.
 func names(t *testing.T, dir string) string {
 	t.Helper()
 	items, err := os.ReadDir(dir)
@@ -43,10 +43,10 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(out, " ")
 }
 
-// plant makes something else than a private file at path.
-var plant = map[string]struct {
+// notRegular creates something other than a regular file at path.
+var notRegular = map[string]struct {
 	make func(t *testing.T, path string)
-	says string
+	want string
 }{
 	"link": {func(t *testing.T, path string) {
 		write(t, path+"-target", "secret", 0o600)
@@ -65,7 +65,7 @@ var plant = map[string]struct {
 func TestMakeDir(t *testing.T) {
 	for name, tt := range map[string]struct {
 		make func(t *testing.T, dir string)
-		says string // empty if the directory is accepted
+		want string // the reason, or "" if the directory is accepted
 		mode fs.FileMode
 	}{
 		"new":             {func(*testing.T, string) {}, "", 0},
@@ -93,7 +93,7 @@ func TestMakeDir(t *testing.T) {
 			tt.make(t, dir)
 			before, berr := os.Lstat(dir)
 			err := MakeDir(dir)
-			if tt.says == "" {
+			if tt.want == "" {
 				must(t, err)
 				fi, err := os.Lstat(dir)
 				must(t, err)
@@ -103,11 +103,11 @@ func TestMakeDir(t *testing.T) {
 				return
 			}
 			var pe *Error
-			if !errors.As(err, &pe) || pe.Path != dir || pe.Reason != tt.says || pe.Owner != -1 || pe.Mode != tt.mode {
+			if !errors.As(err, &pe) || pe.Path != dir || pe.Reason != tt.want || pe.Owner != -1 || pe.Mode != tt.mode {
 				t.Fatalf("%T %v", err, err)
 			}
 			if after, aerr := os.Lstat(dir); berr == nil && (aerr != nil || after.Mode() != before.Mode()) {
-				t.Errorf("it was changed: %v, %v", after, aerr)
+				t.Errorf("the mode was changed: %v, %v", after, aerr)
 			}
 		})
 	}
@@ -128,8 +128,8 @@ func TestMakeDir(t *testing.T) {
 	})
 }
 
-// As root nothing is created in the home directory of another user, who could neither
-// use nor remove it.
+// Root creates no files in the home directory of another user, who could neither use nor
+// remove them.
 func TestMakeDirAsRoot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -147,7 +147,7 @@ func TestMakeDirAsRoot(t *testing.T) {
 	if got := names(t, home); got != "" {
 		t.Errorf("created %s", got)
 	}
-	// A directory that root made there earlier is root's own.
+	// An existing directory that belongs to root is accepted.
 	must(t, os.Mkdir(filepath.Join(home, "mine"), 0o700))
 	must(t, MakeDir(filepath.Join(home, "mine")))
 }
@@ -167,7 +167,7 @@ func TestRead(t *testing.T) {
 		must(t, os.Mkdir(d, 0o700))
 		return d
 	}
-	t.Run("none", func(t *testing.T) {
+	t.Run("does not exist", func(t *testing.T) {
 		d := dir(t)
 		for _, path := range []string{filepath.Join(d, "f"), filepath.Join(d, "none", "f")} {
 			if _, err := Read(path); !errors.Is(err, fs.ErrNotExist) {
@@ -186,18 +186,18 @@ func TestRead(t *testing.T) {
 			}
 		})
 	}
-	for name, tt := range plant {
+	for name, tt := range notRegular {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(dir(t), "f")
 			tt.make(t, path)
 			b, err := Read(path)
 			var pe *Error
-			if !errors.As(err, &pe) || pe.Reason != tt.says || pe.Path != path || b != nil {
+			if !errors.As(err, &pe) || pe.Reason != tt.want || pe.Path != path || b != nil {
 				t.Errorf("%q, %T %v", b, err, err)
 			}
 		})
 	}
-	t.Run("in an open directory", func(t *testing.T) {
+	t.Run("in a directory that is not private", func(t *testing.T) {
 		d := dir(t)
 		write(t, filepath.Join(d, "f"), "x", 0o600)
 		must(t, os.Chmod(d, 0o755))
@@ -243,11 +243,11 @@ func TestOpenOwn(t *testing.T) {
 			must(t, f.Close())
 		}
 	}
-	for name, tt := range plant {
+	for name, tt := range notRegular {
 		path := filepath.Join(t.TempDir(), "f")
 		tt.make(t, path)
 		var pe *Error
-		if _, err := OpenOwn(path, 0); !errors.As(err, &pe) || pe.Reason != tt.says {
+		if _, err := OpenOwn(path, 0); !errors.As(err, &pe) || pe.Reason != tt.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -268,13 +268,13 @@ func TestOpenFile(t *testing.T) {
 	_, err = io.WriteString(w, "x")
 	must(t, err)
 	must(t, w.Close())
-	for name, says := range map[string]string{
+	for name, want := range map[string]string{
 		path("open"): "", path("link"): "", fmt.Sprintf("/dev/fd/%d", r.Fd()): "",
 		path("pipe"): "is a named pipe", dir: "is a directory", path("none"): "no such file",
 	} {
 		f, err := OpenFile(name)
-		if says != "" {
-			if err == nil || !strings.Contains(err.Error(), says) {
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue
@@ -293,7 +293,7 @@ func TestReadSecret(t *testing.T) {
 		content string
 		mode    fs.FileMode
 		want    string
-		says    string
+		wantErr string
 	}{
 		{"pw\n", 0o600, "pw", ""},
 		{"pw", 0o400, "pw", ""},
@@ -314,19 +314,19 @@ func TestReadSecret(t *testing.T) {
 			must(t, os.Symlink("f", path+"-link"))
 			for _, p := range []string{path, path + "-link"} {
 				got, err := ReadSecret(p)
-				if got != tt.want || (err == nil) != (tt.says == "") {
+				if got != tt.want || (err == nil) != (tt.wantErr == "") {
 					t.Errorf("%.10q, %v", got, err)
 				}
-				if err != nil && (!strings.HasPrefix(err.Error(), p) || !strings.Contains(err.Error(), tt.says)) {
-					t.Errorf("%v, want %s", err, tt.says)
+				if err != nil && (!strings.HasPrefix(err.Error(), p) || !strings.Contains(err.Error(), tt.wantErr)) {
+					t.Errorf("%v, want %s", err, tt.wantErr)
 				}
 			}
 		})
 	}
 	dir := t.TempDir()
 	must(t, syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600))
-	for name, says := range map[string]string{"pipe": "is a named pipe", ".": "is a directory", "none": "no such file"} {
-		if _, err := ReadSecret(filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), says) {
+	for name, want := range map[string]string{"pipe": "is a named pipe", ".": "is a directory", "none": "no such file"} {
+		if _, err := ReadSecret(filepath.Join(dir, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -334,7 +334,7 @@ func TestReadSecret(t *testing.T) {
 		r, w, err := os.Pipe()
 		must(t, err)
 		defer func() { _ = r.Close() }()
-		// The command behind it may take its time.
+		// The writing command may be slow.
 		go func() {
 			_, _ = io.WriteString(w, "p")
 			_, _ = io.WriteString(w, "w\n")
@@ -347,7 +347,7 @@ func TestReadSecret(t *testing.T) {
 	})
 }
 
-// status is what Stat would report of a file.
+// status is an [fs.FileInfo] with an owner and a mode.
 type status struct {
 	uid  int
 	mode fs.FileMode
@@ -366,7 +366,7 @@ func TestOwners(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
 		fi             status
-		secret, config bool // what checkSecret and CheckWriters say
+		secret, config bool // whether checkSecret and CheckWriters accept it
 	}{
 		{"own", status{me, 0o600}, true, true},
 		{"own, read-only", status{me, 0o400}, true, true},
@@ -396,12 +396,11 @@ func TestOwners(t *testing.T) {
 		t.Error(err)
 	}
 	if Owner(status{other, 0}) != other {
-		t.Error("another owner")
+		t.Error("Owner returns another user")
 	}
 }
 
-// In a user namespace that has only the current user, root's files have an owner that stands
-// for everybody else.
+// In a user namespace with the current user only, root's files belong to the overflow user.
 func TestUnmapped(t *testing.T) {
 	for uids, want := range map[string]int{
 		"         0          0 4294967295\n":                         -1,
@@ -465,8 +464,8 @@ func TestDescriptor(t *testing.T) {
 	}
 }
 
-// look checks the file at path, and that nothing else is in its directory.
-func look(t *testing.T, path, want string) {
+// checkFile checks the file at path, and that its directory contains no other files.
+func checkFile(t *testing.T, path, want string) {
 	t.Helper()
 	fi, err := os.Lstat(path)
 	must(t, err)
@@ -481,9 +480,9 @@ func look(t *testing.T, path, want string) {
 }
 
 func TestCommit(t *testing.T) {
-	for _, room := range []int{0, 3, 64 << 10} {
+	for _, space := range []int{0, 3, 64 << 10} {
 		for _, old := range []string{"none", "old contents", "link"} {
-			t.Run(fmt.Sprintf("%d bytes reserved, %s", room, old), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%d bytes reserved, %s", space, old), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "f")
 				victim := filepath.Join(t.TempDir(), "victim")
 				write(t, victim, "victim", 0o644)
@@ -494,15 +493,15 @@ func TestCommit(t *testing.T) {
 				default:
 					write(t, path, old, 0o644)
 				}
-				w, err := Create(path, room)
+				w, err := Create(path, space)
 				must(t, err)
-				if fi, err := w.f.Stat(); err != nil || fi.Size() != int64(room) || fi.Mode() != 0o600 {
+				if fi, err := w.f.Stat(); err != nil || fi.Size() != int64(space) || fi.Mode() != 0o600 {
 					t.Errorf("prepared %v, %v", fi, err)
 				}
 				must(t, w.Commit([]byte("contents")))
-				look(t, path, "contents")
+				checkFile(t, path, "contents")
 				w.Close()
-				look(t, path, "contents")
+				checkFile(t, path, "contents")
 				if b, err := os.ReadFile(victim); err != nil || string(b) != "victim" {
 					t.Errorf("the link was followed: %q, %v", b, err)
 				}
@@ -515,7 +514,7 @@ func TestCommit(t *testing.T) {
 		w, err := Create(path, 10)
 		must(t, err)
 		w.Close()
-		look(t, path, "old")
+		checkFile(t, path, "old")
 	})
 	t.Run("another name", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "f")
@@ -523,16 +522,16 @@ func TestCommit(t *testing.T) {
 		must(t, err)
 		defer w.Close()
 		must(t, w.CommitTo(path, []byte("x")))
-		look(t, path, "x")
+		checkFile(t, path, "x")
 	})
 	t.Run("empty", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "f")
 		must(t, Write(path, nil))
-		look(t, path, "")
+		checkFile(t, path, "")
 	})
 }
 
-// A commit that failed can be repeated, and replaces nothing until it succeeds.
+// A failed commit can be repeated. It does not change the existing file.
 func TestCommitFails(t *testing.T) {
 	t.Run("rename", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "f")
@@ -549,7 +548,7 @@ func TestCommitFails(t *testing.T) {
 		}
 		must(t, os.RemoveAll(path))
 		must(t, w.Commit([]byte("short")))
-		look(t, path, "short")
+		checkFile(t, path, "short")
 	})
 	t.Run("write", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "f")
@@ -557,7 +556,7 @@ func TestCommitFails(t *testing.T) {
 		w, err := Create(path, 0)
 		must(t, err)
 		defer w.Close()
-		// A descriptor for reading only stands for a disk that fails.
+		// A read-only descriptor simulates a disk that fails.
 		good := w.f
 		broken, err := os.Open(good.Name())
 		must(t, err)
@@ -572,7 +571,7 @@ func TestCommitFails(t *testing.T) {
 		must(t, broken.Close())
 		w.f = good
 		must(t, w.Commit([]byte("new")))
-		look(t, path, "new")
+		checkFile(t, path, "new")
 	})
 	t.Run("no directory", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "none", "f")
@@ -597,7 +596,7 @@ func TestCommitFails(t *testing.T) {
 			t.Error(got)
 		}
 	})
-	t.Run("another process has the temporary name", func(t *testing.T) {
+	t.Run("another process uses the temporary name", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "f")
 		w, err := Create(path, 10)
 		must(t, err)
@@ -610,21 +609,21 @@ func TestCommitFails(t *testing.T) {
 	})
 }
 
-func TestWriteInADirectory(t *testing.T) {
+func TestWriteInDirectory(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a", "b", "f")
 	must(t, writeIn(path, []byte("1")))
 	must(t, writeIn(path, []byte("2")))
-	look(t, path, "2")
+	checkFile(t, path, "2")
 	must(t, os.Chmod(filepath.Dir(path), 0o755))
 	var pe *Error
 	if err := writeIn(path, []byte("3")); !errors.As(err, &pe) || pe.Mode != 0o700 {
 		t.Error(err)
 	}
-	look(t, path, "2")
+	checkFile(t, path, "2")
 }
 
-// Whoever reads while others write sees one whole text.
+// A reader sees one complete version while others write.
 func TestWriteIsAtomic(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d", "f")
 	content := func(n int) []byte { return bytes.Repeat([]byte{'a' + byte(n)}, 1000*(n+1)) }
@@ -697,7 +696,7 @@ func TestFirstLine(t *testing.T) {
 	}
 }
 
-// endless never stops, as /dev/zero does.
+// endless is a reader without an end, like /dev/zero.
 type endless struct{}
 
 func (endless) Read(b []byte) (int, error) { return len(b), nil }
