@@ -8,12 +8,11 @@ import (
 	"strings"
 )
 
-// OpenBrowser opens a URL in the user's browser: the first one of the list in $BROWSER
-// that starts, or the system's if BROWSER is empty. It does not wait for the browser, which writes nothing
-// to our streams.
+// OpenBrowser opens a URL in the user's browser: the first one in $BROWSER that starts, or the
+// system's if BROWSER is empty. It does not wait for the browser, whose output is discarded.
 //
-// BROWSER is a list separated by colons. Each item is a program, or a command in which
-// %s stands for the URL (as for man(1) and xdg-open(1)); a path may contain spaces.
+// BROWSER is a list separated by colons. Each item is a program, or a command in which %s is
+// replaced with the URL (as for man(1) and xdg-open(1)). A path may contain spaces.
 func OpenBrowser(getenv func(string) string, address string) error {
 	var commands [][]string
 	for item := range strings.SplitSeq(getenv("BROWSER"), ":") {
@@ -46,36 +45,36 @@ func systemBrowser(address string) []string {
 	return []string{"xdg-open", address}
 }
 
-func found(program string) bool {
+func executable(program string) bool {
 	_, err := exec.LookPath(program)
 	return err == nil
 }
 
-// browserCommand is the command of one item of BROWSER, or nil if it is empty.
+// browserCommand returns the command for one item of BROWSER, or nil if the item is empty.
 func browserCommand(item, address string) []string {
 	item = strings.TrimSpace(item)
 	if item == "" {
 		return nil
 	}
 	argv := []string{item}
-	if !found(item) {
+	if !executable(item) {
 		argv = strings.Fields(item)
 		for i, r := range slices.Backward([]byte(item)) {
 			// Arguments may follow a path with spaces.
-			if path := item[:i]; r == ' ' && found(path) {
+			if path := item[:i]; r == ' ' && executable(path) {
 				argv = append([]string{path}, strings.Fields(item[i:])...)
 				break
 			}
 		}
 	}
-	placed := false
+	hasURL := false
 	for i := range argv[1:] {
 		if strings.Contains(argv[i+1], "%s") {
 			argv[i+1] = strings.ReplaceAll(argv[i+1], "%s", address)
-			placed = true
+			hasURL = true
 		}
 	}
-	if !placed {
+	if !hasURL {
 		argv = append(argv, address)
 	}
 	return argv

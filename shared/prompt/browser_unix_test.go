@@ -14,7 +14,7 @@ import (
 
 const address = "https://i/device?user_code=A&x=%s;$HOME"
 
-// program makes an executable that writes its name and its arguments to a named pipe.
+// program creates an executable that writes its name and its arguments to a named pipe.
 func program(t *testing.T, dir, name, pipe string) string {
 	t.Helper()
 	path := filepath.Join(dir, name)
@@ -84,7 +84,7 @@ func TestOpenBrowser(t *testing.T) {
 			t.Errorf("%q: %v", tt.variable, err)
 			continue
 		}
-		// This waits for the browser to write, which nobody else does.
+		// This waits until the browser writes to the pipe.
 		got, err := os.ReadFile(pipe)
 		want := strings.ReplaceAll(tt.want, " -a", "\n-a") + "\n" + address + "\n"
 		if err != nil || string(got) != want {

@@ -1,5 +1,5 @@
-// Package prompt talks to the user on the terminal: user code, URL, QR code, passphrase. It
-// uses the terminal itself (/dev/tty), never stdin or stdout, which are for data.
+// Package prompt shows codes, URLs and QR codes on the terminal and prompts for passphrases. It
+// uses the terminal itself (/dev/tty), not stdin and stdout, which are for data.
 package prompt
 
 import (
@@ -23,20 +23,20 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// ErrNoTerminal means that there is no terminal to ask on.
+// ErrNoTerminal means that there is no terminal to prompt on.
 var ErrNoTerminal = errors.New("there is no terminal to ask on")
 
-// Terminal is the terminal of the user. Without one, what must be shown goes to Fallback, and
-// questions fail with [ErrNoTerminal].
+// Terminal is the terminal of the user. If there is none, codes are written to Fallback, and
+// prompts fail with [ErrNoTerminal].
 type Terminal struct {
-	// Fallback gets what must be shown if there is no terminal: stderr.
+	// Fallback is written to if there is no terminal. It is usually stderr.
 	Fallback io.Writer
-	// Disabled keeps the terminal from ever being opened.
+	// Disabled means that the terminal is never opened.
 	Disabled bool
-	// Getenv reads TERM and the locale.
+	// Getenv returns TERM and the variables of the locale.
 	Getenv func(string) string
 
-	looked    sync.Once // for a terminal, and set available
+	checked   sync.Once // sets available
 	available bool
 }
 
@@ -66,9 +66,9 @@ func (t *Terminal) open() (*tty, error) {
 	return f, nil
 }
 
-// Available reports whether there is a terminal to ask on.
+// Available reports whether there is a terminal to prompt on.
 func (t *Terminal) Available() bool {
-	t.looked.Do(func() {
+	t.checked.Do(func() {
 		if f, err := t.open(); err == nil {
 			f.close()
 			t.available = true
@@ -77,19 +77,19 @@ func (t *Terminal) Available() bool {
 	return t.available
 }
 
-// Passphrase asks for a secret without showing what is typed.
+// Passphrase prompts for a secret without echo.
 func (t *Terminal) Passphrase(question string) (string, error) {
 	f, err := t.open()
 	if err != nil {
 		return "", err
 	}
 	defer f.close()
-	// A process that ends at the prompt must not leave the terminal without echo.
+	// If the process is interrupted at the prompt, the echo must be restored.
 	state, err := term.GetState(int(f.in.Fd()))
 	if err != nil {
 		return "", err
 	}
-	var mu sync.Mutex // the echo is not switched off after a signal has restored it
+	var mu sync.Mutex // prevents switching the echo off after a signal has restored it
 	interrupted := false
 	defer cli.OnSignal(func() {
 		mu.Lock()
@@ -98,7 +98,7 @@ func (t *Terminal) Passphrase(question string) (string, error) {
 		_ = term.Restore(int(f.in.Fd()), state)
 		_, _ = fmt.Fprintln(f.out)
 	})()
-	// Before the prompt, as some people type ahead.
+	// Switch the echo off before the prompt, because users may type ahead.
 	mu.Lock()
 	if !interrupted {
 		echoOff(int(f.in.Fd()))
@@ -111,20 +111,20 @@ func (t *Terminal) Passphrase(question string) (string, error) {
 	return string(b), err
 }
 
-// Code is what a person needs to approve a login in a browser.
+// Code is what the user needs to approve a login in a browser.
 type Code struct {
 	Issuer          string
 	UserCode        string
 	VerificationURI string
-	// Complete is the URL that contains the code; empty if there is none.
+	// Complete is the URL that contains the code, or "".
 	Complete string
-	// Expires is when the code expires; zero if that is unknown.
+	// Expires is when the code expires, or zero if that is unknown.
 	Expires time.Time
 }
 
-// ShowCode shows how to approve. On a terminal it also shows a QR code, if that fits,
-// and a line with the time left until ctx ends. The returned function ends that line; it
-// must be called.
+// ShowCode prints the instructions to approve the login. On a terminal it also shows a QR code,
+// if that fits, and updates a line with the time left until ctx is canceled. The caller must
+// call done, which removes that line.
 func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (done func()) {
 	f, err := t.open()
 	if err != nil {
@@ -136,7 +136,7 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 		width, height = 80, 24
 	}
 	if wrappedRows(page(c), width) >= height {
-		// The URL that contains the code would leave the screen; the other one is shorter.
+		// The URL that contains the code would scroll off the screen. The other one is shorter.
 		c.Complete = ""
 	}
 	_, _ = io.WriteString(f.out, page(c))
@@ -170,18 +170,18 @@ func (t *Terminal) ShowCode(ctx context.Context, c Code, now func() time.Time) (
 	}
 }
 
-// dumb reports whether the terminal has no control sequences.
+// dumb reports whether the terminal does not support control sequences.
 func (t *Terminal) dumb() bool {
 	return dumb(runtime.GOOS, t.getenv("TERM"))
 }
 
-// dumb reports whether a terminal of this type has no control sequences. On Windows no
-// variable names the type.
+// dumb reports whether a terminal of this type does not support control sequences. On Windows
+// TERM is usually not set.
 func dumb(goos, name string) bool {
 	return name == "dumb" || name == "" && goos != "windows"
 }
 
-// utf8 reports whether the terminal shows the half blocks of the QR code.
+// utf8 reports whether the terminal can show the half blocks of the QR code.
 func (t *Terminal) utf8() bool {
 	locale := strings.ToLower(cmp.Or(t.getenv("LC_ALL"), t.getenv("LC_CTYPE"), t.getenv("LANG")))
 	return strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8") || locale == ""
@@ -194,7 +194,7 @@ func (t *Terminal) getenv(name string) string {
 	return t.Getenv(name)
 }
 
-// page is what a person reads. The most important line, the URL, comes first.
+// page returns the instructions for the user. The URL, the most important line, comes first.
 func page(c Code) string {
 	line := func(s string) string { return text.Foreign(s, maxAddress) }
 	issuer, uri, code, complete := line(c.Issuer), line(c.VerificationURI), line(c.UserCode), line(c.Complete)
@@ -204,11 +204,11 @@ func page(c Code) string {
 	return fmt.Sprintf("to log in at %s open\n\n    %s\n\nin any browser and check that it shows the code\n\n    %s\n\n(or open %s and enter the code)\n\n", issuer, complete, code, uri)
 }
 
-// maxAddress is the longest URL that is shown, in characters. A QR code has room for
-// somewhat more.
+// maxAddress is the maximum length of a URL that is shown, in characters. A QR code can contain
+// slightly more.
 const maxAddress = 2000
 
-// wrappedRows is how many rows a page takes on a terminal that wraps long lines.
+// wrappedRows returns the number of rows of a page on a terminal that wraps long lines.
 func wrappedRows(page string, width int) int {
 	n := 0
 	for line := range strings.Lines(page) {
@@ -217,8 +217,8 @@ func wrappedRows(page string, width int) int {
 	return n
 }
 
-// waiting says what is going on. INDIGO IAM does not tell a program that the user denied
-// the login.
+// waiting is the message during the login. It mentions Ctrl-C because INDIGO IAM does not
+// report to a program that the user denied the login.
 const waiting = "waiting for the approval (press Ctrl-C if you denied it)"
 
 func countdown(c Code, now time.Time, width int) string {
@@ -227,15 +227,15 @@ func countdown(c Code, now time.Time, width int) string {
 		left := max(c.Expires.Sub(now), 0).Round(time.Second)
 		line = fmt.Sprintf("%d:%02d left, %s", int(left.Minutes()), int(left.Seconds())%60, waiting)
 	}
-	// A line that wraps could not be overwritten. The terminal adds ^C to it.
-	if most := max(width-3, 0); len(line) > most {
-		line = line[:most]
+	// A wrapped line could not be overwritten. The terminal may append ^C to the line.
+	if limit := max(width-3, 0); len(line) > limit {
+		line = line[:limit]
 	}
 	return line
 }
 
-// qr returns the QR code, or nothing if it does not fit: then the URL and the code would
-// leave the screen.
+// qr returns the QR code, or "" if it does not fit: the URL and the code would scroll off the
+// screen.
 func qr(address string, width, height int) string {
 	if len(address) > maxAddress {
 		return ""

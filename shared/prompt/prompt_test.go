@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Without a terminal the code goes to the fallback, and a question fails.
-func TestWithoutATerminal(t *testing.T) {
+// Without a terminal the code is written to Fallback, and a prompt fails.
+func TestWithoutTerminal(t *testing.T) {
 	var b bytes.Buffer
 	term := &Terminal{Fallback: &b, Disabled: true}
 	if term.Available() {
@@ -68,7 +68,7 @@ in any browser and check that it shows the code
 	}
 }
 
-// What the issuer sends can neither control the terminal nor add a line.
+// Strings from the issuer can neither control the terminal nor add a line.
 func TestPageOfHostileIssuer(t *testing.T) {
 	lines := strings.Count(page(Code{Issuer: "i", UserCode: "c", VerificationURI: "u", Complete: "v"}), "\n")
 	for _, s := range []string{"x\nhint: run rm", "x\r\nhint: run rm", "\x1b]0;title\a", "\x1b[2J", "\u202egnp", "\u2028", "\ufeff", "\u0085", "\x9b31m", "\xff\xfe"} {
@@ -77,7 +77,7 @@ func TestPageOfHostileIssuer(t *testing.T) {
 			t.Errorf("%q makes %d lines instead of %d", s, n, lines)
 		}
 		if strings.ContainsFunc(got, func(r rune) bool { return r != '\n' && hides(r) }) || !utf8.ValidString(got) {
-			t.Errorf("%q is printed as it is", s)
+			t.Errorf("%q is printed without escaping", s)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func TestQRCodeFits(t *testing.T) {
 			}
 		}
 	}
-	// More than any QR code holds.
+	// More than a QR code can contain.
 	if got := qr("https://i/"+strings.Repeat("x", 4000), 1000, 1000); got != "" {
 		t.Errorf("%q", got)
 	}
@@ -167,9 +167,9 @@ func TestLocaleAndTerm(t *testing.T) {
 		}
 	}
 	if term := new(Terminal); !term.dumb() && runtime.GOOS != "windows" {
-		t.Error("without an environment control sequences are used")
+		t.Error("control sequences are used without TERM")
 	}
 	if dumb("windows", "") || !dumb("windows", "dumb") || !dumb("linux", "") || dumb("linux", "xterm") {
-		t.Error("which terminals have control sequences")
+		t.Error("dumb returns a wrong result")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestMain lets the test binary be the program on the terminal.
+// TestMain lets the test binary act as the program on the terminal.
 func TestMain(m *testing.M) {
 	if name := os.Getenv("PROMPT_TEST_CHILD"); name != "" {
 		onTerminal(name)
@@ -30,7 +30,7 @@ func onTerminal(name string) {
 	t := &Terminal{Fallback: os.Stderr, Getenv: os.Getenv}
 	switch name {
 	case "code":
-		// The clock stands still: how often the line is printed makes no difference.
+		// The time is constant, so the number of updates of the line makes no difference.
 		now := time.Unix(1_750_000_000, 0)
 		t.ShowCode(context.Background(), Code{
 			Issuer: "https://iam.example.org/", UserCode: "ABCD-EFGH", VerificationURI: "https://iam.example.org/device",
@@ -43,7 +43,7 @@ func onTerminal(name string) {
 	}
 }
 
-// terminal is the other side of a child's terminal.
+// terminal is the master side of a child's pseudo-terminal.
 type terminal struct {
 	t      *testing.T
 	master *os.File
@@ -79,7 +79,7 @@ func run(t *testing.T, name string, columns, lines int, env ...string) *terminal
 	defer func() { _ = tty.Close() }()
 	self, err := os.Executable()
 	check(err)
-	// The limit only keeps a broken child from hanging.
+	// The timeout only prevents a broken child from hanging.
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	x := &terminal{t: t, master: master, cmd: exec.CommandContext(ctx, self)}
@@ -105,8 +105,8 @@ func run(t *testing.T, name string, columns, lines int, env ...string) *terminal
 	return x
 }
 
-// shows waits until the terminal has got the text.
-func (x *terminal) shows(want string) {
+// waitFor waits until the text appears on the terminal.
+func (x *terminal) waitFor(want string) {
 	x.t.Helper()
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -125,11 +125,11 @@ func (x *terminal) enter(s string) {
 	}
 }
 
-// ends waits for the child and returns all that the terminal got.
-func (x *terminal) ends() string {
+// wait waits until the child exits and returns its output on the terminal.
+func (x *terminal) wait() string {
 	x.t.Helper()
 	_ = x.cmd.Wait()
-	// With the last process on the terminal, reading from its other side ends.
+	// Reading from the master fails after the last process has closed the terminal.
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for !x.closed {
@@ -138,7 +138,7 @@ func (x *terminal) ends() string {
 	return strings.ReplaceAll(x.screen.String(), "\r\n", "\n")
 }
 
-// rows is how many rows the text takes on a terminal, its cursor's row included.
+// rows returns the number of rows of the text on a terminal, including the cursor's row.
 func rows(s string, columns int) int {
 	n := 0
 	for line := range strings.SplitSeq(s, "\n") {
@@ -147,7 +147,7 @@ func rows(s string, columns int) int {
 	return n
 }
 
-func TestShowCodeOnATerminal(t *testing.T) {
+func TestShowCodeOnTerminal(t *testing.T) {
 	long := complete + "&state=" + strings.Repeat("x", 60)
 	short := "https://iam.example.org/d?c=ABCD"
 	for _, tt := range []struct {
@@ -167,7 +167,7 @@ func TestShowCodeOnATerminal(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			x := run(t, "code", tt.columns, tt.lines, "COMPLETE="+tt.complete, tt.env)
-			got := x.ends()
+			got := x.wait()
 			want := page(Code{Issuer: "https://iam.example.org/", UserCode: "ABCD-EFGH", VerificationURI: "https://iam.example.org/device", Complete: tt.complete})
 			if !strings.HasPrefix(got, want) {
 				t.Errorf("%q", got)
@@ -186,21 +186,21 @@ func TestShowCodeOnATerminal(t *testing.T) {
 			}
 		})
 	}
-	// A URL that would leave the screen is not shown, but the one without the code.
+	// If the URL with the code would scroll off the screen, only the one without it is shown.
 	for length, whole := range map[int]bool{700: true, 1900: false} {
 		url := complete + strings.Repeat("x", length-len(complete))
-		got := run(t, "code", 80, 24, "COMPLETE="+url).ends()
+		got := run(t, "code", 80, 24, "COMPLETE="+url).wait()
 		if !strings.Contains(got, "https://iam.example.org/device") || strings.Contains(got, url) != whole || strings.Contains(got, "check that") != whole {
 			t.Errorf("a URL of %d characters: %q", length, got)
 		}
 	}
-	// With a QR code or without one, the URL never leaves the screen.
+	// With or without a QR code, the URL stays on the screen.
 	for _, url := range []string{short, complete, long} {
 		c := Code{Issuer: "https://iam.example.org/", UserCode: "ABCD-EFGH", VerificationURI: "https://iam.example.org/device", Complete: url}
 		need := rows(page(c)+qr(url, 80, 1000), 80)
 		for lines := need - 2; lines <= need+1; lines++ {
 			x := run(t, "code", 80, lines, "COMPLETE="+url)
-			got, _, _ := strings.Cut(x.ends(), "\r\x1b[K")
+			got, _, _ := strings.Cut(x.wait(), "\r\x1b[K")
 			if shown := strings.Contains(got, "█"); shown != (lines >= need) {
 				t.Errorf("a URL of %d characters and its code need %d rows: shown on %d: %v", len(url), need, lines, shown)
 			}
@@ -208,12 +208,12 @@ func TestShowCodeOnATerminal(t *testing.T) {
 	}
 }
 
-// What is typed is not shown, not even by those who type as soon as they see the prompt.
-func TestPassphraseOnATerminal(t *testing.T) {
+// The passphrase is not echoed, even if it is typed as soon as the prompt appears.
+func TestPassphraseOnTerminal(t *testing.T) {
 	x := run(t, "passphrase", 80, 24)
-	x.shows("Passphrase: ")
+	x.waitFor("Passphrase: ")
 	x.enter("s3cret word\n")
-	if got := x.ends(); got != "Passphrase: \n" {
+	if got := x.wait(); got != "Passphrase: \n" {
 		t.Errorf("on the terminal: %q", got)
 	}
 	if got := x.stdout.String(); got != "\"s3cret word\" <nil>\n" {
@@ -221,14 +221,14 @@ func TestPassphraseOnATerminal(t *testing.T) {
 	}
 }
 
-// Ctrl-C at the question ends the program and leaves the terminal with its echo.
-func TestInterruptAtThePassphrase(t *testing.T) {
+// Ctrl-C at the prompt terminates the program and restores the echo.
+func TestInterruptAtPassphrase(t *testing.T) {
 	x := run(t, "passphrase", 80, 24)
-	x.shows("Passphrase: ")
+	x.waitFor("Passphrase: ")
 	x.enter("half\x03")
-	_ = x.ends()
+	_ = x.wait()
 	if ws, ok := x.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !ws.Signaled() || ws.Signal() != syscall.SIGINT {
-		t.Errorf("ended with %v", x.cmd.ProcessState)
+		t.Errorf("exited with %v", x.cmd.ProcessState)
 	}
 	state, err := unix.IoctlGetTermios(int(x.master.Fd()), unix.TCGETS)
 	if err != nil || state.Lflag&unix.ECHO == 0 {
@@ -239,7 +239,7 @@ func TestInterruptAtThePassphrase(t *testing.T) {
 	}
 }
 
-// Without a terminal of its own, a process does not find one.
+// A process without a controlling terminal does not find one.
 func TestNoTerminal(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openTTY opens the terminal of the process. What is typed and what is shown are one file.
-// os.OpenFile would start Go's network poller, which costs a short run five system calls,
-// only to learn whether there is a terminal.
+// openTTY opens the terminal of the process. Input and output are the same file. It does not
+// use os.OpenFile, which would start Go's network poller with five system calls, even if a
+// run only checks whether there is a terminal.
 func openTTY() (in, out *os.File, err error) {
 	for {
 		fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC, 0)
 		switch {
-		case err == unix.EINTR: // as os.OpenFile does (https://go.dev/issue/11180)
+		case err == unix.EINTR: // retry, as os.OpenFile does (https://go.dev/issue/11180)
 		case err != nil:
 			return nil, nil, err
 		default:
@@ -29,7 +29,7 @@ func openTTY() (in, out *os.File, err error) {
 	}
 }
 
-// echoOff keeps the terminal from showing what is typed, and lets it give whole lines.
+// echoOff switches the terminal's echo off and its line mode on.
 func echoOff(fd int) {
 	t, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/term"
 )
 
-// openTTY opens the console of the process: what is typed and what is shown are two files.
+// openTTY opens the console of the process. Input and output are two files.
 func openTTY() (in, out *os.File, err error) {
-	// Reading a passphrase changes the mode of the input, which takes the right to write.
+	// Reading a passphrase changes the mode of the input, which requires write access.
 	if in, err = os.OpenFile("CONIN$", os.O_RDWR, 0); err != nil {
 		return nil, nil, err
 	}
@@ -19,8 +19,8 @@ func openTTY() (in, out *os.File, err error) {
 	return in, out, nil
 }
 
-// echoOff leaves the console as it is: reading the passphrase turns the echo off.
+// echoOff does nothing: [readSecret] switches the echo off.
 func echoOff(int) {}
 
-// readSecret reads a line without showing it.
+// readSecret reads a line without echo.
 func readSecret(f *os.File) ([]byte, error) { return term.ReadPassword(int(f.Fd())) }
