@@ -1,4 +1,4 @@
-// Package bearer implements WLCG Bearer Token Discovery: where a token is found.
+// Package bearer implements WLCG Bearer Token Discovery.
 package bearer
 
 import (
@@ -13,23 +13,23 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// Found is the first token that discovery finds.
+// Found is the result of [Discover].
 type Found struct {
-	// Token is empty if there is none.
+	// Token is the first token, or "" if there is none.
 	Token string
-	// Place names the variable or file that it was in.
+	// Place is the variable or file that contains the token.
 	Place string
-	// File is the name of the file, if it was in one.
+	// File is the path of the file, if the token is in a file.
 	File string
-	// Hidden are the later places that also have a token.
+	// Hidden are the later places that also contain a token.
 	Hidden []string
 }
 
-// Discover looks in BEARER_TOKEN, in the file that BEARER_TOKEN_FILE names, in
-// $XDG_RUNTIME_DIR/bt_u$EUID and in /tmp/bt_u$EUID. An empty place is passed over. A
-// file that cannot be read is an error, since a later place must not replace it, except
-// if one of the last two does not exist. In those two places, where other users may be
-// able to create files, only a regular file of the current user is accepted.
+// Discover looks for a token in BEARER_TOKEN, in the file named by BEARER_TOKEN_FILE, in
+// $XDG_RUNTIME_DIR/bt_u$EUID and in /tmp/bt_u$EUID. Empty places are skipped. A file that
+// cannot be read is an error, because a later place must not replace it; but the last two
+// files may be missing. In their directories other users may be able to create files, so only
+// a regular file of the current user is accepted there.
 func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	var found Found
 	add := func(place, file, content string) {
@@ -47,7 +47,7 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	}
 	type place struct {
 		name, path string
-		must       bool
+		named      bool // by the user
 	}
 	var places []place
 	if f, _ := lookupEnv("BEARER_TOKEN_FILE"); f != "" {
@@ -61,9 +61,9 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	p := filepath.Join("/tmp", file)
 	places = append(places, place{p, p, false})
 	for _, p := range places {
-		content, err := read(p.path, p.must)
+		content, err := read(p.path, p.named)
 		if err != nil {
-			if found.Token != "" || !p.must && errors.Is(err, fs.ErrNotExist) {
+			if found.Token != "" || !p.named && errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			return Found{}, fmt.Errorf("look for a token: %w", err)
@@ -73,7 +73,7 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	return found, nil
 }
 
-// read reads a token file. named means that the user chose it.
+// read reads a token file. named means that the user specified it.
 func read(path string, named bool) (string, error) {
 	open := private.OpenFile
 	if !named {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The uid is one that no /tmp/bt_u file of a real user stands in the way of.
+// uid is not the ID of a real user, so that /tmp does not contain a token file for it.
 const uid = 2_000_000_011
 
 func TestDiscover(t *testing.T) {
@@ -30,12 +30,12 @@ func TestDiscover(t *testing.T) {
 		fails  bool
 	}{
 		{"nowhere", nil, "", "", nil, false},
-		{"the variable first", map[string]string{"BEARER_TOKEN": " v ", "BEARER_TOKEN_FILE": one, "XDG_RUNTIME_DIR": dir}, "v", "BEARER_TOKEN", []string{"BEARER_TOKEN_FILE " + one, xdg}, false},
-		{"the file next", map[string]string{"BEARER_TOKEN": " ", "BEARER_TOKEN_FILE": one}, "one", "BEARER_TOKEN_FILE " + one, nil, false},
-		{"an empty file is passed over", map[string]string{"BEARER_TOKEN_FILE": blank, "XDG_RUNTIME_DIR": dir}, "runtime", xdg, nil, false},
-		{"a file that is not there is not", map[string]string{"BEARER_TOKEN_FILE": filepath.Join(dir, "nowhere"), "XDG_RUNTIME_DIR": dir}, "", "", nil, true},
-		{"what is hidden need not be readable", map[string]string{"BEARER_TOKEN": "v", "BEARER_TOKEN_FILE": dir}, "v", "BEARER_TOKEN", nil, false},
-		{"the runtime folder", map[string]string{"XDG_RUNTIME_DIR": dir}, "runtime", xdg, nil, false},
+		{"the variable has precedence", map[string]string{"BEARER_TOKEN": " v ", "BEARER_TOKEN_FILE": one, "XDG_RUNTIME_DIR": dir}, "v", "BEARER_TOKEN", []string{"BEARER_TOKEN_FILE " + one, xdg}, false},
+		{"the file if the variable is blank", map[string]string{"BEARER_TOKEN": " ", "BEARER_TOKEN_FILE": one}, "one", "BEARER_TOKEN_FILE " + one, nil, false},
+		{"an empty file is skipped", map[string]string{"BEARER_TOKEN_FILE": blank, "XDG_RUNTIME_DIR": dir}, "runtime", xdg, nil, false},
+		{"a missing file is an error", map[string]string{"BEARER_TOKEN_FILE": filepath.Join(dir, "nowhere"), "XDG_RUNTIME_DIR": dir}, "", "", nil, true},
+		{"a later place need not be readable", map[string]string{"BEARER_TOKEN": "v", "BEARER_TOKEN_FILE": dir}, "v", "BEARER_TOKEN", nil, false},
+		{"the runtime directory", map[string]string{"XDG_RUNTIME_DIR": dir}, "runtime", xdg, nil, false},
 	}
 	for _, tt := range tests {
 		got, err := Discover(func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok }, uid)

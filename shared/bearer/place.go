@@ -11,8 +11,7 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// PlaceError means that there is no place where clients would look and where a token
-// can be written safely.
+// PlaceError means that none of the places that clients read is safe for writing a token.
 type PlaceError struct {
 	Err  error
 	hint string
@@ -27,11 +26,11 @@ func (e *PlaceError) ExitCode() int { return 1 }
 // Hints implements cli.Explained.
 func (e *PlaceError) Hints() []string { return []string{e.hint} }
 
-// Place returns the file in which clients look first for the token of the user with
-// this effective user ID: the one that BEARER_TOKEN_FILE names, else bt_u$EUID in
-// XDG_RUNTIME_DIR or, if that is not set or does not exist, in /tmp. htgettoken writes
-// to the same places. A directory in XDG_RUNTIME_DIR where other users can replace files
-// is an error, since clients would look there all the same.
+// Place returns the file that clients read first for the token of the user with this effective
+// user ID: the one named by BEARER_TOKEN_FILE, else bt_u$EUID in XDG_RUNTIME_DIR or, if that is
+// not set or does not exist, in /tmp. htgettoken writes to the same places. If other users can
+// replace files in XDG_RUNTIME_DIR, Place returns an error, because clients would read the
+// file anyway.
 func Place(lookupEnv func(string) (string, bool), euid int) (string, error) {
 	if f, _ := lookupEnv("BEARER_TOKEN_FILE"); f != "" {
 		return f, nil

@@ -23,11 +23,11 @@ func TestPlace(t *testing.T) {
 		euid      int
 		want, err string
 	}{
-		{"the file that a variable names", map[string]string{"BEARER_TOKEN_FILE": "/x/token", "XDG_RUNTIME_DIR": run}, 7, "/x/token", ""},
+		{"the file named by the variable", map[string]string{"BEARER_TOKEN_FILE": "/x/token", "XDG_RUNTIME_DIR": run}, 7, "/x/token", ""},
 		{"the runtime directory", map[string]string{"XDG_RUNTIME_DIR": run}, 7, filepath.Join(run, "bt_u7"), ""},
 		{"no runtime directory", nil, 7, "/tmp/bt_u7", ""},
-		{"one that does not exist", map[string]string{"XDG_RUNTIME_DIR": filepath.Join(run, "none")}, 7, "/tmp/bt_u7", ""},
-		{"one that others can write", map[string]string{"XDG_RUNTIME_DIR": open}, 7, "", "XDG_RUNTIME_DIR cannot be used: " + open + " can be written by other users (mode 0777)"},
+		{"a runtime directory that does not exist", map[string]string{"XDG_RUNTIME_DIR": filepath.Join(run, "none")}, 7, "/tmp/bt_u7", ""},
+		{"a runtime directory that others can write", map[string]string{"XDG_RUNTIME_DIR": open}, 7, "", "XDG_RUNTIME_DIR cannot be used: " + open + " can be written by other users (mode 0777)"},
 		{"a file", map[string]string{"XDG_RUNTIME_DIR": "/dev/null"}, 7, "", "XDG_RUNTIME_DIR cannot be used: /dev/null is not a directory"},
 		{"no user IDs", nil, -1, "", "there is no place"},
 	} {
