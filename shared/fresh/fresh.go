@@ -1,5 +1,5 @@
-// Package fresh keeps a token fresh for as long as work needs it: it decides when a new
-// token is needed, and keeps trying if it cannot get one.
+// Package fresh keeps a token fresh: it renews the token before it expires, and retries after
+// failures.
 package fresh
 
 import (
@@ -11,8 +11,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// ErrSame means that a source returned a token that lives no longer than the one that it
-// was to replace.
+// ErrSame means that a source returned a token that does not expire later than the one to
+// replace.
 var ErrSame = errors.New("the source returned a token that does not expire later than the current one")
 
 // Event is what a [Keeper] reports.
@@ -20,19 +20,19 @@ type Event struct {
 	Kind Kind
 	// Token is the current token.
 	Token token.Token
-	// Err is why the renewal failed.
+	// Err is the reason why the renewal failed.
 	Err error
-	// Left is how long the current token still lives.
+	// Left is the remaining lifetime of the current token.
 	Left time.Duration
 }
 
-// Kind says what happened.
+// Kind is the kind of an [Event].
 type Kind int
 
-// The kinds of events. Failed is reported at the first of several failures, and Expired
-// once if they last until the token has expired. Recovered takes the place of Renewed
-// after a failure. Damaged comes with a new token: it was obtained, and its error is
-// about something else, such as a login that was lost.
+// The kinds of events. Failed is reported for the first of several failures, and Expired once
+// if they continue until the token has expired. Recovered replaces Renewed after a failure.
+// Damaged means that a new token was obtained, but with an error about something else, such as
+// a lost login.
 const (
 	Renewed Kind = iota
 	Failed
@@ -43,35 +43,35 @@ const (
 
 // Keeper keeps one token fresh. All fields but Sleep and Jitter are required.
 type Keeper struct {
-	// Get gets a token. One that is stored already is good enough if it lives for at
-	// least enough. A token that comes with an error is used, and the error is reported.
+	// Get gets a token. It may return a stored one whose remaining lifetime is at least enough.
+	// If it returns both a token and an error, the token is used and the error is reported.
 	Get func(ctx context.Context, enough time.Duration) (token.Token, error)
-	// Put puts the new token in the place of the old one, or changes nothing.
+	// Put replaces the old token with the new one. If it fails, it must not change anything.
 	Put    func(token.Token) error
 	Report func(Event)
 	// Now is the wall clock.
 	Now func() time.Time
-	// Sleep waits for at most d; it returns an error if ctx ended. Nil means a timer.
+	// Sleep waits for at most d. It returns an error if ctx is canceled. Nil means a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
-	// Jitter returns a number in [0, 1), by which renewals of several processes are
-	// spread. Nil means a random one.
+	// Jitter returns a number in [0, 1) that spreads the renewals of several processes. Nil
+	// means a random number.
 	Jitter func() float64
 }
 
 const (
-	// slice is the longest single sleep. Go's timers stand still while the machine is
-	// suspended, so the wall clock is read at least this often.
-	slice = 10 * time.Second
-	// unknown is the lifetime of a token that does not say when it expires.
-	unknown = 15 * time.Minute
-	// firstRetry and lastRetry bound the time between attempts, and so do fractions of
-	// the token's lifetime.
+	// maxSleep is the longest single sleep. Go's timers stop while the machine is suspended,
+	// so the wall clock is read at least this often.
+	maxSleep = 10 * time.Second
+	// defaultLifetime is the assumed lifetime of a token whose expiry is unknown.
+	defaultLifetime = 15 * time.Minute
+	// firstRetry and lastRetry are the upper limits of the first and the longest pause between
+	// attempts, which are fractions of the token's lifetime. shortestRetry is the lower limit.
 	firstRetry, lastRetry = 10 * time.Second, time.Minute
 	shortestRetry         = time.Second
 )
 
-// Run keeps the token fresh until ctx ends. t is the current token, which is in its place
-// already.
+// Run keeps the token fresh until ctx is canceled. t is the current token, which has already
+// been stored.
 func (k *Keeper) Run(ctx context.Context, t token.Token) {
 	pause := shortestRetry
 	for k.until(ctx, k.next(t, pause)) {
@@ -84,22 +84,22 @@ func (k *Keeper) Run(ctx context.Context, t token.Token) {
 	}
 }
 
-// next is when the token is replaced, after pause at the earliest: if this machine's clock
-// is ahead of the issuer's, a new token can be due at once.
+// next returns when to replace the token, not earlier than after pause: if this machine's clock
+// is ahead of the issuer's, even a new token may be due immediately.
 func (k *Keeper) next(t token.Token, pause time.Duration) time.Time {
 	now := k.Now()
-	at, soonest := k.due(t, now), now.Add(pause)
-	if at.Before(soonest) {
-		return soonest
+	at, earliest := k.due(t, now), now.Add(pause)
+	if at.Before(earliest) {
+		return earliest
 	}
 	return at
 }
 
-// Lifetime is the whole lifetime of a token that was obtained at got.
+// Lifetime returns the whole lifetime of a token that was obtained at got.
 func Lifetime(t token.Token, got time.Time) time.Duration {
 	left, known := t.Lifetime(got)
 	if !known {
-		return unknown
+		return defaultLifetime
 	}
 	if j := t.JWT(); j != nil {
 		if iat, ok := j.Time("iat"); ok && t.Expires.After(iat) {
@@ -109,9 +109,10 @@ func Lifetime(t token.Token, got time.Time) time.Duration {
 	return max(left, 0)
 }
 
-// due is when the token is replaced: at two thirds of its lifetime or up to a fifteenth
-// of it earlier, so that at least a third of it is left. The time since the token was
-// obtained counts, too, in case this machine's clock is behind the issuer's.
+// due returns when to replace the token: after two thirds of its lifetime, or up to a fifteenth
+// of the lifetime earlier, so that at least a third remains. It is never later than two thirds
+// of the lifetime after the token was obtained, in case this machine's clock is behind the
+// issuer's.
 func (k *Keeper) due(t token.Token, got time.Time) time.Time {
 	whole := Lifetime(t, got)
 	at := got.Add(whole / 3 * 2)
@@ -127,9 +128,9 @@ func (k *Keeper) due(t token.Token, got time.Time) time.Time {
 	return at.Add(-time.Duration(jitter() * float64(whole/15)))
 }
 
-// until waits until the wall clock reaches at, or as much time has passed, whichever is
-// first: a clock that is set back must not let the token expire. It returns false if ctx
-// ended.
+// until waits until the wall clock reaches at or the same time has passed on the monotonic
+// clock, whichever is first, because the wall clock may be set back. It returns false if ctx is
+// canceled.
 func (k *Keeper) until(ctx context.Context, at time.Time) bool {
 	start := k.Now()
 	span := at.Round(0).Sub(start.Round(0))
@@ -142,7 +143,7 @@ func (k *Keeper) until(ctx context.Context, at time.Time) bool {
 		if left <= 0 {
 			return true
 		}
-		if k.sleep(ctx, min(left, slice)) != nil {
+		if k.sleep(ctx, min(left, maxSleep)) != nil {
 			return false
 		}
 	}
@@ -162,14 +163,14 @@ func (k *Keeper) sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// renew replaces the token. It tries until it succeeds or ctx ends, and then returns
-// false.
+// renew replaces the token. It retries until it succeeds, or until ctx is canceled, in which
+// case it returns false.
 func (k *Keeper) renew(ctx context.Context, old token.Token) (token.Token, bool) {
 	whole := Lifetime(old, k.Now())
 	delay := min(max(whole/60, shortestRetry), firstRetry)
-	most := min(max(whole/20, 2*shortestRetry), lastRetry)
+	maxDelay := min(max(whole/20, 2*shortestRetry), lastRetry)
 	var (
-		next              token.Token // obtained, but not yet in its place
+		next              token.Token // obtained, but not yet stored
 		reported, expired bool
 	)
 	for {
@@ -209,17 +210,17 @@ func (k *Keeper) renew(ctx context.Context, old token.Token) (token.Token, bool)
 			expired = true
 			k.Report(Event{Kind: Expired, Token: old, Err: err})
 		default:
-			wait = min(wait, left) // to report the expiry when it comes
+			wait = min(wait, left) // to report the expiry in time
 		}
 		if !k.until(ctx, k.Now().Add(wait)) {
 			return old, false
 		}
-		delay = min(2*delay, most)
+		delay = min(2*delay, maxDelay)
 	}
 }
 
-// get gets a token that expires later than old, or that was issued later by an issuer that
-// now grants shorter lifetimes.
+// get calls Get. It returns [ErrSame] unless the token expires later than old, or was issued
+// later with a shorter lifetime.
 func (k *Keeper) get(ctx context.Context, old token.Token, enough time.Duration) (token.Token, error) {
 	t, err := k.Get(ctx, enough)
 	if err == nil && (t.Raw() == old.Raw() || !old.Expires.IsZero() && !t.Expires.IsZero() && !t.Expires.After(old.Expires) && !shorter(t, old)) {
@@ -228,13 +229,13 @@ func (k *Keeper) get(ctx context.Context, old token.Token, enough time.Duration)
 	return t, err
 }
 
-// shorter reports whether t was issued later than old and is valid for less time. One that
-// expires at the same time does not count: such an issuer has set an end.
+// shorter reports whether t was issued later than old but expires earlier, which means that the
+// issuer now grants shorter lifetimes.
 func shorter(t, old token.Token) bool {
 	if t.JWT() == nil || old.JWT() == nil {
 		return false
 	}
-	was, known := old.JWT().Time("iat")
-	is, ok := t.JWT().Time("iat")
-	return known && ok && is.After(was) && t.Expires.Before(old.Expires)
+	oldIssued, known := old.JWT().Time("iat")
+	issued, ok := t.JWT().Time("iat")
+	return known && ok && issued.After(oldIssued) && t.Expires.Before(old.Expires)
 }

@@ -14,19 +14,18 @@ import (
 
 var begin = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
-// jwt makes a token that was issued and expires at these times.
+// jwt returns a token that was issued at iat and expires at exp.
 func jwt(iat, exp time.Time) token.Token {
 	b64 := base64.RawURLEncoding.EncodeToString
 	return token.New(b64([]byte(`{"alg":"none"}`)) + "." + b64(fmt.Appendf(nil, `{"iat":%d,"exp":%d}`, iat.Unix(), exp.Unix())) + ".c2ln")
 }
 
-// world is a clock, an issuer and a file in which time passes only while the keeper
-// sleeps.
+// world simulates a clock, an issuer and a token file. Time passes only while the keeper sleeps.
 type world struct {
 	now time.Time
 	// life is the lifetime of new tokens.
 	life time.Duration
-	// down says whether the issuer fails at that time, and full whether the disk is full.
+	// down reports whether the issuer fails at that time, and full whether the disk is full.
 	down, full func(time.Time) bool
 	// drift is added to the clock at each sleep, for a machine that was suspended.
 	drift func(slept time.Duration) time.Duration
@@ -44,13 +43,13 @@ type world struct {
 
 func (w *world) since(t time.Time) time.Duration { return t.Sub(begin).Round(time.Millisecond) }
 
-// issue returns a token that is issued now.
+// issue returns a token issued now.
 func (w *world) issue() token.Token {
 	now := w.now.Add(-w.ahead)
 	return jwt(now, now.Add(w.life))
 }
 
-// run keeps a token for a time.
+// run keeps a token fresh for span.
 func (w *world) run(span time.Duration) {
 	w.now, w.end = begin, begin.Add(span)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -59,7 +58,7 @@ func (w *world) run(span time.Duration) {
 	k := &Keeper{
 		Now: func() time.Time { return w.now }, Jitter: func() float64 { return w.jitter },
 		Sleep: func(ctx context.Context, d time.Duration) error {
-			if d <= 0 || d > slice {
+			if d <= 0 || d > maxSleep {
 				panic(fmt.Sprint("sleeps for ", d))
 			}
 			w.now = w.now.Add(d)
@@ -106,12 +105,11 @@ func TestRenewsAtTwoThirds(t *testing.T) {
 		t.Errorf("%q, %d requests", w.events, len(w.gets))
 	}
 	if w.enough[0] != 40*time.Minute {
-		t.Errorf("a stored token must live for %v, which is what is left and a third more", w.enough[0])
+		t.Errorf("required lifetime %v, want the remaining lifetime and a third", w.enough[0])
 	}
 }
 
-// A token is replaced no earlier than it must be, and with a third of it left, whatever
-// the jitter and wherever it comes from.
+// A token is replaced when a third to two fifths of its lifetime remain, whatever its source.
 func TestDue(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -120,13 +118,13 @@ func TestDue(t *testing.T) {
 		want   time.Duration
 	}{
 		{"just issued", jwt(begin, begin.Add(time.Hour)), 0, 40 * time.Minute},
-		{"the most jitter", jwt(begin, begin.Add(time.Hour)), 1, 36 * time.Minute},
+		{"maximum jitter", jwt(begin, begin.Add(time.Hour)), 1, 36 * time.Minute},
 		{"from the cache", jwt(begin.Add(-30*time.Minute), begin.Add(30*time.Minute)), 0, 10 * time.Minute},
 		{"from the cache, late", jwt(begin.Add(-50*time.Minute), begin.Add(10*time.Minute)), 0, -10 * time.Minute},
 		{"issued by a clock that is ahead", jwt(begin.Add(time.Hour), begin.Add(2*time.Hour)), 0, 40 * time.Minute},
 		{"20 seconds", jwt(begin, begin.Add(20*time.Second)), 0, 13333333333},
 		{"opaque, with an expiry", func() token.Token { o := token.New("opaque"); o.Expires = begin.Add(time.Hour); return o }(), 0, 40 * time.Minute},
-		{"opaque, without", token.New("opaque"), 0, 10 * time.Minute},
+		{"opaque, without an expiry", token.New("opaque"), 0, 10 * time.Minute},
 	} {
 		k := &Keeper{Jitter: func() float64 { return c.jitter }}
 		if got := k.due(c.t, begin).Sub(begin); got.Round(time.Microsecond) != c.want.Round(time.Microsecond) {
@@ -135,8 +133,7 @@ func TestDue(t *testing.T) {
 	}
 }
 
-// An issuer that is down for a while costs nothing as long as the token lives, and the
-// renewal follows at once.
+// If the issuer fails for a while, the token is renewed soon after it works again.
 func TestIssuerDown(t *testing.T) {
 	w := &world{life: 20 * time.Second, down: between(10*time.Second, 18*time.Second)}
 	w.run(30 * time.Second)
@@ -153,7 +150,7 @@ func TestIssuerDown(t *testing.T) {
 		t.Errorf("renewed at %v, not within two seconds of the issuer's return", last)
 	}
 
-	// Down for good: one warning, then the expiry, and no more.
+	// If the issuer never recovers, only the first failure and the expiry are reported.
 	w = &world{life: time.Hour, down: func(time.Time) bool { return true }}
 	w.run(24 * time.Hour)
 	if want := []string{"failed at 40m0s", "expired at 1h0m0s"}; !slices.Equal(w.events, want) {
@@ -171,7 +168,7 @@ func TestDiskFull(t *testing.T) {
 	if len(w.gets) != 1 || len(w.events) != 2 || w.events[0] != "failed at 40m0s" || w.events[1][:9] != "recovered" {
 		t.Errorf("%d requests, %q", len(w.gets), w.events)
 	}
-	// Unless it expires before there is space.
+	// Unless it expires before it can be written.
 	w = &world{life: time.Hour, full: between(0, 2*time.Hour)}
 	w.run(150 * time.Minute)
 	if len(w.gets) != 3 || w.file.Expires.Before(w.now) {
@@ -179,7 +176,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// Go's timers stand still while a machine is suspended; its clock does not.
+// While a machine is suspended, Go's timers stop, but the wall clock does not.
 func TestSuspend(t *testing.T) {
 	slept := false
 	w := &world{life: time.Hour}
@@ -196,13 +193,12 @@ func TestSuspend(t *testing.T) {
 	}
 }
 
-// The time since the token came counts, too, if the clock is set back. The test's clock
-// has no monotonic reading, so Go's own must be used.
-func TestClockSetBack(t *testing.T) {
+// until also works with times that have a monotonic reading. (Package time does not allow
+// simulating a wall clock that is set back.)
+func TestUntilMonotonic(t *testing.T) {
 	start := time.Now()
 	wall, elapsed := start, time.Duration(0)
 	k := &Keeper{Now: func() time.Time {
-		// The wall clock is an hour behind, and the monotonic one is right.
 		return start.Add(elapsed)
 	}, Sleep: func(_ context.Context, d time.Duration) error { elapsed += d; return nil }}
 	if !k.until(context.Background(), wall.Round(0).Add(time.Hour)) || elapsed != time.Hour {
@@ -210,8 +206,8 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// If this machine's clock is so far ahead that a new token is due at once, the issuer is
-// nevertheless not asked again and again, and nothing is reported.
+// If this machine's clock is so far ahead that a new token is due immediately, the number of
+// requests is still limited, and no failure is reported.
 func TestClockAhead(t *testing.T) {
 	for ahead, most := range map[time.Duration]int{45 * time.Minute: 18, 59 * time.Minute: 241, 59*time.Minute + 59*time.Second: 60 * 60} {
 		w := &world{life: time.Hour, ahead: ahead}
@@ -227,7 +223,7 @@ func TestClockAhead(t *testing.T) {
 	}
 }
 
-func TestTheSameToken(t *testing.T) {
+func TestSameToken(t *testing.T) {
 	old := jwt(begin, begin.Add(time.Hour))
 	for name, next := range map[string]token.Token{"the same": old, "an older one": jwt(begin.Add(-time.Minute), begin.Add(30*time.Minute)), "a newer one with the same expiry": jwt(begin.Add(time.Minute), begin.Add(time.Hour))} {
 		k := &Keeper{Get: func(context.Context, time.Duration) (token.Token, error) { return next, nil }}
@@ -237,7 +233,7 @@ func TestTheSameToken(t *testing.T) {
 	}
 }
 
-// An issuer that grants shorter lifetimes from some time on is followed without a warning.
+// If the issuer starts to grant shorter lifetimes, no failure is reported.
 func TestShorterLifetimes(t *testing.T) {
 	w := &world{life: time.Hour}
 	w.down = func(now time.Time) bool {
@@ -252,7 +248,7 @@ func TestShorterLifetimes(t *testing.T) {
 	}
 }
 
-// A token that comes with an error is used, and the error is reported.
+// If Get returns both a token and an error, the token is used and the error is reported.
 func TestDamaged(t *testing.T) {
 	var kinds []Kind
 	k := &Keeper{
@@ -267,8 +263,8 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// A day with tokens that are valid for an hour takes a renewal every 36 to 40 minutes. make
-// bench prints how many on average.
+// Tokens that are valid for an hour are renewed every 36 to 40 minutes. make bench prints the
+// average number in a day.
 func TestADayOfRenewals(t *testing.T) {
 	for jitter, want := range map[float64]int{0: 35, 0.5: 37, 1: 39} {
 		w := &world{life: time.Hour, jitter: jitter}

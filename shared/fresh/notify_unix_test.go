@@ -28,14 +28,14 @@ func TestNotifier(t *testing.T) {
 		}
 		_ = l.Close()
 	}
-	// None of these is an error, and none waits.
+	// These are ignored without waiting.
 	for _, name := range []string{"", "vsock:2:1234", "/does/not/exist"} {
 		NewNotifier(func(string) string { return name }).Send("READY=1")
 	}
 }
 
-// A service manager that does not read its messages does not block the sender for good.
-func TestNotifierOfABusyManager(t *testing.T) {
+// A service manager that does not read its messages does not block the sender forever.
+func TestNotifierOfBusyManager(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "s")
 	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 	if err != nil {
