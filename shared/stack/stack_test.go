@@ -11,7 +11,7 @@ import (
 	_ "example.org/token-helpers/shared/stack"
 )
 
-// Those whose initialization calls deep functions come later.
+// Package stack is initialized before the packages whose initialization needs a larger stack.
 func TestInitializedEarly(t *testing.T) {
 	if os.Getenv("GODEBUG") == "inittrace=1" {
 		return // only initialized
@@ -32,7 +32,7 @@ func TestInitializedEarly(t *testing.T) {
 		if strings.HasSuffix(words[1], "/shared/stack") {
 			for _, late := range []string{"time", "os", "unicode", "internal/godebug"} {
 				if done[late] {
-					t.Errorf("%s is initialized before", late)
+					t.Errorf("%s is initialized earlier", late)
 				}
 			}
 			return
