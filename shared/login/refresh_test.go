@@ -361,13 +361,13 @@ func TestOutdatedDocument(t *testing.T) {
 			f.onToken = tt.onToken
 			_, err := h.process().Refresh(context.Background(), h.request("read:/"))
 			if (err == nil) != (tt.onToken == nil) || f.count("discovery") != map[bool]int{true: 1}[tt.again] {
-				t.Errorf("%v, asked %q", err, f.seen())
+				t.Errorf("%v, requests %q", err, f.seen())
 			}
 			// A document that was just fetched is not fetched again.
 			f.forget()
 			_, _ = h.process(func(l *Logins) { l.Fresh = true }).Refresh(context.Background(), h.request("read:/"))
 			if f.count("discovery") != 1 {
-				t.Errorf("asked %q", f.seen())
+				t.Errorf("requests %q", f.seen())
 			}
 		})
 	}
@@ -388,7 +388,7 @@ func TestOutdatedDocument(t *testing.T) {
 		f.metadata = func(doc map[string]any) { delete(doc, "device_authorization_endpoint") }
 		var un *issuer.UnsupportedError
 		if _, err := h.process().Login(context.Background(), h.request("read:/"), false); !errors.As(err, &un) || len(un.Hints()) == 0 || f.count("register") > 0 {
-			t.Errorf("%v, asked %q", err, f.seen())
+			t.Errorf("%v, requests %q", err, f.seen())
 		}
 		f.metadata = nil
 		ctx, cancel := context.WithCancel(context.Background())

@@ -19,8 +19,8 @@ const (
 	sweepEvery = 10 * time.Second
 	// sweepAbout is about how many tokens one sweep checks.
 	sweepAbout = 500
-	// maxParts is the maximum number of parts of a cache. A part is chosen by the first two
-	// hexadecimal digits of the file names.
+	// maxParts is the maximum number of parts of a cache. The first two hexadecimal digits of
+	// a file name determine its part.
 	maxParts = 256
 )
 

@@ -210,9 +210,9 @@ const (
 )
 
 // Save saves the login, and replaces the one of the same client. A login stays in its keyring
-// unless the user chose another one. A failed save is retried; an error means that the login
-// was not saved. If only the index could not be updated and it already lists the login,
-// nothing is lost: Save prints a note and returns nil.
+// unless the user chose another one. A failed save is retried. An error means that the login
+// was not saved or is not in the index. If the index could not be updated but its entry is
+// still usable, Save prints a note and returns nil.
 func (t *Tx) Save(ctx context.Context, l *Login) error {
 	const op = "save the login"
 	if sameIssuer(l.Issuer) != sameIssuer(t.issuer) || l.ClientID == "" {
