@@ -276,23 +276,31 @@ func (s *Store) choose(ctx context.Context, current string) (string, error) {
 }
 
 func (s *Store) chooseAuto(ctx context.Context) (string, error) {
-	intro := ""
+	skipped := false
 	for _, c := range candidates(runtime.GOOS) {
 		err := available(c.backend)
 		if err == nil {
 			err = s.try(ctx, c.backend)
 		}
 		if err == nil {
-			s.o.Note("%syour login is saved in %s", intro, c.what)
+			s.o.Note("%syour login is saved in %s", notFoundPrefix(skipped), c.what)
 			return c.backend, s.remember(c.backend)
 		}
 		if ctx.Err() != nil || c.backend == file {
 			return "", err
 		}
 		s.o.Verbose("the keyring %s is not used: %v", c.backend, err)
-		intro = "no desktop keyring found: "
+		skipped = true
 	}
 	return "", ErrNoBackend
+}
+
+// notFoundPrefix returns the beginning of the note if other keyrings were skipped, else "".
+func notFoundPrefix(skipped bool) string {
+	if !skipped {
+		return ""
+	}
+	return "no desktop keyring found: "
 }
 
 type candidate struct{ backend, what string }
