@@ -70,7 +70,7 @@ func (l *Logins) login(ctx context.Context, md *issuer.Metadata, req token.Reque
 		}
 		cleanup := context.WithoutCancel(ctx)
 		if clientGone(err) && lg.Registered && !again {
-			l.Verbose("the issuer no longer knows the client: registering a new one")
+			l.Verbose("the client is no longer registered at the issuer: registering a new one")
 			if err = l.forgetClient(cleanup, lg); err == nil {
 				continue
 			}
@@ -92,7 +92,7 @@ func clientGone(err error) bool {
 func (l *Logins) forgetClient(ctx context.Context, lg *store.Login) error {
 	return l.section(ctx, lg.Issuer, lg.ClientID, func(ctx context.Context, c *changing) error {
 		return c.tx.Note(ctx, lg.ClientID, func(e *store.IndexEntry) {
-			e.Ended, e.ClientGone = "the issuer no longer knows the client", true
+			e.Ended, e.ClientGone = "the client is no longer registered at the issuer", true
 		})
 	})
 }
@@ -315,7 +315,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 		l.Note("the issuer issued no refresh token: you must log in again for the next token")
 	}
 	if ferr := l.Store.ForgetOthers(req.Issuer, lg.ClientID, []string{"login", "device", "exchange"}, own); ferr != nil {
-		l.Verbose("tokens of the earlier login may be cached still: %s", ferr)
+		l.Verbose("tokens of the earlier login may still be cached: %s", ferr)
 	}
 	l.retire(ctx, md, lg, replaced)
 	if l.Events != nil {
@@ -350,7 +350,7 @@ func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *
 			continue // without scopes, another run waits for the client's approval
 		}
 		if err := l.end(ctx, md, e, true); err != nil {
-			l.Verbose("the replaced login is left at the issuer: %s", err)
+			l.Verbose("could not revoke the replaced login: %s", err)
 		}
 	}
 }

@@ -211,7 +211,7 @@ func (l *Logins) WithMetadata(ctx context.Context, issuerURL string, f func(*iss
 	if err == nil || !l.cached || !outdated(err) {
 		return err
 	}
-	l.Verbose("fetching the discovery document again, as the cached one may be out of date: %s", err)
+	l.Verbose("fetching the discovery document again, because the cached one may be outdated: %s", err)
 	if md, derr := l.discover(ctx, issuerURL); derr == nil {
 		return f(md)
 	}

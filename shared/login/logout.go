@@ -44,7 +44,7 @@ func (l *Logins) Logout(ctx context.Context, issuerURL string, force bool) (foun
 	if found {
 		err = l.WithMetadata(ctx, issuerURL, func(md *issuer.Metadata) error { return l.end(ctx, md, e, force) })
 		if err != nil && force && !errors.As(err, &left) {
-			l.Note("the login was not ended at the issuer: %s", err)
+			l.Note("could not revoke the login at the issuer: %s", err)
 			err = l.forget(ctx, e)
 		}
 		if err != nil && !errors.As(err, &left) {

@@ -96,7 +96,7 @@ func (l *lock) wait(ctx context.Context, path string) (bool, error) {
 		case <-limit.C:
 			return false, &Error{
 				Op: "wait for the login", Err: fmt.Errorf("%w (%s) is using this login and did not finish within %v", ErrLocked, process(holder), l.s.o.LockTimeout),
-				Hint: "wait for that process to finish, or end it, and run the command again",
+				Hint: "wait for that process to finish, or terminate it, and run the command again",
 			}
 		case <-retry.C:
 		}

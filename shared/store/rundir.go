@@ -89,7 +89,7 @@ func (s *Store) sweepRuns(parent string) {
 		l := flock.New(name+lockSuffix, flock.SetFlag(os.O_RDWR|private.NoFollow))
 		if got, err := l.TryLock(); err == nil && got {
 			(&RunDir{name, l}).Remove()
-			s.o.Verbose("removed %s, which a killed process had left", name)
+			s.o.Verbose("removed %s, left by a killed process", name)
 		} else {
 			_ = l.Close()
 		}

@@ -149,7 +149,7 @@ func diskHint(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return "check who owns that file or directory, and its mode"
 	case isNotDir(err):
-		return "move the file away that is in the place of a directory"
+		return "move away the file that exists where a directory is needed"
 	case isReadOnly(err):
 		return "set HOME, or the XDG variables, to a directory that can be written"
 	}
