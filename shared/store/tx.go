@@ -291,7 +291,7 @@ func (t *Tx) writeItem(ctx context.Context, p *prepared, key, label string, data
 func (t *Tx) updateEntry(ctx context.Context, p *prepared, l *Login, key string) error {
 	s := t.s
 	old := p.old
-	had := old.ClientID != ""
+	existed := old.ClientID != ""
 	entry := IndexEntry{
 		Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: p.backend,
 		Scopes: slices.Clone(l.Scopes), Created: l.Created, Refreshed: l.Refreshed, RefreshExpires: l.RefreshExpires,
@@ -306,14 +306,14 @@ func (t *Tx) updateEntry(ctx context.Context, p *prepared, l *Login, key string)
 		p.index.Close()
 		p.index = nil
 	}
-	if err != nil && had && old.Backend == p.backend && slices.Equal(old.Scopes, l.Scopes) {
+	if err != nil && existed && old.Backend == p.backend && slices.Equal(old.Scopes, l.Scopes) {
 		s.o.Note("the login was saved, but the list of logins was not updated: %v", err)
 		return nil
 	}
 	if err != nil {
 		return wrap("update the list of logins", err)
 	}
-	if had && old.Backend != p.backend {
+	if existed && old.Backend != p.backend {
 		s.o.Note("the login at %s moved from the keyring %s to %s", l.Issuer, old.Backend, p.backend)
 		if err := s.removeItem(ctx, old.Backend, key); err != nil {
 			s.o.Note("the keyring %s still has the old copy of the login: %v", old.Backend, err)
