@@ -14,8 +14,7 @@ import (
 
 const module = "example.org/token-helpers/"
 
-// mayImport lists what each package may import from this module: imports point
-// downwards only.
+// mayImport lists what each package may import from this module.
 var mayImport = map[string][]string{
 	"text":                {},
 	"token":               {"text"},
@@ -54,7 +53,7 @@ func TestImportsPointDownwards(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range files {
-		// The test issuer is in no program.
+		// Programs do not contain the test issuer.
 		if pkg := filepath.Dir(name); mayImport[pkg] == nil && pkg != "issuertest" {
 			t.Errorf("%s is not in the table", pkg)
 		}
@@ -66,20 +65,20 @@ func TestImportsPointDownwards(t *testing.T) {
 			continue
 		}
 		for _, path := range p.Imports {
-			name, ours := strings.CutPrefix(path, module)
+			name, local := strings.CutPrefix(path, module)
 			name = strings.TrimPrefix(name, "shared/")
-			if ours && !slices.Contains(allowed, name) {
+			if local && !slices.Contains(allowed, name) {
 				t.Errorf("%s imports %s", pkg, name)
 			}
 			if path == "text/template" || path == "html/template" {
-				t.Errorf("%s imports %s, for which the linker keeps every method of the program", pkg, path)
+				t.Errorf("%s imports %s, which makes the linker keep every method of the program", pkg, path)
 			}
 		}
 	}
 }
 
-// Every run pays for what package variables are initialized with, and most runs need no
-// regular expression: text.Pattern compiles one when it is used.
+// Package variables are initialized at every start, and most runs need no regular
+// expression: text.Pattern compiles one at its first use.
 func TestNoPatternIsCompiledAtStart(t *testing.T) {
 	for pkg := range mayImport {
 		files, err := filepath.Glob(filepath.Join(pkg, "*.go"))

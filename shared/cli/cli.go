@@ -1,9 +1,9 @@
-// Package cli holds what all binaries share on the command line: streams, clock,
-// environment, signals, exit codes, and the form of error messages.
+// Package cli provides what all programs share: streams, clock, environment, signals,
+// exit codes, and the format of error messages.
 //
-// The rules of how the programs print: stdout carries the product and nothing else,
-// and only on success. Everything else goes to stderr. Each line begins with the
-// program's name, is in lower case, and has no period at the end:
+// Rules for output: stdout carries the result and nothing else, and only on success.
+// Everything else goes to stderr. Each line begins with the program's name, is in lower
+// case, and has no period at the end:
 //
 //	condor-token-helper: error: what happened, and why
 //	condor-token-helper: hint: the next command to type
@@ -27,25 +27,25 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Env is everything that a command knows of the world: tests replace it whole.
+// Env is the environment of a command. Tests replace all of it.
 type Env struct {
 	// Program is the name that messages begin with.
 	Program string
-	// Binary is the base name that the program was run by: a link to it may have another
-	// name.
+	// Binary is the base name of the file that was run. It differs from Program for
+	// links.
 	Binary string
 	// Args are the arguments after the program's name.
 	Args   []string
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
-	// LookupEnv reads an environment variable, as os.LookupEnv, and Environ all of them,
-	// for a command that is run.
+	// LookupEnv returns an environment variable, like os.LookupEnv. Environ returns all
+	// of them, for child processes.
 	LookupEnv func(string) (string, bool)
 	Environ   func() []string
 	Now       func() time.Time
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	held  bool
 	lines []string
 }
@@ -56,7 +56,7 @@ func (e *Env) Getenv(key string) string {
 	return v
 }
 
-// binaryName is the base name of a program's path, without .exe.
+// binaryName returns the base name of a program's path, without .exe.
 func binaryName(path string) string {
 	base := filepath.Base(path)
 	if ext := filepath.Ext(base); strings.EqualFold(ext, ".exe") {
@@ -65,8 +65,8 @@ func binaryName(path string) string {
 	return base
 }
 
-// programName is what the user types to run a program. A plugin of kubectl is run as
-// kubectl-NAME: kubectl takes a dash for a space, and an underscore for a dash.
+// programName returns what the user types to run a program. kubectl runs a plugin as
+// kubectl-NAME, and reads a dash in NAME as a space and an underscore as a dash.
 func programName(program, binary string) string {
 	if plugin, ok := strings.CutPrefix(binary, "kubectl-"); ok {
 		return "kubectl " + strings.ReplaceAll(strings.ReplaceAll(plugin, "-", " "), "_", "-")
@@ -76,8 +76,7 @@ func programName(program, binary string) string {
 
 // System returns the Env of a real process.
 func System(program string) *Env {
-	// net/http prints bytes that nobody asked for with the log package, and with them
-	// whatever secrets a server sends.
+	// net/http logs unsolicited data from servers, which may contain secrets.
 	log.SetOutput(io.Discard)
 	noCoreDump()
 	binary := binaryName(os.Args[0])
@@ -101,12 +100,13 @@ const (
 	StoreFailed = 8 // the store failed
 )
 
-// Explained is an error that knows its exit code and the next thing to do. Packages
-// give it to their own errors, so that no table elsewhere needs to know them.
+// Explained is an error with an exit code and hints. Packages implement it on their own
+// error types, so that there is no central table of errors.
 type Explained interface {
 	error
 	ExitCode() int
-	// Hints begin with a verb. A line that begins with two spaces is a command.
+	// Hints returns hints that begin with a verb. A line that begins with two spaces is a
+	// command.
 	Hints() []string
 }
 
@@ -126,7 +126,7 @@ func (e *Error) ExitCode() int { return e.Code }
 // Hints implements [Explained].
 func (e *Error) Hints() []string { return e.hints }
 
-// Errorf makes an Error. [Error.Hint] adds hints to it.
+// Errorf returns an Error. [Error.Hint] adds hints to it.
 func Errorf(code int, format string, a ...any) *Error {
 	return &Error{Code: code, Err: fmt.Errorf(format, a...)}
 }
@@ -137,15 +137,15 @@ func (e *Error) Hint(format string, a ...any) *Error {
 	return e
 }
 
-// Explain returns err as an [Error] with the exit code and the hints that err has, to
-// which more hints can be added. The exit code is 1 if err has none.
+// Explain returns err as an [Error] with err's hints and its exit code, which is 1 if it
+// has none. More hints can be added to the result.
 func Explain(err error) *Error {
 	e := &Error{Code: Failed, Err: err}
 	var known Explained
 	if errors.As(err, &known) {
 		e.Code = known.ExitCode()
 	}
-	// The hints may be those of a cause.
+	// Without own hints, use those of the cause.
 	for known != nil && len(e.hints) == 0 {
 		e.hints = slices.Clone(known.Hints())
 		cause := errors.Unwrap(known)
@@ -159,8 +159,8 @@ func Explain(err error) *Error {
 	return e
 }
 
-// Report prints err in the form that all the binaries share and returns its exit code:
-// 0 for nil, 1 for an error that is not [Explained].
+// Report prints err and its hints, and returns its exit code: 0 for nil, 1 for an error
+// that is not [Explained].
 func (e *Env) Report(err error) int {
 	if err == nil {
 		return OK
@@ -190,9 +190,9 @@ func (e *Env) Say(format string, a ...any) {
 	}
 }
 
-// Hold keeps back what [Env.Say] would print until the returned function is called.
-// While a login is being changed nothing may write to stderr: a closed pipe would end
-// the process with SIGPIPE, and a full one would stop it.
+// Hold delays the output of [Env.Say] until release is called. While a login is being
+// changed nothing may write to stderr: a closed pipe would end the process with SIGPIPE,
+// and a full one would block it.
 func (e *Env) Hold() (release func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -211,13 +211,13 @@ func (e *Env) Hold() (release func()) {
 	}
 }
 
-// Version is set by the release build; a build by go install knows its own.
+// Version is set by release builds. If it is empty, the version of the module is used.
 var Version = ""
 
-// VersionString is the line that --version prints.
+// VersionString returns the line that --version prints.
 func VersionString(program string) string { return program + " " + version() }
 
-// UserAgent names the program and its version to servers (RFC 9110 section 10.1.5).
+// UserAgent returns the User-Agent header (RFC 9110 section 10.1.5).
 func (e *Env) UserAgent() string {
 	return strings.ReplaceAll(e.Program, " ", "-") + "/" + strings.ReplaceAll(version(), " ", "-")
 }

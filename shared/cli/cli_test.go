@@ -67,7 +67,7 @@ func TestHold(t *testing.T) {
 	env.Say("three\nlines\nin all")
 	inner := env.Hold()
 	env.Say("four")
-	inner() // the outer one still holds
+	inner() // the outer Hold is still active
 	if got := b.String(); got != "prog: one\n" {
 		t.Errorf("printed %q", got)
 	}

@@ -4,6 +4,6 @@ package cli
 
 import "os"
 
-// ControlSequences reports whether a terminal obeys control sequences, such as those for
-// colours: outside Windows, TERM says that.
+// ControlSequences reports whether a terminal supports control sequences, such as colors.
+// Outside Windows, callers check TERM.
 func ControlSequences(*os.File) bool { return true }

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// ControlSequences lets a console obey the control sequences of terminals, such as those
-// for colours, and reports whether it does. Consoles before Windows 10 do not.
+// ControlSequences enables control sequences, such as colors, and reports whether the
+// console supports them. Consoles before Windows 10 do not.
 func ControlSequences(f *os.File) bool {
 	var mode uint32
 	h := windows.Handle(f.Fd())

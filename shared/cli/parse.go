@@ -21,9 +21,8 @@ type HelpFlags struct {
 	Version bool `help:"Print the version."`
 }
 
-// Parse parses args as the command line. done reports that nothing is left to do, because
-// flags asked for the help or the version, which has been printed. A wrong command line is
-// a [Usage] error.
+// Parse parses args. done reports whether the flags requested the help or the version,
+// which has been printed. An invalid command line is a [Usage] error.
 func (e *Env) Parse(line *cmdline.Line, flags *HelpFlags, args []string, describe func() (*cmdline.Program, *cmdline.Command)) (done bool, err error) {
 	if err := line.Parse(args); err != nil {
 		return false, e.usage(err)
@@ -45,7 +44,7 @@ func (e *Env) Help(p *cmdline.Program, c *cmdline.Command, all bool) error {
 	return err
 }
 
-// Resolve gives defaults to the flags that were not on the command line.
+// Resolve sets the flags that were not on the command line to their defaults.
 func (e *Env) Resolve(line *cmdline.Line, lookup func(*cmdline.Flag) ([]string, bool)) error {
 	if err := line.Resolve(lookup); err != nil {
 		return e.usage(err)
@@ -53,7 +52,7 @@ func (e *Env) Resolve(line *cmdline.Line, lookup func(*cmdline.Flag) ([]string, 
 	return nil
 }
 
-// usage is the error for a wrong command line.
+// usage returns the error for an invalid command line.
 func (e *Env) usage(err error) error {
 	var own *Error
 	if errors.As(err, &own) {
@@ -62,7 +61,7 @@ func (e *Env) usage(err error) error {
 	return Errorf(Usage, "%w", err).Hint("run '%s --help' to see the flags", e.Program)
 }
 
-// Columns is how wide a page for stdout may be: COLUMNS if it is set, the width of the
+// Columns returns the line width for stdout: COLUMNS if it is set, the width of the
 // terminal if stdout is one, and otherwise 80.
 func (e *Env) Columns() int {
 	if n, err := strconv.Atoi(e.Getenv("COLUMNS")); err == nil && n > 0 {
@@ -76,8 +75,8 @@ func (e *Env) Columns() int {
 
 const minColumns = 40
 
-// stderrColumns is how wide a message may be: the width of the terminal, at most 80, and
-// unlimited if stderr is not a terminal.
+// stderrColumns returns the maximum width of a message: the width of the terminal, at
+// most 80, and unlimited if stderr is not a terminal.
 func (e *Env) stderrColumns() int {
 	if n, ok := columns(e.Stderr); ok {
 		return min(n, 80)
@@ -85,8 +84,8 @@ func (e *Env) stderrColumns() int {
 	return math.MaxInt
 }
 
-// columns is the width of the terminal that w is, at least minColumns. A terminal that
-// does not know its size has 80 columns.
+// columns returns the width of the terminal w, at least minColumns. It is 80 if the
+// terminal does not report its size.
 func columns(w io.Writer) (n int, terminal bool) {
 	f, ok := w.(interface{ Fd() uintptr })
 	if !ok {
@@ -99,7 +98,7 @@ func columns(w io.Writer) (n int, terminal bool) {
 	return max(n, minColumns), err == nil
 }
 
-// Duration is the value of a flag: a Go duration (90s, 1h30m), days with or without one
+// Duration is the value of a flag: a Go duration (90s, 1h30m), which may begin with days
 // (5d, 1d12h), or a number of seconds, as in htgettoken's --minsecs.
 type Duration time.Duration
 

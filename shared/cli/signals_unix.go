@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// endings are the signals that end a process in the middle of its work.
+// endings are the signals that end a process and can be deferred.
 var endings = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
 
 // Deferred are the signals that arrived while they were deferred.
@@ -29,8 +29,8 @@ func DeferSignals() *Deferred {
 	d := &Deferred{c: make(chan os.Signal, 2), pipe: make(chan os.Signal, 1), done: make(chan struct{}), ended: make(chan struct{}), first: make(chan struct{})}
 	notify(d.c)
 	if !signal.Ignored(syscall.SIGPIPE) {
-		// With a receiver a write to a closed pipe returns EPIPE. Unlike an ignored
-		// signal, this is not inherited by children.
+		// While a channel receives SIGPIPE, a write to a closed pipe returns EPIPE.
+		// Unlike an ignored signal, this is not inherited by children.
 		signal.Notify(d.pipe, syscall.SIGPIPE)
 	}
 	go func() {
@@ -54,8 +54,8 @@ func DeferSignals() *Deferred {
 	return d
 }
 
-// IgnorePipe makes a write to a closed pipe return an error for the rest of the process,
-// instead of ending it. Children are not affected.
+// IgnorePipe makes writes to a closed pipe return an error instead of ending the process,
+// from now on. Children are not affected.
 func IgnorePipe() {
 	if !signal.Ignored(syscall.SIGPIPE) {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
@@ -63,14 +63,14 @@ func IgnorePipe() {
 }
 
 // Restore ends the deferral and returns the signal that arrived meanwhile, or nil. The
-// caller passes it to [Raise] once its own work is safe.
+// caller passes it to [Raise] when its own work is complete.
 func (d *Deferred) Restore() os.Signal {
 	signal.Stop(d.c)
 	signal.Stop(d.pipe)
 	close(d.done)
 	<-d.ended
 	select {
-	case s := <-d.c: // delivered, but not yet seen by the goroutine
+	case s := <-d.c: // delivered, but not yet received by the goroutine
 		if d.pending == nil {
 			d.pending = s
 		}
@@ -81,7 +81,7 @@ func (d *Deferred) Restore() os.Signal {
 
 // CancelOnSignal returns a context that the first SIGINT, SIGTERM or SIGHUP cancels; a
 // second one ends the process at once. stop must be called; it returns the signal that
-// arrived, or nil, for the caller to pass to [Raise] after its cleaning up.
+// arrived, or nil, which the caller passes to [Raise] after cleaning up.
 func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Signal) {
 	ctx, cancel := context.WithCancel(ctx)
 	d := DeferSignals()
@@ -102,8 +102,8 @@ func CancelOnSignal(ctx context.Context) (_ context.Context, stop func() os.Sign
 	}
 }
 
-// Raise ends the process with the signal's default action, so that its parent sees by
-// which signal it ended. It does nothing for nil.
+// Raise ends the process with the signal's default action, so that the parent process
+// sees the signal. It does nothing for nil.
 func Raise(s os.Signal) {
 	n, ok := s.(syscall.Signal)
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test binary be the process that gets the signals.
+// TestMain runs a child process instead of the tests if CLI_TEST_CHILD names one.
 func TestMain(m *testing.M) {
 	if name := os.Getenv("CLI_TEST_CHILD"); name != "" {
 		children[name]()
@@ -25,8 +25,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// children are what the child processes do. They print a line at each step, and never
-// wait for anything except a signal.
+// children are the functions of the child processes. They print a line at each step, and
+// wait for nothing except signals.
 var children = map[string]func(){
 	"defer": func() {
 		d := DeferSignals()
@@ -37,7 +37,7 @@ var children = map[string]func(){
 		fmt.Println(s)
 		Raise(s)
 	},
-	"hold on": func() {
+	"block": func() {
 		sameSignal = 0
 		d := DeferSignals()
 		fmt.Println("ready")
@@ -82,7 +82,7 @@ var children = map[string]func(){
 		<-c
 		fmt.Println(d.Restore())
 	},
-	"cancel and hold on": func() {
+	"cancel and block": func() {
 		sameSignal = 0
 		ctx, _ := CancelOnSignal(context.Background())
 		fmt.Println("ready")
@@ -101,7 +101,7 @@ var children = map[string]func(){
 		fmt.Println("ready")
 		select {}
 	},
-	// A login waits for an approval and changes the store meanwhile.
+	// A login waits for approval and meanwhile changes the store.
 	"nested": func() {
 		ctx, stop := CancelOnSignal(context.Background())
 		d := DeferSignals()
@@ -118,14 +118,14 @@ var children = map[string]func(){
 		fmt.Println("ready")
 		select {}
 	},
-	"clean no more": func() {
+	"clean stopped": func() {
 		stop := OnSignal(func() { fmt.Println("cleaned") })
 		stop()
 		stop()
 		fmt.Println("ready")
 		select {}
 	},
-	"pipe for good": func() {
+	"ignore pipe": func() {
 		r, w, err := os.Pipe()
 		if err != nil {
 			panic(err)
@@ -146,7 +146,7 @@ var children = map[string]func(){
 			panic(err)
 		}
 		_ = r.Close()
-		// A write to a closed pipe on any descriptor except 1 and 2 is an error in Go anyhow.
+		// In Go, SIGPIPE ends the process only for writes to descriptors 1 and 2.
 		if err := syscall.Dup2(int(w.Fd()), 2); err != nil {
 			panic(err)
 		}
@@ -175,8 +175,8 @@ func start(t *testing.T, name string, argv ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Signals that this process ignores would be ignored by the child, too; those that
-	// it handles have their default action there.
+	// The child inherits ignored signals, but for signals that this process handles it
+	// has the default action.
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(c) })
@@ -239,15 +239,15 @@ func TestDeferSignals(t *testing.T) {
 			c.prints("deferred", s.String())
 			c.ends(s)
 		})
-		t.Run(s.String()+", then another", func(t *testing.T) {
-			c := start(t, "hold on")
+		t.Run(s.String()+"and another signal", func(t *testing.T) {
+			c := start(t, "block")
 			c.prints("ready")
 			c.kill(s)
 			c.prints("deferred")
 			c.kill(syscall.SIGTERM)
 			c.ends(syscall.SIGTERM)
 		})
-		t.Run(s.String()+" after the end", func(t *testing.T) {
+		t.Run(s.String()+" after Restore", func(t *testing.T) {
 			c := start(t, "restore")
 			c.prints("<nil>", "ready")
 			c.kill(s)
@@ -264,7 +264,7 @@ func TestDeferSignals(t *testing.T) {
 		c.prints("terminated")
 		c.ends(0)
 	})
-	t.Run("twice in turn", func(t *testing.T) {
+	t.Run("two deferrals", func(t *testing.T) {
 		c := start(t, "again")
 		for range 2 {
 			c.prints("ready")
@@ -275,7 +275,7 @@ func TestDeferSignals(t *testing.T) {
 	})
 }
 
-// nohup keeps its commands alive, and so must we.
+// Signals that are ignored at the start, as under nohup, stay ignored.
 func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	for name, last := range map[string]string{"defer": "deferred", "cancel": "context canceled"} {
 		t.Run(name, func(t *testing.T) {
@@ -299,12 +299,12 @@ func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	})
 }
 
-// A reader that goes away, as in "-v 2>&1 | head -1", does not end a change of a login.
+// A closed pipe, as in "-v 2>&1 | head -1", does not interrupt a change of a login.
 func TestClosedPipe(t *testing.T) {
 	c := start(t, "pipe")
 	c.prints("true", `"" signal: broken pipe`, "<nil>")
 	c.ends(syscall.SIGPIPE)
-	c = start(t, "pipe for good")
+	c = start(t, "ignore pipe")
 	c.prints("<nil>", "true")
 	c.ends(0)
 }
@@ -320,7 +320,7 @@ func TestCancelOnSignal(t *testing.T) {
 		})
 	}
 	t.Run("a second signal", func(t *testing.T) {
-		c := start(t, "cancel and hold on")
+		c := start(t, "cancel and block")
 		c.prints("ready")
 		c.kill(syscall.SIGINT)
 		c.prints("canceled")
@@ -353,7 +353,7 @@ func TestOnSignal(t *testing.T) {
 		})
 	}
 	t.Run("stopped", func(t *testing.T) {
-		c := start(t, "clean no more")
+		c := start(t, "clean stopped")
 		c.prints("ready")
 		c.kill(syscall.SIGTERM)
 		c.ends(syscall.SIGTERM)

@@ -6,7 +6,7 @@ import (
 	"os/signal"
 )
 
-// endings are the signals that end a process in the middle of its work.
+// endings are the signals that end a process and can be deferred.
 var endings = []os.Signal{os.Interrupt}
 
 // Deferred are the signals that arrived while they were deferred.
@@ -21,7 +21,7 @@ func DeferSignals() *Deferred {
 	return d
 }
 
-// IgnorePipe does nothing: a write to a closed pipe ends no process here.
+// IgnorePipe does nothing: on Windows there is no SIGPIPE.
 func IgnorePipe() {}
 
 // Restore ends the deferral and returns the signal that arrived meanwhile, or nil.

@@ -209,7 +209,7 @@ func TestComplete(t *testing.T) {
 		"d":                "do\tDo.",
 		"-v d":             "do\tDo.",
 		"--where x d":      "do\tDo.",
-		"--all d":          "", // only flags of all commands may precede one
+		"--all d":          "", // only common flags may precede a command
 		"do d":             "",
 		"do thing:t":       "thing:two\t2",
 		"do thing:one t":   "",
@@ -283,7 +283,7 @@ Exit codes:
 	// A long example is continued before a flag.
 	p.Examples = []string{"long: ${program} --first 1111111111 --second 2222222222 --third 3333333333"}
 	for width := range 130 {
-		p.Help(p.Commands[0], true, width) // returns, and does not write lines without end
+		p.Help(p.Commands[0], true, width) // must not loop forever
 	}
 	if got := p.Help(p.Commands[0], true, 50); !strings.Contains(got, "  long  prog --first 1111111111 \\\n          --second 2222222222 --third 3333333333\n") {
 		t.Errorf("%s", got)

@@ -10,19 +10,18 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// CompleteFlag is the first argument of a program that a completion script asks for words.
-// The words of the command line follow, the last of which is the one to complete.
+// CompleteFlag is the first argument when a completion script runs the program. The words
+// of the command line follow, the last of which is the one to complete.
 const CompleteFlag = "--complete"
 
-// Candidate is a word that can be completed.
+// Candidate is a possible completion.
 type Candidate struct {
 	Value string
-	// Help says what it is; it may be empty.
+	// Help describes it; it may be empty.
 	Help string
 }
 
-// What a completion script does with a word that the program does not know. The program
-// prints it on a line of its own.
+// Directives to the completion script. The program prints one on a separate line.
 const (
 	completeFiles   = ":file"
 	completeDirs    = ":dir"
@@ -30,8 +29,9 @@ const (
 	completeNoSpace = ":nospace"
 )
 
-// Complete prints the candidates for the last word, one on each line with a tab before its
-// help. values returns those of a kind that only the program knows, such as issuer.
+// Complete prints the candidates for the last word, one on each line with a tab before
+// its help. values returns those of a kind that is specific to the program, such as
+// issuer.
 func (p *Program) Complete(w io.Writer, words []string, values func(kind string) []Candidate) error {
 	if len(words) == 0 {
 		words = []string{""}
@@ -39,7 +39,7 @@ func (p *Program) Complete(w io.Writer, words []string, values func(kind string)
 	found, directive := p.complete(words[:len(words)-1], words[len(words)-1], values)
 	var b strings.Builder
 	for _, c := range found {
-		// A shell shows the rest, and a colon begins a directive.
+		// A colon begins a directive. Control characters must not reach the terminal.
 		if c.Value != text.OneLine(text.Printable(c.Value)) || strings.HasPrefix(c.Value, ":") {
 			continue
 		}
@@ -56,14 +56,14 @@ func (p *Program) Complete(w io.Writer, words []string, values func(kind string)
 	return err
 }
 
-// completion is a word that is being completed.
+// completion is the state of one completion.
 type completion struct {
 	p      *Program
 	c      *Command
 	values func(kind string) []Candidate
 	// named means that the command line names the command.
 	named bool
-	// given are the flags before the word, and args how many arguments there are.
+	// given are the flags before the word, and args is the number of arguments.
 	given map[*Flag]bool
 	args  int
 }
@@ -102,8 +102,8 @@ func (p *Program) complete(before []string, word string, values func(string) []C
 	return c.argument(word)
 }
 
-// walk reads the words before. waiting is the flag whose value comes next, and literal
-// reports that "--" was among them.
+// walk reads the words before the one to complete. waiting is the flag whose value comes
+// next, and literal reports whether "--" was among them.
 func (c *completion) walk(before []string) (waiting *Flag, literal bool) {
 	l := c.c.Line
 	for i := 0; i < len(before); i++ {
@@ -139,7 +139,7 @@ func (c *completion) walk(before []string) (waiting *Flag, literal bool) {
 	return nil, false
 }
 
-// flags are the flags that begin with word, without those that were given.
+// flags returns the flags that begin with word and may still be given.
 func (c *completion) flags(word string) []Candidate {
 	var out []Candidate
 	for _, f := range c.c.Shown(true) {
@@ -171,7 +171,7 @@ func (c *completion) argument(word string) ([]Candidate, string) {
 	return append(out, more...), directive
 }
 
-// commonGiven is how many of the given flags may precede a command.
+// commonGiven returns how many of the given flags may precede a command.
 func (c *completion) commonGiven() int {
 	n := 0
 	for f := range c.given {
@@ -208,7 +208,7 @@ func (c *completion) value(v *Value, prefix, word string) ([]Candidate, string) 
 	return out, ""
 }
 
-// helpNames are the arguments of the command help.
+// helpNames returns the possible arguments of the help command.
 func (p *Program) helpNames() []Candidate {
 	var out []Candidate
 	for _, c := range p.Commands {

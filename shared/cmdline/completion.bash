@@ -2,7 +2,7 @@
 
 _FUNCTION() {
 	local line=${COMP_LINE:0:COMP_POINT} words=() n=-1 current='' word i
-	# bash splits words at ':' and '=', too. They are put together again.
+	# bash also splits words at ':' and '='. Join them again.
 	for ((i = 0; i <= COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		if ((i == 0)) || [[ $line == [[:space:]]* ]]; then
@@ -20,7 +20,7 @@ _FUNCTION() {
 	case $current in
 	[:=]) current= ;;
 	esac
-	# What readline does not replace is not part of the words either.
+	# readline replaces only $current: remove what precedes it.
 	local before=${words[n]%"$current"} directive='' value
 	COMPREPLY=()
 	while IFS=$'\t' read -r value _; do
@@ -41,7 +41,7 @@ _FUNCTION() {
 		done < <(compgen "$action" -- "$current")
 		;;
 	:command)
-		# A command line of its own follows "--".
+		# The words after "--" are another command line.
 		for ((i = 1; i < COMP_CWORD; i++)); do
 			if [[ ${COMP_WORDS[i]} == -- ]]; then
 				break

@@ -25,7 +25,7 @@ function __FUNCTION
                 echo $flag$path
             end
         case :command
-            # A command line of its own follows "--".
+            # The words after "--" are another command line.
             set -l i (contains -i -- -- $words)
             complete -C (string join ' ' -- (string escape -- $words[(math $i + 1)..-1]) $current)
     end

@@ -37,7 +37,7 @@ _FUNCTION() {
 		fi
 		;;
 	:command)
-		# A command line of its own follows "--".
+		# The words after "--" are another command line.
 		local -i i=${words[(i)--]}
 		shift $i words
 		((CURRENT -= i))

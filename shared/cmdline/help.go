@@ -9,24 +9,24 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Program describes a program: --help, the man page and the completion are made from it.
+// Program describes a program. --help, the man page and completion are generated from it.
 type Program struct {
-	// Name is what the user types.
+	// Name is the name that the user types.
 	Name string
-	// Brief says what the program does in a few words, for the head of its man page.
+	// Brief says what the program does in a few words, for the top of its man page.
 	Brief string
 	// Summary is the sentence that --help begins with.
 	Summary string
 	// Examples are command lines. One may begin with a label and a colon.
 	Examples []string
-	// Commands are the commands. The first one runs if none is named; it is the only one of
-	// a program without commands, and has no name.
+	// Commands are the commands; the first is the default. A program without commands has
+	// a single one, which has no name.
 	Commands []*Command
 	// Common are the flags that may precede the name of a command; nil without commands.
 	Common *Line
-	// Groups are the groups of flags in their order.
+	// Groups are the groups of flags in display order.
 	Groups []string
-	// Topics are what the command help explains besides commands.
+	// Topics are the pages that the help command shows, besides those of commands.
 	Topics []Topic
 	// Notes follow the flags in --help-all. Paragraphs are separated by empty lines.
 	Notes string
@@ -61,7 +61,7 @@ type ExitCode struct {
 	Meaning string
 }
 
-// maxHelp is how many lines --help has at 80 columns.
+// maxHelp is the number of lines, at 80 columns, up to which --help shows all flags.
 const maxHelp = 40
 
 // Command returns the command with the name, or nil.
@@ -84,7 +84,7 @@ func (p *Program) Topic(name string) *Topic {
 	return nil
 }
 
-// Invocation is the synopsis of a command.
+// Invocation returns the synopsis of a command.
 func (p *Program) Invocation(c *Command) string {
 	words := []string{p.Name}
 	switch {
@@ -103,8 +103,8 @@ func (p *Program) Invocation(c *Command) string {
 	return strings.Join(words, " ")
 }
 
-// Shown returns the flags of a command that have a place in its help: all of them, or the
-// common ones.
+// Shown returns the flags that the help of a command lists: all of them, or the common
+// ones.
 func (c *Command) Shown(all bool) []*Flag {
 	var out []*Flag
 	for _, f := range c.Line.Flags {
@@ -115,7 +115,7 @@ func (c *Command) Shown(all bool) []*Flag {
 	return out
 }
 
-// Grouped returns flags by their groups.
+// Grouped returns the flags by group, and the groups in display order.
 func (p *Program) Grouped(flags []*Flag) (groups []string, of map[string][]*Flag) {
 	of = map[string][]*Flag{}
 	for _, f := range flags {
@@ -134,8 +134,8 @@ func (p *Program) Grouped(flags []*Flag) (groups []string, of map[string][]*Flag
 	return groups, of
 }
 
-// Help returns what --help or, with all, --help-all shows of a command, for lines of width
-// columns. The help of the first command is that of the program.
+// Help returns the text of --help for a command or, if all is set, of --help-all, with
+// lines of at most width columns. The help of the first command is that of the program.
 func (p *Program) Help(c *Command, all bool, width int) string {
 	if whole := p.page(c, true, width); all {
 		return whole
@@ -197,7 +197,7 @@ func (p *Program) Example(e string) (label, command string) {
 	return label, p.named(command)
 }
 
-// named writes the program's name into an example.
+// named replaces ${program} in an example.
 func (p *Program) named(command string) string {
 	return strings.ReplaceAll(command, "${program}", p.Name)
 }
@@ -223,10 +223,10 @@ func (p *Program) flags(h *helpPage, c *Command, all bool) {
 	}
 }
 
-// maxForm is the widest form of a flag that has its help beside it.
+// maxForm is the widest form of a flag that has its help on the same line.
 const maxForm = 28
 
-// FlagHelp is the help of a flag: all of it, or its first sentence.
+// FlagHelp returns the help of a flag: all of it, or its first sentence.
 func FlagHelp(l *Line, f *Flag, all bool) string {
 	s := l.Expand(f.Help)
 	if i := strings.Index(s, ". "); i > 0 && !all {
@@ -235,7 +235,7 @@ func FlagHelp(l *Line, f *Flag, all bool) string {
 	return s
 }
 
-// Form is how a flag is written: -o, --output FORMAT.
+// Form returns how a flag is written: -o, --output FORMAT.
 func (f *Flag) Form() string {
 	s := "--" + f.Name
 	if f.Short != "" {
@@ -280,7 +280,7 @@ func (p *Program) commands(h *helpPage, all bool) {
 	h.row(10, "Topics:", strings.Join(topics, ", "))
 }
 
-// notes writes what ends --help-all.
+// notes writes the end of --help-all.
 func (p *Program) notes(h *helpPage) {
 	for para := range strings.SplitSeq(p.Notes, "\n\n") {
 		if para != "" {
@@ -295,7 +295,7 @@ func (p *Program) notes(h *helpPage) {
 	}
 }
 
-// helpPage is a page of help that is being written.
+// helpPage builds a page of help.
 type helpPage struct {
 	b     strings.Builder
 	width int
@@ -303,7 +303,7 @@ type helpPage struct {
 
 func (h *helpPage) line(s string) { h.b.WriteString(strings.TrimRight(s, " ") + "\n") }
 
-// text writes a paragraph, in which lines after the first are indented.
+// text writes a paragraph. Lines after the first are indented.
 func (h *helpPage) text(s string, indent int) {
 	for i, line := range text.Wrap(s, h.width-indent) {
 		line = strings.TrimSpace(line)
@@ -333,7 +333,7 @@ func (h *helpPage) command(label string, indent int, s string) {
 	for {
 		i := len(s)
 		if i > width {
-			// Before a flag, so that it keeps its value.
+			// Break before a flag, to keep it and its value on one line.
 			i = strings.LastIndex(s[:width-1], " --")
 			if i < 0 || strings.TrimSpace(s[:i]) == "" {
 				i = len(s)

@@ -1,24 +1,24 @@
-// Package cmdline reads command lines into structs, and describes them: the same model
-// gives --help, the man pages and the completion.
+// Package cmdline parses command lines into structs. --help, the man pages and completion
+// are generated from the same model.
 //
 // A field of a struct is a flag or an argument. Its tags have the keys of
 // alecthomas/kong, which this package replaces: a program that is run for every token
-// must not pay for the model of commands that it does not run, and linking kong alone makes
-// a start a quarter longer (docs/architecture.md has the numbers).
+// must not build the model of commands that it does not run, and linking kong alone makes
+// startup take a quarter longer (docs/architecture.md has the numbers).
 //
 //	name        the flag's name; otherwise made from the field's (MinLifetime: min-lifetime)
 //	short       its one-letter name
 //	aliases     other names, separated by commas
 //	default     its value if it is not given
 //	enum        the values that it accepts, separated by commas; an empty one allows ""
-//	placeholder what stands for the value in the help
+//	placeholder the name of the value in the help
 //	help        what it does; ${NAME} is a variable, $$ a dollar sign
 //	group       the group in the help that it belongs to
-//	common      present if --help shows it, and not only --help-all; for a struct it is
-//	            that of its fields, of which one may have common:"no"
-//	complete    what completes its value: file, dir, host, or a name that the program knows
+//	common      present if --help shows it, and not only --help-all; on a struct it applies
+//	            to all fields except those with common:"no"
+//	complete    how its value is completed: file, dir, host, or a kind that the program defines
 //	arg         present if the field is an argument and not a flag
-//	embed       present if the field is a struct whose fields belong here
+//	embed       present if the field is a struct whose fields are added here
 //	hidden      present if no help shows it
 //
 // Fields are of type bool, string, int, []string (a flag that can be repeated), or
@@ -33,14 +33,13 @@ import (
 	"strings"
 )
 
-// Plugins is a field whose elements are pointers to structs, and whose fields belong where
-// it is.
+// Plugins is a list of pointers to structs, whose fields are added in its place.
 type Plugins []any
 
 // Value is what flags and arguments have in common.
 type Value struct {
 	Name string
-	// Placeholder stands for the value in the help; empty for a switch.
+	// Placeholder is the name of the value in the help; empty for a switch.
 	Placeholder string
 	// Help says what it does, with variables not yet replaced.
 	Help string
@@ -52,8 +51,8 @@ type Value struct {
 	Complete string
 	// Repeats means that it may be given several times.
 	Repeats bool
-	// Given means that it was on the command line, and Set that it has a value from there
-	// or from a default of the user's.
+	// Given means that it was on the command line, and Set that its value is from there
+	// or from the lookup of [Line.Resolve].
 	Given, Set bool
 
 	empty  bool // "" is among the values
@@ -80,7 +79,7 @@ func (f *Flag) IsSwitch() bool {
 // Target returns the pointer to the field that the flag sets.
 func (f *Flag) Target() any { return f.target }
 
-// Line is a command line: what may be on it, and, once it is parsed, what was.
+// Line is a command line: what it may contain, and after parsing what it contained.
 type Line struct {
 	Flags []*Flag
 	Args  []*Value
@@ -90,14 +89,14 @@ type Line struct {
 	Vars map[string]string
 }
 
-// Given is a flag or an argument as it was given. One of the fields is set.
+// Given is a flag or an argument that was given. One of the fields is set.
 type Given struct {
 	Flag *Flag
 	Arg  *Value
 }
 
 // Add adds the fields of the struct that target points to. group is the group of flags
-// that name none. It panics if a tag is wrong, because that is a bug of the program.
+// without one. It panics if a tag is wrong, because that is a bug of the program.
 func (l *Line) Add(target any, group string) {
 	l.add(reflect.ValueOf(target).Elem(), group, false)
 }
@@ -186,7 +185,8 @@ func parseTag(s string) (t fieldTag) {
 	}
 }
 
-// unquote reads a string in quotes from the start of s. Few of them have escapes.
+// unquote reads a quoted string from the start of s. The first case is for strings
+// without escapes.
 func unquote(s string) (value, rest string, ok bool) {
 	if i := strings.IndexAny(s[min(1, len(s)):], `"\`); strings.HasPrefix(s, `"`) && i >= 0 && s[i+1] == '"' {
 		return s[1 : i+1], s[i+2:], true
@@ -230,7 +230,7 @@ func (t *fieldTag) set(key, value string) {
 	}
 }
 
-// describe fills in the value of a field.
+// describe fills in out from the tags of a field.
 func (t *fieldTag) describe(out *Value, field string, v reflect.Value) {
 	*out = Value{Name: t.name, Placeholder: t.placeholder, Help: t.help, Default: t.def, Complete: t.complete, target: v.Addr().Interface()}
 	if out.Name == "" {
@@ -274,7 +274,7 @@ func kebab(field string) string {
 // String returns the value as text.
 func (v *Value) String() string { return strings.Join(v.Texts(), " ") }
 
-// Texts returns the values of a flag or an argument as texts that would set it.
+// Texts returns the values of a flag or an argument as strings that would set it.
 func (v *Value) Texts() []string {
 	switch t := v.target.(type) {
 	case *[]string:

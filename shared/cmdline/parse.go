@@ -11,9 +11,9 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Parse reads the arguments into the fields. Flags and arguments may be mixed; what follows
-// "--" are arguments. Values are checked as they are read, and a flag that is given
-// several times has its last value, or all of them if it repeats.
+// Parse parses the arguments into the fields. Flags and arguments may be mixed;
+// everything after "--" is an argument. Values are checked as they are read. A flag that
+// is given several times has its last value, or all of them if it repeats.
 func (l *Line) Parse(args []string) error {
 	positional := 0
 	argument := func(s string) error {
@@ -54,7 +54,7 @@ func (l *Line) Parse(args []string) error {
 	return nil
 }
 
-// long reads NAME or NAME=VALUE, and returns the arguments that follow.
+// long parses NAME or NAME=VALUE, and returns the arguments that follow.
 func (l *Line) long(s string, args []string) ([]string, error) {
 	name, value, hasValue := strings.Cut(s, "=")
 	f := l.find(name)
@@ -73,7 +73,7 @@ func (l *Line) long(s string, args []string) ([]string, error) {
 	return args, l.give(f, "--"+name, value)
 }
 
-// short reads one-letter flags, such as vq or oFORMAT.
+// short parses one-letter flags, such as vq or oFORMAT.
 func (l *Line) short(s string, args []string) ([]string, error) {
 	for s != "" {
 		f, rest := l.letter(s[:1]), s[1:]
@@ -100,7 +100,7 @@ func (l *Line) short(s string, args []string) ([]string, error) {
 	return args, nil
 }
 
-// next takes the value of a flag from the arguments.
+// next returns a flag's value and the arguments after it.
 func (f *Flag) next(name string, args []string) (string, []string, error) {
 	if len(args) == 0 || args[0] == "--" {
 		return "", nil, fmt.Errorf("%s: the value is missing", name)
@@ -113,7 +113,7 @@ func (f *Flag) next(name string, args []string) (string, []string, error) {
 
 func (l *Line) give(f *Flag, name, value string) error {
 	if f.Repeats && !f.Given {
-		*f.target.(*[]string) = nil // what an earlier value would be added to
+		*f.target.(*[]string) = nil // replace earlier values
 	}
 	f.Given = true
 	l.Given = append(l.Given, Given{Flag: f})
@@ -129,7 +129,7 @@ func (l *Line) find(name string) *Flag {
 	return nil
 }
 
-// unknown is the error for an unknown flag, with the one that may have been meant.
+// unknown returns the error for an unknown flag, with a suggestion.
 func (l *Line) unknown(flag string) error {
 	var names []string
 	for _, f := range l.Flags {
@@ -152,8 +152,8 @@ type ValueError struct {
 func (e *ValueError) Error() string { return e.Err.Error() }
 func (e *ValueError) Unwrap() error { return e.Err }
 
-// Resolve gives a value to each flag that was not on the command line: the values that
-// lookup returns, or its default. The error is a [ValueError].
+// Resolve sets each flag that was not on the command line to the values that lookup
+// returns, or to its default. A wrong value from lookup is a [ValueError].
 func (l *Line) Resolve(lookup func(*Flag) (values []string, ok bool)) error {
 	for _, f := range l.Flags {
 		if f.Given {
@@ -188,7 +188,7 @@ func (l *Line) Resolve(lookup func(*Flag) (values []string, ok bool)) error {
 	return nil
 }
 
-// set sets the field from its text. name is what an error begins with.
+// set sets the field from its text. Errors begin with name.
 func (v *Value) set(name, s string) error {
 	v.Set = true
 	if v.Values != nil && !slices.Contains(v.Values, s) && (s != "" || !v.empty) {
@@ -224,8 +224,8 @@ func (v *Value) set(name, s string) error {
 	return nil
 }
 
-// Skip returns the index of the first argument that is not a flag of the line, or the value
-// of one.
+// Skip returns the index of the first argument that is neither a flag of the line nor the
+// value of one.
 func (l *Line) Skip(args []string) int {
 	for i := 0; i < len(args); i++ {
 		s := args[i]
@@ -238,7 +238,7 @@ func (l *Line) Skip(args []string) int {
 			name, hasValue = s[1:2], len(s) > 2
 			f = l.letter(name)
 			for f != nil && f.IsSwitch() && len(s) > 2 {
-				// Several letters.
+				// Several flags in one word.
 				s = "-" + s[2:]
 				f, hasValue = l.letter(s[1:2]), len(s) > 2
 			}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Shells are the shells that there is a completion for.
+// Shells are the shells with a completion script.
 var Shells = []string{"bash", "zsh", "fish"}
 
 var (
@@ -18,15 +18,15 @@ var (
 	fishScript string
 )
 
-// Script returns the completion script of a program for a shell. It asks the program for
-// words each time, so that it is the same for all versions.
+// Script returns the completion script of a program for a shell. It runs the program for
+// candidates, and so does not depend on the program's version.
 func Script(shell, program string) string {
 	script := map[string]string{"bash": bashScript, "zsh": zshScript, "fish": fishScript}[shell]
 	function := "_" + strings.ReplaceAll(program, "-", "_")
 	return strings.NewReplacer("PROGRAM", program, "_FUNCTION", function).Replace(script)
 }
 
-// ScriptFile returns the name under which a shell looks for the script.
+// ScriptFile returns the file name under which a shell looks for the script.
 func ScriptFile(shell, program string) string {
 	switch shell {
 	case "zsh":
@@ -37,5 +37,5 @@ func ScriptFile(shell, program string) string {
 	return program
 }
 
-// IsShell reports whether there is a completion for a shell.
+// IsShell reports whether there is a completion script for a shell.
 func IsShell(name string) bool { return slices.Contains(Shells, name) }
