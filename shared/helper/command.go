@@ -29,7 +29,7 @@ func splitCommand(args []string) (own, command []string) {
 	return args, nil
 }
 
-// commandStatus is how a command, or the helper in its place, ends.
+// commandStatus is the exit status of a command, or of the helper if no command was run.
 type commandStatus struct {
 	code int
 	// signal is the signal that ended the command; nil if none did.
@@ -50,7 +50,7 @@ func (a *app) runCommand(ctx context.Context, g *getCmd, all []*item) error {
 	if len(a.command) == 0 {
 		return cli.Errorf(cli.Usage, "there is no command after '--'").Hint("write it as %s [FLAG...] -- COMMAND [ARG...]", a.env.Program)
 	}
-	// Before a token is requested in vain.
+	// Check this before a token is requested.
 	path, err := findCommand(a.command[0], a.env.Getenv("PATH"))
 	if err != nil {
 		return err
@@ -90,14 +90,14 @@ func (a *app) runCommand(ctx context.Context, g *getCmd, all []*item) error {
 	k := a.keep(ctx, all, tokens, put, fresh.Notifier{})
 	status := c.wait()
 	ended := time.Now()
-	// The file is gone as soon as the command is, even if an exchange is under way.
+	// Remove the files as soon as the command has ended, even during an exchange.
 	k.cancel()
 	dir.Remove()
 	k.stop(sig.ending(), ended)
 	return status
 }
 
-// tokenFile is the file of an item's token.
+// tokenFile returns the path of an item's token.
 func tokenFile(dir *store.RunDir, it *item) string {
 	if it.name == "" {
 		return filepath.Join(dir.Path, "token")
@@ -112,8 +112,8 @@ func writeToken(file string, t token.Token) error {
 	return private.Write(file, []byte(t.Raw()+"\n"))
 }
 
-// commandEnv is the environment of a command: the user's own, in which the variables that
-// lead clients to a token name the first item's file.
+// commandEnv returns the environment of a command: environ, with the variables in which
+// clients look for a token set to the first item's file.
 func commandEnv(environ []string, dir *store.RunDir, all []*item) []string {
 	out := slices.DeleteFunc(slices.Clone(environ), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
@@ -127,12 +127,12 @@ func commandEnv(environ []string, dir *store.RunDir, all []*item) []string {
 	return out
 }
 
-// findCommand looks a command up as a shell does. Its errors have the exit statuses of a
+// findCommand looks up a command like a shell. Its errors have the exit statuses of a
 // shell.
 func findCommand(name, path string) (string, error) {
 	found, err := exec.LookPath(name)
 	if err == nil || errors.Is(err, exec.ErrDot) {
-		return found, nil // a shell runs what is in the current directory if PATH says so
+		return found, nil // like a shell, if PATH has the current directory
 	}
 	if !strings.ContainsRune(name, filepath.Separator) {
 		for _, dir := range filepath.SplitList(path) {
@@ -145,7 +145,7 @@ func findCommand(name, path string) (string, error) {
 	return "", commandError(name, err)
 }
 
-// commandError is the error of a command that cannot be run.
+// commandError returns the error for a command that cannot be run.
 func commandError(name string, err error) error {
 	var pe *fs.PathError
 	var ee *exec.Error

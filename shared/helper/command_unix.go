@@ -14,10 +14,10 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// A command runs in the helper's process group. So the terminal's signals, and those that
-// a shell sends to the job, reach it without help, and a pipeline stays one job. A signal
-// that is sent to the helper alone is passed on to the command. Which of the two a signal
-// is, only a third process of the group can tell: see witness_linux.go.
+// A command runs in the helper's process group, so that a pipeline stays one job. Signals
+// from the terminal, and those that a shell sends to the job, reach it directly. A signal
+// that is sent to the helper alone is passed on to the command. A third process in the
+// group is needed to tell the two apart: see witness_linux.go.
 
 // passed are the signals that are passed on.
 var passed = []os.Signal{
@@ -25,16 +25,17 @@ var passed = []os.Signal{
 	unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH,
 }
 
-// signals are those that this process receives while a command runs.
+// signals are the signals that this process receives while a command runs.
 type signals struct {
 	c       chan os.Signal
 	pipe    chan os.Signal
 	release func()
 }
 
-// ownSignals receives signals from now on, so that none of them leaves a file behind. One
-// that was ignored when the process started stays ignored, in the command, too, as far as the
-// Go runtime knows: it forgets it for all but SIGHUP, SIGINT and those that stop a process.
+// ownSignals receives signals from now on, so that none of them leaves a file behind.
+// Those that were ignored when the process started stay ignored, also in the command if
+// they are SIGHUP, SIGINT or stop a process: the Go runtime does not preserve this for
+// others.
 func ownSignals() *signals {
 	s := &signals{c: make(chan os.Signal, 64), pipe: make(chan os.Signal, 1)}
 	for _, n := range passed {
@@ -53,7 +54,8 @@ func ownSignals() *signals {
 	return s
 }
 
-// pending returns a signal to end by that arrived before the command was started.
+// pending returns a terminating signal that arrived before the command was started, or
+// nil.
 func (s *signals) pending() os.Signal {
 	for {
 		select {
@@ -67,7 +69,7 @@ func (s *signals) pending() os.Signal {
 	}
 }
 
-// forgetStops drops what stopped this process together with the command.
+// forgetStops drops the SIGTSTPs that stopped this process together with the command.
 func (s *signals) forgetStops() {
 	for range len(s.c) {
 		if n := <-s.c; n != unix.SIGTSTP {
@@ -78,7 +80,7 @@ func (s *signals) forgetStops() {
 
 func (s *signals) ending() <-chan os.Signal { return s.c }
 
-// stopped is the status of a process that SIGSTOP has stopped.
+// stopped is the wait status of a process that SIGSTOP has stopped.
 const stopped = unix.WaitStatus(unix.SIGSTOP)<<8 | 0x7f
 
 // command is a running command.
@@ -88,14 +90,14 @@ type command struct {
 	witness *observer // nil if there is none
 }
 
-// start starts the command with this process's own streams and environment.
+// start starts the command with this process's streams.
 func (a *app) start(path string, environ []string, sig *signals) (*command, error) {
 	c := &command{sig: sig, witness: newObserver()}
 	attr := &os.ProcAttr{Env: environ, Files: []*os.File{stream(a.env.Stdin, os.Stdin), stream(a.env.Stdout, os.Stdout), stream(a.env.Stderr, os.Stderr)}}
 	var err error
 	c.proc, err = os.StartProcess(path, a.command, attr)
 	if errors.Is(err, unix.ENOEXEC) {
-		// A script without a first line for the kernel is the shell's (POSIX, execvp).
+		// The shell runs scripts without a #! line (POSIX, execvp).
 		c.proc, err = os.StartProcess("/bin/sh", append([]string{"sh", path}, a.command[1:]...), attr)
 	}
 	if err != nil {
@@ -106,14 +108,14 @@ func (a *app) start(path string, environ []string, sig *signals) (*command, erro
 		return nil, commandError(a.command[0], err)
 	}
 	c.witness.begin()
-	// After the command, which must not inherit it: a background job that reports a
-	// problem to a terminal with tostop would stop.
+	// Only after the command was started, which must not inherit it. Without it, a
+	// background job would stop if it reported a problem to a terminal with tostop.
 	signal.Ignore(unix.SIGTTOU)
 	return c, nil
 }
 
-// noInterpreter is the error of a command that is there, but not the program that its first
-// line names.
+// noInterpreter returns the error for a command that exists but whose interpreter does
+// not.
 func noInterpreter(name string) error {
 	word := text.ShellWord(name)
 	return cli.Errorf(notExecutable, "%s: its interpreter was not found", word).Hint("check the program in the file's first line: %s", "head -n 1 "+word)
@@ -126,7 +128,7 @@ func stream(s any, fallback *os.File) *os.File {
 	return fallback
 }
 
-// wait waits until the command has ended, passes signals on, and stops with it.
+// wait waits until the command has ended, passes signals on, and stops when it stops.
 func (c *command) wait() *commandStatus {
 	defer c.witness.close()
 	changes := make(chan unix.WaitStatus)
@@ -167,7 +169,7 @@ func (c *command) wait() *commandStatus {
 }
 
 // pass passes a signal on to the command, unless the command has received it as a member
-// of the process group. A shell with job control makes a group of its own.
+// of the process group. A shell with job control leaves the group.
 func (c *command) pass(n os.Signal) {
 	group, err := unix.Getpgid(c.proc.Pid)
 	if left := err == nil && group != unix.Getpgrp(); left || !c.witness.saw(n.(syscall.Signal)) {
@@ -175,9 +177,9 @@ func (c *command) pass(n os.Signal) {
 	}
 }
 
-// stop stops this process as the command has stopped, for the shell to see, until
-// somebody continues it. If the command has been continued or has ended already, it
-// returns that status. After a SIGSTOP to the group this process has been stopped, too.
+// stop stops this process like the command, so that the shell sees it, until it is
+// continued. If the command has already been continued or has ended, stop returns that
+// status. A SIGSTOP to the group has stopped this process, too.
 func (c *command) stop(by syscall.Signal) unix.WaitStatus {
 	var ws unix.WaitStatus
 	pid, err := unix.Wait4(c.proc.Pid, &ws, unix.WCONTINUED|unix.WNOHANG, nil)
@@ -190,7 +192,7 @@ func (c *command) stop(by syscall.Signal) unix.WaitStatus {
 	return stopped
 }
 
-// exit ends the process as the command has ended.
+// exit ends the process by the command's signal, or returns its exit status.
 func (s *commandStatus) exit() int {
 	n, ok := s.signal.(syscall.Signal)
 	if !ok {
@@ -198,12 +200,12 @@ func (s *commandStatus) exit() int {
 	}
 	switch n {
 	case unix.SIGHUP, unix.SIGINT, unix.SIGTERM:
-		// Whoever waits sees by which signal: a shell that runs a loop ends it after
-		// Ctrl-C only then. $? is 128+n all the same.
+		// A shell ends a loop after Ctrl-C only if the process ends by the signal. $? is
+		// 128+n in either case.
 		cli.Raise(n)
 	case unix.SIGKILL:
 		_ = unix.Kill(unix.Getpid(), n)
 	}
-	// Go cannot end by any other signal without a dump of its own.
+	// For other signals the Go runtime prints a stack dump or does nothing.
 	return 128 + int(n)
 }

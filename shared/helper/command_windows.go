@@ -9,7 +9,7 @@ import (
 	"example.org/token-helpers/shared/cli"
 )
 
-// signals is Ctrl-C, which the console sends to the command, too.
+// signals receives Ctrl-C, which the console also sends to the command.
 type signals struct {
 	c       chan os.Signal
 	release func()
@@ -40,7 +40,7 @@ func (s *signals) ending() <-chan os.Signal { return s.c }
 // command is a running command.
 type command struct{ cmd *exec.Cmd }
 
-// start starts the command with this process's own streams.
+// start starts the command with this process's streams.
 func (a *app) start(path string, environ []string, _ *signals) (*command, error) {
 	cmd := &exec.Cmd{Path: path, Args: a.command, Env: environ, Stdin: a.env.Stdin, Stdout: a.env.Stdout, Stderr: a.env.Stderr}
 	if err := cmd.Start(); err != nil {

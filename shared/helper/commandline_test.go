@@ -10,8 +10,8 @@ import (
 	"example.org/token-helpers/shared/condor"
 )
 
-// BenchmarkCommandLine is what a run costs before it does anything: the model of one command,
-// and its flags from the command line, the environment and the configuration.
+// BenchmarkCommandLine measures what precedes a command: building its model, and setting
+// its flags from the command line, the environment and the configuration.
 func BenchmarkCommandLine(b *testing.B) {
 	home := b.TempDir()
 	for name, args := range map[string]string{

@@ -32,8 +32,8 @@ func (c *completionCmd) Run(_ context.Context, a *app) error {
 	return err
 }
 
-// complete prints the words that complete a command line. It reads only files: a user who
-// presses Tab must not wait for an issuer, or be asked for a passphrase.
+// complete prints completions of a command line. It only reads files: a user who presses
+// Tab must not wait for an issuer or be prompted for a passphrase.
 func complete(env *cli.Env, p *cmdline.Program, words []string) error {
 	return p.Complete(env.Stdout, words, func(kind string) []cmdline.Candidate {
 		switch kind {
@@ -52,7 +52,7 @@ func complete(env *cli.Env, p *cmdline.Program, words []string) error {
 	})
 }
 
-// configured is the configuration, or an empty one if it is broken.
+// configured returns the configuration, or an empty one if it is invalid.
 func configured(env *cli.Env) *config {
 	c, err := loadConfig(env)
 	if err != nil {
@@ -80,7 +80,7 @@ func sourceCandidates(env *cli.Env) []cmdline.Candidate {
 	return out
 }
 
-// issuerCandidates are the configured issuers, and those at which there is a login.
+// issuerCandidates returns the configured issuers and those with a login.
 func issuerCandidates(env *cli.Env) []cmdline.Candidate {
 	c := configured(env)
 	var out []cmdline.Candidate
@@ -94,9 +94,9 @@ func issuerCandidates(env *cli.Env) []cmdline.Candidate {
 	return append(out, cmdline.Candidate{Value: DefaultIssuer, Help: "the default"})
 }
 
-// agentAccounts are the accounts that oidc-agent has stored, by their files (oidc-agent,
-// "Detailed Information About All Arguments", directory). The agent itself is not asked: it
-// may be locked, or ask the user.
+// agentAccounts returns the accounts that oidc-agent has stored, from their file names
+// (oidc-agent, "Detailed Information About All Arguments", directory). It does not
+// contact the agent, which may be locked or prompt the user.
 func agentAccounts(env *cli.Env) []string {
 	dirs := []string{env.Getenv("OIDC_CONFIG_DIR")}
 	if home := env.Getenv("HOME"); home != "" {

@@ -26,14 +26,15 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// config is config.toml: default flags, and issuers by name.
+// config is the configuration: default flags, and issuers, tokens and services by name.
 type config struct {
 	path string
-	// files are those that were looked for, the host's first.
+	// files are the files that were looked for, the host's first.
 	files []configFile
-	// problem is why the files could not be read.
+	// problem is the error of reading the files.
 	problem error
-	// origin is the file that each "defaults.FLAG", "issuer.NAME" and "token.NAME" is in.
+	// origin maps "defaults.FLAG", "issuer.NAME" and "token.NAME" to the file that sets
+	// them.
 	origin map[string]string
 	// Defaults are flags by their long names.
 	Defaults map[string]any `toml:"defaults"`
@@ -41,13 +42,13 @@ type config struct {
 	Issuers map[string]issuerConfig `toml:"issuer"`
 	// Tokens are the tokens that --token names.
 	Tokens map[string]tokenConfig `toml:"token"`
-	// Services are what jobs name in use_oauth_services.
+	// Services are the services that jobs list in use_oauth_services.
 	Services map[string]Service `toml:"service"`
-	// Credmon is the credmon of this host.
+	// Credmon has the settings of the host's credmon.
 	Credmon Credmon `toml:"credmon"`
 
-	// accepted are the issuers that the host's own configuration names, and open means
-	// that its credmon accepts others, too.
+	// accepted are the issuers that the host's configuration names, and open means that
+	// its credmon also accepts others.
 	accepted []string
 	open     bool
 }
@@ -60,17 +61,17 @@ type issuerConfig struct {
 	Scopes            []string `toml:"scopes"`
 	CAFile            string   `toml:"cafile"`
 	PKCE              bool     `toml:"pkce"`
-	// A client of a robot.
+	// For a client without a user.
 	ClientSecretFile string `toml:"client-secret-file"`
 	ClientSecretCmd  string `toml:"client-secret-command"`
-	// RegistrationFile has an initial access token.
+	// RegistrationFile contains an initial access token.
 	RegistrationFile string `toml:"registration-token-file"`
 
 	// name is empty unless the issuer is configured.
 	name string
 }
 
-// configFile is a file that a configuration was looked for in.
+// configFile is a file in which a configuration was looked for.
 type configFile struct {
 	Path   string `json:"path"`
 	Exists bool   `json:"exists"`
@@ -86,10 +87,10 @@ var defaultable = []string{
 // issuerKeys are the members of an [issuer.NAME] table.
 var issuerKeys = []string{"url", "client-id", "client-secret-file", "client-secret-command", "registration-token-file", "audience-parameter", "scopes", "cafile", "pkce"}
 
-// hostConfig is the configuration of the whole host, below the user's.
+// hostConfig is the host's configuration. The user's takes precedence.
 const hostConfig = "/etc/token-helpers/config.toml"
 
-// loadConfig reads the host's configuration, and the user's over it.
+// loadConfig reads the host's configuration and the user's, which takes precedence.
 func loadConfig(env *cli.Env) (*config, error) {
 	c := &config{}
 	if runtime.GOOS != "windows" {
@@ -109,10 +110,10 @@ func loadConfig(env *cli.Env) (*config, error) {
 	return c, c.load(filepath.Join(dir, "token-helpers", "config.toml"))
 }
 
-// homeDir is the user's home directory.
+// homeDir returns the user's home directory.
 func homeDir(env *cli.Env) string { return store.Home(runtime.GOOS, env.Getenv) }
 
-// load reads a configuration over what is there, if the file exists.
+// load merges the configuration at path into c, if the file exists.
 func (c *config) load(path string) error {
 	c.path = path
 	content, err := readConfig(path)
@@ -132,8 +133,8 @@ func (c *config) load(path string) error {
 	return c.parse(string(content))
 }
 
-// readConfig rejects a configuration that another user could have written: it chooses
-// the issuer that gets to see secrets.
+// readConfig reads a configuration. It rejects one that another user could have written,
+// because the configuration chooses the issuer that receives secrets.
 func readConfig(path string) ([]byte, error) {
 	f, err := private.OpenFile(path)
 	if err != nil {
@@ -158,7 +159,7 @@ func readConfig(path string) ([]byte, error) {
 // the line and the key.
 func (c *config) parse(content string) error {
 	if onlyComments(content) {
-		return nil // as packages install it: nothing need examine the types of the tables
+		return nil // as packages install it: skip the slower TOML library
 	}
 	md, err := toml.Decode(content, c)
 	var pe toml.ParseError
@@ -225,18 +226,19 @@ func (c *config) parse(content string) error {
 	return c.checkTokens()
 }
 
-// wrongType matches the library's error for a value of another type, whose words are Go's.
+// wrongType matches the library's error for a value of the wrong type, which names Go
+// types.
 var wrongType = text.Pattern{Expr: `^toml: line (\d+) \(last key "(.+)"\): (?:` +
 	`incompatible types: TOML value has type (.+); destination has type (.+)|type mismatch for .+: expected table but found (.+))$`}
 
-// tomlTypes are the names of types for users.
+// tomlTypes maps types in the library's errors to TOML's.
 var tomlTypes = map[string]string{
 	"string": "string", "int64": "number", "float64": "number", "bool": "boolean", "time.Time": "date",
 	"[]any": "list", "[]map[string]any": "list", "map[string]any": "table",
 	"slice": "list", "map": "table", "boolean": "boolean", "integer": "number", "float": "number",
 }
 
-// onlyComments reports whether TOML has neither keys nor tables.
+// onlyComments reports whether a file has neither keys nor tables.
 func onlyComments(content string) bool {
 	for line := range strings.Lines(content) {
 		if line = strings.Trim(line, " \t\r\n"); line != "" && line[0] != '#' || strings.ContainsFunc(line, unicode.IsControl) {
@@ -246,7 +248,7 @@ func onlyComments(content string) bool {
 	return utf8.ValidString(content)
 }
 
-// blame adds to an error about the value of a flag where the value comes from.
+// blame adds a hint to an error about a flag's value: the variable or file that sets it.
 func (c *config) blame(env *cli.Env, err error) error {
 	var e *cli.Error
 	var bad *cmdline.ValueError
@@ -262,8 +264,7 @@ func (c *config) blame(env *cli.Env, err error) error {
 	return err
 }
 
-// unknown is the error for an unknown key, with its line and the key that may have been
-// meant.
+// unknown returns the error for an unknown key, with its line and a suggestion.
 func (c *config) unknown(content, key string, known []string) error {
 	last := key[strings.LastIndexByte(key, '.')+1:]
 	at := c.path
@@ -281,9 +282,9 @@ func (c *config) unknown(content, key string, known []string) error {
 	return e.Hint("use one of the known keys: %s", strings.Join(known, ", "))
 }
 
-// issuer resolves --issuer: a configured name, or a URL with the settings of the issuer
-// that is configured for it. The URL may lack https:// or may be that of the discovery
-// document.
+// issuer resolves the value of --issuer: a configured name or a URL, to which the
+// settings of a configured issuer with that URL apply. The URL may lack https:// or may
+// be that of the discovery document.
 func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	given := strings.TrimSpace(urlOrName)
 	if i, ok := c.Issuers[given]; ok {
@@ -325,7 +326,7 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 	return issuerConfig{}, e
 }
 
-// mistypedURL returns what follows https:/ or https//, where :// is meant.
+// mistypedURL returns what follows https:/ or https// in a URL without ://.
 func mistypedURL(s string) (rest string, ok bool) {
 	if strings.Contains(s, "://") {
 		return "", false
@@ -336,8 +337,8 @@ func mistypedURL(s string) (rest string, ok bool) {
 	return strings.CutPrefix(s, "https//")
 }
 
-// fits reports whether a default is meant for the flag: --output has different values for
-// different commands, and one that no command has is an error.
+// fits reports whether a default applies to the flag. --output has different values for
+// different commands; a value that no command has applies, to be reported as an error.
 func fits(f *cmdline.Flag, value string) bool {
 	return f.Name != "output" || slices.Contains(f.Values, value) ||
 		value != "text" && !slices.Contains(output.Formats, value)

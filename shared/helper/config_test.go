@@ -13,7 +13,7 @@ import (
 	"example.org/token-helpers/shared/issuer"
 )
 
-func TestConfigErrorsNameThePlace(t *testing.T) {
+func TestConfigErrorPositions(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"[defaults]\nissuer =\n", "config.toml:2"},
 		{"[defaults]\ncolour = 1\n", "config.toml:2: unknown key defaults.colour"},
@@ -46,7 +46,7 @@ func TestConfigErrorsNameThePlace(t *testing.T) {
 	}
 }
 
-func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
+func TestUserConfigurationTakesPrecedence(t *testing.T) {
 	c := &config{path: "host"}
 	if err := c.parse("[defaults]\nissuer = \"a\"\nkeyring = \"pass\"\n[issuer.a]\nurl = \"https://a/\"\n[issuer.b]\nurl = \"https://b/\"\n"); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestUsersConfigurationIsOverTheHosts(t *testing.T) {
 }
 
 // help configuration and token-helpers.toml(5) describe every key.
-func TestPageHasEveryKey(t *testing.T) {
+func TestAllKeysAreDocumented(t *testing.T) {
 	for table, keys := range map[string][]string{
 		"[defaults]": defaultable, "[issuer.NAME]": issuerKeys, "[token.NAME]": tokenKeys, "[service.NAME]": serviceKeys, "[credmon]": credmonKeys,
 	} {
@@ -79,8 +79,8 @@ func TestPageHasEveryKey(t *testing.T) {
 // tables matches a table of the configuration in a page of the documentation.
 var tables = regexp.MustCompile(`(?m)^ +\[(?:defaults|credmon|(?:issuer|token|service)\.\w+)\]\n(?: +[a-z-]+ = .*\n)*`)
 
-// The configurations that the pages show are accepted.
-func TestConfigurationsOfThePages(t *testing.T) {
+// The configurations in the documentation are valid.
+func TestConfigurationsInDocs(t *testing.T) {
 	files, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
@@ -103,8 +103,8 @@ func TestConfigurationsOfThePages(t *testing.T) {
 	}
 }
 
-// The lines that the configuration of the host has as comments are accepted.
-func TestConfigurationOfTheHost(t *testing.T) {
+// The commented-out lines in the host's configuration are valid.
+func TestHostConfiguration(t *testing.T) {
 	const name = "../../packaging/config.toml"
 	b, err := os.ReadFile(name)
 	if err != nil {
@@ -116,7 +116,7 @@ func TestConfigurationOfTheHost(t *testing.T) {
 	}
 }
 
-// The examples for OSG, WLCG, CMS and EGI can be used as they are.
+// The examples for OSG, WLCG, CMS and EGI are valid without changes.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../docs/examples/config/*.toml")
 	if err != nil || len(files) < 4 {

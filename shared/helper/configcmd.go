@@ -12,7 +12,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// configCmd has the flags of get, since it shows what get would use.
+// configCmd has the flags of get, because it shows what get would use.
 type configCmd struct {
 	cmdline.Plugins `group:"Request" common:""`
 	Request         requestFlags `embed:"" group:"Request"`
@@ -21,8 +21,8 @@ type configCmd struct {
 	Output          string       `short:"o" enum:"text,json" default:"text" placeholder:"text|json" group:"Output" help:"text or json. Default: text."`
 }
 
-// origin says where the value of a flag comes from: "default", "file", "environment" or
-// "command line". From names the file or the variable.
+// origin is where the value of a flag comes from: "default", "file", "environment" or
+// "command line". From is the file or the variable.
 type origin struct {
 	Origin string `json:"origin"`
 	From   string `json:"from,omitempty"`
@@ -115,7 +115,7 @@ func (c *configCmd) Run(_ context.Context, a *app) error {
 	return a.print(r.text())
 }
 
-// settings are the flags of get as they would be used, in the order of the help.
+// settings returns the effective values of get's flags, in the order of the help.
 func (a *app) settings(named issuerConfig) []setting {
 	get := newLine()
 	get.Add(newGet(a.eco), "")
@@ -148,8 +148,8 @@ func (a *app) settings(named issuerConfig) []setting {
 	return out
 }
 
-// unset returns what a flag means that has no default, so that a table of an issuer can set
-// it.
+// unset returns the effective value of a flag that has no default so that an issuer's
+// table can set it.
 func unset(flag string) string {
 	switch flag {
 	case "audience-parameter":
@@ -160,8 +160,8 @@ func unset(flag string) string {
 	return ""
 }
 
-// onCommandLine returns the values that a flag has on the command line. The output format of
-// the command config is not that of get.
+// onCommandLine returns the values that a flag has on the command line. The output format
+// of config does not apply to get.
 func (a *app) onCommandLine(flag string) (values []string, ok bool) {
 	f := a.line.Flag(flag)
 	if f == nil || !f.Given || flag == "output" {
@@ -170,7 +170,7 @@ func (a *app) onCommandLine(flag string) (values []string, ok bool) {
 	return f.Texts(), true
 }
 
-// plainValue is a value in the form that the flag has in JSON.
+// plainValue returns the value of a flag as it appears in JSON.
 func plainValue(f *cmdline.Flag, values []string) any {
 	switch {
 	case f.Repeats:

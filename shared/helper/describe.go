@@ -26,7 +26,7 @@ const notes = `Each flag has an environment variable: --min-lifetime is TOKEN_HE
 
 With -- COMMAND, the exit code is the command's own. It is 126 if the command is not executable, 127 if it does not exist, and 128 + N if signal N ended it.`
 
-// Describe describes a helper, as the user calls it.
+// Describe describes a helper that users run as program.
 func Describe(program string, eco service.Ecosystem, extra ...Command) *cmdline.Program {
 	summary, examples := eco.Describe()
 	p := &cmdline.Program{
@@ -52,7 +52,7 @@ func (a *app) describe() *cmdline.Program {
 	return Describe(a.env.Program, a.eco, a.commands[len(commands):]...)
 }
 
-// brief makes the head of a man page from the summary: get a token that … accept.
+// brief returns the summary as a phrase for a man page: get a token that … accept.
 func brief(summary string) string {
 	s, _, _ := strings.Cut(strings.TrimSuffix(summary, "."), ",")
 	return strings.ToLower(s[:1]) + s[1:]

@@ -10,7 +10,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// doctorCmd has the flags of get, since it checks what get needs.
+// doctorCmd has the flags of get, because it checks what get needs.
 type doctorCmd struct {
 	cmdline.Plugins `group:"Request" common:""`
 	Request         requestFlags `embed:"" group:"Request"`
@@ -21,7 +21,8 @@ type doctorCmd struct {
 	Endpoint string `arg:"" name:"service" complete:"host" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
-// The results of a check. A problem keeps the helper from getting a token; a warning may.
+// The results of a check. A problem prevents the helper from getting a token; a warning
+// may.
 const (
 	checkOK      = "ok"
 	checkWarning = "warning"
@@ -76,7 +77,7 @@ func (d *doctor) warn(name, hint, format string, args ...any) {
 	d.checks = append(d.checks, check{name, checkWarning, text.OneLine(fmt.Sprintf(format, args...)), []string{hint}})
 }
 
-// problem reports an error with its own hints, or with the one given if it has none.
+// problem reports an error with its hints, or with hint if it has none.
 func (d *doctor) problem(name string, err error, hint string) {
 	hints := cli.Explain(err).Hints()
 	if len(hints) == 0 {
@@ -95,7 +96,7 @@ func (d *doctor) count(result string) int {
 	return n
 }
 
-// text is the report, a line for each check, with what to do below those that are not ok.
+// text returns the report: a line for each check, followed by its hints.
 func (d *doctor) text() string {
 	const width = 23
 	var b strings.Builder

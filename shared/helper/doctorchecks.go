@@ -18,13 +18,13 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// examine makes all checks. Its errors are usage errors.
+// examine runs all checks. Its errors are usage errors.
 func (d *doctor) examine(ctx context.Context, c *doctorCmd) error {
 	if d.conf.problem != nil {
 		d.problem("configuration", d.conf.problem, "")
-		return nil // what the other checks would look at is unknown
+		return nil // the other checks need the configuration
 	}
-	f := asked{request: c.Request, client: c.Client, source: c.Source}
+	f := options{request: c.Request, client: c.Client, source: c.Source}
 	if err := d.endpoint(c.Endpoint); err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (d *doctor) examine(ctx context.Context, c *doctorCmd) error {
 	}
 	p, err := d.plan(w, f)
 	if err != nil {
-		// Without a service there is no audience, but all else can be checked.
+		// Without a service there is no audience, but everything else can be checked.
 		f.login = true
 		if p, err = d.plan(w, f); err != nil {
 			return err
@@ -78,7 +78,7 @@ func (d *doctor) configuration() {
 	}
 }
 
-// environment looks for variables that are likely misspelled.
+// environment reports the variables that are set and those that are likely misspelled.
 func (d *doctor) environment() {
 	known := []string{"TOKEN_HELPER_PASSPHRASE_FILE", "TOKEN_HELPER_PASSPHRASE_COMMAND"}
 	for _, c := range d.describe().Commands {
@@ -105,8 +105,8 @@ func (d *doctor) environment() {
 	d.ok("environment", "these variables are set: %s", strings.Join(set, " "))
 }
 
-// issuer checks the certificates, and asks the issuer for its discovery document: what it
-// offers, and what time it is.
+// issuer checks the certificates, and fetches the issuer's discovery document to check
+// what it offers and to compare the clocks.
 func (d *doctor) issuer(ctx context.Context, w *world, p *plan) {
 	client := w.logins.Issuer
 	if err := client.Ready(); err != nil {
@@ -125,21 +125,21 @@ func (d *doctor) issuer(ctx context.Context, w *world, p *plan) {
 	d.offers(w, p, md)
 }
 
-// clock compares this machine's clock with the issuer's. The helpers tolerate a minute, but
-// most services tolerate nothing.
+// clock compares this machine's clock with the issuer's. The helpers tolerate a
+// difference of a minute, but most services tolerate none.
 func (d *doctor) clock(offset time.Duration) {
 	const most, noticed = time.Minute, 2 * time.Second
 	differs := "behind the issuer's"
 	if offset < 0 {
 		differs = "ahead of the issuer's"
 	}
-	said := fmt.Errorf("this machine's clock is %s %s", text.Duration(offset.Abs()), differs)
+	difference := fmt.Errorf("this machine's clock is %s %s", text.Duration(offset.Abs()), differs)
 	const hint = "set the clock, or have it set: run 'timedatectl' to see whether it is synchronized"
 	switch {
 	case offset.Abs() > most:
-		d.problem("clock", said, hint)
+		d.problem("clock", difference, hint)
 	case offset.Abs() > noticed:
-		d.warn("clock", hint, "%s", said)
+		d.warn("clock", hint, "%s", difference)
 	default:
 		d.ok("clock", "agrees with the issuer's")
 	}
@@ -184,7 +184,7 @@ func (d *doctor) offers(w *world, p *plan, md *issuer.Metadata) {
 	}
 }
 
-// sources checks those that would be asked.
+// sources checks the sources that would be used.
 func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 	chain, err := source.NewChain(w.sources, p.specs)
 	if err != nil {
@@ -193,7 +193,7 @@ func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 	for _, st := range chain.Report(ctx, p.request) {
 		switch {
 		case st.Source == "cache":
-			// Its tokens are of no interest here.
+			// Cached tokens are not checked.
 		case st.Source == "login":
 			d.login(w, p, st)
 		case st.Has:
@@ -234,7 +234,7 @@ func (d *doctor) login(w *world, p *plan, st source.Status) {
 	}
 }
 
-// bearerToken looks at the token that clients would use now.
+// bearerToken checks the token that clients would use now.
 func (d *doctor) bearerToken() {
 	const name = "bearer token"
 	found, err := bearer.Discover(d.env.LookupEnv, os.Geteuid())

@@ -12,23 +12,23 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Command is a command of a helper. A helper may have some besides those that all share.
+// Command is a command of a helper. Some helpers have more than the common ones.
 type Command struct {
-	// Name is what users type, and Help what the list of commands says of it.
+	// Name is what users type, and Help the description in the list of commands.
 	Name, Help string
 	// Usage is what follows the command besides flags.
 	Usage string
-	// Binary is another name of the binary, under which it runs this command: HTCondor's
+	// Binary is a name of the binary under which it runs this command, because HTCondor's
 	// configuration names programs without arguments. It may be empty.
 	Binary string
 	// Runs means that a command to run may follow "--".
 	Runs bool
-	// Grammar points to a struct with flags, in the form that package cmdline reads, and a
-	// method Run(context.Context, *Session) error. It may have a method
-	// Failed(context.Context, *cli.Env, error), which is told of every error, also of those
-	// before Run, such as a mistake in the configuration.
+	// Grammar points to a struct with flags, in the form that package cmdline reads, and
+	// a method Run(context.Context, *Session) error. It may have a method
+	// Failed(context.Context, *cli.Env, error), which is called with every error, also
+	// with those before Run, such as a mistake in the configuration.
 	Grammar any
-	// grammar makes that of a command that all helpers have, whose method is
+	// grammar returns the struct of a common command, whose method is
 	// Run(context.Context, *app) error.
 	grammar func(service.Ecosystem) any
 	// plain means that the command works without a configuration.
@@ -43,18 +43,18 @@ func (c Command) new(eco service.Ecosystem) any {
 	return c.Grammar
 }
 
-// Session is what the helper gives to a [Command].
+// Session is the access of a [Command] to the helper.
 type Session struct{ a *app }
 
 // Env returns the command's streams, clock and environment.
 func (s *Session) Env() *cli.Env { return s.a.env }
 
-// Issuer says how an issuer is asked.
+// Issuer holds the settings of an issuer.
 type Issuer struct {
 	URL, AudienceParameter, CAFile string
 }
 
-// DefaultIssuer is what --issuer says, or the default.
+// DefaultIssuer returns the value of --issuer, or its default.
 func (s *Session) DefaultIssuer() string { return s.a.common.Issuer }
 
 // Issuer returns the settings of an issuer, by URL or configured name.
@@ -66,8 +66,8 @@ func (s *Session) Issuer(urlOrName string) (Issuer, error) {
 	return Issuer{URL: i.URL, AudienceParameter: i.AudienceParameter, CAFile: i.CAFile}, err
 }
 
-// Client makes a client for issuers. caFile is configured for the issuer, and the flags
-// come before it.
+// Client returns a client for issuers. caFile is the one configured for the issuer;
+// --cafile and --capath take precedence.
 func (s *Session) Client(caFile string) *issuer.Client {
 	if c := s.a.common; c.CAFile != "" || c.CAPath != "" {
 		caFile = c.CAFile
@@ -75,15 +75,15 @@ func (s *Session) Client(caFile string) *issuer.Client {
 	return s.a.issuerClient(caFile, time.Duration(s.a.common.Timeout), s.a.verbose)
 }
 
-// Note tells the user something, unless --quiet is given.
+// Note prints a message, unless --quiet is given.
 func (s *Session) Note(format string, a ...any) { s.a.note(format, a...) }
 
-// Verbose tells the user what is done, if --verbose is given.
+// Verbose prints a message if --verbose is given.
 func (s *Session) Verbose(format string, a ...any) { s.a.verbose(format, a...) }
 
-// Terminal reports whether there is a terminal to ask on.
+// Terminal reports whether there is a terminal for prompts.
 func (s *Session) Terminal() (bool, error) {
-	w, err := s.a.world(asked{})
+	w, err := s.a.world(options{})
 	return err == nil && w.sources.Prompt.Available(), err
 }
 
@@ -97,7 +97,7 @@ func (s *Session) Logins(v Service) (*login.Logins, string, error) {
 }
 
 func (s *Session) serviceWorld(v Service) (*world, error) {
-	return s.a.worldAt(asked{client: clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile}}, s.a.conf.issuerOf(v, s.a.common.Issuer))
+	return s.a.worldAt(options{client: clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile}}, s.a.conf.issuerOf(v, s.a.common.Issuer))
 }
 
 func (c *config) issuerOf(v Service, otherwise string) string {
@@ -107,13 +107,13 @@ func (c *config) issuerOf(v Service, otherwise string) string {
 	return otherwise
 }
 
-// Tokens returns how to get tokens for a service with the user's own login. first may ask
-// the user to log in. renewed never does, and returns a token that lives for at least
-// enough.
+// Tokens returns functions that get tokens for a service with the user's login. first may
+// prompt the user to log in. renewed never does, and returns a token that is valid for at
+// least enough.
 func (s *Session) Tokens(v Service, least time.Duration) (first func(context.Context) (token.Token, error), renewed func(_ context.Context, enough time.Duration) (token.Token, error), err error) {
 	a := s.a
 	url := a.conf.issuerOf(v, a.common.Issuer)
-	f := asked{
+	f := options{
 		client:  clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile},
 		request: requestFlags{MinLifetime: cli.Duration(least)}, kept: true,
 	}
@@ -134,8 +134,8 @@ func (s *Session) Tokens(v Service, least time.Duration) (first func(context.Con
 	return first, it.renewed, nil
 }
 
-// withCommand returns the arguments with the command that the name of the binary stands
-// for before them.
+// withCommand returns the arguments, preceded by the command that the binary's name
+// stands for.
 func withCommand(env *cli.Env, extra []Command) []string {
 	for _, c := range extra {
 		if c.Binary != "" && c.Binary == env.Binary {

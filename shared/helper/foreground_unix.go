@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminalSignal reports whether the signal is one that a terminal sends to the process
-// group in its foreground, and this group is that group.
+// terminalSignal reports whether a terminal can have sent the signal to its foreground
+// process group, which includes this process.
 func terminalSignal(n syscall.Signal) bool {
 	switch n {
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGWINCH, unix.SIGHUP, unix.SIGCONT:

@@ -37,7 +37,7 @@ func (g *getCmd) Run(ctx context.Context, a *app) error {
 	if err := a.endpoint(g.Endpoint); err != nil {
 		return err
 	}
-	if err := g.heedKubectl(a); err != nil {
+	if err := g.applyExecInfo(a); err != nil {
 		return err
 	}
 	all, err := a.items(g)
@@ -60,15 +60,15 @@ func (g *getCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// deliver gets and writes the tokens. Where nobody can be asked, as under cron, a token that
-// fails does not keep the others from being replaced.
+// deliver gets and writes the tokens. If nobody can be prompted, as under cron, it
+// continues after an error, so that the other tokens are replaced.
 func (a *app) deliver(ctx context.Context, g *getCmd, all []*item) error {
 	var failed error
 	for _, it := range all {
 		t, err := a.obtain(ctx, it, all)
 		if !t.IsZero() {
-			// With an error it is the one exception to printing only on success: the
-			// token is all that is left of a login.
+			// Print a token despite an error: it is all that is left of a login that
+			// could not be saved.
 			err = errors.Join(a.write(t, g.Output, it.file), err)
 		}
 		if err == nil {
@@ -99,16 +99,16 @@ func (a *app) write(t token.Token, format, file string) error {
 	return nil
 }
 
-// clockLeeway is how far this machine's clock may differ from the service's before a
-// warning about the service is worth printing.
+// clockLeeway is the difference between this machine's clock and a service's that causes
+// no warning.
 const clockLeeway = time.Minute
 
 // warnIfRefused prints a warning if a service would refuse t although it satisfies the
-// request, most likely because the issuer writes tokens of another profile.
+// request, most likely because the issuer uses another token profile.
 func (a *app) warnIfRefused(w *world, p *plan, t token.Token) {
 	j := t.JWT()
 	if j == nil {
-		return // nothing is known of an opaque token
+		return // an opaque token cannot be checked
 	}
 	for _, svc := range p.services {
 		for _, f := range svc.Judge(service.Presented{JWT: j, Size: len(t.Raw()), Now: a.env.Now(), Skew: clockLeeway}) {
@@ -122,10 +122,10 @@ func (a *app) warnIfRefused(w *world, p *plan, t token.Token) {
 	}
 }
 
-// expiresSoon is how long before its expiry a login is announced.
+// expiresSoon is the time before the expiry of a login at which warnings begin.
 const expiresSoon = 3 * 24 * time.Hour
 
-// warnIfExpiring announces that the login behind a new token expires soon.
+// warnIfExpiring prints a warning if the login behind a new token expires soon.
 func (a *app) warnIfExpiring(w *world, p *plan, t token.Token) {
 	if t.Source != "login" {
 		return
@@ -139,7 +139,7 @@ func (a *app) warnIfExpiring(w *world, p *plan, t token.Token) {
 	}
 }
 
-// explain adds to an error what only the helper knows: its own flags.
+// explain adds hints to an error that contain the helper's flags.
 func (p *plan) explain(w *world, err error) error {
 	var (
 		none    *source.NoneError
@@ -168,8 +168,8 @@ func (p *plan) explain(w *world, err error) error {
 	return p.explainRefusal(w, e)
 }
 
-// alternativeFor returns flags that word the request in the issuer's scopes, according
-// to its cached discovery document. The network is not used to word an error.
+// alternativeFor returns flags that express the request in the issuer's scopes, according
+// to its cached discovery document. An error message must not need the network.
 func (p *plan) alternativeFor(w *world) string {
 	md := w.logins.Known(w.issuerURL)
 	if md == nil {
@@ -178,7 +178,7 @@ func (p *plan) alternativeFor(w *world) string {
 	return p.alternative(md.ScopesSupported)
 }
 
-// explainScopes adds how to get around scopes that the issuer does not grant.
+// explainScopes adds a hint about scopes that the issuer does not grant.
 func (p *plan) explainScopes(w *world, e *cli.Error, missing []string) *cli.Error {
 	if alt := p.alternativeFor(w); alt != "" {
 		return e.Hint("use %s: this issuer spells these scopes differently", alt)

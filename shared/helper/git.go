@@ -12,7 +12,7 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// gitCmd is a credential helper of git (gitcredentials(7)).
+// gitCmd is a credential helper for git (gitcredentials(7)).
 type gitCmd struct {
 	cmdline.Plugins `group:"Request" common:""`
 	Request         requestFlags `embed:"" group:"Request"`
@@ -23,8 +23,8 @@ type gitCmd struct {
 	Operation string `arg:"" complete:"none" help:"get, store or erase: git adds it."`
 }
 
-// Run answers a request of git on stdin. A token is for git's host unless flags name
-// another audience.
+// Run answers a request of git on stdin. The audience is git's host unless flags name
+// another one.
 func (c *gitCmd) Run(ctx context.Context, a *app) error {
 	switch c.Operation {
 	case "get", "erase":
@@ -32,7 +32,7 @@ func (c *gitCmd) Run(ctx context.Context, a *app) error {
 		return cli.Errorf(cli.Usage, "git-credential: no operation is given").
 			Hint("let git run it, which adds the operation:\n  git config --global credential.https://HOST.helper '!%s git-credential'", a.env.Program)
 	default:
-		// The token is in the cache already, and other operations are to be ignored.
+		// The token is already cached, and other operations must be ignored.
 		_, err := io.Copy(io.Discard, io.LimitReader(a.env.Stdin, maxGitRequest))
 		return err
 	}
@@ -64,13 +64,13 @@ func (c *gitCmd) Run(ctx context.Context, a *app) error {
 	return errors.Join(ferr, err)
 }
 
-// item is the token that git needs.
+// item returns the item for the token that git needs.
 func (c *gitCmd) item(a *app, q gitRequest) (*item, error) {
 	if strings.ContainsAny(c.Username, "\n\x00") {
 		return nil, cli.Errorf(cli.Usage, "--username: %q is not a user name", c.Username)
 	}
 	g := &getCmd{Request: c.Request, Client: c.Client, Source: c.Source}
-	// The variable with which git is told to ask nobody.
+	// This variable disables git's own prompts.
 	if a.env.Getenv("GIT_TERMINAL_PROMPT") == "0" {
 		g.Source.NoPrompt = true
 	}

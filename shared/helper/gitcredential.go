@@ -14,7 +14,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// gitRequest is what git says of the credential that it needs
+// gitRequest describes the credential that git needs
 // (https://git-scm.com/docs/git-credential#IOFMT).
 type gitRequest struct {
 	protocol, host, username string
@@ -26,11 +26,11 @@ type gitRequest struct {
 	challenges []string
 }
 
-// maxGitRequest bounds what is read of git's request, in bytes.
+// maxGitRequest is the maximum size of git's request, in bytes.
 const maxGitRequest = 1 << 20
 
 // readGitRequest reads a request up to an empty line or the end of r. Unknown attributes
-// are ignored, as the documentation of git demands.
+// are ignored, as git's documentation requires.
 func readGitRequest(r io.Reader) (gitRequest, error) {
 	var q gitRequest
 	in := bufio.NewScanner(io.LimitReader(r, maxGitRequest))
@@ -65,7 +65,7 @@ func readGitRequest(r io.Reader) (gitRequest, error) {
 	return q, nil
 }
 
-// audience is that of the server, in the form of the WLCG profile.
+// audience returns the server's audience, in the form of the WLCG profile.
 func (q gitRequest) audience() (string, error) {
 	host, port, problem := service.HostPort(q.host)
 	if problem != "" {
@@ -77,8 +77,8 @@ func (q gitRequest) audience() (string, error) {
 	return "https://" + host, nil
 }
 
-// bearer reports whether the token can be sent as a bearer token: git must be able to, and
-// the server must accept one. Some servers accept tokens only in the place of a password.
+// bearer reports whether the token can be sent as a bearer token: git and the server must
+// support it. Some servers accept tokens only as a password.
 func (q gitRequest) bearer() bool {
 	return q.authtype && (len(q.challenges) == 0 || slices.ContainsFunc(q.challenges, func(c string) bool {
 		scheme, _, _ := strings.Cut(c, " ")
@@ -86,7 +86,7 @@ func (q gitRequest) bearer() bool {
 	}))
 }
 
-// answer is the token in the form that git expects.
+// answer returns the token in the format that git expects.
 func (q gitRequest) answer(t token.Token, username string) ([]byte, error) {
 	raw, err := output.Format("token", t, nil)
 	if err != nil {
@@ -94,7 +94,7 @@ func (q gitRequest) answer(t token.Token, username string) ([]byte, error) {
 	}
 	var b strings.Builder
 	if q.bearer() {
-		// Other helpers must not store what expires so soon: hence ephemeral.
+		// ephemeral keeps other helpers from storing a token that expires soon.
 		fmt.Fprintf(&b, "capability[]=authtype\nauthtype=Bearer\ncredential=%sephemeral=1\n", raw)
 	} else {
 		if q.username != "" {

@@ -28,7 +28,7 @@ func TestGitAnswer(t *testing.T) {
 		{ask + "wwwauth[]=Bearer\n", basic},
 		{ask + "capability[]=state\n", basic},
 		{ask + "username=me\npath=a/b.git\nsome=thing=else\n", strings.Replace(basic, "oauth2", "me", 1)},
-		{ask + "\ncapability[]=authtype\n", basic}, // after the end
+		{ask + "\ncapability[]=authtype\n", basic}, // after the request
 	} {
 		q, err := readGitRequest(strings.NewReader(tt.request))
 		if err != nil {
@@ -71,7 +71,7 @@ func FuzzReadGitRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Nothing of the request adds a line to the answer.
+		// The request cannot add a line to the answer.
 		lines := 2
 		if q.bearer() {
 			lines = 4

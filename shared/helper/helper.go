@@ -1,5 +1,5 @@
-// Package helper is the command line that all token helpers share. An ecosystem adds
-// its flags and its request; [Main] does the rest:
+// Package helper implements the command line that all token helpers share. An ecosystem
+// adds its flags and its request; [Main] does the rest:
 //
 //	flags -> plan -> sources -> token -> check -> output
 package helper
@@ -17,12 +17,12 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// DefaultIssuer is the issuer unless one is given: the INDIGO IAM of WLCG.
+// DefaultIssuer is the default of --issuer: the INDIGO IAM of WLCG.
 const DefaultIssuer = "https://wlcg.cloud.cnaf.infn.it/"
 
 const serviceUsage = "[HOST|URL]"
 
-// commands is the table of commands. The first one runs if none is named.
+// commands are the commands that all helpers share. The first one is the default.
 var commands = []Command{
 	{Name: "get", Help: "Get a token (the default command).", Usage: serviceUsage + " [-- COMMAND [ARG...]]", Runs: true, grammar: newGet},
 	{Name: "sources", Help: "Show which sources would be asked, and what each has.", Usage: serviceUsage, grammar: newSources},
@@ -41,22 +41,22 @@ func newGet(eco service.Ecosystem) any     { return &getCmd{Plugins: cmdline.Plu
 func newSources(eco service.Ecosystem) any { return &sourcesCmd{Plugins: cmdline.Plugins{eco}} }
 func newLogin(eco service.Ecosystem) any   { return &loginCmd{Plugins: cmdline.Plugins{eco}} }
 
-// app is what the commands share. run fills it from the command line and the configuration
-// before a command gets it, and it is only read afterwards.
+// app is the state that the commands share. run sets it from the command line and the
+// configuration; it is read-only afterwards.
 type app struct {
 	env  *cli.Env
 	conf *config
 	eco  service.Ecosystem
-	// common are the flags of every command, and line what was on the command line.
+	// common are the flags of every command, and line is the parsed command line.
 	common commonFlags
 	line   *cmdline.Line
 	// command is the command to run, after "--"; nil if there is none.
 	command []string
-	// commands are those of the helper.
+	// commands are all commands of this helper.
 	commands []Command
 }
 
-// Main runs a token helper and returns its exit code. extra are the subcommands that only
+// Main runs a token helper and returns its exit code. extra are the commands that only
 // this helper has.
 func Main(env *cli.Env, eco service.Ecosystem, extra ...Command) int {
 	err := run(env, eco, extra)
@@ -75,7 +75,7 @@ func run(env *cli.Env, eco service.Ecosystem, extra []Command) (err error) {
 	args, command := splitCommand(args)
 	a := &app{env: env, eco: eco, line: newLine(), command: command, commands: slices.Concat(commands, extra)}
 	a.line.Add(&a.common, "")
-	// Only the command that runs is modelled.
+	// For a fast start, only the model of the chosen command is built.
 	chosen, args := a.choose(args)
 	grammar := chosen.new(eco)
 	a.line.Add(grammar, "")
@@ -118,8 +118,8 @@ func run(env *cli.Env, eco service.Ecosystem, extra []Command) (err error) {
 	return err
 }
 
-// configure reads the configuration, and gives values to the flags that were not on the
-// command line. usage is what is wrong with the command line.
+// configure reads the configuration, and sets the flags that were not on the command
+// line. usage is the error in the command line, or nil.
 func (a *app) configure(command Command, usage error) error {
 	if command.plain {
 		a.conf = &config{}
@@ -127,7 +127,7 @@ func (a *app) configure(command Command, usage error) error {
 	}
 	var err error
 	if a.conf, err = loadConfig(a.env); err != nil {
-		// Nothing but the doctor works with a part of a configuration.
+		// Only doctor works with an invalid configuration.
 		a.conf = &config{problem: err}
 		if command.Name != "doctor" || usage != nil {
 			return err
@@ -150,7 +150,7 @@ func newLine() *cmdline.Line {
 }
 
 // choose returns the command that the arguments name, and the arguments without its name.
-// Only flags of all commands may precede it.
+// Only common flags may precede it.
 func (a *app) choose(args []string) (Command, []string) {
 	if i := a.line.Skip(args); i < len(args) {
 		for _, c := range a.commands {
@@ -170,7 +170,7 @@ func (versionCmd) Run(_ context.Context, a *app) error {
 	return err
 }
 
-// endpoint gives the ecosystem an argument without a flag: condor-token-helper HOST
+// endpoint passes an argument without a flag to the ecosystem: condor-token-helper HOST
 // means --ce HOST. A word that cannot be a host is more likely a mistyped command.
 func (a *app) endpoint(word string) error {
 	if word == "" {

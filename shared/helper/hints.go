@@ -12,7 +12,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// explainGrant adds the flags that may lead to another grant.
+// explainGrant adds hints for a token that differs from the request.
 func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *cli.Error {
 	switch {
 	case len(grant.Missing) == 0:
@@ -37,9 +37,9 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 		}
 	}
 	if grant.Has(finding.LifetimeShort) {
-		// A little less, so that it holds until the token is here.
-		if fits := (grant.Lifetime * 9 / 10).Truncate(time.Second); grant.FromIssuer && fits > 0 {
-			_ = e.Hint("the issuer grants tokens that are valid for %s: use --min-lifetime %s, or ask its administrators for a longer lifetime", text.Duration(grant.Lifetime), fits)
+		// Slightly less, because time passes before the token arrives.
+		if shorter := (grant.Lifetime * 9 / 10).Truncate(time.Second); grant.FromIssuer && shorter > 0 {
+			_ = e.Hint("the issuer grants tokens that are valid for %s: use --min-lifetime %s, or ask its administrators for a longer lifetime", text.Duration(grant.Lifetime), shorter)
 		} else {
 			_ = e.Hint("request less with --min-lifetime, or ask the issuer's administrators for a longer lifetime")
 		}
@@ -47,7 +47,8 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 	return e
 }
 
-// explainRefusal adds to a refused scope which one it is, and what else can be asked.
+// explainRefusal adds the login command, or a hint about the scopes that the issuer
+// rejected.
 func (p *plan) explainRefusal(w *world, e *cli.Error) error {
 	var re *issuer.ResponseError
 	if errors.As(e, &re) && re.ExitCode() == cli.NeedLogin {

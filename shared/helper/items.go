@@ -23,30 +23,30 @@ import (
 
 // item is one token of a run: how it is obtained, and where it is written.
 type item struct {
-	// name is that of the [token.NAME] table; empty if flags make the request.
+	// name is the name of the [token.NAME] table; empty if flags make the request.
 	name string
 	// file is where the token is written; empty means stdout.
 	file string
 	w    *world
 	p    *plan
-	// chain may ask a person, quiet never does.
+	// chain may prompt, quiet never does.
 	chain, quiet *source.Chain
-	// one lets a single renewal at a time run: diagnostics are held back for one.
-	one *sync.Mutex
+	// renewMu serializes renewals, because only one at a time can hold back messages.
+	renewMu *sync.Mutex
 }
 
-// items makes the tokens that the command line asks for.
+// items returns the tokens that the command line requests.
 func (a *app) items(g *getCmd) ([]*item, error) {
 	if err := g.checkFlags(a); err != nil {
 		return nil, err
 	}
-	f := asked{request: g.Request, client: g.Client, source: g.Source, kept: g.Watch || a.command != nil}
+	f := options{request: g.Request, client: g.Client, source: g.Source, kept: g.Watch || a.command != nil}
 	names, err := g.named(a.conf)
 	if err != nil {
 		return nil, err
 	}
 	var all []*item
-	one := new(sync.Mutex)
+	renewMu := new(sync.Mutex)
 	if len(names) == 0 {
 		w, err := a.world(f)
 		if err != nil {
@@ -56,7 +56,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = []*item{{w: w, p: p, one: one}}
+		all = []*item{{w: w, p: p, renewMu: renewMu}}
 	}
 	worlds := map[string]*world{}
 	for _, name := range names {
@@ -74,7 +74,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 			worlds[issuer] = w
 		}
 		loginCommand := func() string { return a.namedLogin(all, w, issuer) }
-		all = append(all, &item{name: name, w: w, one: one, p: a.namedPlan(w, f, t, loginCommand)})
+		all = append(all, &item{name: name, w: w, renewMu: renewMu, p: a.namedPlan(w, f, t, loginCommand)})
 	}
 	for _, it := range all {
 		if err := it.open(); err != nil {
@@ -84,12 +84,12 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 	return all, g.place(a, all)
 }
 
-// open makes the chains of an item.
+// open creates the chains of an item.
 func (it *item) open() (err error) {
 	if it.chain, err = source.NewChain(it.w.sources, it.p.specs); err == nil {
 		specs := source.Unattended(it.p.specs)
 		if len(specs) == 0 || len(specs) == 1 && specs[0] == "cache" {
-			specs = []string{"cache", "login"} // what a device flow leaves
+			specs = []string{"cache", "login"} // where a device flow stores its results
 		}
 		it.quiet, err = source.NewChain(it.w.sources, specs)
 	}
@@ -133,7 +133,7 @@ func (g *getCmd) checkFlags(a *app) error {
 	return nil
 }
 
-// requests reports whether a flag says what is requested, as the ecosystem's own do.
+// requests reports whether a flag sets audience or scopes, as the ecosystem's flags do.
 func (a *app) requests(flag string) bool {
 	if flag == "aud" || flag == "scope" {
 		return true
@@ -143,10 +143,10 @@ func (a *app) requests(flag string) bool {
 	return line.Flag(flag) != nil
 }
 
-// place says where the tokens are written.
+// place sets the files that the tokens are written to.
 func (g *getCmd) place(a *app, all []*item) error {
 	if a.command != nil {
-		return nil // into a directory of its own
+		return nil // into a separate directory
 	}
 	bearerFile := ""
 	if g.BearerFile {
@@ -165,7 +165,7 @@ func (g *getCmd) place(a *app, all []*item) error {
 		case g.File != "":
 			it.file = g.File
 		case bearerFile != "" && len(all) > 1:
-			// The name of a further token (WLCG Bearer Token Discovery).
+			// The file name of an additional token (WLCG Bearer Token Discovery).
 			it.file = bearerFile + "-" + it.name
 		case bearerFile != "":
 			it.file = bearerFile
@@ -188,8 +188,8 @@ func (g *getCmd) place(a *app, all []*item) error {
 	return nil
 }
 
-// replaceable reports whether a file can be kept fresh: what is open and what has a reader
-// is written to, never replaced.
+// replaceable reports whether a file can be kept fresh. Descriptors, pipes and devices
+// are written to, never replaced.
 func replaceable(file string) bool {
 	if _, open := private.Descriptor(file); open || file == "" || file == "-" {
 		return false
@@ -198,8 +198,8 @@ func replaceable(file string) bool {
 	return err != nil || fi.Mode()&(fs.ModeNamedPipe|fs.ModeDevice) == 0
 }
 
-// obtain gets the first token of an item. A token that comes with an error is all that is
-// left of a login.
+// obtain gets the first token of an item. A token that is returned with an error is all
+// that is left of a login.
 func (a *app) obtain(ctx context.Context, it *item, all []*item) (token.Token, error) {
 	t, err := a.first(ctx, it, all)
 	var lost *login.LostError
@@ -214,9 +214,8 @@ func (a *app) obtain(ctx context.Context, it *item, all []*item) (token.Token, e
 	return t, nil
 }
 
-// obtainToKeep is [app.obtain] for a token that is kept fresh. It reports a lost login
-// itself, as the work goes on with its token, and a token that lives shorter than
-// requested.
+// obtainToKeep is [app.obtain] for a token that is kept fresh. It reports a lost login,
+// whose token is still used, and a token with a shorter lifetime than requested.
 func (a *app) obtainToKeep(ctx context.Context, it *item, all []*item) (token.Token, error) {
 	t, err := a.obtain(ctx, it, all)
 	if t.IsZero() {
@@ -231,7 +230,7 @@ func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, er
 	if it.name == "" {
 		return it.chain.Token(ctx, it.p.request)
 	}
-	// One login for all tokens, not one for each.
+	// Log in once for all tokens.
 	t, err := it.quiet.Token(ctx, it.p.request)
 	var none *source.NoneError
 	if !errors.As(err, &none) || !slices.ContainsFunc(it.p.specs, source.Asks) {
@@ -243,11 +242,11 @@ func (a *app) first(ctx context.Context, it *item, all []*item) (token.Token, er
 	return it.quiet.Token(ctx, it.p.request)
 }
 
-// renewed gets a token without asking anybody. One that is stored is good enough if it
-// lives for at least enough.
+// renewed gets a token without prompting. A cached one is used if it is valid for at
+// least enough.
 func (it *item) renewed(ctx context.Context, enough time.Duration) (token.Token, error) {
-	it.one.Lock()
-	defer it.one.Unlock()
+	it.renewMu.Lock()
+	defer it.renewMu.Unlock()
 	if ctx.Err() != nil {
 		return token.Token{}, ctx.Err()
 	}
@@ -269,33 +268,33 @@ func (a *app) noteShort(it *item, t token.Token) {
 	left, known := t.Lifetime(a.env.Now())
 	switch {
 	case !known:
-		it.w.note("note: the token%s has no expiry: it is replaced every 10 minutes", it.called())
+		it.w.note("note: the token%s has no expiry: it is replaced every 10 minutes", it.label())
 	case left < it.p.request.MinLifetime && it.p.request.AnyLifetime && t.Source != "cache":
-		it.w.note("note: the token%s is valid for %s, which is less than --min-lifetime %s: it is replaced earlier", it.called(), text.Duration(left), text.Duration(it.p.request.MinLifetime))
+		it.w.note("note: the token%s is valid for %s, which is less than --min-lifetime %s: it is replaced earlier", it.label(), text.Duration(left), text.Duration(it.p.request.MinLifetime))
 	}
 }
 
-// called names a configured token in a message.
-func (it *item) called() string {
+// label returns the name of a configured token after a space, for messages.
+func (it *item) label() string {
 	if it.name == "" {
 		return ""
 	}
 	return " " + it.name
 }
 
-// warnIfTooShort reports a login that expires before the work can finish, before the work
-// starts.
+// warnIfTooShort prints a warning, before the work starts, if a login expires before the
+// work can finish.
 func (a *app) warnIfTooShort(g *getCmd, all []*item) {
 	span := time.Duration(g.For)
 	if span == 0 {
 		return
 	}
-	told := map[*world]bool{}
+	warned := map[*world]bool{}
 	for _, it := range all {
-		if told[it.w] {
+		if warned[it.w] {
 			continue
 		}
-		told[it.w] = true
+		warned[it.w] = true
 		e, ok, err := it.w.store.Find(it.w.issuerURL, it.w.logins.ClientID)
 		now := a.env.Now()
 		switch {
@@ -309,7 +308,7 @@ func (a *app) warnIfTooShort(g *getCmd, all []*item) {
 	}
 }
 
-// stores are the stores of the items, each once.
+// stores returns the distinct stores of the items.
 func stores(all []*item) []*store.Store {
 	var out []*store.Store
 	for _, it := range all {

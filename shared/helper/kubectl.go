@@ -5,9 +5,9 @@ import (
 	"example.org/token-helpers/shared/output"
 )
 
-// heedKubectl reads what a Kubernetes client demands of its exec plugin, before a token is
-// requested: the form of the answer, and whether the user may be asked.
-func (g *getCmd) heedKubectl(a *app) error {
+// applyExecInfo follows the instructions of a Kubernetes client before a token is
+// requested: the format of the output, and whether prompts are allowed.
+func (g *getCmd) applyExecInfo(a *app) error {
 	if g.Output != output.ExecCredential {
 		return nil
 	}

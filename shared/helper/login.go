@@ -26,9 +26,9 @@ type loginCmd struct {
 	Endpoint string `arg:"" name:"service" complete:"host" help:"Host or URL of the service that the login is for, instead of its flag."`
 }
 
-// Run makes a login, even if there is one.
+// Run logs in, even if there is a login.
 func (l *loginCmd) Run(ctx context.Context, a *app) error {
-	f := asked{request: l.Request, client: l.Client, login: true}
+	f := options{request: l.Request, client: l.Client, login: true}
 	if l.Output == "json" {
 		f.events = a.loginEvents()
 	}
@@ -55,8 +55,8 @@ func (l *loginCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// loginEvents prints the steps of a login as JSON lines. This is the one command whose
-// stdout begins before it has succeeded.
+// loginEvents prints the steps of a login as JSON lines. No other command writes to
+// stdout before it has succeeded.
 func (a *app) loginEvents() func(login.Event) {
 	return func(e login.Event) {
 		doc := map[string]any{"apiVersion": text.APIVersion}
@@ -80,7 +80,7 @@ func (a *app) loginEvents() func(login.Event) {
 			}
 		}
 		if b, err := json.Marshal(doc); err == nil {
-			// What a terminal would obey is escaped in the way of JSON.
+			// Control characters become JSON escapes.
 			_, _ = io.WriteString(a.env.Stdout, text.Printable(string(b))+"\n")
 		}
 	}
@@ -93,7 +93,7 @@ type logoutCmd struct {
 
 // Run ends a login.
 func (l *logoutCmd) Run(ctx context.Context, a *app) error {
-	w, err := a.world(asked{client: clientFlags{ClientID: l.ClientID}})
+	w, err := a.world(options{client: clientFlags{ClientID: l.ClientID}})
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (l *logoutCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// isLeft reports whether the login is gone, and only a part of it stays at the issuer.
+// isLeft reports whether the login was removed, but a part of it remains at the issuer.
 func isLeft(err error) bool {
 	var left *login.LeftError
 	return errors.As(err, &left)

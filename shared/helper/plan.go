@@ -20,24 +20,25 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// plan is what a run is going to do: what is requested, from which sources, and for
-// which services. It is built once from the flags, the environment, the configuration
-// and the ecosystem's defaults, and is only read afterwards.
+// plan describes a run: what is requested, from which sources, and for which services. It
+// is built once from the flags, the environment, the configuration and the ecosystem's
+// defaults, and is read-only afterwards.
 type plan struct {
 	program string
 	request token.Request
-	// services are those that the token is for, as far as they are known.
+	// services are the services that the token is for, if they are known.
 	services []service.Service
-	// specs are the sources to ask, in the syntax of --from.
+	// specs are the sources to use, in the syntax of --from.
 	specs []string
-	// loginCommand returns the command that makes the login which the request needs.
+	// loginCommand returns the command that logs in for the request.
 	loginCommand func() string
-	// alternative words the request for an issuer with other scopes_supported.
+	// alternative returns flags that express the request in the scopes that an issuer
+	// supports.
 	alternative func(supported []string) string
 }
 
-// asked are the groups of flags that a command has.
-type asked struct {
+// options are the groups of flags that a command has.
+type options struct {
 	request requestFlags
 	client  clientFlags
 	source  sourceFlags
@@ -51,23 +52,22 @@ type asked struct {
 	events func(login.Event)
 }
 
-// world is what a run works with, made for its plan. Nothing in it is opened before it
-// is used.
+// world holds the dependencies of a run. They are opened at their first use.
 type world struct {
 	issuerURL string
 	store     *store.Store
 	logins    *login.Logins
 	sources   *source.Env
 	note      func(format string, a ...any)
-	// unattended is set once other work uses the terminal: nobody is asked any more.
+	// unattended is set when renewals begin in the background: they must not prompt.
 	unattended *atomic.Bool
 }
 
-// world makes the parts of a run.
-func (a *app) world(f asked) (*world, error) { return a.worldAt(f, a.common.Issuer) }
+// world returns the world for the issuer of --issuer.
+func (a *app) world(f options) (*world, error) { return a.worldAt(f, a.common.Issuer) }
 
-// worldAt makes the parts of a run for tokens of an issuer.
-func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
+// worldAt returns the world for an issuer.
+func (a *app) worldAt(f options, urlOrName string) (*world, error) {
 	named, err := a.conf.issuer(urlOrName)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,8 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 	opts := store.Options{
 		LookupEnv: env.LookupEnv, Now: env.Now, Backend: c.Keyring,
 		Note: note, Verbose: verbose, UnlockFor: time.Duration(c.UnlockFor),
-		// Whoever holds the lock makes an exchange or two, each with a time limit.
+		// Another process holds the lock for one or two exchanges, each with a time
+		// limit.
 		LockTimeout: 2 * timeout,
 	}
 	unattended := new(atomic.Bool)
@@ -146,14 +147,14 @@ func (a *app) worldAt(f asked, urlOrName string) (*world, error) {
 	}, nil
 }
 
-// note tells the user something, unless --quiet is given.
+// note prints a message, unless --quiet is given.
 func (a *app) note(format string, args ...any) {
 	if !a.common.Quiet {
 		a.env.Say(format, args...)
 	}
 }
 
-// verbose tells the user what is done, if --verbose is given.
+// verbose prints a message if --verbose is given.
 func (a *app) verbose(format string, args ...any) {
 	if a.common.Verbose {
 		a.env.Say(format, args...)
@@ -167,8 +168,8 @@ func (a *app) issuerClient(caFile string, timeout time.Duration, trace func(stri
 	})
 }
 
-// prepare makes the parts and the plan of a command that has an endpoint.
-func (a *app) prepare(endpoint string, f asked) (*world, *plan, error) {
+// prepare returns the world and the plan of a command with an endpoint.
+func (a *app) prepare(endpoint string, f options) (*world, *plan, error) {
 	if err := a.endpoint(endpoint); err != nil {
 		return nil, nil, err
 	}
@@ -181,7 +182,7 @@ func (a *app) prepare(endpoint string, f asked) (*world, *plan, error) {
 }
 
 // plan builds the plan from the flags.
-func (a *app) plan(w *world, f asked) (*plan, error) {
+func (a *app) plan(w *world, f options) (*plan, error) {
 	r := f.request
 	for _, aud := range r.Aud {
 		if strings.TrimSpace(aud) == "" || strings.ContainsAny(aud, " \t\r\n") {
@@ -205,7 +206,7 @@ func (a *app) plan(w *world, f asked) (*plan, error) {
 			w.note("note: %s has no domain: services compare the whole name with their own, so use the full name if the token is rejected", host)
 		}
 	}
-	if len(scopes) == 0 { // else the user's scopes are for whatever they are for
+	if len(scopes) == 0 { // the service for scopes from --scope is unknown
 		p.services = want.Services
 	}
 	p.request = token.Request{
@@ -226,8 +227,8 @@ func (a *app) serviceGiven() bool {
 	})
 }
 
-// specs are the sources to ask.
-func (a *app) specs(w *world, f asked) []string {
+// specs returns the sources to use.
+func (a *app) specs(w *world, f options) []string {
 	specs := f.source.From
 	if len(specs) == 0 {
 		specs = source.Default(a.env.Getenv, w.sources.Prompt.Available())
@@ -238,7 +239,7 @@ func (a *app) specs(w *world, f asked) []string {
 	return specs
 }
 
-// unqualified are the hosts in audiences that have no domain.
+// unqualified returns the hosts in audiences that have no domain.
 func unqualified(audiences []string) []string {
 	var out []string
 	for _, a := range audiences {
@@ -276,8 +277,8 @@ func validScope(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= 0x20 || r > 0x7e || r == '"' || r == '\\' })
 }
 
-// loginCommand is the command that makes the login which a get lacked: the same flags,
-// without those that only get has.
+// loginCommand returns the command that logs in for this command line: the same flags,
+// except those that only get has.
 func (a *app) loginCommand() string {
 	var known cmdline.Line
 	known.Add(new(commonFlags), "")

@@ -8,7 +8,8 @@ import (
 	"example.org/token-helpers/shared/cmdline"
 )
 
-// variable is the environment variable of a flag. Those of [cli.HelpFlags] have none.
+// variable returns the environment variable of a flag. Those of [cli.HelpFlags] have
+// none.
 func variable(f *cmdline.Flag) string {
 	switch f.Name {
 	case "help", "help-all", "version":
@@ -27,7 +28,7 @@ func (c *config) lookup(env *cli.Env, f *cmdline.Flag) (values []string, from or
 	if v := env.Getenv(name); v != "" && fits(f, v) {
 		from := origin{"environment", name}
 		if f.Repeats {
-			// One variable for a flag that repeats: a list separated by spaces.
+			// For a flag that repeats, the variable is a list separated by spaces.
 			return strings.Fields(v), from, true
 		}
 		return []string{v}, from, true
@@ -40,7 +41,7 @@ func (c *config) lookup(env *cli.Env, f *cmdline.Flag) (values []string, from or
 			values = append(values, fmt.Sprint(e))
 		}
 	default:
-		// A flag's text: min-lifetime = 90.
+		// Other types, as in min-lifetime = 90.
 		values = []string{fmt.Sprint(v)}
 	}
 	if len(values) == 1 && !fits(f, values[0]) {

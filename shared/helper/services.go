@@ -9,9 +9,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Service is one [service.NAME] table: what a job gets that names the service in
-// use_oauth_services. The submit file may name other scopes and another audience for each
-// handle.
+// Service is one [service.NAME] table: the token for jobs that list the service in
+// use_oauth_services. The submit file may override scopes and audience for each handle.
 type Service struct {
 	Issuer           string   `toml:"issuer"`
 	Audience         words    `toml:"audience"`
@@ -56,7 +55,7 @@ func (c *config) checkServices() error {
 	return nil
 }
 
-// named are the issuers that the configuration names.
+// named returns the URLs of the configured issuers and of the default one.
 func (c *config) named() []string {
 	var out []string
 	add := func(urlOrName string) {
@@ -78,23 +77,24 @@ func (c *config) named() []string {
 	return append(out, DefaultIssuer)
 }
 
-// Services are the configured services by their names.
+// Services returns the configured services by name.
 func (s *Session) Services() map[string]Service { return s.a.conf.Services }
 
-// Credmon are the settings of the credmon on this host.
+// Credmon returns the settings of the credmon on this host.
 func (s *Session) Credmon() Credmon { return s.a.conf.Credmon }
 
-// ConfigFile is where a user's configuration is expected; empty without a home directory.
+// ConfigFile returns the path of the user's configuration, if there is a home directory.
 func (s *Session) ConfigFile() string { return s.a.conf.path }
 
-// HostConfigFile is the configuration of the whole host.
+// HostConfigFile returns the path of the host's configuration.
 func (s *Session) HostConfigFile() string { return hostConfig }
 
-// Accepted reports whether the credmon of this host accepts an issuer: one that the
-// host's own configuration names, or any if that says so.
+// Accepted reports whether the credmon of this host accepts an issuer: the host's
+// configuration must name it, or allow any.
 func (s *Session) Accepted(url string) bool { return s.a.conf.open || among(s.a.conf.accepted, url) }
 
-// Configured reports whether any configuration that was read names an issuer.
+// Configured reports whether the host's or the user's configuration names or allows an
+// issuer.
 func (s *Session) Configured(url string) bool {
 	return s.a.conf.Credmon.AnyIssuer || among(append(s.a.conf.named(), s.a.common.Issuer), url)
 }

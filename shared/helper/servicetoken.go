@@ -13,7 +13,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Exit returns what a [Command] returns to end with an exit code and no message.
+// Exit returns the error with which a [Command] ends with an exit code and no message.
 func (s *Session) Exit(code int) error {
 	if code == cli.OK {
 		return nil
@@ -27,8 +27,8 @@ type ServiceRequest struct {
 	Audiences, Scopes []string
 }
 
-// Completed returns the request with what the [service.NAME] table says of it. Without
-// such tables, a service is the default issuer.
+// Completed returns the request with the defaults of its [service.NAME] table. Without
+// such tables, all services use the default issuer.
 func (s *Session) Completed(r ServiceRequest) (ServiceRequest, Service, error) {
 	services := s.Services()
 	name := r.Service
@@ -58,16 +58,16 @@ func (s *Session) Completed(r ServiceRequest) (ServiceRequest, Service, error) {
 	return r, v, nil
 }
 
-// ServiceToken gets a token for a service with the user's login, without asking anybody.
-// all are the requests of the same job: the login command in the error serves all that
-// have the same issuer.
+// ServiceToken gets a token for a service with the user's login, without prompting. all
+// are the requests of the same job: the login command in the error is for all that have
+// the same issuer.
 func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []ServiceRequest) (token.Token, error) {
 	a := s.a
 	r, v, err := s.Completed(r)
 	if err != nil {
 		return token.Token{}, err
 	}
-	f := asked{
+	f := options{
 		client:  clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile},
 		request: requestFlags{MinLifetime: cli.Duration(time.Minute)},
 	}
@@ -94,6 +94,6 @@ func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []Serv
 	return it.renewed(ctx, time.Minute)
 }
 
-func (a *app) serviceItem(w *world, f asked, r ServiceRequest, login func() string) *item {
-	return &item{w: w, one: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: r.Audiences, Scopes: r.Scopes}, login)}
+func (a *app) serviceItem(w *world, f options, r ServiceRequest, login func() string) *item {
+	return &item{w: w, renewMu: new(sync.Mutex), p: a.namedPlan(w, f, tokenConfig{Audience: r.Audiences, Scopes: r.Scopes}, login)}
 }

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the group received before the command was there is passed on to the command.
+// Signals to the group before the command has started are passed on to the command.
 func TestSignalBeforeTheCommand(t *testing.T) {
 	o := newObserver()
 	if o == nil {
@@ -25,12 +25,12 @@ func TestSignalBeforeTheCommand(t *testing.T) {
 	}
 	o.begin()
 	if o.saw(unix.SIGUSR1) {
-		t.Error("a signal that came before the command is not passed on")
+		t.Error("a signal before the start of the command is not passed on")
 	}
 }
 
-// A SIGSTOP to the group stops the witness, too. If the helper alone is continued, the SIGCONT
-// that wakes the witness is not one to the group.
+// A SIGSTOP to the group stops the witness, too. If the helper alone is continued, the
+// SIGCONT that it sends to the witness does not count as one to the group.
 func TestWitnessIsStopped(t *testing.T) {
 	o := newObserver()
 	if o == nil {
@@ -43,7 +43,7 @@ func TestWitnessIsStopped(t *testing.T) {
 		}
 		err := unix.EINTR
 		for err == unix.EINTR {
-			// The status is left for others.
+			// The status remains for others to read.
 			err, _ = unix.Waitid(unix.P_PID, o.pid, nil, unix.WSTOPPED|unix.WNOWAIT, nil).(unix.Errno)
 		}
 		if err != 0 || !o.stopped() {
@@ -64,8 +64,8 @@ func TestWitnessIsStopped(t *testing.T) {
 	}
 }
 
-// The signal that ended the work, which the helper may receive later or twice, does not give
-// up a renewal that is under way: that would lose the login. A later signal does.
+// The signal that ended the work, which may arrive late or twice, does not abort a
+// renewal in progress: that would lose the login. A later signal does.
 func TestSignalsDuringTheLastRenewal(t *testing.T) {
 	const patience = time.Minute
 	for name, c := range map[string]struct {

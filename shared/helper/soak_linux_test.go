@@ -23,8 +23,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// issuerVariable makes the test binary an issuer, whose memory is then not that of the
-// test. Its clock advances by two thirds of a token's lifetime with each token.
+// issuerVariable makes the test binary an issuer, so that its memory is not measured. Its
+// clock advances by two thirds of a token's lifetime with each token.
 const issuerVariable = "TEST_SOAK_ISSUER"
 
 func init() {
@@ -80,8 +80,8 @@ func startIssuer(t *testing.T) (url, ca string) {
 	return url, ca
 }
 
-// Many renewals in a row, with a refresh token that is replaced each time, lose no login
-// and leave nothing behind in the process: 10,000 if TEST_SOAK is set.
+// TestManyRenewals checks that 40 renewals in a row (10,000 if TEST_SOAK is set), each
+// with a new refresh token, do not lose the login and do not leak resources.
 func TestManyRenewals(t *testing.T) {
 	renewals := 40
 	if os.Getenv("TEST_SOAK") != "" {
@@ -95,15 +95,15 @@ func TestManyRenewals(t *testing.T) {
 	}
 	vars := map[string]string{"HOME": dir, "TOKEN_HELPER_KEYRING": "file", "TOKEN_HELPER_PASSPHRASE_FILE": pass, "TOKEN_HELPER_ISSUER": url, "TOKEN_HELPER_CAFILE": ca}
 	now := time.Now()
-	var said bytes.Buffer
+	var stderr bytes.Buffer
 	env := func(args ...string) *cli.Env {
 		return &cli.Env{
-			Program: "condor-token-helper", Args: args, Stdout: io.Discard, Stderr: &said, Now: func() time.Time { return now },
+			Program: "condor-token-helper", Args: args, Stdout: io.Discard, Stderr: &stderr, Now: func() time.Time { return now },
 			LookupEnv: func(k string) (string, bool) { v, ok := vars[k]; return v, ok }, Environ: func() []string { return nil },
 		}
 	}
 	if code := Main(env("login", "--timeout", "60s"), new(condor.Flags)); code != 0 {
-		t.Fatal(said.String())
+		t.Fatal(stderr.String())
 	}
 	a, g := parsed(t, env("--ce", "ce.example.org", "--watch", "--file", filepath.Join(dir, "token"), "--from", "login"))
 	all, err := a.items(g)
@@ -121,7 +121,7 @@ func TestManyRenewals(t *testing.T) {
 		Jitter: func() float64 { return 0 },
 		Sleep:  func(ctx context.Context, d time.Duration) error { now = now.Add(d); return ctx.Err() },
 		Get: func(ctx context.Context, enough time.Duration) (token.Token, error) {
-			// The issuer's clock is the one that counts.
+			// Follow the issuer's clock.
 			tok, err := it.renewed(ctx, enough)
 			if iat, ok := issuedAt(tok); ok {
 				now = iat
@@ -143,7 +143,7 @@ func TestManyRenewals(t *testing.T) {
 			}
 		},
 	}
-	now = now.Add(40 * time.Minute) // the login came with a token
+	now = now.Add(40 * time.Minute) // the login also issued a token
 	tok, err := a.obtain(ctx, it, all)
 	if err != nil {
 		t.Fatal(err)
@@ -153,7 +153,7 @@ func TestManyRenewals(t *testing.T) {
 	}
 	k.Run(ctx, tok)
 	if done != renewals || failed > 0 {
-		t.Fatalf("%d of %d renewals; %s", done, renewals, said.String())
+		t.Fatalf("%d of %d renewals; %s", done, renewals, stderr.String())
 	}
 	t.Logf("%d renewals: %+v after a tenth, %+v at the end", renewals, first, last)
 	if last.descriptors > first.descriptors+2 {
@@ -179,7 +179,7 @@ type usage struct {
 	descriptors, goroutines int
 }
 
-// measure returns what the process uses.
+// measure returns the resources that the process uses.
 func measure(t *testing.T) usage {
 	t.Helper()
 	runtime.GC()
@@ -193,7 +193,7 @@ func measure(t *testing.T) usage {
 	return usage{m.HeapAlloc, len(fds), runtime.NumGoroutine()}
 }
 
-// parsed makes what a command line of get makes.
+// parsed returns the results of parsing a command line of get.
 func parsed(t *testing.T, env *cli.Env) (*app, *getCmd) {
 	t.Helper()
 	a := &app{env: env, conf: &config{}, eco: new(condor.Flags), line: newLine()}

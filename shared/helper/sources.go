@@ -12,7 +12,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// sourcesCmd has the flags of get, as it shows what get would do.
+// sourcesCmd has the flags of get, because it shows what get would do.
 type sourcesCmd struct {
 	cmdline.Plugins `group:"Request" common:""`
 	Request         requestFlags `embed:"" group:"Request"`
@@ -24,10 +24,10 @@ type sourcesCmd struct {
 	Endpoint string `arg:"" name:"service" complete:"host" help:"Host or URL of the service that the token is for, instead of its flag."`
 }
 
-// Run shows which sources would be asked, in order, and what each has, without asking
+// Run shows which sources would be used, in order, and what each has, without contacting
 // the issuer.
 func (s *sourcesCmd) Run(ctx context.Context, a *app) error {
-	w, p, err := a.prepare(s.Endpoint, asked{request: s.Request, client: s.Client, source: s.Source})
+	w, p, err := a.prepare(s.Endpoint, options{request: s.Request, client: s.Client, source: s.Source})
 	if err != nil {
 		return err
 	}
@@ -56,7 +56,7 @@ func (s *sourcesCmd) Run(ctx context.Context, a *app) error {
 	return a.print(b.String())
 }
 
-// checkPlugin tests a plugin against its contract. The exit code is 1 if it breaks it.
+// checkPlugin tests a plugin against its contract. The exit code is 1 if it violates it.
 func (a *app) checkPlugin(ctx context.Context, w *world, p *plan, name, format string) error {
 	findings, err := source.CheckPlugin(ctx, w.sources, name, p.request)
 	if err != nil {

@@ -42,7 +42,7 @@ type statusReport struct {
 
 // Run shows logins and cached tokens, without opening the keyring.
 func (s *statusCmd) Run(_ context.Context, a *app) error {
-	w, err := a.world(asked{source: sourceFlags{NoPrompt: true}})
+	w, err := a.world(options{source: sourceFlags{NoPrompt: true}})
 	if err != nil {
 		return err
 	}

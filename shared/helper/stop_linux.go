@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stopBy stops this process by a signal, so that a shell shows the status that it shows
-// without the helper. It returns when somebody has continued the process.
+// stopBy stops this process with a signal, so that a shell shows the same status as
+// without the helper. It returns when the process is continued.
 //
-// The Go runtime cannot restore the default action of SIGTSTP, so the kernel is asked. An
-// action of zeros is SIG_DFL on all architectures. The signal is sent to this thread: it has
-// its effect before the action is restored.
+// The Go runtime cannot restore the default action of SIGTSTP, so this calls the kernel.
+// An action of zeros is SIG_DFL on all architectures. The signal is sent to this thread,
+// so that it takes effect before the action is restored.
 func stopBy(n syscall.Signal) {
 	var standard, old [16]uintptr // larger than the kernel's structure
 	const maskSize = 8

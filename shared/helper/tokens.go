@@ -49,7 +49,7 @@ func (w *words) UnmarshalTOML(v any) error {
 	return nil
 }
 
-// tokenName is what a token can be called: the name is also that of a file.
+// tokenName matches the names of tokens, which are also file names.
 var tokenName = text.Pattern{Expr: `^[A-Za-z0-9_-][A-Za-z0-9_.-]*$`}
 
 // checkTokens checks the [token.NAME] tables.
@@ -70,8 +70,7 @@ func (c *config) checkTokens() error {
 	return nil
 }
 
-// checkRequest checks the scopes and audiences that are written at a place in the
-// configuration.
+// checkRequest checks scopes and audiences. at is their position in the configuration.
 func checkRequest(at string, scopes, audiences []string) error {
 	for _, s := range scopes {
 		if s == "" || !validScope(s) {
@@ -86,7 +85,7 @@ func checkRequest(at string, scopes, audiences []string) error {
 	return nil
 }
 
-// named returns the configured tokens that --token and --all-tokens choose, each once.
+// named returns the configured tokens that --token and --all-tokens select, each once.
 func (g *getCmd) named(c *config) ([]string, error) {
 	if g.AllTokens {
 		if len(c.Tokens) == 0 {
@@ -120,9 +119,8 @@ func (c *config) tokenHint(name string) string {
 	return fmt.Sprintf("write its scopes and audience in a [token.%s] table in\n  %s", name, c.path)
 }
 
-// namedPlan builds the plan for a configured token, whose audience and scopes are
-// written out. login returns the command that makes its login.
-func (a *app) namedPlan(w *world, f asked, t tokenConfig, login func() string) *plan {
+// namedPlan builds the plan for a configured token. login returns its login command.
+func (a *app) namedPlan(w *world, f options, t tokenConfig, login func() string) *plan {
 	return &plan{
 		program: a.env.Program, loginCommand: login, alternative: func([]string) string { return "" },
 		specs: a.specs(w, f),
@@ -133,7 +131,7 @@ func (a *app) namedPlan(w *world, f asked, t tokenConfig, login func() string) *
 	}
 }
 
-// union is the request whose login serves all the tokens of one issuer.
+// union returns the request whose login covers all the tokens of one issuer.
 func union(all []*item, w *world) token.Request {
 	u := token.Request{Issuer: w.issuerURL}
 	for _, it := range all {
@@ -144,7 +142,7 @@ func union(all []*item, w *world) token.Request {
 	return u.Normalized()
 }
 
-// namedLogin is the command that makes the login for all the tokens of one issuer.
+// namedLogin returns the command that logs in for all the tokens of one issuer.
 func (a *app) namedLogin(all []*item, w *world, issuer string) string {
 	argv := []string{a.env.Program, "login"}
 	if issuer != a.common.Issuer || a.given("issuer") {
@@ -165,7 +163,7 @@ func (a *app) given(name string) bool {
 	return f != nil && f.Given
 }
 
-// configuredFile is where a configured token is written. Variables and a leading ~ are
+// configuredFile returns the file of a configured token, with variables and a leading ~
 // replaced.
 func (a *app) configuredFile(name string) (string, error) {
 	file := a.conf.Tokens[name].File

@@ -35,7 +35,7 @@ func TestTokenTables(t *testing.T) {
 		t.Errorf("a name that is a path: %v", err)
 	}
 	if err := conf.parse("token = 3\n"); err == nil {
-		t.Error("a number in the place of the tables is accepted")
+		t.Error("a number instead of the tables is accepted")
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"example.org/token-helpers/shared/cmdline"
 )
 
-// topics are what the command help explains besides commands.
+// topics returns the pages that the help command shows besides commands.
 func topics(p *cmdline.Program) []cmdline.Topic {
 	return []cmdline.Topic{
 		{Name: "plugins", Brief: "tokens from any executable", Page: func() string { return docs.Plugins }},
@@ -38,7 +38,7 @@ var otherVariables = [][2]string{
 	{"NO_COLOR, COLUMNS", "no colors; the width of the help"},
 }
 
-// environmentPage is the topic environment.
+// environmentPage returns the page about environment variables.
 func environmentPage(p *cmdline.Program) string {
 	var b strings.Builder
 	b.WriteString("# Environment variables\n\n" +
@@ -61,7 +61,7 @@ func environmentPage(p *cmdline.Program) string {
 	return b.String()
 }
 
-// exitCodesPage is the topic exit-codes.
+// exitCodesPage returns the page about exit codes.
 func exitCodesPage() string {
 	var b strings.Builder
 	b.WriteString("# Exit codes\n\n| code | meaning |\n|---|---|\n")

@@ -15,7 +15,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// watch keeps the files of the tokens fresh until a signal ends it. The files stay.
+// watch keeps the files of the tokens fresh until a signal arrives. The files remain.
 func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 	notifier := fresh.NewNotifier(a.env.Getenv)
 	tokens := make([]token.Token, len(all))
@@ -28,7 +28,8 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 			return err
 		}
 		if i == len(all)-1 {
-			// Before the last file: who waits for it may end the watch as soon as it is there.
+			// Warn before the last file is written, because a process that waits for it
+			// may then end the watch.
 			a.warnIfTooShort(g, all)
 		}
 		if err := put(it)(t); err != nil {
@@ -46,20 +47,20 @@ func (a *app) watch(ctx context.Context, g *getCmd, all []*item) error {
 	return &commandStatus{signal: first}
 }
 
-// keeping are the renewals of a run.
+// keeping is the state of the renewals in a run.
 type keeping struct {
 	a      *app
 	cancel context.CancelFunc
 	done   chan struct{} // closed when no renewal runs any more
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	items    []*item
 	tokens   []token.Token
 	problems []string // why the token of the same index could not be renewed, else ""
 }
 
-// keep keeps the tokens fresh until [keeping.stop] is called. tokens are the current ones,
-// and put returns what writes a new one of an item.
+// keep keeps the tokens fresh until [keeping.stop] is called. tokens are the current
+// ones. put returns the function that writes a new token of an item.
 func (a *app) keep(ctx context.Context, all []*item, tokens []token.Token, put func(*item) func(token.Token) error, notifier fresh.Notifier) *keeping {
 	for _, it := range all {
 		it.w.unattended.Store(true)
@@ -86,8 +87,8 @@ func (a *app) keep(ctx context.Context, all []*item, tokens []token.Token, put f
 	return k
 }
 
-// stop ends the renewals. One under way is finished, so that no login is lost; a signal
-// that arrives meanwhile gives it up, unless it is the one that ended the work at that time.
+// stop ends the renewals. It waits for those in progress, so that no login is lost, or
+// for a signal other than the one that ended the work at the time ended.
 func (k *keeping) stop(signals <-chan os.Signal, ended time.Time) {
 	k.cancel()
 	for {
@@ -102,7 +103,7 @@ func (k *keeping) stop(signals <-chan os.Signal, ended time.Time) {
 	}
 }
 
-// report tells the user what happened to the token of item i.
+// report prints what happened to the token of item i.
 func (k *keeping) report(i int, e fresh.Event) {
 	it, env := k.items[i], k.a.env
 	k.mu.Lock()
@@ -117,9 +118,9 @@ func (k *keeping) report(i int, e fresh.Event) {
 	until := e.Token.Expires.Local().Format("15:04:05 on 2 January")
 	switch e.Kind {
 	case fresh.Renewed:
-		it.w.sources.Verbose("the token%s was replaced; the new one expires at %s", it.called(), until)
+		it.w.sources.Verbose("the token%s was replaced; the new one expires at %s", it.label(), until)
 	case fresh.Recovered:
-		it.w.note("note: the token%s was renewed", it.called())
+		it.w.note("note: the token%s was renewed", it.label())
 	case fresh.Damaged:
 		_ = env.Report(e.Err)
 	case fresh.Failed:
@@ -130,24 +131,24 @@ func (k *keeping) report(i int, e fresh.Event) {
 		if e.Token.Expires.IsZero() {
 			left = "its expiry is unknown"
 		}
-		env.Say("warning: could not renew the token%s, and will keep trying (%s): %s", it.called(), left, e.Err)
+		env.Say("warning: could not renew the token%s, and will keep trying (%s): %s", it.label(), left, e.Err)
 		for _, h := range cli.Explain(e.Err).Hints() {
 			env.Say("hint: %s", h)
 		}
 	case fresh.Expired:
-		env.Say("warning: the token%s has expired, and could not be renewed: %s", it.called(), e.Err)
+		env.Say("warning: the token%s has expired, and could not be renewed: %s", it.label(), e.Err)
 	}
 }
 
-// status is the state of all tokens in one line.
+// status returns the state of all tokens in one line.
 func (k *keeping) status() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var out []string
 	for i, t := range k.tokens {
-		s := fmt.Sprintf("token%s valid until %s", k.items[i].called(), t.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))
+		s := fmt.Sprintf("token%s valid until %s", k.items[i].label(), t.Expires.UTC().Format("2006-01-02 15:04:05 UTC"))
 		if t.Expires.IsZero() {
-			s = fmt.Sprintf("token%s without an expiry", k.items[i].called())
+			s = fmt.Sprintf("token%s without an expiry", k.items[i].label())
 		}
 		if p := k.problems[i]; p != "" {
 			s += ", renewal failed: " + text.Brief(p, 200)

@@ -17,17 +17,17 @@ import (
 
 // A witness is a process in the group of the helper and its command. It blocks the
 // signals that are passed on, and collects them in a descriptor (signalfd(2)). A signal
-// for the group reaches the witness, too; one for the helper alone does not. The kernel
-// signals the newest members of a group first, so what the helper has received from the
-// group, the witness has already.
+// to the group reaches the witness, too; one to the helper alone does not. The kernel
+// signals the newest members of a group first, so the witness receives a signal to the
+// group before the helper.
 //
-// The witness is a fork of the helper that goes on without the Go runtime, because the
-// runtime does not leave SIGINT and others blocked. It has one thread, uses no memory but
-// witnessState, and makes raw system calls only.
+// The witness is a fork of the helper that continues without the Go runtime, because the
+// runtime does not leave SIGINT and others blocked. It has one thread, uses no memory
+// except witnessState, and makes only raw system calls.
 
-// patience is how long a witness has for an answer. It answers at once, unless somebody
-// has stopped it or the machine is overloaded.
-const patience = 30 * time.Second
+// answerTimeout is the time limit for a witness to answer. It answers at once, unless it
+// was stopped or the machine is overloaded.
+const answerTimeout = 30 * time.Second
 
 // watched are the numbers of the signals in passed.
 var watched = func() (n [9]uint32) {
@@ -39,7 +39,7 @@ var watched = func() (n [9]uint32) {
 
 // witnessState is all the memory that a witness uses.
 var witnessState struct {
-	mask     uint64 // the signals, as rt_sigprocmask(2) has them
+	mask     uint64 // the signals, as in rt_sigprocmask(2)
 	info     [unsafe.Sizeof(unix.SignalfdSiginfo{})]byte
 	question [1]byte
 	ready    [2]unix.PollFd
@@ -50,27 +50,26 @@ var witnessState struct {
 // observer is the helper's side of a witness.
 type observer struct {
 	pid         int
-	ask, answer *os.File // a byte asks
-	// matched is when the witness received the signal of the group that the last signal
-	// of that number at the helper was.
+	ask, answer *os.File // one byte requests an answer
+	// matched is when the witness received the signal to the group that the helper's last
+	// signal with that number was.
 	matched map[syscall.Signal]time.Duration
 	// woken is when the witness received a SIGCONT from this process.
 	woken time.Duration
-	// began is when the command was there to receive signals.
+	// began is when the command could receive signals.
 	began time.Duration
 }
 
-// The witness and the helper see two signals of one number as one if they come in quick
-// succession, and not always both of them do. So what the helper receives shortly after
-// a signal to the group counts as that signal.
+// Two signals with the same number in quick succession can become one, independently in
+// the witness and the helper. So a signal that the helper receives shortly after a signal
+// to the group counts as that signal.
 const (
 	sameSignal = 2 * time.Second
-	// lateSignal is how much later than the witness an overloaded helper may notice one.
+	// lateSignal is how much later an overloaded helper may receive a signal.
 	lateSignal = 10 * time.Second
 )
 
-// newObserver starts a witness. It returns nil if that fails: the rule for a program
-// without one is in saw.
+// newObserver starts a witness. It returns nil if that fails: saw works without one.
 func newObserver() *observer {
 	theirs, ask, err := os.Pipe()
 	if err != nil {
@@ -107,8 +106,8 @@ func forkWitness(question, reply int) int {
 	var all, old uint64
 	all = ^uint64(0)
 	const size = unsafe.Sizeof(all)
-	// Nothing may interrupt the thread until it is the witness's only one, or has its own
-	// mask again.
+	// No signal may interrupt the thread during the fork. The helper restores its mask
+	// afterwards; in the witness, signals stay blocked.
 	if _, _, e := syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK, uintptr(unsafe.Pointer(&all)), uintptr(unsafe.Pointer(&old)), size, 0, 0); e != 0 {
 		return 0
 	}
@@ -175,13 +174,13 @@ func beWitness(question, reply uintptr) {
 	}
 }
 
-// collect returns when the witness last received each of the signals, by the clock of
-// monotonic; 0 means never.
+// collect returns when the witness last received each of the signals, as monotonic time;
+// 0 means never.
 func (o *observer) collect() (map[syscall.Signal]time.Duration, error) {
 	if _, err := o.ask.Write([]byte{'?'}); err != nil {
 		return nil, err
 	}
-	_ = o.answer.SetReadDeadline(time.Now().Add(patience))
+	_ = o.answer.SetReadDeadline(time.Now().Add(answerTimeout))
 	times := make([]int64, len(passed))
 	if err := binary.Read(o.answer, binary.NativeEndian, times); err != nil {
 		return nil, err
@@ -193,16 +192,16 @@ func (o *observer) collect() (map[syscall.Signal]time.Duration, error) {
 	return last, nil
 }
 
-// monotonic is a clock that all processes share.
+// monotonic returns the time of a clock that all processes share.
 func monotonic() time.Duration {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
 	return time.Duration(ts.Nano())
 }
 
-// begin says that the command is there. What the group received before did not reach it,
-// unless it was just being started. Then the signal has ended or stopped it already, or the
-// command ignores it, so that passing it on changes nothing.
+// begin records that the command has started. Earlier signals to the group did not reach
+// it, unless it was just being started. Then the signal has already ended or stopped it,
+// or the command ignores it, so that passing it on changes nothing.
 func (o *observer) begin() {
 	if o != nil {
 		o.began = monotonic()
@@ -210,8 +209,8 @@ func (o *observer) begin() {
 }
 
 // saw reports whether a signal that the helper has received was sent to the whole group.
-// Without a witness the signals of a terminal are taken to be for the group, if there is
-// one in whose foreground the group is.
+// Without a witness, signals that a terminal sends count as sent to the group if it is
+// the terminal's foreground group.
 func (o *observer) saw(n syscall.Signal) bool {
 	if o == nil || o.pid == 0 {
 		return terminalSignal(n)
@@ -240,7 +239,7 @@ func (o *observer) saw(n syscall.Signal) bool {
 	return seen
 }
 
-// continued reports whether SIGSTOP has stopped the group, and this process alone has just
+// continued reports whether SIGSTOP has stopped the group, and only this process has just
 // been continued.
 func (o *observer) continued() bool {
 	return o.stopped() || o != nil && o.woken != 0 && monotonic()-o.woken < sameSignal
@@ -256,7 +255,7 @@ func (o *observer) stopped() bool {
 	return err == nil && strings.HasPrefix(state, "T")
 }
 
-// close ends the witness. It may be called for none, and again.
+// close ends the witness. It may be called on nil, and more than once.
 func (o *observer) close() {
 	if o == nil || o.pid == 0 {
 		return
@@ -271,8 +270,8 @@ func (o *observer) close() {
 	o.pid = 0
 }
 
-// ignoredAtStart reports whether the signal was ignored when the process started. The Go
-// runtime leaves only those alone that stop or continue a process.
+// ignoredAtStart reports whether the signal was ignored when the process started. It
+// knows only SIGTSTP and SIGCONT, whose actions the Go runtime does not change.
 func ignoredAtStart(s os.Signal) bool {
 	n, ok := s.(syscall.Signal)
 	if !ok || n != unix.SIGTSTP && n != unix.SIGCONT {

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// observer exists only on Linux.
+// observer is implemented only on Linux.
 type observer struct{}
 
 func newObserver() *observer                { return nil }
