@@ -1,6 +1,6 @@
-// Package manual reads the pages of the documentation that the programs can show, which are
-// written in a part of Markdown: headings, paragraphs, lists, code blocks, and tables, with
-// code, emphasis and links in the text.
+// Package manual parses the pages of the documentation that the programs show. They are
+// written in a subset of Markdown: headings, paragraphs, lists, code blocks and tables,
+// with code, emphasis and links in the text.
 package manual
 
 import (
@@ -11,7 +11,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Kind is what a block is.
+// Kind is the kind of a block.
 type Kind int
 
 // The kinds of blocks.
@@ -26,7 +26,7 @@ const (
 // Block is a part of a page.
 type Block struct {
 	Kind Kind
-	// Level is that of a heading: 1 for the title.
+	// Level is the level of a heading; 1 for the title.
 	Level int
 	// Text is the text of a heading, a paragraph or an item, with its markup.
 	Text string
@@ -34,7 +34,7 @@ type Block struct {
 	Mark string
 	// Lines are the lines of code.
 	Lines []string
-	// Rows are the rows of a table, the first of which is its head.
+	// Rows are the rows of a table, the first of which is its header.
 	Rows [][]string
 }
 
@@ -114,7 +114,7 @@ func cells(row string) []string {
 	return out
 }
 
-// rule reports whether a row only separates the head of a table from the rest.
+// rule reports whether a row only separates the header of a table from the rest.
 func rule(cells []string) bool {
 	return strings.Trim(strings.Join(cells, ""), "-:") == ""
 }
@@ -122,13 +122,12 @@ func rule(cells []string) bool {
 // Span is a piece of text in one font.
 type Span struct {
 	Text string
-	// Code means that the text is to be typed or read as it is, and Strong that it is
-	// emphasized.
+	// Code means that the text is literal, and Strong that it is emphasized.
 	Code, Strong bool
 }
 
-// Spans splits text at its markup. A link becomes its text, followed by its address if that
-// is not a file of the documentation.
+// Spans splits text at its markup. A link becomes its text, followed by its address if
+// that is a URL.
 func Spans(s string) []Span {
 	var out []Span
 	plain := ""
@@ -152,7 +151,7 @@ func Spans(s string) []Span {
 	return out
 }
 
-// marked reads a span with markup from the start of s.
+// marked parses a span with markup from the start of s.
 func marked(s string) (span Span, rest string, ok bool) {
 	switch {
 	case s[0] == '`':
@@ -178,7 +177,7 @@ func marked(s string) (span Span, rest string, ok bool) {
 	return Span{}, "", false
 }
 
-// Plain is the text without its markup.
+// Plain returns the text without its markup.
 func Plain(s string) string {
 	var b strings.Builder
 	for _, span := range Spans(s) {

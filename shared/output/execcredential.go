@@ -12,12 +12,12 @@ import (
 )
 
 // The exec plugins of client-go: kubectl, helm and other Kubernetes clients run a program
-// for a token
+// to get a token
 // (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins).
 const (
-	// ExecCredential is the format for them.
+	// ExecCredential is the output format for them.
 	ExecCredential = "exec-credential"
-	// ExecInfoVariable is the variable in which the client says what it expects.
+	// ExecInfoVariable is the variable with the client's ExecInfo.
 	ExecInfoVariable = "KUBERNETES_EXEC_INFO"
 )
 
@@ -26,20 +26,20 @@ const (
 	execKind  = "ExecCredential"
 )
 
-// execVersions are the versions of the API whose answer has the form that is written here.
+// execVersions are the supported versions of the API. Their output is the same.
 var execVersions = []string{execGroup + "v1", execGroup + "v1beta1"}
 
-// ExecInfo is what a Kubernetes client says in KUBERNETES_EXEC_INFO.
+// ExecInfo is what a Kubernetes client requires, in KUBERNETES_EXEC_INFO.
 type ExecInfo struct {
-	// APIVersion must be that of the answer.
+	// APIVersion must be that of the output.
 	APIVersion string
-	// Interactive reports whether the user may be asked. Clients before Kubernetes 1.22 do
-	// not say.
+	// Interactive reports whether the user may be prompted. Clients before Kubernetes
+	// 1.22 do not set it.
 	Interactive bool
 }
 
-// ParseExecInfo reads the value of KUBERNETES_EXEC_INFO. Without one the answer has the
-// API version v1, and the user may be asked.
+// ParseExecInfo parses the value of KUBERNETES_EXEC_INFO. If it is empty, the API version
+// is v1, and the user may be prompted.
 func ParseExecInfo(value string) (ExecInfo, error) {
 	info := ExecInfo{APIVersion: execVersions[0], Interactive: true}
 	if strings.TrimSpace(value) == "" {
@@ -68,8 +68,8 @@ func ParseExecInfo(value string) (ExecInfo, error) {
 	return info, nil
 }
 
-// credential is the answer. Without an expiry the client keeps the token until the server
-// refuses it.
+// credential returns the output. Without an expiry the client keeps the token until the
+// server rejects it.
 func (i ExecInfo) credential(t token.Token) ([]byte, error) {
 	type status struct {
 		ExpirationTimestamp string `json:"expirationTimestamp,omitempty"`

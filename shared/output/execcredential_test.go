@@ -17,7 +17,7 @@ func TestParseExecInfo(t *testing.T) {
 		`{"apiVersion":"` + v1 + `","kind":"ExecCredential","spec":{"interactive":true}}`:                                                        {v1, true},
 		`{"apiVersion":"` + v1 + `","kind":"ExecCredential","spec":{"interactive":false}}`:                                                       {v1, false},
 		`{"apiVersion":"` + beta + `","kind":"ExecCredential","spec":{"interactive":false,"cluster":{"server":"https://k8s.example.org:6443"}}}`: {beta, false},
-		// kubectl 1.20 does not say whether the user may be asked.
+		// kubectl 1.20 does not set interactive.
 		`{"kind":"ExecCredential","apiVersion":"` + beta + `","spec":{}}`: {beta, true},
 		`{"kind":"ExecCredential","apiVersion":"` + beta + `"}`:           {beta, true},
 	} {

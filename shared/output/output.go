@@ -1,4 +1,4 @@
-// Package output formats a token for its reader, and writes it to a private file.
+// Package output formats tokens, and writes them to private files.
 package output
 
 import (
@@ -18,8 +18,8 @@ import (
 // Formats are the values of --output.
 var Formats = []string{"token", "json", "header", "env", ExecCredential}
 
-// Format formats a token, with a newline at the end. getenv reads the environment, in
-// which kubectl says which form it expects.
+// Format formats a token, with a newline at the end. getenv reads the environment, for
+// KUBERNETES_EXEC_INFO.
 func Format(format string, t token.Token, getenv func(string) string) ([]byte, error) {
 	raw := t.Raw()
 	if strings.ContainsAny(raw, " \t\r\n\x00") {
@@ -57,12 +57,11 @@ func Format(format string, t token.Token, getenv func(string) string) ([]byte, e
 	return nil, fmt.Errorf("unknown output format %q", format)
 }
 
-// WriteFile writes data to a file that only its owner can read, atomically: the file
-// either stays as it was or is complete and new. A symbolic link of that name is
-// replaced, not followed, since HTCondor's client reads no token through one; in a
-// directory that others can write to, it is rejected, as is another user's file. What is
-// open already (/dev/stdout, /dev/fd/N), a named pipe of the current user, and a device
-// are written to, never replaced.
+// WriteFile writes data atomically to a file that only its owner can read. A symbolic
+// link with that name is replaced, not followed, because HTCondor's client reads no token
+// through one; in a directory that others can write to, it is rejected, as is another
+// user's file. Open descriptors (/dev/stdout, /dev/fd/N), named pipes of the current
+// user, and devices are written to, never replaced.
 func WriteFile(name string, data []byte) error {
 	if err := planted(name); err != nil {
 		return failed(name, err)
@@ -92,7 +91,7 @@ func WriteFile(name string, data []byte) error {
 	return failed(name, errors.New("not a regular file"))
 }
 
-// failed names the file in err, once.
+// failed wraps err in a [WriteError], naming the file once.
 func failed(name string, err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

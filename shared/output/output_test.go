@@ -62,7 +62,7 @@ func TestWriteFile(t *testing.T) {
 	if b, _ := os.ReadFile(name); string(b) != "new\n" {
 		t.Errorf("%q", b)
 	}
-	// HTCondor's client reads no token through a link: the name becomes a file.
+	// HTCondor's client reads no token through a link: it becomes a file.
 	elsewhere, link := filepath.Join(dir, "elsewhere"), filepath.Join(dir, "link")
 	if err := os.WriteFile(elsewhere, []byte("theirs"), 0o600); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("a directory: %v", err)
 	}
 	if err := WriteFile(filepath.Join(dir, "no", "such"), []byte("x")); err == nil {
-		t.Error("a missing directory is no error")
+		t.Error("a missing directory is accepted")
 	}
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 3 {

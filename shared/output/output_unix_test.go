@@ -22,7 +22,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// What is open already is written to where it stands, and never replaced.
+// An open file is written to at its current position, and never replaced.
 func TestWriteToADescriptor(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "log")

@@ -10,12 +10,12 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// planted reports what another user may have put in the place of the file: in a
-// directory that everybody can write to, such as /tmp, or that belongs to another user,
-// an existing file must be the current user's and no symbolic link.
+// planted returns an error if another user may have created the file: in a directory that
+// everybody can write to, such as /tmp, or that belongs to another user, an existing file
+// must belong to the current user and not be a symbolic link.
 func planted(name string) error {
 	if runtime.GOOS == "windows" {
-		return nil // a directory's mode says nothing there
+		return nil // a directory's mode means nothing there
 	}
 	dir, err := os.Stat(filepath.Dir(name))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// In a directory like /tmp, a name that another user may have taken is not written to.
+// In a directory like /tmp, a file that another user may have created is not written to.
 func TestPlanted(t *testing.T) {
 	for _, mode := range []os.FileMode{0o777, 0o777 | os.ModeSticky} {
 		dir := t.TempDir()
@@ -44,7 +44,7 @@ func TestPlanted(t *testing.T) {
 	}
 }
 
-// The umask is the process's, so no other test of this package may run at that time.
+// The umask is that of the process, so no other test of this package may run meanwhile.
 func TestModeWhateverTheUmask(t *testing.T) {
 	dir := t.TempDir()
 	for _, umask := range []int{0, 0o022, 0o077, 0o277, 0o777} {

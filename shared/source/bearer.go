@@ -16,8 +16,8 @@ import (
 
 func newBearer(e *Env, arg string) (Source, error) { return bearerToken{e, arg}, nil }
 
-// bearerToken returns an existing token: one that WLCG Bearer Token Discovery finds, or
-// that a file holds. It is returned only if it satisfies the request.
+// bearerToken returns an existing token: the one that WLCG Bearer Token Discovery finds,
+// or that a file contains. It is returned only if it satisfies the request.
 type bearerToken struct {
 	env  *Env
 	file string
@@ -60,7 +60,7 @@ func (s bearerToken) find() (raw, place string, err error) {
 	}
 	found, err := bearer.Discover(func(k string) (string, bool) { v := s.env.Getenv(k); return v, v != "" }, os.Geteuid())
 	if errors.Is(err, fs.ErrNotExist) {
-		// BEARER_TOKEN_FILE may name the file that this very command is going to write.
+		// BEARER_TOKEN_FILE may name the file that this command will write.
 		return "", "", none("there is no file %s", s.env.Getenv("BEARER_TOKEN_FILE"))
 	}
 	if err != nil {

@@ -13,14 +13,14 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Chain asks sources in turn, checks what they return, and caches it.
+// Chain tries sources in turn, and checks and caches their tokens.
 type Chain struct {
 	env     *Env
 	sources []opened
 	cache   *cache // nil unless the cache is one of the sources
 }
 
-// NewChain makes a chain of the sources that the specs name, in the syntax of --from.
+// NewChain returns a chain of the sources that the specs name, in the syntax of --from.
 func NewChain(e *Env, specs []string) (*Chain, error) {
 	c := &Chain{env: e}
 	for _, spec := range specs {
@@ -44,20 +44,20 @@ type NoneError struct {
 	Reasons []Reason
 }
 
-// Reason is why one source had nothing.
+// Reason is why a source had no token.
 type Reason struct {
 	Why  string
 	kind kind
 }
 
-// Error returns the reason that helps most; of several, that of the last source.
+// Error returns the most helpful reason; of several, that of the last source.
 func (e *NoneError) Error() string {
 	if len(e.Reasons) == 0 {
 		return "no source was tried"
 	}
 	best := e.Reasons[0]
 	for _, r := range e.Reasons {
-		if r.kind.telling >= best.kind.telling {
+		if r.kind.priority >= best.kind.priority {
 			best = r
 		}
 	}
@@ -67,24 +67,24 @@ func (e *NoneError) Error() string {
 // ExitCode implements cli.Explained.
 func (e *NoneError) ExitCode() int { return cli.NeedLogin }
 
-// Hints implements cli.Explained. The cache alone has nothing that a login would change.
+// Hints implements cli.Explained. There is a hint only if the cache was the only source.
 func (e *NoneError) Hints() []string {
-	if len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool { return r.kind.telling > least }) {
+	if len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool { return r.kind.priority > least }) {
 		return nil
 	}
 	return []string{"add another source, such as --from login"}
 }
 
-// LoginHelps reports whether a login would give one of the sources a token.
+// LoginHelps reports whether one of the sources would have a token after a login.
 func (e *NoneError) LoginHelps() bool {
 	return len(e.Reasons) == 0 || slices.ContainsFunc(e.Reasons, func(r Reason) bool { return r.kind.login })
 }
 
-// Token asks the sources in turn. What a source returns is checked against the request
-// before it is cached or returned; the error is a [GrantError] if it differs.
+// Token tries the sources in turn. A token is checked against the request before it is
+// cached or returned; the error is a [GrantError] if it differs.
 func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, error) {
 	var reasons []Reason
-	var homeless error
+	var noHome error
 	for _, s := range c.sources {
 		t, err := c.ask(ctx, s, req)
 		if err == nil {
@@ -93,11 +93,11 @@ func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, erro
 		var n *None
 		switch {
 		case errors.As(err, &n):
-			homeless = nil // this one needs no home directory
+			noHome = nil // this one needs no home directory
 		case errors.Is(err, store.ErrNoHome):
 			// Without a home directory there are neither logins nor a cache, but robots
 			// have other sources.
-			n, homeless = &None{Reason: err.Error()}, err
+			n, noHome = &None{Reason: err.Error()}, err
 		default:
 			return token.Token{}, err
 		}
@@ -108,13 +108,13 @@ func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, erro
 		}
 		reasons = append(reasons, Reason{n.Reason, s.kind})
 	}
-	if homeless != nil {
-		return token.Token{}, homeless
+	if noHome != nil {
+		return token.Token{}, noHome
 	}
 	return token.Token{}, &NoneError{reasons}
 }
 
-// asksUser reports whether the chain would ask for a new login.
+// asksUser reports whether the chain would prompt for a new login.
 func (c *Chain) asksUser() bool {
 	return slices.ContainsFunc(c.sources, func(s opened) bool { return s.asks })
 }
@@ -134,7 +134,7 @@ func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Tok
 		switch {
 		case err == nil:
 			defer unlock()
-			// Whoever had the lock may have got this very token.
+			// The previous holder of the lock may have cached this token.
 			if t, ok := c.cached(key, req); ok {
 				return t, nil
 			}
@@ -144,7 +144,7 @@ func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Tok
 	}
 	t, err := s.Token(ctx, req)
 	if err == nil && !s.stored && c.cache != nil && !c.env.ForceNew && c.env.Store.Rejected(key, t.Raw()) {
-		t, err = c.anew(ctx, s, req)
+		t, err = c.bypassCache(ctx, s, req)
 	}
 	if err != nil {
 		return token.Token{}, asNone(err)
@@ -162,9 +162,8 @@ func (c *Chain) ask(ctx context.Context, s opened, req token.Request) (token.Tok
 	return t, nil
 }
 
-// anew asks a source that has a cache of its own, such as oidc-agent, for another token
-// than the one in it.
-func (c *Chain) anew(ctx context.Context, s opened, req token.Request) (token.Token, error) {
+// bypassCache gets a new token from a source with a separate cache, such as oidc-agent.
+func (c *Chain) bypassCache(ctx context.Context, s opened, req token.Request) (token.Token, error) {
 	env := *c.env
 	env.ForceNew = true
 	again, err := open(&env, s.spec)
@@ -175,7 +174,7 @@ func (c *Chain) anew(ctx context.Context, s opened, req token.Request) (token.To
 	return again.Token(ctx, req)
 }
 
-// key is what the token of a source is cached under.
+// key returns the cache key of a source's token.
 func (c *Chain) key(s opened, req token.Request) (store.CacheKey, error) {
 	key := store.CacheKey{Issuer: req.Issuer, ClientID: c.env.Logins.ClientID, Audiences: req.Audiences, Scopes: req.Scopes}
 	var err error
@@ -185,7 +184,7 @@ func (c *Chain) key(s opened, req token.Request) (store.CacheKey, error) {
 	return key, err
 }
 
-// cached returns the cached token for the key, if it lives long enough.
+// cached returns the cached token for the key, if it is valid for long enough.
 func (c *Chain) cached(key store.CacheKey, req token.Request) (token.Token, bool) {
 	t, ok, err := c.env.Store.CachedToken(key)
 	if err != nil || !ok {
@@ -201,12 +200,12 @@ func (c *Chain) put(key store.CacheKey, t token.Token) {
 	case errors.Is(err, store.ErrNoHome):
 		c.env.Verbose("the token was not cached: %s", err)
 	case err != nil:
-		// The token is good; only the next run is slower.
+		// The token is usable; only the next run is slower.
 		c.env.Note("the token was not cached: %s", err)
 	}
 }
 
-// Forget removes the cached tokens for the request, so that the next one is another. If
+// Forget removes the cached tokens for the request, so that the next one is new. If
 // rejected is not empty, only that token is removed: another process may have replaced it
 // already.
 func (c *Chain) Forget(req token.Request, rejected string) error {
@@ -221,7 +220,7 @@ func (c *Chain) Forget(req token.Request, rejected string) error {
 	return nil
 }
 
-// Status is what the sources command shows of one source.
+// Status is what the sources command shows for one source.
 type Status struct {
 	Source string `json:"source"`
 	// Has means that the source has something for the request.
@@ -229,8 +228,8 @@ type Status struct {
 	What string `json:"what"`
 }
 
-// Report says what each source would do for the request, without asking the issuer and
-// without opening the keyring.
+// Report returns what each source would do for the request, without contacting the issuer
+// or opening the keyring.
 func (c *Chain) Report(ctx context.Context, req token.Request) []Status {
 	list := []Status{}
 	for _, s := range c.sources {
@@ -245,8 +244,8 @@ func (c *Chain) Report(ctx context.Context, req token.Request) []Status {
 
 func newCache(e *Env, _ string) (Source, error) { return &cache{env: e}, nil }
 
-// cache has the tokens that were returned before and live long enough. It serves only
-// tokens that one of the other sources of the chain would return.
+// cache returns tokens of earlier runs that are valid for long enough, if one of the
+// other sources of the chain would return them.
 type cache struct {
 	env   *Env
 	chain *Chain
@@ -277,8 +276,8 @@ func (c *cache) Token(_ context.Context, req token.Request) (token.Token, error)
 	return token.Token{}, none("no token is cached for this request")
 }
 
-// keys are those of the other sources of the chain, except those whose tokens are stored
-// already. A cache without other sources has what the login returned.
+// keys returns those of the chain's other sources, except sources whose tokens are not
+// cached. If the cache is the only source, it returns the login's.
 func (c *cache) keys(req token.Request) []store.CacheKey {
 	var out []store.CacheKey
 	for _, s := range c.chain.sources {
@@ -304,7 +303,7 @@ func (c *cache) report(ctx context.Context, req token.Request) (bool, string) {
 	return true, "a token that expires in " + left.Round(time.Second).String()
 }
 
-// explained is an error with an exit code and hints of a source's own.
+// explained is an error of a source with an exit code and hints.
 type explained struct {
 	err   error
 	code  int

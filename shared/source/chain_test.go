@@ -33,7 +33,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// world is what one run of a helper sees.
+// world is the environment of one run of a helper.
 type world struct {
 	*Env
 	home string
@@ -53,7 +53,7 @@ func (w *world) add(list *[]string) func(string, ...any) {
 	}
 }
 
-// newWorld makes a run in the home directory; "" stands for no home directory.
+// newWorld returns a run with the home directory home; "" means none.
 func newWorld(home string, env ...string) *world {
 	w := &world{home: home}
 	lookup := func(k string) (string, bool) {
@@ -90,7 +90,7 @@ func newWorld(home string, env ...string) *world {
 	return w
 }
 
-// cached is how many tokens are cached.
+// cached returns the number of cached tokens.
 func (w *world) cached(t *testing.T) int {
 	t.Helper()
 	in, err := w.Store.Tokens()
@@ -98,7 +98,7 @@ func (w *world) cached(t *testing.T) int {
 	return len(in)
 }
 
-// jwt makes a token with these claims and a signature that nobody checks.
+// jwt returns a token with these claims and an invalid signature.
 func jwt(claims map[string]any) string {
 	c := map[string]any{
 		"iss": "https://i/", "sub": "me", "aud": "a", "scope": "s", "exp": epoch.Add(time.Hour).Unix(), "iat": epoch.Unix(), "nbf": epoch.Unix(),
@@ -118,7 +118,7 @@ func jwt(claims map[string]any) string {
 
 var request = token.Request{Issuer: "https://i/", Audiences: []string{"a"}, Scopes: []string{"s"}, MinLifetime: time.Minute}
 
-// stub is a source that returns what the test says.
+// stub is a source that returns what give returns.
 type stub struct {
 	asked int
 	give  func() (token.Token, error)
@@ -138,7 +138,7 @@ func fails(err error) *stub {
 	return &stub{give: func() (token.Token, error) { return token.Token{}, err }}
 }
 
-// chain makes a chain of stubs, with their names, and optionally the cache before them.
+// chain returns a chain of the named stubs, optionally after the cache.
 func (w *world) chain(cached bool, sources ...any) *Chain {
 	c := &Chain{env: w.Env}
 	if cached {
@@ -198,7 +198,7 @@ func TestChainOrder(t *testing.T) {
 				}
 			}
 			if passed := len(tt.sources)/2 > 1 && tt.source == "device"; passed != slices.Contains(w.verbose, "login: no login") {
-				t.Errorf("said %q", w.verbose)
+				t.Errorf("messages %q", w.verbose)
 			}
 		})
 	}
@@ -229,7 +229,7 @@ func TestNoSourceHasAToken(t *testing.T) {
 	}
 }
 
-// Robots have no home directory, and need none.
+// Robots may have no home directory.
 func TestNoHomeDirectory(t *testing.T) {
 	w := newWorld("")
 	got, err := w.chain(true, "client-credentials", gives(jwt(nil))).Token(context.Background(), request)
@@ -320,7 +320,7 @@ func TestCheck(t *testing.T) {
 				t.Errorf("findings %q", codes)
 			}
 			if w.cached(t) > 0 || got.Raw() != "" {
-				t.Error("the token is used all the same")
+				t.Error("the token is used nevertheless")
 			}
 		})
 	}
@@ -334,7 +334,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestGrantErrorInWords(t *testing.T) {
+func TestGrantErrorMessages(t *testing.T) {
 	missing := finding.Finding{Code: finding.ScopeMissing, Missing: []string{"t"}, Message: "lacks t"}
 	aud := finding.Finding{Code: finding.AudMismatch, Message: "the audience is b, not a", Hint: "request it"}
 	expired := finding.Finding{Code: finding.Expired, Message: "expired", Hint: "get a new one"}
@@ -362,7 +362,8 @@ func TestGrantErrorInWords(t *testing.T) {
 			t.Errorf("%s: hints %q, want %q", tt.says, got, tt.hints)
 		}
 	}
-	// INDIGO IAM's profile iam grants scopes in the answer that the token does not carry.
+	// With INDIGO IAM's profile iam, the issuer grants scopes that the token does not
+	// contain.
 	w := newWorld(t.TempDir())
 	_, err := w.chain(false, "login", gives(jwt(map[string]any{"scope": nil}))).Token(context.Background(), request)
 	var ge *GrantError
@@ -374,7 +375,7 @@ func TestGrantErrorInWords(t *testing.T) {
 	}
 }
 
-// A token is cached once, and then returned from there.
+// A token is cached, and then returned from the cache.
 func TestChainCaches(t *testing.T) {
 	w := newWorld(t.TempDir())
 	s := gives(jwt(nil))
@@ -396,7 +397,7 @@ func TestChainCaches(t *testing.T) {
 	}
 	long.MinLifetime = 61 * time.Minute
 	if _, err := w.chain(true, "login", fails(none("no login"))).Token(context.Background(), long); err == nil || !slices.Contains(w.verbose, "cache: the cached token expires too soon") {
-		t.Errorf("%v, said %q", err, w.verbose)
+		t.Errorf("%v, messages %q", err, w.verbose)
 	}
 	// Without the cache among the sources nothing is read from it.
 	if got, err := w.chain(false, "login", s).Token(context.Background(), request); err != nil || got.Source != "login" {
@@ -409,7 +410,7 @@ func TestChainCaches(t *testing.T) {
 	}
 }
 
-// Cached tokens of different subjects are not mixed up.
+// Cached tokens of different subjects are kept apart.
 func TestCacheOfDifferentSubjects(t *testing.T) {
 	home := t.TempDir()
 	raw := func(sub string) string { return jwt(map[string]any{"sub": sub}) }
@@ -424,7 +425,7 @@ func TestCacheOfDifferentSubjects(t *testing.T) {
 			}
 		}
 	}
-	// A chain serves the cached tokens of its own sources.
+	// A chain returns the cached tokens of all its sources.
 	a, b := gives(""), gives("")
 	a.whose, b.whose = "A", "C"
 	got, err := newWorld(home).chain(true, "exchange", b, "plugin", a).Token(context.Background(), request)
@@ -439,7 +440,7 @@ func TestCacheOfDifferentSubjects(t *testing.T) {
 	}
 }
 
-// A cold cache costs one request whatever the source.
+// With a cold cache, parallel runs make one request.
 func TestColdCache(t *testing.T) {
 	for _, k := range kinds {
 		if !k.shared {
@@ -456,7 +457,7 @@ func TestColdCache(t *testing.T) {
 				}
 			}
 			unused := gives(jwt(nil))
-			// The second run begins while the first one asks.
+			// The second run begins while the first one gets its token.
 			asks := &stub{give: func() (token.Token, error) {
 				go func() {
 					_, err := second.chain(true, k.name, unused).Token(context.Background(), request)
@@ -480,7 +481,7 @@ func TestColdCache(t *testing.T) {
 	}
 	for _, k := range kinds {
 		if k.name == "device" && k.shared {
-			t.Error("a source that asks a person must not make others wait")
+			t.Error("a source that prompts must not make others wait")
 		}
 	}
 }
@@ -551,7 +552,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(filepath.Join(w.home, ".local")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a report made files: %v", err)
+		t.Errorf("a report created files: %v", err)
 	}
 	// With a token in the cache.
 	_, err = w.chain(true, "login", gives(jwt(nil))).Token(context.Background(), request)

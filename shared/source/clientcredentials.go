@@ -10,12 +10,12 @@ import (
 
 func newClientCredentials(e *Env, _ string) (Source, error) { return clientCredentials{e}, nil }
 
-// clientCredentials is the login of robots: the token identifies the client itself
-// (RFC 6749 section 4.4). Only the access token is stored.
+// clientCredentials gets tokens for robots: they identify the client itself (RFC 6749
+// section 4.4). Only the access token is stored.
 type clientCredentials struct{ env *Env }
 
 func (s clientCredentials) subject() (string, error) {
-	return "client-credentials", nil // of the client that is in the key already
+	return "client-credentials", nil // the key already contains the client
 }
 
 func (s clientCredentials) Token(ctx context.Context, req token.Request) (t token.Token, err error) {

@@ -15,11 +15,11 @@ import (
 
 func newExchange(e *Env, arg string) (Source, error) { return exchange{bearerToken{e, arg}}, nil }
 
-// exchange exchanges an existing token for a narrower one (RFC 8693): what a job can do,
-// which has no refresh token.
+// exchange exchanges an existing token for a narrower one (RFC 8693), as in a job, which
+// has no refresh token.
 type exchange struct{ from bearerToken }
 
-// subject is the token that is exchanged, by its digest: another one may be another
+// subject returns the digest of the token that is exchanged: another one may be another
 // user's.
 func (s exchange) subject() (string, error) {
 	raw, _, err := s.from.find()
@@ -58,9 +58,9 @@ func (s exchange) Token(ctx context.Context, req token.Request) (t token.Token, 
 	return t, err
 }
 
-// fresh gets a token of the login to be exchanged. At INDIGO IAM each refresh ends the
-// earlier access tokens of a login for an exchange, so only a fresh one will do. Keycloak
-// exchanges only tokens with offline_access.
+// fresh gets a token with the login, to be exchanged. INDIGO IAM does not exchange a
+// login's access tokens from before its last refresh. Keycloak exchanges only tokens with
+// offline_access.
 func (s exchange) fresh(ctx context.Context, req token.Request) (string, error) {
 	l := s.from.env.Logins
 	e, err := l.Usable(token.Request{Issuer: req.Issuer})

@@ -15,14 +15,13 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// GrantError is a difference between what was requested and what was granted, with a
-// finding for each. Nothing of the token is printed or cached.
+// GrantError means that a token differs from the request, with a finding for each
+// difference. The token is neither printed nor cached.
 type GrantError struct {
 	Findings []finding.Finding
 	// Granted are the scopes of the token, Missing the requested ones that it lacks.
 	Granted, Missing []string
-	// Hidden means that the issuer's answer granted the missing scopes, and the token,
-	// a JWT, does not carry them.
+	// Hidden means that scopes are missing because the token, a JWT, has no scope claim.
 	Hidden bool
 	// FromIssuer means that the issuer granted the token just now.
 	FromIssuer bool
@@ -69,8 +68,8 @@ func plural(word string, n int) string {
 // ExitCode implements cli.Explained.
 func (e *GrantError) ExitCode() int { return cli.GrantDiffer }
 
-// Hints implements cli.Explained. The hint about missing scopes is the helper's, which
-// knows its own flags.
+// Hints implements cli.Explained. The helper adds the hint about missing scopes, which
+// contains its flags.
 func (e *GrantError) Hints() []string {
 	var out []string
 	for _, f := range e.Findings {
@@ -100,15 +99,15 @@ func (e *GrantError) Has(code finding.Code) bool {
 }
 
 const (
-	// leeway is how far this machine's clock may be behind the issuer's. The service
-	// compares the token with another clock, so a token from the near future is accepted.
+	// leeway is how far this machine's clock may be behind the issuer's. Services check
+	// the token with another clock, so one from the near future is accepted.
 	leeway = time.Minute
-	// worthNoting is the clock difference from which on the user is told.
+	// worthNoting is the clock difference above which a note is printed.
 	worthNoting = 2 * time.Second
 )
 
-// check compares a new token of a source against the request. A wider token is returned
-// with a note.
+// check compares a new token of a source against the request. It prints a note if the token
+// allows more.
 func (c *Chain) check(t token.Token, req token.Request, from kind) error {
 	if err := checkCharacters(t); err != nil {
 		return err
@@ -131,9 +130,9 @@ func (c *Chain) check(t token.Token, req token.Request, from kind) error {
 	return nil
 }
 
-// Granted compares a token that the issuer granted just now against the request. The error
-// is a [GrantError] if it differs. wider is what the token allows beyond the request; empty for
-// nothing.
+// Granted compares a token that the issuer granted just now against the request. The
+// error is a [GrantError] if it differs. wider is what the token allows beyond the
+// request, or empty.
 func Granted(t token.Token, req token.Request, now time.Time) (wider string, err error) {
 	if err := checkCharacters(t); err != nil {
 		return "", err
@@ -153,7 +152,7 @@ func checkCharacters(t token.Token) error {
 	return nil
 }
 
-// compare compares a token against the request. The error is nil if it satisfies it. ahead
+// compare compares a token against the request. e is nil if the token satisfies it. ahead
 // is how far the token's times are in the future.
 func compare(t token.Token, req token.Request, now time.Time) (e *GrantError, ahead time.Duration) {
 	if req.AnyLifetime {
@@ -178,7 +177,7 @@ func compare(t token.Token, req token.Request, now time.Time) (e *GrantError, ah
 }
 
 // differences compares a token against the request. ahead is how far the token's times
-// are in the future; what is within the leeway is no difference.
+// are in the future; up to leeway this is not a difference.
 func differences(t token.Token, req token.Request, now time.Time) (list []finding.Finding, ahead time.Duration) {
 	ahead = clockAhead(t, now)
 	list = service.Check(t, service.Required{
@@ -190,7 +189,7 @@ func differences(t token.Token, req token.Request, now time.Time) (list []findin
 	return slices.DeleteFunc(list, func(f finding.Finding) bool { return f.Code == finding.NotYetValid && ahead <= leeway }), ahead
 }
 
-// clockAhead is how far the token's iat or nbf is in the future.
+// clockAhead returns how far the token's iat or nbf is in the future.
 func clockAhead(t token.Token, now time.Time) time.Duration {
 	var ahead time.Duration
 	if j := t.JWT(); j != nil {
@@ -213,14 +212,14 @@ func farFuture(raw json.RawMessage) bool {
 	return err == nil && f > 253402300799
 }
 
-// noteWider prints a note if a token may do more than was requested.
+// noteWider prints a note if a token allows more than was requested.
 func (c *Chain) noteWider(t token.Token, req token.Request) {
 	if more := excess(t, req); more != "" {
 		c.env.Note("note: the token allows more than was requested: %s", more)
 	}
 }
 
-// excess is what a token allows beyond the request; empty for nothing.
+// excess returns what a token allows beyond the request, or "".
 func excess(t token.Token, req token.Request) string {
 	var more []string
 	if extra := token.MissingScopes(req.Scopes, service.Demandable(t.Scopes)); len(extra) > 0 && len(req.Scopes) > 0 {

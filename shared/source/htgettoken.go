@@ -18,8 +18,8 @@ import (
 
 func newHTGetToken(e *Env, arg string) (Source, error) { return htgettoken{e, arg}, nil }
 
-// htgettoken runs Fermilab's htgettoken, which gets tokens from a Vault server. Its own
-// settings stay in HTGETTOKENOPTS; options given here come after them.
+// htgettoken runs Fermilab's htgettoken, which gets tokens from a Vault server. It reads
+// HTGETTOKENOPTS; options given here come after those.
 type htgettoken struct {
 	env     *Env
 	options string
@@ -52,7 +52,7 @@ func (s htgettoken) Token(ctx context.Context, req token.Request) (t token.Token
 	}()
 	file := filepath.Join(dir, "token")
 	cmd := exec.CommandContext(ctx, path, s.args(req, file)...)
-	// Its questions go to the terminal. What it prints is not the product.
+	// It may prompt on the terminal. Its output must not reach stdout.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr
 	if !s.env.Prompt.Available() {
 		cmd.Stdin = nil

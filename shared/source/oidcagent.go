@@ -23,21 +23,21 @@ import (
 
 func newOIDCAgent(e *Env, _ string) (Source, error) { return oidcAgent{e}, nil }
 
-// oidcAgent asks a running oidc-agent over its socket, in the protocol of its clients
-// (oidc-agent, src/ipc and src/defines/ipc_values.h; 4.2.6 and 5.x).
+// oidcAgent gets tokens from a running oidc-agent over its socket, with its client
+// protocol (oidc-agent, src/ipc and src/defines/ipc_values.h; 4.2.6 and 5.x).
 type oidcAgent struct{ env *Env }
 
 func (a oidcAgent) subject() (string, error) { return "oidc-agent:" + a.env.Account, nil }
 
 const (
-	// agentRemotePort is where an agent listens for clients elsewhere.
+	// agentRemotePort is the default port of an agent for remote clients.
 	agentRemotePort = "42424"
-	// agentMaxAnswer bounds what is read of an answer, in bytes.
+	// agentMaxAnswer is the maximum size of an answer, in bytes.
 	agentMaxAnswer = 1 << 20
 )
 
-// refused is the error for an answer of the agent in its own words. info, which may be
-// empty, is its help.
+// refused returns the error for an error message of the agent. info is the agent's help,
+// which may be empty.
 func refused(message, info string) error {
 	hint := text.Printable(text.Brief(strings.TrimSpace(strings.ReplaceAll(info, "\t", "  ")), 500))
 	switch {
@@ -84,7 +84,7 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 		q.Issuer = req.Issuer
 	}
 	if a.env.ForceNew {
-		// This is how the agent is told not to use its cache.
+		// This makes the agent ignore its cache.
 		q.MinValidPeriod = -1
 	}
 	ans, err := a.ask(ctx, network, address, q)
@@ -93,15 +93,15 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 	}
 	if err != nil {
 		if !a.env.Explicit {
-			// An agent that does not serve this issuer, is locked, or is gone does not stop
-			// the default chain.
+			// In the default chain, an agent that does not serve this issuer, is locked,
+			// or is gone is skipped.
 			return token.Token{}, none("%s", err)
 		}
 		return token.Token{}, err
 	}
 	t := token.New(ans.AccessToken)
 	if at, err := strconv.ParseInt(fmt.Sprint(ans.ExpiresAt), 10, 64); err == nil && at > 0 && t.Expires.IsZero() {
-		// It is right only for tokens without scope and audience.
+		// expires_at is correct only for tokens without scope and audience.
 		t.Expires = time.Unix(at, 0)
 	}
 	if t.Issuer == "" {
@@ -110,8 +110,8 @@ func (a oidcAgent) Token(ctx context.Context, req token.Request) (token.Token, e
 	return t, nil
 }
 
-// address is where the agent listens: OIDC_SOCK, OIDC_REMOTE_SOCK, or, if the user chose
-// the agent, the place of a systemd user service (5.x).
+// address returns the agent's address: OIDC_SOCK, OIDC_REMOTE_SOCK, or, if the user chose
+// the agent, the socket of its systemd user service (5.x).
 func (a oidcAgent) address() (network, address string, err error) {
 	if s := a.env.Getenv("OIDC_SOCK"); s != "" {
 		return "unix", s, nil
@@ -133,14 +133,14 @@ func (a oidcAgent) address() (network, address string, err error) {
 	return "", "", none("no oidc-agent is running: OIDC_SOCK is not set")
 }
 
-// ask makes a request for a token.
+// ask requests a token.
 func (a oidcAgent) ask(ctx context.Context, network, address string, q agentRequest) (*agentAnswer, error) {
 	b, err := a.exchange(ctx, network, address, q)
 	if err != nil {
 		return nil, err
 	}
 	var ans agentAnswer
-	// Some texts of the agent have raw line ends, which JSON does not allow.
+	// Some texts of the agent contain raw newlines, which JSON does not allow.
 	d := json.NewDecoder(bytes.NewReader(bytes.Map(oneLine, b)))
 	d.UseNumber()
 	if err := d.Decode(&ans); err != nil {
@@ -156,14 +156,14 @@ func oneLine(r rune) rune {
 	return r
 }
 
-// unreachable is the error for an agent that cannot be used.
+// unreachable returns the error for an agent that cannot be used.
 func unreachable(address string, err error) error {
 	return fail(cli.Network, "start an agent with 'eval \"$(oidc-agent)\"', or use other sources with --from", "could not talk to oidc-agent at %s: %w", address, err)
 }
 
-// exchange sends one message in one write on a connection of its own, and reads the
-// answer to its end. Without a deadline a client that stops halfway would block the
-// agent for everybody.
+// exchange sends a message in one write on a new connection, and reads the answer to its
+// end. The deadline is needed because a client that stops halfway blocks the agent for
+// everybody.
 func (a oidcAgent) exchange(ctx context.Context, network, address string, q any) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.env.Timeout)
 	defer cancel()
@@ -195,7 +195,7 @@ func (a oidcAgent) exchange(ctx context.Context, network, address string, q any)
 	}
 	open := func(b []byte) ([]byte, error) { return b, nil }
 	if network == "tcp" {
-		// Beyond this host the message is encrypted; the local socket is private.
+		// TCP messages are encrypted; the local socket is private.
 		if message, open, err = seal(conn, message); err != nil {
 			return nil, down(err)
 		}
@@ -215,7 +215,7 @@ func (a oidcAgent) exchange(ctx context.Context, network, address string, q any)
 	return b, nil
 }
 
-// report asks the agent which accounts are loaded, and for no token.
+// report asks the agent for its loaded accounts, not for a token.
 func (a oidcAgent) report(ctx context.Context, _ token.Request) (bool, string) {
 	network, address, err := a.address()
 	if err != nil {
@@ -233,7 +233,7 @@ func (a oidcAgent) report(ctx context.Context, _ token.Request) (bool, string) {
 	if json.Unmarshal(b, &ans) != nil || ans.Status != "success" {
 		return false, refused(cmp.Or(ans.Error, "it does not list its accounts"), "").Error()
 	}
-	// An agent without any answers in words, not with an empty list.
+	// Without accounts, the agent answers with a text, not with an empty list.
 	if json.Unmarshal(ans.Info, &accounts) != nil || len(accounts) == 0 {
 		return false, "the agent at " + address + " has no account loaded"
 	}

@@ -19,7 +19,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// agent listens as oidc-agent does, and calls handle for each connection.
+// agent listens like oidc-agent, and calls handle for each connection.
 func agent(t *testing.T, network string, handle func(net.Conn)) *Env {
 	t.Helper()
 	address := "127.0.0.1:0"
@@ -65,8 +65,8 @@ func saying(text string) func(net.Conn) {
 	}
 }
 
-// Whatever answers at the agent's socket, the source returns within the time limit: with
-// an error if the user chose it, and with a None in the default order.
+// With a faulty agent, the source returns within the time limit: an error if the user
+// chose it, and a None in the default order.
 func TestAgentFaults(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
@@ -131,7 +131,7 @@ func TestAgentRequest(t *testing.T) {
 	}
 }
 
-// The encrypted protocol, with an agent written after the source of oidc-agent.
+// This agent of the encrypted protocol follows the source code of oidc-agent.
 func TestAgentSealed(t *testing.T) {
 	b64 := base64.StdEncoding
 	var saw string

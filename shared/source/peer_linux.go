@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// checkPeer rejects a local socket on which another user listens: whoever answers there
-// would choose the token. Root's agents are trusted.
+// checkPeer rejects a local socket on which another user listens, who would choose the
+// token. Root's agents are trusted.
 func checkPeer(conn net.Conn) error {
 	uc, ok := conn.(*net.UnixConn)
 	if !ok {

@@ -28,11 +28,10 @@ func newPlugin(e *Env, name string) (Source, error) {
 	return plugin{e, name}, nil
 }
 
-// pluginPrefix begins the names of executables that are sources, as kubectl- does for
-// kubectl.
+// pluginPrefix is the prefix of executables that are sources, like kubectl- for kubectl.
 const pluginPrefix = "token-source-"
 
-// pluginMax bounds a plugin's answer, in bytes.
+// pluginMax is the maximum size of a plugin's answer, in bytes.
 const pluginMax = 1 << 20
 
 var pluginName = text.Pattern{Expr: `^[A-Za-z0-9][A-Za-z0-9._-]*$`}
@@ -44,8 +43,7 @@ func validPlugin(name string) error {
 	return nil
 }
 
-// Plugins are the names of the plugins in the directories of path, which has the form of
-// PATH.
+// Plugins returns the names of the plugins in path, which has the form of PATH.
 func Plugins(path string) []string {
 	var out []string
 	for _, dir := range filepath.SplitList(path) {
@@ -69,18 +67,19 @@ type plugin struct {
 
 func (p plugin) subject() (string, error) { return "plugin:" + p.name, nil }
 
-// PluginRequest is what a plugin reads on stdin. docs/plugins.md has the contract.
+// PluginRequest is what a plugin reads from stdin. docs/plugins.md describes the
+// contract.
 type PluginRequest struct {
 	APIVersion         string   `json:"apiVersion"`
 	Issuer             string   `json:"issuer"`
 	Audiences          []string `json:"audiences"`
 	Scopes             []string `json:"scopes"`
 	MinLifetimeSeconds int64    `json:"minLifetimeSeconds"`
-	// Interactive means that the plugin can ask the user on /dev/tty.
+	// Interactive means that the plugin may prompt the user on /dev/tty.
 	Interactive bool `json:"interactive"`
 }
 
-// PluginAnswer is what it writes on stdout.
+// PluginAnswer is what a plugin writes to stdout.
 type PluginAnswer struct {
 	APIVersion string       `json:"apiVersion"`
 	Token      string       `json:"token"`
@@ -88,8 +87,8 @@ type PluginAnswer struct {
 	Error      *PluginError `json:"error"`
 }
 
-// PluginError is a plugin's refusal. The code none means that it has nothing to offer,
-// and the next source is asked; any other code stops the chain.
+// PluginError is an error that a plugin returns. The code none means that it has nothing
+// to offer, and the next source is tried; any other code stops the chain.
 type PluginError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
@@ -153,7 +152,7 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	cmd.Stderr = os.Stderr
 	var out limitedBuffer
 	cmd.Stdout = &out
-	// A process that it left behind may hold the pipe open, and is not waited for.
+	// Do not wait for a process that the plugin left behind and that keeps the pipe open.
 	cmd.WaitDelay = time.Second
 	runErr := cmd.Run()
 	if ctx.Err() != nil {
@@ -186,7 +185,7 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	return &ans, nil
 }
 
-// limitedBuffer stops a plugin that writes without end.
+// limitedBuffer stops a plugin that never stops writing.
 type limitedBuffer struct{ bytes.Buffer }
 
 func (b *limitedBuffer) Write(p []byte) (int, error) {
@@ -209,14 +208,14 @@ func (p plugin) report(context.Context, token.Request) (bool, string) {
 	return true, path + " would be run"
 }
 
-// Finding is one point of the contract that a plugin keeps or breaks.
+// Finding is the result of checking one point of the contract.
 type Finding struct {
 	OK   bool   `json:"ok"`
 	What string `json:"what"`
 }
 
-// CheckPlugin tests a plugin against its contract (docs/plugins.md): with a request as a
-// helper makes it, and with one that no plugin can serve.
+// CheckPlugin tests a plugin against its contract (docs/plugins.md): with a real request,
+// and with one that no plugin can satisfy.
 func CheckPlugin(ctx context.Context, e *Env, name string, req token.Request) ([]Finding, error) {
 	if err := validPlugin(name); err != nil {
 		return nil, err

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/crypto/salsa20/salsa"
 )
 
-// seal agrees with oidc-agent on a key and encrypts a message under it
-// (oidc-agent, src/ipc/cryptIpc.c): the client sends its X25519 public key in
-// base64, the agent answers with its own, and each message is
-// LENGTH:NONCE:CIPHERTEXT, the latter two in base64, made by NaCl's box.
+// seal agrees with oidc-agent on a key and encrypts a message with it (oidc-agent,
+// src/ipc/cryptIpc.c): the client sends its X25519 public key in base64, the agent
+// answers with its own, and each message is LENGTH:NONCE:CIPHERTEXT, the latter two in
+// base64, encrypted with NaCl's box.
 func seal(conn net.Conn, message []byte) (sealed []byte, open func([]byte) ([]byte, error), err error) {
 	b64 := base64.StdEncoding
 	private, err := ecdh.X25519().GenerateKey(rand.Reader)
@@ -70,12 +70,12 @@ func unseal(b []byte, shared *[32]byte) ([]byte, error) {
 	return out, nil
 }
 
-// keySize is the length of a key of X25519.
+// keySize is the length of an X25519 key in bytes.
 const keySize = 32
 
-// boxKey is the key of NaCl's box for two keys of X25519: their shared secret, hashed with
-// HSalsa20 (https://nacl.cr.yp.to/box.html). Package nacl/box has the same function, and
-// links BLAKE2b, whose initialization costs every run.
+// boxKey returns the key of NaCl's box for two X25519 keys: their shared secret, hashed
+// with HSalsa20 (https://nacl.cr.yp.to/box.html). Package nacl/box has the same function,
+// but links BLAKE2b, whose initialization slows down every run.
 func boxKey(private *ecdh.PrivateKey, theirs []byte) (*[keySize]byte, error) {
 	public, err := ecdh.X25519().NewPublicKey(theirs)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package source provides the places that a token can come from, and the chain that
-// asks them in turn. Each source is one file and one line in the table in this file.
+// Package source provides the sources of tokens, and the chain that tries them in turn.
+// Each source has one file and one row of the table in this file.
 package source
 
 import (
@@ -18,18 +18,18 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Source is one place that a token can come from.
+// Source is a source of tokens.
 type Source interface {
-	// Token returns a token for the request. A source that has nothing to offer returns
-	// a [None], and the next one is asked; any other error stops the chain.
+	// Token returns a token for the request. A source that has nothing to offer returns a
+	// [None], and the next one is tried; any other error stops the chain.
 	Token(ctx context.Context, req token.Request) (token.Token, error)
 }
 
 // None is the error of a source that has nothing to offer.
 type None struct {
-	// Reason says why, in a clause.
+	// Reason is the reason, in a clause.
 	Reason string
-	// login means that the reason is what is wrong with a login.
+	// login means that an existing login cannot be used.
 	login bool
 }
 
@@ -39,25 +39,25 @@ func none(format string, a ...any) error { return &None{Reason: fmt.Sprintf(form
 
 // The following are optional methods of a Source.
 type (
-	// preparer does what may wait for a person, such as unlocking a keyring, before
-	// other processes have to wait for this one.
+	// preparer does what may wait for the user, such as unlocking a keyring, before other
+	// processes wait for this one.
 	preparer interface {
 		prepare(ctx context.Context, req token.Request) error
 	}
-	// reporter says what the source would do, without asking the issuer and without
+	// reporter describes what the source would do, without contacting the issuer or
 	// opening the keyring. has reports whether it has something for the request.
 	reporter interface {
 		report(ctx context.Context, req token.Request) (has bool, what string)
 	}
-	// owner says whose tokens the source returns, if that is not the login at the issuer:
-	// cached tokens of different subjects must not be mixed up.
+	// owner identifies whose tokens the source returns, if not the login's: cached tokens
+	// of different subjects must be kept apart.
 	owner interface {
 		subject() (string, error)
 	}
 )
 
-// Env is what sources need. Its fields are set before the chain is made and are only
-// read afterwards.
+// Env is what sources need. Its fields are set before the chain is made and are read-only
+// afterwards.
 type Env struct {
 	Logins *login.Logins
 	Store  *store.Store
@@ -66,16 +66,16 @@ type Env struct {
 	Getenv func(string) string
 	// Program is the name of the helper.
 	Program string
-	// Account is the short name of an account in oidc-agent; empty means by issuer.
+	// Account is the short name of an account in oidc-agent; empty means one for the issuer.
 	Account string
-	// ForceNew skips what is cached, here and at agents.
+	// ForceNew skips the caches, here and in agents.
 	ForceNew bool
 	// Explicit means that the user chose the sources. A source that fails then stops the
-	// chain where it would be passed over in the default order.
+	// chain, where it would be skipped in the default order.
 	Explicit bool
-	// Timeout bounds one exchange with an agent. A plugin has twice as long.
+	// Timeout is the time limit of one exchange with an agent. A plugin has twice as long.
 	Timeout time.Duration
-	// Note tells the user something important, Verbose the rest.
+	// Note prints an important message, Verbose any other.
 	Note, Verbose func(format string, a ...any)
 }
 
@@ -85,43 +85,42 @@ type kind struct {
 	// arg is what follows the name and a colon, in brackets if it is optional; empty if
 	// nothing may follow.
 	arg string
-	// help says what the source is, for --help.
+	// help describes the source, for --help.
 	help string
 	open func(e *Env, arg string) (Source, error)
 	// shared means that parallel runs with the same request wait for each other, so that
-	// one of them asks and the others find the token in the cache. A source that may ask
-	// a person must not be shared.
+	// one of them gets the token and the others find it in the cache. A source that may
+	// prompt must not be shared.
 	shared bool
 	// stored means that the token is stored already, and is not copied to the cache.
 	stored bool
-	// issued means that the source asks the issuer itself, which has granted its tokens just
-	// now.
+	// issued means that the issuer has granted the source's tokens just now.
 	issued bool
-	// login means that a login gives the source a token, and asks that it makes one itself,
-	// which needs a person.
+	// login means that the source has a token after a login, and asks that it prompts for
+	// the login itself.
 	login, asks bool
 	// renews means that the token comes from a login that was made earlier.
 	renews bool
-	// telling is how much it helps the user to read why the source has no token.
-	telling telling
-	// when says whether the source is asked unless the user chooses; nil means never.
+	// priority is how much the reason for having no token helps the user.
+	priority priority
+	// when reports whether the source is used by default; nil means never.
 	when func(getenv func(string) string, terminal bool) bool
 }
 
-// telling orders the reasons of sources. The user can change what is wrong with a login,
-// and the cache's reason never helps.
-type telling int
+// priority orders the reasons of sources. The user can fix a problem with a login; the
+// cache's reason never helps.
+type priority int
 
 const (
-	least telling = iota - 1
+	least priority = iota - 1
 	ordinary
 	most
 )
 
 // kinds is the table of sources.
 var kinds = []kind{
-	{name: "cache", help: "cached tokens", open: newCache, stored: true, telling: least, when: always},
-	{name: "login", help: "your login at the issuer", open: newLogin, shared: true, issued: true, login: true, renews: true, telling: most, when: always},
+	{name: "cache", help: "cached tokens", open: newCache, stored: true, priority: least, when: always},
+	{name: "login", help: "your login at the issuer", open: newLogin, shared: true, issued: true, login: true, renews: true, priority: most, when: always},
 	{name: "oidc-agent", help: "a running oidc-agent", open: newOIDCAgent, shared: true, when: agentRuns},
 	{name: "device", help: "a new login in your browser", open: newDevice, issued: true, login: true, asks: true, when: onTerminal},
 	{name: "client-credentials", help: "a robot's own client", open: newClientCredentials, shared: true, issued: true},
@@ -135,7 +134,7 @@ func always(func(string) string, bool) bool                { return true }
 func agentRuns(getenv func(string) string, _ bool) bool    { return getenv("OIDC_SOCK") != "" }
 func onTerminal(_ func(string) string, terminal bool) bool { return terminal }
 
-// Names are the names of the sources, in the order of the table.
+// Names returns the names of the sources, in the order of the table.
 func Names() []string {
 	var out []string
 	for _, k := range kinds {
@@ -144,8 +143,8 @@ func Names() []string {
 	return out
 }
 
-// Described returns the sources in the order of the table, with what each is. A source that
-// needs an argument ends with a colon.
+// Described returns the sources in the order of the table, with their descriptions. The
+// name of a source that needs an argument ends with a colon.
 func Described() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for _, k := range kinds {
@@ -169,7 +168,7 @@ func Help() string {
 	return strings.Join(out, ", ")
 }
 
-// form is how --from names the source: name, name:ARG or name[:ARG].
+// form returns how --from names the source: name, name:ARG or name[:ARG].
 func (k kind) form() string {
 	switch optional, ok := strings.CutPrefix(k.arg, "["); {
 	case ok:
@@ -180,8 +179,8 @@ func (k kind) form() string {
 	return k.name
 }
 
-// Default are the sources that are asked unless the user chooses: the cache, the login,
-// oidc-agent if one runs, and a device flow if there is a terminal.
+// Default returns the sources that are used by default: the cache, the login, oidc-agent
+// if one runs, and a device flow if there is a terminal.
 func Default(getenv func(string) string, terminal bool) []string {
 	var specs []string
 	for _, k := range kinds {
@@ -192,12 +191,12 @@ func Default(getenv func(string) string, terminal bool) []string {
 	return specs
 }
 
-// Asks reports whether a source that a --from value names asks a person to log in.
+// Asks reports whether the source that a --from value names prompts for a login.
 func Asks(spec string) bool {
 	return slices.ContainsFunc(kinds, func(k kind) bool { return k.asks && k.name == spec })
 }
 
-// Unattended returns the sources among specs that ask nobody to log in.
+// Unattended returns the sources among specs that do not prompt for a login.
 func Unattended(specs []string) []string { return slices.DeleteFunc(slices.Clone(specs), Asks) }
 
 // opened is a source of a chain.
@@ -207,8 +206,8 @@ type opened struct {
 	Source
 }
 
-// open makes the source that a --from value names. A name that is not in the table is a
-// plugin's.
+// open opens the source that a --from value names. A name that is not in the table is
+// that of a plugin.
 func open(e *Env, spec string) (opened, error) {
 	name, arg, hasArg := strings.Cut(spec, ":")
 	for _, k := range kinds {
@@ -235,7 +234,7 @@ func open(e *Env, spec string) (opened, error) {
 	return opened{kind{name: name}, spec, s}, err
 }
 
-// asNone passes a login's reason to have no token on as a source's.
+// asNone converts a [login.NoLoginError] to a [None].
 func asNone(err error) error {
 	var no *login.NoLoginError
 	if errors.As(err, &no) {

@@ -26,8 +26,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// ask makes a chain of one source, after the cache if it is one of the specs, and gets
-// a token.
+// ask gets a token from a chain of these sources.
 func ask(w *world, req token.Request, specs ...string) (token.Token, error) {
 	c, err := NewChain(w.Env, specs)
 	if err != nil {
@@ -70,14 +69,14 @@ func TestBearer(t *testing.T) {
 			t.Errorf("%s: it is cached", name)
 		}
 	}
-	// These are mistakes rather than nothing to offer.
+	// These are errors, not a None.
 	for name, says := range map[string]string{"pipe": "is a named pipe", ".": "is a directory", "endless": "longer than"} {
 		var ne *NoneError
 		if _, err := ask(newWorld(t.TempDir()), request, "bearer:"+path(name)); err == nil || errors.As(err, &ne) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %T %v", name, err, err)
 		}
 	}
-	// Without a file it is where the WLCG's discovery finds it.
+	// Without a file, WLCG Bearer Token Discovery finds the token.
 	run := t.TempDir()
 	if got, err := ask(newWorld(t.TempDir(), "BEARER_TOKEN="+jwt(nil)), request, "bearer"); err != nil || got.Raw() != jwt(nil) {
 		t.Error(err)
@@ -87,7 +86,7 @@ func TestBearer(t *testing.T) {
 	}
 }
 
-// robot is an issuer for robots: it notes its requests, and gives each subject a token.
+// robot is an issuer for robots. It records requests, and issues a token for each.
 type robot struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -151,7 +150,7 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
-// The cache of an exchange belongs to the token that was exchanged.
+// Tokens from an exchange are cached for the token that was exchanged.
 func TestExchange(t *testing.T) {
 	r := newRobot(t)
 	req := request
@@ -183,7 +182,7 @@ func TestExchange(t *testing.T) {
 	if _, err := run("exchange:" + file); !errors.As(err, &ne) || !strings.Contains(err.Error(), "there is no file") {
 		t.Errorf("%T %v", err, err)
 	}
-	// Nothing of the subject token is in the cache's names or contents.
+	// The cache's names and contents do not contain the subject token.
 	must(t, filepath.WalkDir(home, func(p string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -194,7 +193,7 @@ func TestExchange(t *testing.T) {
 		}
 		return err
 	}))
-	// Without a client there is nobody to ask as.
+	// An exchange needs a client.
 	must(t, os.WriteFile(file, []byte("subject-A"), 0o600))
 	if _, err := ask(newWorld(t.TempDir()), req, "exchange:"+file); !errors.As(err, &ne) || !strings.Contains(err.Error(), "--client-id") {
 		t.Errorf("%T %v", err, err)
@@ -318,7 +317,7 @@ func TestCheckPlugin(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 	if _, err := CheckPlugin(context.Background(), newWorld(t.TempDir()).Env, "../x", request); err == nil {
-		t.Error("a path is a name")
+		t.Error("a path is accepted as a name")
 	}
 }
 
@@ -362,7 +361,7 @@ func TestHTGetToken(t *testing.T) {
 	if _, err := ask(newWorld(t.TempDir()), request, "htgettoken"); !errors.As(err, &ne) {
 		t.Errorf("%T %v", err, err)
 	}
-	// The vault's user is part of whose token it is.
+	// The subject depends on the vault's user.
 	one, _ := htgettoken{newWorld("").Env, "-a x"}.subject()
 	two, _ := htgettoken{newWorld("", "HTGETTOKENOPTS=-u robot").Env, "-a x"}.subject()
 	if one == two {
@@ -370,7 +369,7 @@ func TestHTGetToken(t *testing.T) {
 	}
 }
 
-// What an agent answers cannot add a line, control the terminal or be used as a token.
+// A hostile agent cannot add a line, control the terminal or return an invalid token.
 func TestHostileAgent(t *testing.T) {
 	for name, answer := range map[string]string{
 		"error":       `{"status":"failure","error":"x\nhint: run rm\u001b[2J","info":"y\nhint: run rm\u001b[2J"}`,
@@ -420,8 +419,8 @@ func TestAgentReport(t *testing.T) {
 	}
 }
 
-// An agent on a socket of another user is not asked. As root this is tested with a
-// process of another user in testscripts/e2e.
+// An agent of the current user is accepted. testscripts/e2e tests as root that one of
+// another user is rejected.
 func TestPeer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)
@@ -436,7 +435,7 @@ func TestPeer(t *testing.T) {
 	must(t, checkPeer(a))
 }
 
-// A token that a service rejected is not taken from the agent's cache again.
+// After a service rejected a token, the agent's cache is bypassed.
 func TestRejectedToken(t *testing.T) {
 	old, fresh := jwt(map[string]any{"jti": "old"}), jwt(map[string]any{"jti": "new"})
 	var asked atomic.Int32
