@@ -14,11 +14,11 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Answers of issuers are read leniently in form and strictly in meaning: they are
-// brought into the form of RFC 6749 section 5 and RFC 8628 section 3.2 before
-// x/oauth2 reads them, which accepts only that form.
+// The form of issuers' answers is checked leniently, and their meaning strictly: they are
+// rewritten as in RFC 6749 section 5 and RFC 8628 section 3.2 before x/oauth2 parses
+// them, which accepts only that form.
 
-// kind says which answer a request expects.
+// kind is the kind of answer that a request expects.
 type kind int
 
 const (
@@ -28,10 +28,10 @@ const (
 
 type answerKey struct{}
 
-// expecting returns a client for one request whose answer is normalised, and which ctx
-// cancels: x/oauth2 does not pass the context of a device authorization on. Whatever
-// refresh token the answer carries is stored in e.found, even if the rest of it cannot
-// be used: an issuer that rotates has invalidated the old one.
+// expecting returns a client for one request, which ctx cancels (x/oauth2 does not pass
+// on the context of a device authorization) and whose answer is normalised. A refresh
+// token in the answer is stored in e.found even if the rest cannot be used: an issuer
+// that rotates has invalidated the old one.
 func expecting(ctx context.Context, hc *http.Client, e *expected) *http.Client {
 	c := *hc
 	c.Transport = expectingTransport{ctx, hc.Transport, e}
@@ -47,7 +47,7 @@ type expectingTransport struct {
 func (t expectingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(context.WithValue(req.Context(), answerKey{}, t.e))
 	defer context.AfterFunc(t.ctx, cancel)()
-	// The body is in memory when RoundTrip returns, so that cancel does not cut it off.
+	// The body is in memory when RoundTrip returns, so cancel does not truncate it.
 	defer cancel()
 	return t.base.RoundTrip(req.WithContext(ctx))
 }
@@ -59,15 +59,15 @@ type expected struct {
 	unanswered bool
 }
 
-// Bounds for times in answers.
+// Limits for times in answers, in seconds.
 const (
-	defaultCodeLifetime = 600 // RFC 8628 demands expires_in; some issuers leave it out
+	defaultCodeLifetime = 600 // RFC 8628 requires expires_in; some issuers omit it
 	maxSeconds          = 10 * 365 * 86400
 	maxInterval         = 60
 )
 
-// normalise rewrites the body of an answer into canonical JSON. ok is false if the body
-// is not an object in JSON or form encoding; then it is left alone.
+// normalise rewrites the body of an answer into canonical JSON. If the body is not an
+// object in JSON or form encoding, ok is false and the body is unchanged.
 func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok bool) {
 	in := parseObject(body)
 	if in == nil {
@@ -95,7 +95,7 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 	}
 	text("error_uri")
 	if e.kind == deviceAnswer && a["error"] != nil && a["error"] != "" && resp.StatusCode < 300 {
-		// x/oauth2 looks for an error only behind another status.
+		// x/oauth2 looks for an error only with another status.
 		resp.StatusCode, resp.Status = http.StatusBadRequest, "400 Bad Request"
 	}
 	if e.kind == deviceAnswer {
@@ -108,8 +108,8 @@ func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok b
 			lifetime = n
 		}
 		a["expires_in"] = lifetime
-		// RFC 8628 section 3.2: 5 seconds if the issuer does not say. An interval that
-		// outlasts the code says nothing either.
+		// RFC 8628 section 3.2: 5 seconds if there is no interval. One that exceeds the
+		// code's lifetime is ignored.
 		a["interval"] = int64(5)
 		if n, ok := asSeconds(in["interval"]); ok && n < min(lifetime, int64(maxCodeLifetime/time.Second)) {
 			a["interval"] = min(n, maxInterval)
@@ -157,8 +157,8 @@ func tokenType(v any) string {
 // refreshMember matches a refresh token in JSON.
 var refreshMember = text.Pattern{Expr: `"refresh_token"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.)+")`}
 
-// remains returns the refresh token in JSON that is cut off or otherwise broken, if the
-// token itself is complete.
+// remains returns the refresh token in JSON that is truncated or otherwise invalid, if
+// the token itself is complete.
 func remains(body []byte) (refreshToken string) {
 	if m := refreshMember.Get().FindSubmatch(body); m != nil {
 		_ = json.Unmarshal(m[1], &refreshToken)
@@ -176,8 +176,8 @@ func problem(in map[string]any) (code, description string) {
 	}
 	if o, ok := inner.(map[string]any); ok {
 		code = codeText(o["error"], o["code"], o["type"], o["status"])
-		if said := codeText(o["message"]); code == "" || strings.Contains(said, "_") && !errorCode.Get().MatchString(code) {
-			code = said
+		if message := codeText(o["message"]); code == "" || strings.Contains(message, "_") && !errorCode.Get().MatchString(code) {
+			code = message
 		}
 		if d := firstText(o["error_description"], o["description"], o["message"]); d != "" {
 			description = d
@@ -192,7 +192,7 @@ func problem(in map[string]any) (code, description string) {
 }
 
 // codeText returns the first of the values that is an error code (RFC 6749 section 5.2),
-// else the first text: beside a code there may be the number of the status.
+// else the first text. One of the values may be the status number.
 func codeText(values ...any) string {
 	for _, v := range values {
 		s := strings.TrimSpace(asText(v))
@@ -209,7 +209,7 @@ func codeText(values ...any) string {
 
 var errorCode = text.Pattern{Expr: `^[A-Za-z]+(_[A-Za-z]+)*$`}
 
-// parseObject reads a JSON object or a form, whatever its label says. null is an empty
+// parseObject parses a JSON object or a form, whatever its content type. null is an empty
 // object.
 func parseObject(body []byte) map[string]any {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
@@ -223,7 +223,7 @@ func parseObject(body []byte) map[string]any {
 		return in
 	}
 	if bytes.ContainsAny(body, "<{") {
-		return nil // a web page, or JSON that was cut off
+		return nil // a web page, or truncated JSON
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil || !form.Has("access_token") && !form.Has("error") && !form.Has("device_code") {
@@ -275,5 +275,5 @@ func asSeconds(v any) (n int64, ok bool) {
 	return max(int64(min(f, maxSeconds)), 1), true
 }
 
-// seconds is a duration of that many seconds.
+// seconds returns a duration of n seconds.
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

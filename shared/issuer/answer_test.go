@@ -22,7 +22,7 @@ import (
 	"example.org/token-helpers/shared/cli"
 )
 
-// answer is what an issuer sends.
+// answer is an issuer's answer.
 type answer struct {
 	status      int
 	contentType string
@@ -43,7 +43,7 @@ func (a answer) response(r *http.Request) *http.Response {
 	}
 }
 
-// clientOf makes a client of an issuer that answers by f, without a network: in a
+// clientOf returns a client of an issuer that answers with f, without a network. In a
 // synctest bubble its waits take no time.
 func clientOf(f func(*http.Request) answer) *Client {
 	c := NewClient(HTTPOptions{})
@@ -66,7 +66,7 @@ func refresh(c *Client) (*Grant, error) {
 	return c.Refresh(context.Background(), endpoints, Credentials{ClientID: "c"}, "old-refresh-token", []string{"x"}, nil, clock)
 }
 
-// Every form in which issuers are known to answer a token request is understood.
+// All known forms of answers to token requests are accepted.
 func TestTokenAnswers(t *testing.T) {
 	const rest = `"access_token":"opaque-token","refresh_token":"new-refresh-token"`
 	scopes := func(s ...string) []string { return s }
@@ -141,7 +141,7 @@ func TestTokenAnswers(t *testing.T) {
 	}
 }
 
-// The new refresh token is found in answers that are of no other use.
+// The new refresh token is found in answers that are otherwise unusable.
 func TestRefreshTokenOfUnusableAnswers(t *testing.T) {
 	for name, a := range map[string]answer{
 		"no access token":          ok(`{"refresh_token":"new-refresh-token"}`),
@@ -171,7 +171,7 @@ func TestRefreshTokenOfUnusableAnswers(t *testing.T) {
 			t.Errorf("%s: the token is shown: %v", name, err)
 		}
 	}
-	// Without one there is no grant.
+	// Without a refresh token there is no grant.
 	for name, a := range map[string]answer{
 		"null": ok("null"), "empty": ok(""), "a list": ok("[]"), "a string": ok(`"x"`), "nothing in it": ok("{}"), "not JSON": ok("welcome"),
 		"a page": {200, "text/html", "<!doctype html>"}, "refused": refusal(400, `{"error":"invalid_grant"}`), "empty token": ok(`{"refresh_token":""}`),
@@ -202,7 +202,7 @@ func TestRefreshTokenLifetime(t *testing.T) {
 	}
 }
 
-// Errors are shown in whatever form they come, with any status.
+// Errors are shown in all known forms, with any status.
 func TestErrorAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -347,8 +347,7 @@ func TestDeviceAnswers(t *testing.T) {
 	}
 }
 
-// A login is waited for through broken answers and a lost network, until the code
-// expires.
+// Polling continues after broken answers and network errors, until the code expires.
 func TestWaitDevice(t *testing.T) {
 	pending := refusal(400, `{"error":"authorization_pending"}`)
 	granted := ok(`{"access_token":"opaque-token","refresh_token":"new-refresh-token","expires_in":3600,"scope":"x"}`)
@@ -444,8 +443,8 @@ func TestWaitDevice(t *testing.T) {
 	})
 }
 
-// With PKCE the device request carries the challenge of the verifier that the polls
-// send (RFC 7636).
+// With PKCE the device request contains the challenge of the verifier that the polls send
+// (RFC 7636).
 func TestDeviceWithPKCE(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var forms []url.Values
@@ -477,8 +476,7 @@ func TestDeviceWithPKCE(t *testing.T) {
 	})
 }
 
-// Whatever an issuer sends, normalising it does not panic, and x/oauth2 reads the
-// result.
+// Normalising any answer does not panic, and x/oauth2 accepts the result.
 func FuzzNormalise(f *testing.F) {
 	for _, body := range []string{
 		`{"access_token":"a","expires_in":3600.0,"refresh_token":"r","scope":["x","y"],"token_type":7}`,
@@ -501,7 +499,7 @@ func FuzzNormalise(f *testing.F) {
 		out, ok := e.normalise(resp, body)
 		if !ok {
 			if !bytes.Equal(out, body) || resp.Header.Get("Content-Type") != contentType {
-				t.Fatal("what is not understood was changed")
+				t.Fatal("an answer that is not accepted was changed")
 			}
 			return
 		}
@@ -509,7 +507,7 @@ func FuzzNormalise(f *testing.F) {
 			t.Fatalf("labelled %q", got)
 		}
 		if _, ok := e.normalise(resp, out); !ok {
-			t.Fatalf("%s is not understood", out)
+			t.Fatalf("%s is not accepted", out)
 		}
 		if device {
 			var d oauth2.DeviceAuthResponse

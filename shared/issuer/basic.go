@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// RFC 6749 section 2.3.1 has the client's ID and secret form-encoded before they are
-// joined for HTTP Basic. Some issuers do not decode them, so that a secret such as "a/b+c"
-// never fits. If an issuer rejects the client, the same request is made once more with
-// the credentials as they are.
+// RFC 6749 section 2.3.1 requires form-encoding the client's ID and secret for HTTP
+// Basic. Some issuers do not decode them, so that a secret such as "a/b+c" never matches.
+// If an issuer rejects the client, the request is repeated once with unencoded
+// credentials.
 
 // RoundTrip makes a whole exchange, with the client's credentials in the form that the
 // issuer accepts.
@@ -50,7 +50,7 @@ func withPlainBasic(req *http.Request) *http.Request {
 	}
 	plainID, err := url.QueryUnescape(id)
 	if err != nil || strings.Contains(plainID, ":") {
-		return nil // HTTP Basic cannot hold it
+		return nil // impossible in HTTP Basic
 	}
 	plainSecret, err := url.QueryUnescape(secret)
 	if err != nil || plainID == id && plainSecret == secret {
@@ -61,8 +61,8 @@ func withPlainBasic(req *http.Request) *http.Request {
 	return plain
 }
 
-// rejectsClient reports whether the answer says that the client is unknown or its secret
-// wrong. It leaves the answer as it is.
+// rejectsClient reports whether the answer means that the client is unknown or its secret
+// is wrong. resp.Body can still be read afterwards.
 func rejectsClient(resp *http.Response) bool {
 	if resp.StatusCode != http.StatusBadRequest && resp.StatusCode != http.StatusUnauthorized {
 		return false

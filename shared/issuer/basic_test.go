@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// An issuer that does not decode credentials in HTTP Basic gets them as they are.
+// An issuer that does not decode credentials in HTTP Basic gets unencoded ones.
 func TestPlainBasic(t *testing.T) {
 	const id, secret = "c 1", "s/+ %&é:x"
 	for _, tt := range []struct {
@@ -78,6 +78,6 @@ func TestWithPlainBasic(t *testing.T) {
 	}
 	r, _ := http.NewRequest(http.MethodPost, "https://i/", nil)
 	if withPlainBasic(r) != nil {
-		t.Error("a request without credentials has some")
+		t.Error("credentials were added to a request without any")
 	}
 }

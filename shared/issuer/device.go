@@ -14,10 +14,10 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// maxCodeLifetime bounds how long a login is waited for, whatever the issuer says.
+// maxCodeLifetime is the longest wait for a login, whatever the issuer allows.
 const maxCodeLifetime = 30 * time.Minute
 
-// Device is a device authorization under way (RFC 8628 section 3.2). Its device code is
+// Device is a device authorization in progress (RFC 8628 section 3.2). Its device code is
 // a secret.
 type Device struct {
 	UserCode, VerificationURI, VerificationURIComplete string
@@ -30,7 +30,7 @@ type Device struct {
 }
 
 // StartDevice requests a device code and a user code (RFC 8628 section 3.1). With pkce
-// the request carries a code challenge (RFC 7636), which some issuers demand here too.
+// the request contains a code challenge (RFC 7636), which some issuers require here, too.
 func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, scopes []string, audience url.Values, pkce bool, now func() time.Time) (*Device, error) {
 	if md.DeviceAuthorizationEndpoint == "" {
 		return nil, &UnsupportedError{What: "the issuer " + md.Issuer + " does not offer the device flow", Hint: "get the token from another source: --from oidc-agent, htgettoken or client-credentials"}
@@ -56,8 +56,8 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 	}
 	authed := *hc
 	if cr.ClientSecret != "" {
-		// RFC 8628 section 3.1 has the client authenticate here as at the token endpoint;
-		// x/oauth2 sends the client ID alone.
+		// RFC 8628 section 3.1 requires the client to authenticate as at the token
+		// endpoint; x/oauth2 sends only the client ID.
 		if cr.style() == oauth2.AuthStyleInHeader {
 			authed.Transport = basicAuth{hc.Transport, cr}
 		} else {
@@ -73,7 +73,7 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 		return nil, doing("start the login", &AnswerError{"it lacks the device code, the user code or the verification address"})
 	}
 	d := &Device{UserCode: resp.UserCode, VerificationURI: resp.VerificationURI, resp: resp, config: conf, params: params}
-	// The deadline of ctx in WaitDevice is the only one.
+	// WaitDevice sets the only deadline, with its context.
 	expiry := resp.Expiry
 	resp.Expiry = time.Time{}
 	if len(resp.VerificationURI) > maxURI {
@@ -95,7 +95,7 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 	return d, nil
 }
 
-// Bounds for what a person is shown, in bytes.
+// Limits for what users are shown, in bytes.
 const (
 	maxUserCode = 64
 	maxURI      = 2000
@@ -104,16 +104,16 @@ const (
 func options(v url.Values) []oauth2.AuthCodeOption {
 	var out []oauth2.AuthCodeOption
 	for k, vals := range v {
-		// x/oauth2 sets one value a name. Of several resources only the first is sent
-		// here; the refresh that follows requests all of them.
+		// x/oauth2 sets one value per name. Of several resources, this sends only the
+		// first; the refresh that follows requests all of them.
 		out = append(out, oauth2.SetAuthURLParam(k, vals[0]))
 	}
 	return out
 }
 
-// WaitDevice polls until the user has approved (RFC 8628 section 3.4). A broken
-// connection or answer does not end it, since the codes outlive it; their expiry does:
-// context.DeadlineExceeded, or an expired_token [ResponseError].
+// WaitDevice polls until the user has approved (RFC 8628 section 3.4). It continues after
+// a broken connection or answer. If the codes expire, the error is
+// context.DeadlineExceeded or an expired_token [ResponseError].
 func (c *Client) WaitDevice(ctx context.Context, d *Device, now func() time.Time) (*Grant, error) {
 	hc, err := c.client()
 	if err != nil {
@@ -138,8 +138,8 @@ func (c *Client) WaitDevice(ctx context.Context, d *Device, now func() time.Time
 	}
 }
 
-// passes reports whether polling may go on after the error: the issuer has not decided
-// about the login.
+// passes reports whether polling may continue after the error, because the issuer has not
+// decided about the login.
 func passes(err error) bool {
 	var re *ResponseError
 	if errors.As(err, &re) {

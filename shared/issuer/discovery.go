@@ -15,8 +15,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Metadata is what the discovery document says (OpenID Connect Discovery 1.0 section 3,
-// RFC 8414 section 2, RFC 8628 section 4).
+// Metadata is the discovery document (OpenID Connect Discovery 1.0 section 3, RFC 8414
+// section 2, RFC 8628 section 4).
 type Metadata struct {
 	Issuer                            string
 	TokenEndpoint                     string
@@ -27,11 +27,11 @@ type Metadata struct {
 	TokenEndpointAuthMethodsSupported []string
 }
 
-// wellKnown is where OpenID Connect Discovery section 4 has the document.
+// wellKnown is the path of the document (OpenID Connect Discovery section 4).
 const wellKnown = "/.well-known/openid-configuration"
 
-// Discover fetches the discovery document of an issuer and returns it parsed and as it
-// came, to be cached.
+// Discover fetches the discovery document of an issuer and returns it parsed, and
+// unchanged for a cache.
 func (c *Client) Discover(ctx context.Context, issuerURL string) (*Metadata, []byte, error) {
 	if err := CheckURL("the issuer", issuerURL); err != nil {
 		return nil, nil, &LocalError{Err: err}
@@ -47,8 +47,8 @@ func (c *Client) Discover(ctx context.Context, issuerURL string) (*Metadata, []b
 	return md, doc, nil
 }
 
-// document fetches the discovery document from its place below the issuer, or from that
-// of RFC 8414 if there is none.
+// document fetches the discovery document below the issuer's URL, or the metadata of RFC
+// 8414 if there is none.
 func (c *Client) document(ctx context.Context, issuerURL string) ([]byte, error) {
 	doc, err := c.do(ctx, http.MethodGet, strings.TrimSuffix(issuerURL, "/")+wellKnown, "", nil)
 	var (
@@ -62,7 +62,7 @@ func (c *Client) document(ctx context.Context, issuerURL string) ([]byte, error)
 	default:
 		return doc, doing("fetch the discovery document", err)
 	}
-	// If there is none either, the first answer is the one to report.
+	// If there is none either, the first error is reported.
 	for _, u := range oauthMetadata(issuerURL) {
 		if other, oerr := c.do(ctx, http.MethodGet, u, "", nil); oerr == nil && isObject(other) {
 			return other, nil
@@ -76,8 +76,8 @@ func isObject(doc []byte) bool {
 	return err == nil
 }
 
-// oauthMetadata is where RFC 8414 section 3.1 has an issuer's metadata: between its host
-// and its path. Some issuers append it to their path instead, as OpenID Connect does.
+// oauthMetadata returns where an issuer's metadata may be: RFC 8414 section 3.1 inserts
+// the name between host and path; some issuers append it, as in OpenID Connect.
 func oauthMetadata(issuerURL string) []string {
 	const name = "/.well-known/oauth-authorization-server"
 	u, err := url.Parse(issuerURL)
@@ -91,7 +91,7 @@ func oauthMetadata(issuerURL string) []string {
 	return []string{base + name + path, base + path + name}
 }
 
-// members reads a JSON object, after a byte order mark if there is one.
+// members parses a JSON object, with or without a byte order mark.
 func members(doc []byte) (map[string]json.RawMessage, error) {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(bytes.TrimPrefix(doc, []byte("\xef\xbb\xbf")), &m); err != nil || m == nil {
@@ -106,7 +106,7 @@ func stringMember(m map[string]json.RawMessage, name string) string {
 	return s
 }
 
-// listMember reads a list of strings, or one string with spaces.
+// listMember returns a list of strings, or the words of a string.
 func listMember(m map[string]json.RawMessage, name string) []string {
 	var l []any
 	if json.Unmarshal(m[name], &l) != nil {
@@ -121,9 +121,9 @@ func listMember(m map[string]json.RawMessage, name string) []string {
 	return out
 }
 
-// ParseMetadata reads a discovery document and compares it against the issuer it was
+// ParseMetadata parses a discovery document and compares it against the issuer it was
 // requested from: the issuer in it must be that one (Discovery section 4.3, RFC 8414
-// section 3.3), give or take one trailing slash, and its endpoints must be https.
+// section 3.3), except for one trailing slash, and its endpoints must be https.
 func ParseMetadata(doc []byte, issuerURL string) (*Metadata, error) {
 	m, err := members(doc)
 	if err != nil {
@@ -158,13 +158,13 @@ func ParseMetadata(doc []byte, issuerURL string) (*Metadata, error) {
 	return md, nil
 }
 
-// Lists reports whether scopes_supported lists the scope, or may: it is optional, and
-// may leave out scopes that exist (RFC 8414 section 2).
+// Lists reports whether scopes_supported lists the scope or is missing: it is optional,
+// and may omit scopes that exist (RFC 8414 section 2).
 func (md *Metadata) Lists(scope string) bool {
 	return len(md.ScopesSupported) == 0 || slices.Contains(md.ScopesSupported, scope)
 }
 
-// registrable returns the supported scopes that cover the wanted ones.
+// registrable returns the supported scopes that cover the given ones.
 func (md *Metadata) registrable(scopes []string) []string {
 	if len(md.ScopesSupported) == 0 {
 		return text.Set(scopes)
@@ -180,8 +180,8 @@ func (md *Metadata) registrable(scopes []string) []string {
 	return text.Set(out)
 }
 
-// AuthMethod chooses how the client authenticates: the first method known here that the
-// issuer supports (Discovery section 3: client_secret_basic unless it says otherwise).
+// AuthMethod returns how the client authenticates: the first implemented method that the
+// issuer supports (Discovery section 3: by default client_secret_basic).
 func AuthMethod(md *Metadata) string {
 	for _, m := range []string{"client_secret_basic", "client_secret_post", "none"} {
 		if slices.Contains(md.TokenEndpointAuthMethodsSupported, m) {
@@ -191,20 +191,20 @@ func AuthMethod(md *Metadata) string {
 	return "client_secret_basic"
 }
 
-// Keys fetches an issuer's JWK Set (RFC 7517 section 5) as servers do: from the jwks_uri
+// Keys fetches an issuer's JWK Set (RFC 7517 section 5) like servers: from the jwks_uri
 // of its discovery document (scitokens-cpp, get_public_keys_from_web). Only issuer and
-// jwks_uri are required, since not every issuer names endpoints.
+// jwks_uri are required, because not every issuer names endpoints.
 //
 // Its errors are those of the exchange, a [MismatchError] if the document is of another
 // issuer, an [UnsupportedError] if it names no keys, an [AnswerError] if they are not
-// served over https, and a [LocalError] if the issuer is not an https URL. The keys are
-// not parsed here: that is the task of package jwks.
+// served over https, and a [LocalError] if the issuer is not an https URL. Package jwks
+// parses the keys.
 func (c *Client) Keys(ctx context.Context, issuerURL string) ([]byte, error) {
 	if err := CheckURL("the issuer", issuerURL); err != nil {
 		return nil, &LocalError{Err: err}
 	}
-	// The issuer comes from a token whose contents are unverified: only https, as servers
-	// do, and nothing in it that would choose what is requested.
+	// The issuer comes from a token whose contents are unverified: accept only https, as
+	// servers do, and nothing that changes what is requested.
 	if u, err := url.Parse(issuerURL); err != nil || u.Scheme != "https" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return nil, &LocalError{Err: fmt.Errorf("the issuer %q is not an https URL without query and fragment", issuerURL)}
 	}
@@ -226,7 +226,7 @@ func (c *Client) Keys(ctx context.Context, issuerURL string) ([]byte, error) {
 	if err := CheckURL("the jwks_uri", uri); err != nil {
 		return nil, &AnswerError{text.Foreign(err.Error(), 300)}
 	}
-	// Not even on loopback: whoever answers there decides which tokens are valid.
+	// Not even on loopback, because the keys decide which tokens are valid.
 	if u, err := url.Parse(uri); err == nil && u.Scheme != "https" {
 		return nil, &AnswerError{fmt.Sprintf("the jwks_uri %s is not https", text.Foreign(bare(u), 200))}
 	}

@@ -15,7 +15,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// ResponseError is the issuer's refusal, or its failure if the status is 5xx or 429.
+// ResponseError is a refusal of the issuer, or its failure if the status is 5xx or 429.
 type ResponseError struct {
 	// Doing is what was requested, such as "register a client".
 	Doing  string
@@ -80,46 +80,47 @@ func (e *ResponseError) Temporary() bool {
 }
 
 // LoginEnded reports whether the answer to a refresh means that a new login is needed.
-// INDIGO IAM answers invalid_token where RFC 6749 section 5.2 has invalid_grant. A
-// disabled account and an unsigned use policy answer invalid_grant too; the login works
-// again once they are settled, so it is kept, and the description is shown.
+// INDIGO IAM answers invalid_token instead of RFC 6749's invalid_grant. The answer for a
+// disabled account or an unsigned use policy is also invalid_grant; the login works again
+// after that is solved, so it is kept, and the description is shown.
 func (e *ResponseError) LoginEnded() bool {
 	return (e.Code == "invalid_grant" || e.Code == "invalid_token") && !e.Disabled() && !e.PolicyUnsigned()
 }
 
-// PolicyUnsigned reports whether the user must sign a use policy first. INDIGO IAM says
+// PolicyUnsigned reports whether the user must sign a use policy first. INDIGO IAM answers
 // "User test needs to sign AUP for this organization in order to proceed."
 func (e *ResponseError) PolicyUnsigned() bool {
 	d := strings.ToLower(e.Description)
 	return strings.Contains(d, "sign aup") || strings.Contains(d, "use policy") || strings.Contains(d, "usage policy")
 }
 
-// ClientGone reports whether the issuer no longer knows the client. INDIGO IAM answers
-// 401 unauthorized with "Bad credentials", and 404 without a body at its device
+// ClientGone reports whether the client no longer exists at the issuer. INDIGO IAM
+// answers 401 unauthorized with "Bad credentials", and 404 without a body at its device
 // endpoint. Keycloak answers invalid_client, which also means an unknown audience in an
-// exchange; a wrong secret is unauthorized_client there, and the client still exists.
+// exchange; for a wrong secret it answers unauthorized_client, and the client still
+// exists.
 func (e *ResponseError) ClientGone() bool {
-	said := strings.ToLower(e.Description)
+	description := strings.ToLower(e.Description)
 	switch e.Code {
 	case "invalid_client":
-		return !strings.Contains(said, "audience")
+		return !strings.Contains(description, "audience")
 	case "unauthorized":
-		return strings.Contains(said, "bad credentials")
+		return strings.Contains(description, "bad credentials")
 	}
 	return false
 }
 
-// WrongSecret reports whether the issuer does not accept the client's secret, in the
-// words of Keycloak: "Invalid client or Invalid client credentials". unauthorized_client
-// alone means that the client may not do this.
+// WrongSecret reports whether the issuer rejected the client's secret, with Keycloak's
+// description: "Invalid client or Invalid client credentials". unauthorized_client alone
+// means that the client may not do this.
 func (e *ResponseError) WrongSecret() bool {
 	return e.Code == "unauthorized_client" && strings.Contains(strings.ToLower(e.Description), "client credentials")
 }
 
-// Disabled reports whether the issuer refuses because of the user's account. Issuers
-// have no code for it, so their words decide: "User test is not active." (INDIGO IAM),
-// "User disabled" (Keycloak), "the account is locked". A session that is not active is
-// only a login that expired.
+// Disabled reports whether the issuer refuses because of the user's account. There is no
+// code for this, only descriptions: "User test is not active." (INDIGO IAM), "User
+// disabled" (Keycloak), "the account is locked". An inactive session is only an expired
+// login.
 func (e *ResponseError) Disabled() bool {
 	d := strings.ToLower(e.Description)
 	return account.Get().MatchString(d) && unusable.Get().MatchString(d) && !strings.Contains(d, "session")
@@ -130,7 +131,7 @@ var (
 	unusable = text.Pattern{Expr: `\b(not active|inactive|not enabled|disabled|deactivated|locked|suspended|blocked)\b`}
 )
 
-// Parameter reports whether the issuer refuses a parameter of the request, such as its
+// Parameter reports whether the issuer rejects a parameter of the request, such as its
 // scope or its audience.
 func (e *ResponseError) Parameter() bool {
 	switch e.Code {
@@ -140,26 +141,26 @@ func (e *ResponseError) Parameter() bool {
 	return false
 }
 
-// Moved reports whether the answer means that the endpoint is somewhere else by now.
+// Moved reports whether the answer means that the endpoint has moved.
 func (e *ResponseError) Moved() bool {
 	return e.Code == "" && (e.StatusCode == http.StatusNotFound || e.StatusCode == http.StatusMethodNotAllowed)
 }
 
-// NotOffered reports whether the issuer does not do what the endpoint is for, whatever the
-// request (RFC 7009 section 2.2.1).
+// NotOffered reports whether the issuer does not support the endpoint's operation at all
+// (RFC 7009 section 2.2.1).
 func (e *ResponseError) NotOffered() bool {
 	return e.Code == "unsupported_token_type" || e.Code == "" && e.StatusCode == http.StatusNotImplemented
 }
 
-// NetworkError is an exchange with the issuer that failed on the way.
+// NetworkError means that an exchange with the issuer failed on the network.
 type NetworkError struct {
 	Err  error
 	hint string
-	// said is the text of Err without the secrets that a server may have sent.
-	said string
+	// message is the text of Err without the secrets that a server may have sent.
+	message string
 }
 
-func (e *NetworkError) Error() string { return e.said }
+func (e *NetworkError) Error() string { return e.message }
 
 func (e *NetworkError) Unwrap() error { return e.Err }
 
@@ -169,17 +170,17 @@ func (e *NetworkError) ExitCode() int { return cli.Network }
 // Hints implements cli.Explained.
 func (e *NetworkError) Hints() []string { return []string{e.hint} }
 
-// network makes a NetworkError of an error of the HTTP client, whose text may contain
-// what the server sent.
+// network converts an error of the HTTP client to one of this package, without the
+// secrets that a server may have sent.
 func (c *Client) network(err error) error {
-	said := ""
+	message := ""
 	if err != nil {
-		said = err.Error()
+		message = err.Error()
 		var ue *url.Error
 		if errors.As(err, &ue) {
-			said = fmt.Sprintf("could not reach %s: %s", ue.URL, c.redact(ue.Err.Error()))
+			message = fmt.Sprintf("could not reach %s: %s", ue.URL, c.redact(ue.Err.Error()))
 		} else {
-			said = c.redact(said)
+			message = c.redact(message)
 		}
 	}
 	var (
@@ -203,22 +204,22 @@ func (c *Client) network(err error) error {
 	case errors.As(err, &redirect):
 		return redirect
 	case errors.As(err, &unknownCA):
-		return &NetworkError{err, "use --cafile or --capath to name the CA that signed the issuer's certificate", said + missingSigner(unknownCA.Cert)}
+		return &NetworkError{err, "use --cafile or --capath to name the CA that signed the issuer's certificate", message + missingSigner(unknownCA.Cert)}
 	case errors.As(err, &hostname):
-		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host", said}
+		return &NetworkError{err, "check the host name in the issuer's URL: the server's certificate is for another host", message}
 	case errors.As(err, &invalid):
-		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators", said}
+		return &NetworkError{err, "check this machine's clock; if it is right, tell the issuer's administrators", message}
 	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return &NetworkError{err, "check HTTPS_PROXY: the proxy that it names cannot be used", said}
+		return &NetworkError{err, "check HTTPS_PROXY: the proxy that it names cannot be used", message}
 	case errors.As(err, &dns):
-		return &NetworkError{err, "check the host name in the issuer's URL, and the network", said}
+		return &NetworkError{err, "check the host name in the issuer's URL, and the network", message}
 	case errors.As(err, &netErr) && netErr.Timeout(), errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return &NetworkError{err, "allow more time with --timeout, or try again later", "the issuer did not answer in time"}
 	}
-	return &NetworkError{err, "check the network, and HTTPS_PROXY if there is a proxy", said}
+	return &NetworkError{err, "check the network, and HTTPS_PROXY if there is a proxy", message}
 }
 
-// missingSigner names the authority that is missing, which is an intermediate one if the
+// missingSigner describes the missing authority, which is an intermediate one if the
 // server does not send its whole chain.
 func missingSigner(cert *x509.Certificate) string {
 	if cert == nil || cert.Issuer.String() == "" {
@@ -228,14 +229,14 @@ func missingSigner(cert *x509.Certificate) string {
 		cert.Subject.String(), cert.Issuer.String()), 500)
 }
 
-// UnansweredError means that a request was sent and its answer was lost on the way. What
-// the issuer did about it, such as replacing a refresh token, is unknown.
+// UnansweredError means that a request was sent but its answer was lost. Whether the
+// issuer processed it, for example replaced a refresh token, is unknown.
 type UnansweredError struct{ Err error }
 
 func (e *UnansweredError) Error() string { return e.Err.Error() }
 func (e *UnansweredError) Unwrap() error { return e.Err }
 
-// UnsupportedError is something that the issuer does not offer.
+// UnsupportedError means that the issuer does not offer something.
 type UnsupportedError struct{ What, Hint string }
 
 func (e *UnsupportedError) Error() string { return e.What }
@@ -251,7 +252,7 @@ func (e *UnsupportedError) Hints() []string {
 	return []string{e.Hint}
 }
 
-// MismatchError is a discovery document of another issuer than the one requested.
+// MismatchError means that a discovery document is that of another issuer.
 type MismatchError struct{ Asked, Got string }
 
 func (e *MismatchError) Error() string {
@@ -269,8 +270,8 @@ func (e *MismatchError) Hints() []string {
 	return []string{"check the issuer's URL"}
 }
 
-// RedirectError is a redirect that is not followed, because a secret or the trust in
-// the issuer would go to another place.
+// RedirectError is a redirect that is not followed, because a secret or the trust in the
+// issuer would be passed to another place.
 type RedirectError struct{ From, To, Why string }
 
 func (e *RedirectError) Error() string {
@@ -288,7 +289,7 @@ func (e *RedirectError) Hints() []string {
 	return []string{"check the issuer's URL"}
 }
 
-// NotJSONError is an answer that is not what an issuer answers.
+// NotJSONError is an answer that cannot be an issuer's, such as a web page.
 type NotJSONError struct{ URL, Got string }
 
 func (e *NotJSONError) Error() string {
@@ -316,7 +317,7 @@ func (e *AnswerError) Hints() []string {
 	return []string{"check the issuer's URL; if it is right, tell the issuer's administrators"}
 }
 
-// LocalError is a problem on this side, before anything was sent.
+// LocalError is a local problem, before anything was sent.
 type LocalError struct {
 	Err  error
 	Hint string // may be empty
@@ -336,8 +337,8 @@ func (e *LocalError) Hints() []string {
 	return []string{e.Hint}
 }
 
-// IsNetwork reports whether the error is due to the network, to something between here
-// and the issuer, or to an issuer that fails for the moment.
+// IsNetwork reports whether the error is due to the network, to a proxy or portal, or to
+// a temporary failure of the issuer.
 func IsNetwork(err error) bool {
 	var known cli.Explained
 	return errors.As(err, &known) && known.ExitCode() == cli.Network

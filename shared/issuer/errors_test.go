@@ -45,7 +45,7 @@ func TestExitCodesAndHints(t *testing.T) {
 		{"a client without the device flow", re(400, "unauthorized_client", "Client is not allowed to initiate OAuth 2.0 Device Authorization Grant"), cli.Refused, "allow the client"},
 		{"unsupported_grant_type", re(400, "unsupported_grant_type", ""), cli.Refused, "allow the client"},
 		{"own hints", &ResponseError{StatusCode: 403, Code: "access_denied", hints: []string{"use --client-id"}}, cli.Refused, "use --client-id"},
-		{"network", &NetworkError{Err: io.EOF, hint: "check the cable", said: "EOF"}, cli.Network, "check the cable"},
+		{"network", &NetworkError{Err: io.EOF, hint: "check the cable", message: "EOF"}, cli.Network, "check the cable"},
 		{"unsupported", &UnsupportedError{What: "x", Hint: "use y"}, cli.Refused, "use y"},
 		{"unsupported, no hint", &UnsupportedError{What: "x"}, cli.Refused, ""},
 		{"mismatch", &MismatchError{"https://a/", "https://b/"}, cli.Refused, "--issuer https://b/"},
@@ -65,7 +65,7 @@ func TestExitCodesAndHints(t *testing.T) {
 			t.Errorf("%s: hints %q", tt.name, hints)
 		}
 		for _, h := range hints {
-			// A further line is a command.
+			// Additional lines are commands.
 			if h == "" || strings.HasSuffix(h, ".") || strings.Count(h, "\n") != strings.Count(h, "\n  ") {
 				t.Errorf("%s: hint %q", tt.name, h)
 			}
@@ -75,11 +75,11 @@ func TestExitCodesAndHints(t *testing.T) {
 		}
 	}
 	if IsNetwork(io.EOF) || IsNetwork(nil) {
-		t.Error("any error is one of the network")
+		t.Error("every error is a network error")
 	}
 }
 
-// What the codes of issuers mean, with the words of real ones.
+// The meaning of error codes, with descriptions from real issuers.
 func TestMeaningOfRefusals(t *testing.T) {
 	for _, tt := range []struct {
 		status            int

@@ -77,7 +77,7 @@ func (c *Client) finish(hc *http.Client, req *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// doing says in err what was being done.
+// doing adds to err what was being done.
 func doing(what string, err error) error {
 	var re *ResponseError
 	if errors.As(err, &re) {
@@ -94,18 +94,18 @@ func doing(what string, err error) error {
 type Credentials struct{ ClientID, ClientSecret, AuthMethod string }
 
 func (cr Credentials) style() oauth2.AuthStyle {
-	// Always named: x/oauth2 would find it out by trying, at the cost of a request.
+	// Set explicitly: x/oauth2 would find it out with an additional request.
 	if cr.AuthMethod == "client_secret_post" || cr.ClientSecret == "" {
 		return oauth2.AuthStyleInParams
 	}
 	return oauth2.AuthStyleInHeader
 }
 
-// AudienceParameter says how an issuer expects the audience: audience (INDIGO IAM),
+// AudienceParameter is how an issuer expects the audience: audience (INDIGO IAM),
 // resource (RFC 8707) or both. Empty means audience.
 type AudienceParameter string
 
-// Params are the form fields that request the audiences.
+// Params returns the form fields that request the audiences.
 func (p AudienceParameter) Params(audiences []string) url.Values {
 	v := url.Values{}
 	if len(audiences) == 0 {
@@ -124,8 +124,8 @@ func (p AudienceParameter) Params(audiences []string) url.Values {
 // Grant is the issuer's answer to a token request.
 type Grant struct {
 	AccessToken, RefreshToken string
-	// Scopes is nil if the answer does not say, which means: as requested (RFC 6749
-	// section 5.1).
+	// Scopes is nil if the answer has none, which means as requested (RFC 6749 section
+	// 5.1).
 	Scopes  []string
 	Expires time.Time
 	// Type is the token type if it is not bearer (RFC 6749 section 7.1).
@@ -151,7 +151,7 @@ func (c *Client) grant(t *oauth2.Token, now time.Time) *Grant {
 	return g
 }
 
-// refreshGrant is a grant of which only the refresh token is known.
+// refreshGrant returns a grant with only a refresh token.
 func refreshGrant(refreshToken string) *Grant {
 	g := &Grant{RefreshToken: refreshToken}
 	if j, err := token.Decode([]byte(refreshToken)); err == nil {
@@ -160,12 +160,12 @@ func refreshGrant(refreshToken string) *Grant {
 	return g
 }
 
-// Refresh gets an access token with scopes and an audience of its own (RFC 6749 section
-// 6). x/oauth2's refresh sends neither, so the request is made as one for client
-// credentials, whose grant type can be set.
+// Refresh gets an access token with the given scopes and audience (RFC 6749 section 6).
+// x/oauth2's refresh sends neither, so the request is made as one for client credentials,
+// whose grant type can be set.
 //
-// The grant is not nil if a refresh token was received, even with an error: it replaces
-// the old one, whatever else is wrong with the answer.
+// If a refresh token was received, the grant is not nil, even with an error: the token
+// replaces the old one, whatever else is wrong with the answer.
 func (c *Client) Refresh(ctx context.Context, md *Metadata, cr Credentials, refreshToken string, scopes []string, audience url.Values, now func() time.Time) (*Grant, error) {
 	v := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
 	return c.request(ctx, "refresh the login", md, cr, v, scopes, audience, now, refreshToken)
@@ -181,7 +181,7 @@ func (c *Client) ClientCredentials(ctx context.Context, md *Metadata, cr Credent
 	return g, err
 }
 
-// Exchange exchanges a token for another one (RFC 8693 section 2.1). INDIGO IAM demands
+// Exchange exchanges a token for another one (RFC 8693 section 2.1). INDIGO IAM requires
 // scopes.
 func (c *Client) Exchange(ctx context.Context, md *Metadata, cr Credentials, subject string, scopes []string, audience url.Values, now func() time.Time) (*Grant, error) {
 	v := url.Values{
@@ -196,7 +196,7 @@ func (c *Client) Exchange(ctx context.Context, md *Metadata, cr Credentials, sub
 	return g, err
 }
 
-// request asks the token endpoint. secrets are those of the form.
+// request makes a token request. secrets are those of the form.
 func (c *Client) request(ctx context.Context, what string, md *Metadata, cr Credentials, form url.Values, scopes []string, audience url.Values, now func() time.Time, secrets ...string) (*Grant, error) {
 	hc, err := c.client()
 	if err != nil {
@@ -263,12 +263,12 @@ type basicAuth struct {
 
 func (b basicAuth) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
-	// Form-encoded first, as RFC 6749 section 2.3.1 demands.
+	// Form-encoded first, as RFC 6749 section 2.3.1 requires.
 	req.SetBasicAuth(url.QueryEscape(b.cr.ClientID), url.QueryEscape(b.cr.ClientSecret))
 	return b.base.RoundTrip(req)
 }
 
-// fault turns the errors of x/oauth2 into those of this package, without secrets.
+// fault converts the errors of x/oauth2 to those of this package, without secrets.
 func (c *Client) fault(what string, err error) error {
 	var re *oauth2.RetrieveError
 	if errors.As(err, &re) && re.Response != nil {
@@ -285,7 +285,7 @@ func (c *Client) fault(what string, err error) error {
 	if errors.As(err, &ue) || errors.As(err, &nj) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return doing(what, c.network(err))
 	}
-	// What is left are x/oauth2's own complaints about the answer: not JSON, cut off, or
+	// The remaining errors are x/oauth2's own about the answer: not JSON, truncated, or
 	// without an access token.
 	return doing(what, &AnswerError{c.redact(strings.TrimPrefix(err.Error(), "oauth2: "))})
 }

@@ -1,9 +1,9 @@
 // Package issuer implements the wire protocol with an OpenID issuer: discovery, dynamic
 // client registration, device authorization, token requests and revocation.
 //
-// Secrets are sent only to the endpoints that the issuer's discovery document names,
-// over https (plain http on loopback only). Errors and the trace contain URLs without
-// queries, status codes, and the issuer's own words with the secrets removed.
+// Secrets are sent only to the endpoints that the issuer's discovery document names, over
+// https (plain http on loopback only). Errors and the trace contain URLs without queries,
+// status codes, and the issuer's messages with the secrets removed.
 package issuer
 
 import (
@@ -33,32 +33,32 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// maxBody is the most that is read of an answer, in bytes. Discovery documents
-// and token answers are a few kB.
+// maxBody is the maximum size of an answer, in bytes. Discovery documents and token
+// answers are a few kB.
 const maxBody = 1 << 20
 
-// maxStatus is how much of a status line is shown, in characters.
+// maxStatus is the maximum length of a status line in messages, in characters.
 const maxStatus = 60
 
 // gridCertificates is where grid sites keep the certificates of IGTF's CAs.
 const gridCertificates = "/etc/grid-security/certificates"
 
-// HTTPOptions say whom to trust and how long to wait.
+// HTTPOptions are the options of a [Client].
 type HTTPOptions struct {
-	// CAFile and CAPath, where given, are all that is trusted. Without them it is
-	// the system's store (SSL_CERT_FILE, SSL_CERT_DIR) together with X509_CERT_DIR
-	// or /etc/grid-security/certificates.
+	// If CAFile or CAPath is set, only their certificates are trusted. The default is the
+	// system's store (SSL_CERT_FILE, SSL_CERT_DIR) together with X509_CERT_DIR or
+	// /etc/grid-security/certificates.
 	CAFile, CAPath string
-	// Timeout bounds one exchange from dialling to the last byte.
+	// Timeout is the limit for one exchange, from dialing to the last byte.
 	Timeout   time.Duration
 	LookupEnv func(string) (string, bool)
-	// UserAgent returns the name of the program; nil means Go's own.
+	// UserAgent returns the User-Agent header; nil means Go's default.
 	UserAgent func() string
-	// Trace, if set, gets a line for each exchange, without secrets.
+	// Trace, if set, is called with a line for each exchange, without secrets.
 	Trace func(format string, a ...any)
 }
 
-// Client talks to issuers. It reads certificates and dials when it is first used.
+// Client is a client for issuers. It reads certificates and connects at its first use.
 type Client struct {
 	opts   HTTPOptions
 	once   sync.Once
@@ -70,7 +70,7 @@ type Client struct {
 	redactor
 }
 
-// NewClient makes a Client and opens nothing.
+// NewClient returns a Client and opens nothing.
 func NewClient(opts HTTPOptions) *Client { return &Client{opts: opts} }
 
 // Ready reads the certificates now, rather than at the first exchange. Its error is a
@@ -106,7 +106,7 @@ func (c *Client) client() (*http.Client, error) {
 	return c.http, c.err
 }
 
-// checkProxy rejects a proxy that net/http would silently leave out.
+// checkProxy rejects a proxy that net/http would silently ignore.
 func (c *Client) checkProxy() error {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		v, _ := c.opts.LookupEnv(name)
@@ -114,7 +114,7 @@ func (c *Client) checkProxy() error {
 			continue
 		}
 		if !strings.Contains(v, "://") {
-			v = "http://" + v // HOST:PORT stands for that
+			v = "http://" + v // net/http reads HOST:PORT like this
 		}
 		u, err := url.Parse(v)
 		if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, " \t") || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
@@ -124,8 +124,8 @@ func (c *Client) checkProxy() error {
 	return nil
 }
 
-// checkRedirect follows a redirect only if no secret can go astray: a GET, to the same
-// host, over https.
+// checkRedirect follows a redirect only if it cannot leak a secret: a GET, to the same
+// host, with the same scheme.
 func checkRedirect(req *http.Request, via []*http.Request) error {
 	first := via[0]
 	no := func(why string) error { return &RedirectError{bare(first.URL), target(req.URL), why} }
@@ -169,15 +169,15 @@ func (c *Client) roots() (*x509.CertPool, error) {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	// A directory that does not exist or cannot be read adds nothing: the handshake
-	// reports an authority that is missing.
+	// Ignore a directory that does not exist or cannot be read: the handshake reports a
+	// missing authority.
 	_, _ = appendDir(pool, c.gridDir())
 	return pool, nil
 }
 
 const hintCA = "check --cafile and --capath: a PEM file, or a directory of them"
 
-// readCA reads a certificate file, which is never as long as the limit.
+// readCA reads a certificate file. All such files are smaller than the limit.
 func readCA(name string) ([]byte, error) {
 	f, err := private.OpenFile(name)
 	if err != nil {
@@ -187,7 +187,7 @@ func readCA(name string) ([]byte, error) {
 	return private.ReadAll(f)
 }
 
-// appendDir adds the CA certificates of a directory as OpenSSL and IGTF lay it out:
+// appendDir adds the CA certificates of a directory in the layout of OpenSSL and IGTF:
 // HASH.0 files (and .pem, .crt), beside policies and revocation lists.
 func appendDir(pool *x509.CertPool, dir string) (int, error) {
 	entries, err := os.ReadDir(dir)
@@ -207,7 +207,7 @@ func appendDir(pool *x509.CertPool, dir string) (int, error) {
 	return n, nil
 }
 
-// ClockOffset is how far the issuer's clock is ahead of this machine's, according to the
+// ClockOffset returns how far the issuer's clock is ahead of this machine's, according to the
 // Date of its last answer (RFC 9110 section 6.6.1), to about a second.
 func (c *Client) ClockOffset() time.Duration { return time.Duration(c.offset.Load()) }
 
@@ -216,20 +216,20 @@ type transport struct {
 	c    *Client
 }
 
-// The waits between tries, before jitter. INDIGO IAM behind its proxies recovers from a
-// restart within seconds; beyond that an error helps more than waiting.
+// The waits between attempts, before jitter. INDIGO IAM behind its proxies recovers from
+// a restart within seconds; after that an error helps more than waiting.
 var waits = []time.Duration{200 * time.Millisecond, 800 * time.Millisecond}
 
 type onceKey struct{}
 
-// once marks a request that must not be made twice: it is repeated only if the issuer
-// said that it did nothing.
+// once marks a request that must not be made twice: it is repeated only if the status
+// means that the issuer did nothing.
 func once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
 
-// exchange makes a whole exchange: the answer's body is read here, so that a connection
-// that breaks in the middle of it counts as broken. A failure that may pass (5xx, 429, a
-// broken connection) is tried again while the exchange's time limit allows: a GET twice
-// more, others once, because a rotated refresh token may be spent already.
+// exchange makes a whole exchange: it reads the answer's body, so that a connection that
+// breaks in the middle of it counts as broken. A temporary failure (5xx, 429, a broken
+// connection) is retried within the exchange's time limit: a GET twice, others once,
+// because a rotated refresh token may already be invalid.
 func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	if name := t.c.opts.UserAgent; name != nil {
@@ -270,7 +270,7 @@ func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 // again reports whether the same request may succeed later.
 func again(req *http.Request, resp *http.Response, err error) bool {
 	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil && e.found != nil && *e.found != "" {
-		return false // the refresh token of the request is spent
+		return false // the refresh token of the request is no longer valid
 	}
 	if resp != nil {
 		if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
@@ -292,7 +292,7 @@ func again(req *http.Request, resp *http.Response, err error) bool {
 	return req.Context().Value(onceKey{}) == nil
 }
 
-// retryAfter reads the header in both its forms (RFC 9110 section 10.2.3).
+// retryAfter parses both forms of the header (RFC 9110 section 10.2.3).
 func retryAfter(v string) time.Duration {
 	if n, err := strconv.ParseUint(v, 10, 31); err == nil {
 		return time.Duration(n) * time.Second
@@ -334,21 +334,21 @@ func (t *transport) try(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// whole reads the answer's body, up to its limit, and normalises it if the request asks
-// for that. A web page instead of JSON comes from a proxy or a portal, and is reported as
-// such rather than as a parse error (oidc-agent#518).
+// whole reads the answer's body, up to its limit, and normalises it if the request
+// requires that. A web page instead of JSON comes from a proxy or a portal, and is
+// reported as such rather than as a parse error (oidc-agent#518).
 func whole(resp *http.Response, req *http.Request) error {
 	defer func() { _ = resp.Body.Close() }()
 	from := bare(req.URL)
 	if resp.StatusCode < 200 {
-		// 101 hands over a connection, on which nothing would ever end.
+		// 101 hands over the connection, which may never end.
 		return &NotJSONError{URL: from, Got: "the status " + strconv.Itoa(resp.StatusCode)}
 	}
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	ok := false
 	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil {
-		// A complete object is an answer, even if the connection broke after it: a new
-		// refresh token may be in it.
+		// A complete object is an answer, even if the connection broke after it: it may
+		// contain a new refresh token.
 		b, ok = e.normalise(resp, b)
 	}
 	switch {
@@ -366,8 +366,8 @@ func whole(resp *http.Response, req *http.Request) error {
 	return nil
 }
 
-// target is the part of a redirect's target that is shown: of a path only that of a
-// discovery document, as anything else may be an echo of a secret.
+// target returns the part of a redirect's target that is shown. Only the path of a
+// discovery document is shown, because others may contain a secret.
 func target(u *url.URL) string {
 	base, _, found := strings.Cut(u.EscapedPath(), "/.well-known/")
 	shown := &url.URL{Scheme: u.Scheme, Host: u.Host}
@@ -377,12 +377,12 @@ func target(u *url.URL) string {
 	return text.Foreign(shown.String(), 300)
 }
 
-// bare is a URL without user, query and fragment, any of which may hold a secret.
+// bare returns u without user, query and fragment, which may contain secrets.
 func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// CheckURL rejects a URL to which no secret may be sent: anything except https, and http
+// CheckURL rejects a URL to which secrets must not be sent: anything except https, and http
 // on loopback.
 func CheckURL(what, raw string) error {
 	u, err := url.Parse(raw)

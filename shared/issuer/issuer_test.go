@@ -141,14 +141,14 @@ func TestRegisterAndUnregister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The narrow scope is asked for as it is, though only read:/ is listed.
+	// The narrow scope is requested, although only read:/ is listed.
 	if !reflect.DeepEqual(reg.Scopes, []string{"read:/store", "wlcg"}) || reg.ClientSecret == "" || reg.URI == "" {
 		t.Errorf("%q", reg.Scopes)
 	}
 	if err := c.Unregister(ctx, reg.URI, reg.Token); err != nil {
 		t.Error(err)
 	}
-	// Whether 401 means that the client is gone or that the token is wrong, nobody knows.
+	// 401 can mean that the client is gone or that the token is wrong.
 	var re *ResponseError
 	if err := c.Unregister(ctx, reg.URI, reg.Token); !errors.As(err, &re) || re.StatusCode != http.StatusUnauthorized || strings.Contains(err.Error(), reg.Token) {
 		t.Errorf("%T %v", err, err)
@@ -158,7 +158,7 @@ func TestRegisterAndUnregister(t *testing.T) {
 	}
 }
 
-// A refresh requests scopes and an audience of its own.
+// A refresh requests the given scopes and audience.
 func TestRefreshIsNarrow(t *testing.T) {
 	srv, c := start(t, issuertest.Options{Interval: 1, Rotate: true})
 	srv.AutoApprove(true)
@@ -208,7 +208,7 @@ func TestRefreshIsNarrow(t *testing.T) {
 	}
 }
 
-// Only the certificates that were named are trusted.
+// Only the certificates that are given are trusted.
 func TestTrust(t *testing.T) {
 	srv, _ := start(t, issuertest.Options{})
 	dir := t.TempDir()
@@ -251,7 +251,7 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// A redirect never takes a secret to another place.
+// Redirects do not send secrets to another place.
 func TestRedirects(t *testing.T) {
 	var got []string
 	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = append(got, r.URL.Path) }))
@@ -286,8 +286,8 @@ type answerer func(*http.Request) (*http.Response, error)
 
 func (f answerer) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Whatever the token endpoint answers, no error contains a secret of the request, and
-// a grant has a token in it.
+// For any answer of the token endpoint, errors do not contain secrets of the request, and
+// a grant contains a token.
 func FuzzTokenAnswer(f *testing.F) {
 	f.Add(200, "application/json", []byte(`{"access_token":"a","expires_in":3600,"refresh_token":"r","scope":"x y"}`))
 	f.Add(200, "application/json", []byte(`{"access_token":"","expires_in":"x"}`))
@@ -313,7 +313,7 @@ func FuzzTokenAnswer(f *testing.F) {
 			t.Fatal("a grant without a token")
 		}
 		if err != nil && g != nil && g.RefreshToken == "" {
-			t.Fatal("a grant of nothing, beside an error")
+			t.Fatal("an empty grant with an error")
 		}
 		if err != nil && (strings.Contains(err.Error(), "s3cret-client") || strings.Contains(err.Error(), "s3cret-refresh-token")) {
 			t.Fatalf("a secret is shown: %v", err)

@@ -102,13 +102,13 @@ func TestKeysOfOddIssuers(t *testing.T) {
 	good := doc("https://HOST/keys")
 	for _, tt := range []struct {
 		name string
-		// answers by path: a body, or a status (and a body behind it).
+		// answers maps paths to bodies or statuses.
 		answers map[string]string
 		as      any
 		says    string
 		asked   string
 	}{
-		// The document of scitokens.org/osg-connect contains no more than this.
+		// The document of scitokens.org/osg-connect contains only this.
 		{"no endpoints", map[string]string{openID: good, "/keys": set}, nil, set, openID + " /keys"},
 		{"RFC 8414", map[string]string{oauth: good, "/keys": set}, nil, set, openID + " " + oauth + " /keys"},
 		{"RFC 8414, behind an object store", map[string]string{openID: "403", oauth: good, "/keys": set}, nil, set, openID + " " + oauth + " /keys"},
@@ -141,7 +141,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 				case "403":
 					w.WriteHeader(http.StatusForbidden)
 				case "503":
-					// Longer than the client's time limit, so it does not wait.
+					// Longer than the client's time limit, so it does not retry.
 					w.Header().Set("Retry-After", "3600")
 					w.WriteHeader(http.StatusServiceUnavailable)
 				case "302":

@@ -13,20 +13,20 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// redactor removes every secret that a client has sent or received from text that comes
-// from the wire: INDIGO IAM repeats a refresh token that it does not know, and an
-// endpoint may echo the whole request.
+// redactor removes the secrets that a client has sent or received from text that it has
+// received: INDIGO IAM repeats unknown refresh tokens, and an endpoint may echo the whole
+// request.
 type redactor struct {
 	mu      sync.Mutex
 	secrets []string // the latest last
 }
 
-// maxSecrets is how many forms of secrets are remembered: those of the last exchanges. A
-// process that renews tokens for days meets many.
+// maxSecrets is the number of forms of secrets that are kept, the latest ones. A process
+// that renews tokens for days uses many.
 const maxSecrets = 128
 
-// secret makes the redactor know secrets: as they are, percent-encoded, and escaped for
-// JSON and HTML.
+// secret adds secrets to the redactor: unchanged, percent-encoded, and escaped for JSON
+// and HTML.
 func (r *redactor) secret(secrets ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,26 +47,26 @@ func (r *redactor) secret(secrets ...string) {
 	}
 }
 
-// inJSON is a string as Go writes it in JSON. Others write it as strconv quotes it, in
-// Unicode or in ASCII.
+// inJSON returns a string as Go writes it in JSON. Others write it like strconv.Quote or
+// strconv.QuoteToASCII.
 func inJSON(s string) string {
 	b, _ := json.Marshal(s) // which cannot fail for a string
 	return unquoted(string(b))
 }
 
-// unquoted is a string without the quotes around it.
+// unquoted returns a string without its quotes.
 func unquoted(s string) string { return s[1 : len(s)-1] }
 
 var percentEncoded = text.Pattern{Expr: `%[0-9A-F]{2}`}
 
-// lowerHex is a percent-encoded string with lower-case digits, as some servers write it.
+// lowerHex returns a percent-encoded string with lower-case digits, as some servers write it.
 func lowerHex(s string) string { return percentEncoded.Get().ReplaceAllStringFunc(s, strings.ToLower) }
 
-// minSecret is the shortest secret that is removed, in bytes: cutting shorter ones would
-// only mangle the text.
+// minSecret is the length of the shortest secret that is removed, in bytes: removing
+// shorter ones would only mangle the text.
 const minSecret = 4
 
-// basic makes the redactor know a client's secret in its Basic form (RFC 7617).
+// basic adds a client's secret to the redactor, also in its Basic form (RFC 7617).
 func (r *redactor) basic(id, secret string) {
 	if secret == "" {
 		return
@@ -76,7 +76,7 @@ func (r *redactor) basic(id, secret string) {
 		base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id)+":"+url.QueryEscape(secret))))
 }
 
-// status is a status line as it is shown.
+// status returns a status line as it is shown.
 func (r *redactor) status(s string) string { return text.Brief(r.redact(s), maxStatus) }
 
 var tokenLike = text.Pattern{Expr: `[A-Za-z0-9_-]{16,}(\.[A-Za-z0-9_-]*){2,}`}

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A process that renews tokens for days remembers the secrets of the last exchanges only,
-// and those that it uses again, such as a client's secret.
+// The redactor keeps the secrets of the last exchanges, and those that are used again,
+// such as a client's secret.
 func TestRedactorForgets(t *testing.T) {
 	var r redactor
 	for n := range 10 * maxSecrets {
@@ -22,7 +22,7 @@ func TestRedactorForgets(t *testing.T) {
 	}
 }
 
-// A server may repeat what it got in any notation.
+// A server may echo a secret in any notation.
 func TestRedactorKnowsNotations(t *testing.T) {
 	const secret = "s/+ %&\"<é"
 	var r redactor

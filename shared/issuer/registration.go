@@ -12,10 +12,10 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Registration is a client as the issuer knows it.
+// Registration is a registered client.
 type Registration struct {
 	ClientID, ClientSecret, AuthMethod string
-	// Scopes are those that the client may ask for.
+	// Scopes are the scopes that the client may request.
 	Scopes []string
 	// URI and Token manage the registration (RFC 7592); empty if not offered.
 	URI, Token string
@@ -25,9 +25,9 @@ type Registration struct {
 type clientMetadata map[string]any
 
 // Register registers a client for the device flow (RFC 7591). initial is an initial
-// access token (section 3), or empty. It asks for all of the scopes first, as
-// scopes_supported may leave out scopes that exist. Only if that is refused does it ask
-// for the supported scopes that cover them, and at last for those without openid.
+// access token (section 3), or empty. It requests all of the scopes first, because
+// scopes_supported may omit scopes that exist. If that is rejected, it requests the
+// supported scopes that cover them, and finally those without openid.
 func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes []string, initial string) (*Registration, error) {
 	if md.RegistrationEndpoint == "" {
 		return nil, &UnsupportedError{What: "the issuer does not offer client registration", Hint: hintClient}
@@ -36,7 +36,7 @@ func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes
 	meta := clientMetadata{
 		"client_name": name,
 		"grant_types": []string{"urn:ietf:params:oauth:grant-type:device_code", "refresh_token"},
-		// Nothing is ever redirected. Some issuers demand the member.
+		// There are no redirects, but some issuers require the member.
 		"redirect_uris":              []string{},
 		"response_types":             []string{},
 		"token_endpoint_auth_method": AuthMethod(md),
@@ -47,7 +47,7 @@ func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes
 	tries := [][]string{text.Set(scopes), supported, without}
 	for {
 		meta["scope"] = strings.Join(tries[0], " ")
-		// Repeated blindly, it would leave an unknown client behind.
+		// A repeated request could leave an unknown client behind.
 		b, err := c.do(once(ctx), http.MethodPost, md.RegistrationEndpoint, initial, meta)
 		if err == nil {
 			return c.registered(md, b, meta)
@@ -77,12 +77,12 @@ func (c *Client) Register(ctx context.Context, md *Metadata, name string, scopes
 
 const hintClient = "register a client with the issuer yourself, and use it with --client-id"
 
-// addRedirect adds a redirect URI if the issuer demands one, and reports whether it did.
+// addRedirect adds a redirect URI if the issuer requires one, and reports whether it did.
 func (m clientMetadata) addRedirect(re *ResponseError) bool {
 	if len(m["redirect_uris"].([]string)) > 0 || !strings.Contains(re.Code+" "+re.Description, "redirect") {
 		return false
 	}
-	// An address on loopback is what RFC 8252 section 7.3 has for native programs.
+	// RFC 8252 section 7.3: native programs use an address on loopback.
 	m["redirect_uris"], m["application_type"] = []string{"http://localhost/"}, "native"
 	return true
 }
@@ -111,7 +111,7 @@ func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (
 	if r.ClientSecret == "" {
 		r.AuthMethod = "none"
 	}
-	// The answer says what was kept (RFC 7591 section 3.2.1).
+	// The answer has the registered scopes (RFC 7591 section 3.2.1).
 	r.Scopes = listMember(m, "scope")
 	if !hasMember(m, "scope") {
 		r.Scopes = token.SplitScopes(asked["scope"].(string))
@@ -124,7 +124,7 @@ func (c *Client) registered(md *Metadata, answer []byte, asked clientMetadata) (
 	return r, nil
 }
 
-// maxCredential bounds a client's ID and secret, in bytes.
+// maxCredential is the maximum size of a client's ID and secret, in bytes.
 const maxCredential = 16 << 10
 
 func hasMember(m map[string]json.RawMessage, name string) bool {
@@ -132,12 +132,12 @@ func hasMember(m map[string]json.RawMessage, name string) bool {
 	return ok && string(raw) != "null"
 }
 
-// ErrNotDeleted means that the issuer does not offer to delete a registration
+// ErrNotDeleted means that the issuer does not support deleting a registration
 // (RFC 7592 section 2.3).
 var ErrNotDeleted = errors.New("the issuer does not offer to delete clients")
 
-// Unregister deletes a client that was registered here (RFC 7592 section 2.3). A client
-// that no longer exists is no error.
+// Unregister deletes a client that was registered here (RFC 7592 section 2.3). It is not
+// an error if the client no longer exists.
 func (c *Client) Unregister(ctx context.Context, uri, registrationToken string) error {
 	c.secret(registrationToken)
 	_, err := c.do(ctx, http.MethodDelete, uri, registrationToken, nil)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Trust names the certificates that are trusted.
+// Trust describes the certificates that are trusted.
 func (c *Client) Trust() string {
 	if c.opts.CAFile != "" || c.opts.CAPath != "" {
 		return "only those in " + strings.Join(slices.DeleteFunc([]string{c.opts.CAFile, c.opts.CAPath}, func(s string) bool { return s == "" }), " and ")
@@ -32,7 +32,7 @@ func dirExists(dir string) bool {
 	return err == nil && fi.IsDir()
 }
 
-// gridDir is where the certificates of grid sites are.
+// gridDir returns the directory of grid sites' certificates.
 func (c *Client) gridDir() string {
 	if d, _ := c.opts.LookupEnv("X509_CERT_DIR"); d != "" {
 		return d

@@ -24,14 +24,14 @@ import (
 	"example.org/token-helpers/shared/cli"
 )
 
-// local makes a client for servers on loopback that ignores the proxies of the
+// local returns a client for servers on loopback that ignores the proxies of the
 // environment.
 func local() *Client {
 	return NewClient(HTTPOptions{Timeout: 5 * time.Minute, LookupEnv: func(string) (string, bool) { return "", false }})
 }
 
-// What is wanted is asked for first. Only what the issuer refuses is changed, and
-// nothing is asked twice.
+// The first request contains everything that is wanted. Later ones change only what the
+// issuer rejected, and no request is repeated.
 func TestRegistrationFallbacks(t *testing.T) {
 	refuse := func(status int, code, description string) string {
 		return fmt.Sprintf(`%d {"error":%q,"error_description":%q}`, status, code, description)
@@ -58,7 +58,7 @@ func TestRegistrationFallbacks(t *testing.T) {
 		{"a policy", []string{refuse(403, "insufficient_scope", "Policy 'Allowed Client Scopes' rejected request"), created}, []string{all, supported}, 0, ""},
 		{"a token is demanded", []string{refuse(401, "invalid_token", "")}, []string{all}, cli.Refused, "--registration-token-file"},
 		{"not there", []string{"404 "}, []string{all}, cli.Refused, "--client-id"},
-		{"fails", []string{"500 "}, []string{all}, cli.Network, "try again later"}, // repeated, it might register twice
+		{"fails", []string{"500 "}, []string{all}, cli.Network, "try again later"}, // a repeated request could register twice
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var asked []string
@@ -97,7 +97,7 @@ func TestRegistrationFallbacks(t *testing.T) {
 				if err != nil || reg.ClientID != "new-client" || reg.ClientSecret != "client-secret" {
 					t.Fatal(err)
 				}
-				// The answer does not say, so it is what was asked for last.
+				// The answer has no scopes, so they are those of the last request.
 				if want := strings.TrimSuffix(tt.asked[len(tt.asked)-1], " +"); strings.Join(reg.Scopes, " ") != want {
 					t.Errorf("registered with %q", reg.Scopes)
 				}
@@ -216,8 +216,8 @@ func TestUnregister(t *testing.T) {
 	}
 }
 
-// An endpoint that echoes the whole request gets no secret of it printed: as it is,
-// percent-encoded, as JSON, or in its Basic form.
+// If an endpoint echoes the whole request, no secret of it is printed: neither unchanged
+// nor percent-encoded, as JSON, or in its Basic form.
 func TestEchoesAreRedacted(t *testing.T) {
 	const secret = `s3cr/t+ %&"é=client`
 	const sent = "sent-token/with+signs=="
@@ -259,8 +259,8 @@ func TestEchoesAreRedacted(t *testing.T) {
 					values, _ := url.ParseQuery(b)
 					auth := r.Header.Get("Authorization")
 					decoded, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(auth, "Basic "))
-					said := strings.Join([]string{"you sent", auth, b, string(decoded), values.Get("client_secret"), values.Get("token"), values.Get("refresh_token")}, " ")
-					j, _ := json.Marshal(said)
+					echo := strings.Join([]string{"you sent", auth, b, string(decoded), values.Get("client_secret"), values.Get("token"), values.Get("refresh_token")}, " ")
+					j, _ := json.Marshal(echo)
 					switch form {
 					case "description":
 						return refusal(400, `{"error":"invalid_request","error_description":`+string(j)+`}`)
@@ -269,9 +269,9 @@ func TestEchoesAreRedacted(t *testing.T) {
 					case "object":
 						return refusal(400, `{"error":{"code":`+string(j)+`,"message":`+string(j)+`}}`)
 					case "page":
-						return answer{400, "text/html", "<pre>" + said}
+						return answer{400, "text/html", "<pre>" + echo}
 					}
-					return answer{200, "application/json", said}
+					return answer{200, "application/json", echo}
 				})
 				c.opts.Trace = func(f string, a ...any) { trace = append(trace, fmt.Sprintf(f, a...)) }
 				err := call(c)
@@ -336,7 +336,7 @@ func FuzzRedact(f *testing.F) {
 		var r redactor
 		r.secret(secret)
 		if got := r.redact(text + secret + url.QueryEscape(secret) + text); strings.Contains(got, secret) && !strings.Contains(`\u000a`, secret) && !strings.ContainsAny(secret, "[]\n\\…\x00") {
-			// What is left must have been put together by the removal.
+			// Removing one occurrence can create another one.
 			if strings.Contains(text, secret) {
 				t.Fatalf("%q is left in %q", secret, got)
 			}
@@ -520,8 +520,8 @@ func TestSwitchingProtocols(t *testing.T) {
 	}
 }
 
-// The refresh token of the request is spent as soon as a new one arrives, even if the rest of
-// the answer does not.
+// The refresh token of the request is invalid as soon as a new one arrives, even if the
+// rest of the answer does not.
 func TestConnectionBreaksAfterTheRefreshToken(t *testing.T) {
 	var asked atomic.Int32
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -537,7 +537,7 @@ func TestConnectionBreaksAfterTheRefreshToken(t *testing.T) {
 	}
 }
 
-// net/http leaves a proxy out whose address it cannot read.
+// net/http ignores a proxy whose address it cannot parse.
 func TestProxies(t *testing.T) {
 	for value, good := range map[string]bool{
 		"": true, "proxy.example.org:3128": true, "http://proxy.example.org:3128": true, "https://proxy.example.org": true,
@@ -560,12 +560,12 @@ func TestProxies(t *testing.T) {
 	}
 	// A client with a broken proxy makes no request.
 	if _, err := NewClient(HTTPOptions{LookupEnv: func(k string) (string, bool) { return "http://", k == "HTTPS_PROXY" }}).client(); err == nil {
-		t.Error("the client works")
+		t.Error("a client with a broken proxy works")
 	}
 }
 
-// A failure that may pass is tried again: a GET twice, a POST once, a registration
-// only if the issuer says that it did nothing.
+// A temporary failure is retried: a GET twice, a POST once, a registration only if the
+// status means that the issuer did nothing.
 func TestRepeats(t *testing.T) {
 	get := func(c *Client) error { _, _, err := c.Discover(context.Background(), "https://i/"); return err }
 	post := func(c *Client) error { _, err := refresh(c); return err }
@@ -591,7 +591,7 @@ func TestRepeats(t *testing.T) {
 }
 
 func TestMain(m *testing.M) {
-	// The tests talk to this machine alone.
+	// The tests connect only to this machine.
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
 		_ = os.Unsetenv(name)
 	}
