@@ -42,7 +42,7 @@ type pageData struct {
 
 const xsrfCookie = "xsrf"
 
-// verificationPage is where a person types the code (RFC 8628 section 3.3).
+// verificationPage serves the page for the code (RFC 8628 section 3.3).
 func (s *Server) verificationPage(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,12 +60,12 @@ func (s *Server) verificationForm(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	cookie, err := r.Cookie(xsrfCookie)
 	if err != nil || cookie.Value == "" || cookie.Value != r.PostForm.Get("xsrf") {
-		render(w, http.StatusForbidden, pageData{Message: "This form is not from here."})
+		render(w, http.StatusForbidden, pageData{Message: "The form was sent by another site."})
 		return
 	}
 	d := s.byUserCode(r.PostForm.Get("user_code"))
 	if d == nil || s.opts.Now().After(d.expires) {
-		render(w, http.StatusNotFound, pageData{Message: "There is no such code, or it has ended."})
+		render(w, http.StatusNotFound, pageData{Message: "The code is unknown or has expired."})
 		return
 	}
 	if r.PostForm.Get("confirm") == "yes" {
@@ -77,7 +77,7 @@ func (s *Server) verificationForm(w http.ResponseWriter, r *http.Request) {
 	render(w, http.StatusOK, pageData{Message: "Denied. You may close this page."})
 }
 
-// byUserCode takes the code as people type it: in any case, with or without dash.
+// byUserCode finds a pending login by its code, in any case, with or without dash.
 func (s *Server) byUserCode(code string) *deviceGrant {
 	plain := func(c string) string { return strings.ToUpper(strings.NewReplacer("-", "", " ", "").Replace(c)) }
 	for _, d := range s.devices {
@@ -95,18 +95,18 @@ func render(w http.ResponseWriter, status int, data pageData) {
 	_ = pageTemplate.Execute(w, data)
 }
 
-// Browser does what a person does on the verification page.
+// Browser acts like a user on the verification page.
 type Browser struct{ client *http.Client }
 
-// NewBrowser makes a Browser of a client that trusts the issuer.
+// NewBrowser returns a Browser with a client that trusts the issuer.
 func NewBrowser(client *http.Client) *Browser { return &Browser{client} }
 
-// Approve types the code and approves.
+// Approve submits the code and approves.
 func (b *Browser) Approve(verificationURI, userCode string) error {
 	return b.submit(verificationURI, userCode, "yes")
 }
 
-// Deny types the code and denies.
+// Deny submits the code and denies.
 func (b *Browser) Deny(verificationURI, userCode string) error {
 	return b.submit(verificationURI, userCode, "no")
 }

@@ -10,8 +10,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// register is open (RFC 7591) and, like IAM, keeps only the scopes it supports and
-// words errors as {"error": text}.
+// register registers any client (RFC 7591). Like IAM, it keeps only supported scopes, and
+// errors are {"error": text}.
 func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	var m struct {
 		Name   string   `json:"client_name"`
@@ -55,8 +55,8 @@ func (s *Server) unregister(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// authenticate finds the client and checks its secret (RFC 6749 section 2.3). A
-// client that does not pass is refused here, and nil is returned.
+// authenticate finds the client and checks its secret (RFC 6749 section 2.3). If that
+// fails, it sends the error and returns nil.
 func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) *client {
 	id, secret, basic := r.BasicAuth()
 	if basic {
@@ -73,8 +73,8 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) *client {
 	return c
 }
 
-// audience reads it as IAM's IamOAuth2RequestFactory does: the first of resource,
-// aud and audience that is there, split at spaces.
+// audience reads it like IAM's IamOAuth2RequestFactory: the first of resource, aud and
+// audience that is present, split at spaces.
 func audience(form url.Values) []string {
 	for _, k := range []string{"resource", "aud", "audience"} {
 		if l := token.SplitScopes(strings.Join(form[k], " ")); len(l) > 0 {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// conns counts the connections that are open.
+// conns counts open connections.
 type conns struct {
 	mu     sync.Mutex
 	n      int
@@ -31,8 +31,8 @@ func (c *conns) changed(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// Drain waits until no connection is open. Once a client has died, nothing that it sent is on
-// its way any more then.
+// Drain waits until no connection is open. After a client was killed, no request of it is
+// in progress then.
 func (s *Server) Drain() {
 	s.conns.mu.Lock()
 	defer s.conns.mu.Unlock()

@@ -1,8 +1,8 @@
-// Package issuertest is an OpenID issuer for tests and the demo. It speaks real
-// HTTPS with a CA of its own and behaves like INDIGO IAM on the wire: open client
-// registration limited to supported scopes, a device flow with a page where a
-// person types the code, refresh with scopes and audience of its own, scopes
-// dropped silently. Named modes make it fail the way real issuers and networks do.
+// Package issuertest provides an OpenID issuer for tests and the demo. It serves HTTPS
+// with its own CA and implements the protocol of INDIGO IAM: open client registration
+// limited to supported scopes, a device flow with a page for the code, refresh with the
+// requested scopes and audience, scopes dropped silently. Named modes make it fail like
+// real issuers and networks.
 package issuertest
 
 import (
@@ -26,33 +26,33 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Options say how an issuer behaves. The zero value is an issuer of WLCG tokens.
+// Options are the options of an issuer. By default it issues WLCG tokens.
 type Options struct {
-	// Addr is where to listen, 127.0.0.1:0 by default.
+	// Addr is the address to listen on, 127.0.0.1:0 by default.
 	Addr string
-	// NoTrailingSlash leaves the slash out that INDIGO IAM ends its issuer with.
-	// HTCondor and XRootD compare iss byte for byte.
+	// NoTrailingSlash omits the slash that ends INDIGO IAM's issuer URL. HTCondor and
+	// XRootD compare iss byte for byte.
 	NoTrailingSlash bool
-	// Profile is wlcg (the default) or scitokens: the claims of the tokens.
+	// Profile is the token profile: wlcg (the default) or scitokens.
 	Profile string
 	// Subject is the sub claim, demo-user by default.
 	Subject string
-	// Rotate gives a new refresh token at each refresh. The one before then ends
-	// the whole grant when it is used again, unless Grace honours it.
+	// Rotate issues a new refresh token at each refresh. Reuse of the previous one
+	// revokes the whole grant, unless Grace is set.
 	Rotate, Grace bool
-	// Interval is the device flow's polling interval in seconds; 0 leaves it out of
-	// the answer, as IAM does.
+	// Interval is the device flow's polling interval in seconds; 0 omits it from the
+	// answer, like IAM.
 	Interval int
-	// Lifetimes: 10 minutes, 1 hour and 30 days by default.
+	// The lifetimes are 10 minutes, 1 hour and 30 days by default.
 	DeviceLifetime, AccessLifetime, RefreshLifetime time.Duration
 	// Scopes are scopes_supported, DefaultScopes if nil.
 	Scopes []string
-	// DropScopes are not granted, and nothing is said of it.
+	// DropScopes are silently not granted.
 	DropScopes []string
 	// DenyRegistration disables the registration endpoint.
 	DenyRegistration bool
-	// MoreKeys publishes keys of other kinds beside the one that tokens are signed
-	// with, so that a token has to name its own.
+	// MoreKeys publishes more keys than the one that signs tokens, so that a token must
+	// name its own.
 	MoreKeys bool
 	// Dir keeps CA and keys between runs, with host.pem and host.key for other
 	// servers on this host; a temporary directory by default.
@@ -61,11 +61,11 @@ type Options struct {
 	// Answered, if set, is called with the tokens of each answer just before the
 	// answer is written; refresh may be empty. It must not call the Server.
 	Answered func(access, refresh string)
-	// Wrap, if set, is put around the handler of all requests.
+	// Wrap, if set, wraps the handler of all requests.
 	Wrap func(http.Handler) http.Handler
 }
 
-// DefaultScopes are scopes_supported where Options.Scopes is nil.
+// DefaultScopes returns the default of Options.Scopes.
 func DefaultScopes() []string {
 	return []string{
 		"openid", "profile", "offline_access", "wlcg", "wlcg.groups",
@@ -93,11 +93,11 @@ type grant struct {
 	client          *client
 	scopes          []string
 	current, before string // refresh tokens
-	ended           bool
+	revoked         bool
 	expires         time.Time
 }
 
-// Server is an issuer that runs.
+// Server is a running issuer.
 type Server struct {
 	opts   Options
 	pki    *pki
@@ -115,22 +115,22 @@ type Server struct {
 	secrets  []string
 	clients  map[string]*client
 	devices  map[string]*deviceGrant // by device code
-	refresh  map[string]*grant       // by refresh token, ended ones too
+	refresh  map[string]*grant       // by refresh token, also revoked ones
 	lastForm url.Values
 	auto     bool
 	failed   bool // server-error-once has failed once
 
 	sinceMode map[string]int // requests by endpoint since the mode was set
-	challenge string         // of the last device code, if it must have one
+	challenge string         // the code challenge of the last device code
 }
 
-// modes are the named failures, with what they do.
+// modes are the named failures with their descriptions.
 var modes = map[string]string{
-	"":                    "all is well",
+	"":                    "no failure",
 	"pending":             "nobody approves: a poll is always answered with authorization_pending",
 	"slow-down":           "the first poll of each code is answered with slow_down",
 	"denied":              "the user denies",
-	"expired":             "the code has ended at the first poll",
+	"expired":             "the code has expired at the first poll",
 	"non-json":            "the token endpoint answers with a web page",
 	"html-discovery":      "the discovery document is a web page",
 	"server-error":        "the token endpoint answers 500",
@@ -140,23 +140,23 @@ var modes = map[string]string{
 	"cut-once":            "cut, once",
 	"hang":                "the token endpoint never answers",
 	"wrong-issuer":        "the discovery document names another issuer",
-	"wrong-audience":      "tokens are for another audience than asked for",
+	"wrong-audience":      "tokens are for another audience than requested",
 	"no-audience":         "tokens have no audience",
 	"short-lifetime":      "tokens live for 30 seconds",
-	"expired-token":       "tokens have ended already",
-	"invalid-grant":       "every refresh is refused, the token repeated in the text as IAM does",
+	"expired-token":       "tokens have already expired",
+	"invalid-grant":       "every refresh is refused, and the error repeats the token, as at IAM",
 	"opaque":              "access tokens are not JWTs",
-	"big-reply":           "the token endpoint's answer has no end",
+	"big-reply":           "the token endpoint's answer never ends",
 	"cut":                 "the connection breaks in the middle of the token endpoint's answer",
 	"redirect-http":       "the token endpoint redirects to plain http",
 	"redirect-host":       "the token endpoint redirects to another host",
 	"refuse-registration": "no client is registered",
 	"no-device":           "there is no device flow",
-	"long-refresh-token":  "refresh tokens are of 20 kB",
+	"long-refresh-token":  "refresh tokens are 20 kB long",
 	"no-refresh-token":    "a login comes without a refresh token",
 }
 
-// Modes are the names that SetMode accepts.
+// Modes returns the names that SetMode accepts.
 func Modes() []string { return slices.Sorted(maps.Keys(modes)) }
 
 // Start starts an issuer.
@@ -228,7 +228,7 @@ func Start(opts Options) (*Server, error) {
 	return s, nil
 }
 
-// Close stops it and removes what it made, Options.Dir excepted.
+// Close stops the issuer and deletes its files, except in Options.Dir.
 func (s *Server) Close() error {
 	s.closing.Do(func() { close(s.closed) })
 	err := s.http.Close()
@@ -238,24 +238,24 @@ func (s *Server) Close() error {
 	return err
 }
 
-// URL is the issuer as its tokens name it.
+// URL returns the issuer URL that is in its tokens.
 func (s *Server) URL() string { return s.url }
 
-// CAFile is a PEM file with the CA to trust.
+// CAFile returns the path of a PEM file with the CA to trust.
 func (s *Server) CAFile() string { return s.pki.caFile }
 
-// Client is an HTTP client that trusts the issuer.
+// Client returns an HTTP client that trusts the issuer.
 func (s *Server) Client() *http.Client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(s.pki.caPEM)
 	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool},
-		// An idle connection would be one that Drain waits for.
+		// Drain would wait for an idle connection.
 		DisableKeepAlives: true,
 	}}
 }
 
-// SetMode makes the issuer fail as named from now on; "" ends it.
+// SetMode makes the issuer fail as named from now on; "" restores it.
 func (s *Server) SetMode(mode string) error {
 	if _, ok := modes[mode]; !ok {
 		return fmt.Errorf("no mode %q: it is one of %q", mode, Modes())
@@ -269,15 +269,15 @@ func (s *Server) SetMode(mode string) error {
 	return nil
 }
 
-// AutoApprove makes every device code approved as a person would, over HTTP with
-// the page's form.
+// AutoApprove sets whether device codes are approved like by a user, over HTTP with the
+// page's form.
 func (s *Server) AutoApprove(on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.auto = on
 }
 
-// Requests counts what was asked for, by endpoint: discovery, registration, client,
+// Requests returns the number of requests by endpoint: discovery, registration, client,
 // device, verification, token, jwks, revocation; and token:GRANT for each grant.
 func (s *Server) Requests() map[string]int {
 	s.mu.Lock()
@@ -285,22 +285,22 @@ func (s *Server) Requests() map[string]int {
 	return maps.Clone(s.requests)
 }
 
-// ResetRequests begins counting anew.
+// ResetRequests sets the counts to 0.
 func (s *Server) ResetRequests() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.requests)
 }
 
-// Secrets are all that were ever handed out: tokens, device codes, client secrets
-// and registration tokens.
+// Secrets returns all secrets that were issued: tokens, device codes, client secrets and
+// registration tokens.
 func (s *Server) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.secrets)
 }
 
-// LastTokenRequest is the form of the last request to the token endpoint.
+// LastTokenRequest returns the form of the last request to the token endpoint.
 func (s *Server) LastTokenRequest() url.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -313,12 +313,12 @@ func (s *Server) Mint(claims map[string]any) string {
 	t.Header["kid"] = KeyID(s.pki.signing)
 	raw, err := t.SignedString(s.pki.signing)
 	if err != nil {
-		panic(err) // signing with a key that was made here does not fail
+		panic(err) // cannot fail with a generated key
 	}
 	return raw
 }
 
-// secret makes a random string and remembers it. s.mu is held.
+// secret returns a random string and adds it to s.secrets. s.mu is held.
 func (s *Server) secret(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b)

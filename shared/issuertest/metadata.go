@@ -41,7 +41,7 @@ func (s *Server) discovery(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, doc)
 }
 
-// oauthMetadata serves RFC 8414's address, which only the mode oauth-metadata has.
+// oauthMetadata serves RFC 8414's metadata in the mode oauth-metadata.
 func (s *Server) oauthMetadata(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	mode := s.mode
@@ -77,7 +77,7 @@ func (s *Server) jwks(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, map[string]any{"keys": keys})
 }
 
-// jwk is the public half of a key (RFC 7518 section 6); alg may be left out.
+// jwk returns a public key (RFC 7518 section 6). alg may be empty.
 func jwk(key crypto.Signer, alg string) map[string]string {
 	b64 := base64.RawURLEncoding.EncodeToString
 	k := map[string]string{"use": "sig", "kid": KeyID(key)}
@@ -88,7 +88,7 @@ func jwk(key crypto.Signer, alg string) map[string]string {
 	case *ecdsa.PublicKey:
 		raw, err := pub.Bytes()
 		if err != nil {
-			panic(err) // a key that was made here
+			panic(err) // cannot fail with a generated key
 		}
 		half := len(raw) / 2
 		k["kty"], k["crv"], k["x"], k["y"] = "EC", pub.Params().Name, b64(raw[1:half+1]), b64(raw[half+1:])

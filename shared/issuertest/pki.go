@@ -20,19 +20,19 @@ import (
 	"time"
 )
 
-// pki is a CA, a server certificate for this host, and the key that tokens are
-// signed with. All of it is made at run time; kept in a directory, it serves several
-// issuers and the servers that are to trust them.
+// pki is a CA, a server certificate for this host, and the key that signs tokens. All are
+// generated at run time. A directory with them can be shared by several issuers and the
+// servers that trust them.
 type pki struct {
 	caPEM            []byte
 	hostPEM, hostKey []byte
 	signing          *ecdsa.PrivateKey
-	keys             *Keys // where Options.MoreKeys asks for them
+	keys             *Keys // only with Options.MoreKeys
 	caFile           string
 }
 
-// Keys are what tokens of an issuer that keeps its keys in a directory can be signed
-// with: its own, and those that [Options.MoreKeys] publishes beside it.
+// Keys are the keys of an issuer that keeps them in a directory: the one that signs
+// tokens, and those that [Options.MoreKeys] also publishes.
 type Keys struct {
 	Signing *ecdsa.PrivateKey // P-256, the issuer's own
 	P384    *ecdsa.PrivateKey
@@ -60,11 +60,11 @@ func LoadKeys(dir string) (*Keys, error) {
 	return &k, err
 }
 
-// KeyID is the kid under which a key is published.
+// KeyID returns the kid under which a key is published.
 func KeyID(key crypto.Signer) string {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
-		panic(err) // a key that was made here
+		panic(err) // cannot fail with a generated key
 	}
 	sum := sha256.Sum256(der)
 	return base64.RawURLEncoding.EncodeToString(sum[:8])
@@ -72,7 +72,7 @@ func KeyID(key crypto.Signer) string {
 
 func newP256() (*ecdsa.PrivateKey, error) { return ecdsa.GenerateKey(elliptic.P256(), rand.Reader) }
 
-// loadPKI reads what is in dir and makes what is not.
+// loadPKI reads the files in dir, and creates those that do not exist.
 func loadPKI(dir string) (*pki, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func loadPKI(dir string) (*pki, error) {
 	return p, err
 }
 
-// loadKey reads a key, or makes it and keeps it.
+// loadKey reads a key, or generates and saves it.
 func loadKey[K crypto.Signer](name string, generate func() (K, error)) (K, error) {
 	var none K
 	b, err := os.ReadFile(name)

@@ -23,8 +23,8 @@ type quirk struct {
 	what string
 	// enter is called when the mode is set. s.mu is held.
 	enter func(s *Server)
-	// before answers a request in the issuer's place if it returns true. n counts the
-	// requests to the endpoint since the mode was set, from 1. s.mu is held.
+	// before may answer a request instead of the issuer; it then returns true. n counts
+	// the requests to the endpoint since the mode was set, from 1. s.mu is held.
 	before func(s *Server, endpoint string, n int, w http.ResponseWriter, r *http.Request) bool
 	// after changes an answer that is a JSON object. s.mu is held.
 	after func(s *Server, endpoint string, r *http.Request, a *answered)
@@ -40,7 +40,7 @@ type answered struct {
 
 var quirks = map[string]quirk{
 	"odd-answers": {
-		what: "answers are clear in their meaning and unusual in their form",
+		what: "answers have unusual forms",
 		after: func(_ *Server, endpoint string, _ *http.Request, a *answered) {
 			switch endpoint {
 			case "device":
@@ -62,7 +62,7 @@ var quirks = map[string]quirk{
 		},
 	},
 	"only-openid": {
-		what: "an opaque token is granted with the scope openid alone, as a list",
+		what: "an opaque token is granted with only the scope openid, as a list",
 		after: func(s *Server, endpoint string, _ *http.Request, a *answered) {
 			if endpoint == "token" && a.status == http.StatusOK {
 				a.doc["access_token"], a.doc["scope"] = s.secret(24), []string{"openid"}
@@ -86,7 +86,7 @@ var quirks = map[string]quirk{
 		},
 	},
 	"wider": {
-		what:  "tokens have the scope openid and the any-audience besides what was requested",
+		what:  "tokens also have the scope storage.read:/ and the any-audience",
 		after: claims(func(c jwt.MapClaims) { c["scope"], c["aud"] = c["scope"].(string)+" storage.read:/", token.AnyAudience }),
 	},
 	"no-scope-claim": {
@@ -140,7 +140,7 @@ var quirks = map[string]quirk{
 		},
 	},
 	"unlisted-scopes": {
-		what: "scopes_supported lacks condor:/READ, which is granted all the same (IAM)",
+		what: "scopes_supported lacks condor:/READ, which is granted nevertheless (IAM)",
 		after: func(_ *Server, endpoint string, _ *http.Request, a *answered) {
 			if l, ok := a.doc["scopes_supported"].([]any); ok && endpoint == "discovery" {
 				a.doc["scopes_supported"] = slices.DeleteFunc(l, func(s any) bool { return s == "condor:/READ" })
@@ -184,7 +184,7 @@ var quirks = map[string]quirk{
 		},
 	},
 	"clients-gone": {
-		what:   "all clients have been deleted, which is answered as IAM does",
+		what:   "all clients have been deleted, and the errors are IAM's",
 		enter:  func(s *Server) { clear(s.clients) },
 		before: unknownClient("unauthorized", "Bad credentials"),
 	},
@@ -202,7 +202,7 @@ var quirks = map[string]quirk{
 		},
 	},
 	"delete-401": {
-		what: "the token that manages a client is not accepted",
+		what: "the token that manages a client is rejected",
 		before: func(_ *Server, endpoint string, _ int, w http.ResponseWriter, _ *http.Request) bool {
 			return endpoint == "client" && say(w, http.StatusUnauthorized, map[string]any{"error": "invalid_token"})
 		},
@@ -238,7 +238,7 @@ var quirks = map[string]quirk{
 		},
 	},
 	"audience-at-login": {
-		what: "the audience is accepted at the login alone, and a refresh ignores it",
+		what: "the audience is accepted only at the login, and a refresh ignores it",
 		after: func(s *Server, endpoint string, r *http.Request, a *answered) {
 			if refresh(endpoint, r) {
 				claims(func(c jwt.MapClaims) { delete(c, "aud") })(s, endpoint, r, a)
@@ -283,7 +283,7 @@ var quirks = map[string]quirk{
 		},
 	},
 	"long-code": {
-		what: "the user code has 300 kB",
+		what: "the user code is 300 kB long",
 		after: func(_ *Server, endpoint string, _ *http.Request, a *answered) {
 			if endpoint == "device" {
 				a.doc["user_code"] = strings.Repeat("A", 300<<10)
@@ -292,7 +292,7 @@ var quirks = map[string]quirk{
 	},
 }
 
-// InitialAccessToken is what the mode registration-token demands (RFC 7591 section 3).
+// InitialAccessToken is the token that the mode registration-token requires (RFC 7591 section 3).
 const InitialAccessToken = "initial-access-token-of-the-test"
 
 func init() {
@@ -301,8 +301,8 @@ func init() {
 	}
 }
 
-// movedTo is the path below which the mode moved has the endpoints. Requests there are
-// marked and then served as usual.
+// movedTo is the path of the endpoints in the mode moved. Requests there are marked and
+// then served as usual.
 const (
 	movedTo     = "/v2"
 	movedHeader = "X-Moved"
@@ -318,7 +318,7 @@ func unmove(next http.Handler) http.Handler {
 	})
 }
 
-// quirky serves a request as the current mode wants it.
+// quirky returns a handler that applies the current mode.
 func (s *Server) quirky(endpoint string, h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -369,13 +369,13 @@ func body(r *http.Request) []byte {
 	return b
 }
 
-// say answers, and returns true.
+// say sends a reply, and returns true.
 func say(w http.ResponseWriter, status int, v any) bool {
 	reply(w, status, v)
 	return true
 }
 
-// claims changes the claims of each token and signs it again.
+// claims returns a function that changes a token's claims and signs it again.
 func claims(change func(jwt.MapClaims)) func(*Server, string, *http.Request, *answered) {
 	return func(s *Server, _ string, _ *http.Request, a *answered) {
 		raw, _ := a.doc["access_token"].(string)

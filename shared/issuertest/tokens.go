@@ -14,8 +14,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// device begins a device flow (RFC 8628 section 3.1). IAM demands the client_id in
-// the form, and answers 404 for one that it does not know.
+// device starts a device flow (RFC 8628 section 3.1). IAM requires the client_id in the
+// form, and answers 404 if it is unknown.
 func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	s.mu.Lock()
@@ -50,7 +50,7 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// userCode has letters that no two of look alike (RFC 8628 section 6.1).
+// userCode returns letters that do not look alike (RFC 8628 section 6.1).
 func userCode() string {
 	const letters = "BCDFGHJKLMNPQRSTVWXZ"
 	b := make([]byte, 8)
@@ -61,8 +61,8 @@ func userCode() string {
 	return string(b[:4]) + "-" + string(b[4:])
 }
 
-// allowed are the scopes that a client gets: those that it is registered with,
-// without those that are dropped, and nothing is said of the others.
+// allowed returns the scopes that a client is granted: those that it is registered with,
+// except dropped ones. Others are silently omitted.
 func (s *Server) allowed(c *client, scopes []string) []string {
 	var out []string
 	for _, sc := range scopes {
@@ -185,7 +185,7 @@ func (s *Server) deviceToken(w http.ResponseWriter, c *client, form url.Values) 
 	}
 }
 
-// exchange narrows a token of this issuer's (RFC 8693).
+// exchange narrows a token of this issuer (RFC 8693).
 func (s *Server) exchange(w http.ResponseWriter, c *client, form url.Values) {
 	var claims jwt.MapClaims
 	_, err := jwt.ParseWithClaims(form.Get("subject_token"), &claims, func(*jwt.Token) (any, error) {
@@ -203,7 +203,7 @@ func (s *Server) exchange(w http.ResponseWriter, c *client, form url.Values) {
 	}
 }
 
-// newRefreshToken is a JWT without a signature, as IAM's are.
+// newRefreshToken returns an unsigned JWT, like IAM's.
 func (s *Server) newRefreshToken(g *grant) string {
 	claims := jwt.MapClaims{"jti": rand.Text(), "exp": g.expires.Unix()}
 	if s.mode == "long-refresh-token" {
@@ -223,14 +223,14 @@ func (s *Server) newRefreshToken(g *grant) string {
 func (s *Server) refreshToken(w http.ResponseWriter, c *client, form url.Values) {
 	raw := form.Get("refresh_token")
 	g := s.refresh[raw]
-	if g == nil || g.client != c || s.mode == "invalid-grant" || g.ended || s.opts.Now().After(g.expires) {
-		// IAM repeats the token in its text: what is printed of it must not.
+	if g == nil || g.client != c || s.mode == "invalid-grant" || g.revoked || s.opts.Now().After(g.expires) {
+		// IAM repeats the token in its description, which must not be printed.
 		refuse(w, http.StatusBadRequest, "invalid_grant", "Invalid refresh token: "+raw)
 		return
 	}
 	if raw != g.current && (!s.opts.Grace || raw != g.before) {
-		// Reuse of a rotated token ends the whole grant (RFC 9700 section 4.14.2).
-		g.ended = true
+		// Reuse of a rotated token revokes the whole grant (RFC 9700 section 4.14.2).
+		g.revoked = true
 		refuse(w, http.StatusBadRequest, "invalid_grant", "refresh token was used before")
 		return
 	}
@@ -245,7 +245,7 @@ func (s *Server) refreshToken(w http.ResponseWriter, c *client, form url.Values)
 	refresh := g.current
 	if s.opts.Rotate {
 		refresh = s.newRefreshToken(g)
-		// Who had to fall back on the one before may have to do it again.
+		// A client that had to use the previous token may have to do it again.
 		g.before = raw
 	}
 	s.answer(w, c, scopes, audience(form), refresh)
@@ -265,7 +265,7 @@ func (s *Server) answer(w http.ResponseWriter, c *client, scopes, aud []string, 
 		"iat": now.Unix(), "nbf": now.Add(-time.Minute).Unix(), "exp": now.Add(life).Unix(),
 		"scope": strings.Join(scopes, " "),
 	}
-	// IAM takes the profile from the client's registered scopes.
+	// IAM derives the profile from the client's registered scopes.
 	anyAudience := ""
 	switch {
 	case s.opts.Profile == "scitokens":
@@ -303,7 +303,7 @@ func (s *Server) answer(w http.ResponseWriter, c *client, scopes, aud []string, 
 	reply(w, http.StatusOK, doc)
 }
 
-// revoke ends the whole grant (RFC 7009 section 2.1); an unknown token is no error.
+// revoke revokes the whole grant (RFC 7009 section 2.1). An unknown token is not an error.
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	s.mu.Lock()
@@ -313,7 +313,7 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if g := s.refresh[r.PostForm.Get("token")]; g != nil && g.client == c {
-		g.ended = true
+		g.revoked = true
 	}
 	w.WriteHeader(http.StatusOK)
 }

@@ -1,7 +1,7 @@
-// Command demo runs the test issuer for people and for other programs:
+// Command demo runs the test issuer:
 //
-//	demo demo     shows the helpers at work against it, and leaves nothing behind
-//	demo issuer   keeps one running, and prints the lines to paste
+//	demo demo     demonstrates the helpers with it, and leaves nothing behind
+//	demo issuer   keeps one running, and prints how to use it
 //	demo serve    serves one on a fixed address, for end-to-end tests
 package main
 
@@ -175,9 +175,8 @@ func demo(ctx context.Context) (err error) {
 	return nil
 }
 
-// counted compares what the issuer was asked since the last time. Polling (token)
-// and the verification page depend on the moment of the approval, so they count
-// only where they are named or nothing at all is expected.
+// counted compares the number of requests since its last call. Polling (token) depends on
+// the time of the approval, so it is compared only if want names it or is empty.
 func (s *session) counted(want map[string]int) error {
 	got := s.srv.Requests()
 	for _, name := range []string{"discovery", "registration", "client", "device", "revocation", "token"} {
@@ -198,12 +197,11 @@ var (
 	userCode = regexp.MustCompile(`^\s+([A-Z]{4}-[A-Z]{4})$`)
 )
 
-// run runs a shell command, shows what it prints, and approves the login that it
-// may ask for.
+// run runs a shell command, shows its output, and approves its login, if there is one.
 func (s *session) run(command string) error {
 	cmd := exec.CommandContext(s.ctx, "sh", "-c", command)
 	cmd.Dir, cmd.Env, cmd.Stdout = s.dir, s.env, os.Stdout
-	// A session of its own has no terminal: the code comes on stderr, to be read here.
+	// A new session has no terminal, so the code is on stderr, which is read here.
 	cmd.SysProcAttr = detached()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
