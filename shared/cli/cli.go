@@ -145,7 +145,7 @@ func Explain(err error) *Error {
 	if errors.As(err, &known) {
 		e.Code = known.ExitCode()
 	}
-	// Without own hints, use those of the cause.
+	// Use the hints of the cause if there are none.
 	for known != nil && len(e.hints) == 0 {
 		e.hints = slices.Clone(known.Hints())
 		cause := errors.Unwrap(known)

@@ -117,8 +117,8 @@ func (c *completion) walk(before []string) (waiting *Flag, literal bool) {
 			f := l.find(name)
 			if s[1] != '-' {
 				last := s[len(s)-1:]
-				f = l.letter(last)
-				if first := l.letter(s[1:2]); len(s) > 2 && first != nil && !first.IsSwitch() {
+				f = l.findShort(last)
+				if first := l.findShort(s[1:2]); len(s) > 2 && first != nil && !first.IsSwitch() {
 					f, hasValue = first, true // -oVALUE
 				}
 			}

@@ -13,7 +13,7 @@ import (
 type Program struct {
 	// Name is the name that the user types.
 	Name string
-	// Brief says what the program does in a few words, for the top of its man page.
+	// Brief describes the program in a few words, for the top of its man page.
 	Brief string
 	// Summary is the sentence that --help begins with.
 	Summary string
@@ -49,7 +49,7 @@ type Command struct {
 // Topic is a page that the command help shows.
 type Topic struct {
 	Name string
-	// Brief says in a few words what the page is about.
+	// Brief describes the page in a few words.
 	Brief string
 	// Page returns the page in Markdown.
 	Page func() string

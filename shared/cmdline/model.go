@@ -41,13 +41,13 @@ type Value struct {
 	Name string
 	// Placeholder is the name of the value in the help; empty for a switch.
 	Placeholder string
-	// Help says what it does, with variables not yet replaced.
+	// Help describes it, with variables not yet replaced.
 	Help string
 	// Default is the value if none is given.
 	Default string
 	// Values are the values that it accepts; nil means any.
 	Values []string
-	// Complete says how its value is completed.
+	// Complete is how its value is completed.
 	Complete string
 	// Repeats means that it may be given several times.
 	Repeats bool
@@ -110,27 +110,27 @@ func (l *Line) add(v reflect.Value, group string, common bool) {
 		sf := t.Field(i)
 		field := v.Field(i)
 		tag := parseTag(string(sf.Tag))
-		in, often := group, common
+		flagGroup, isCommon := group, common
 		if tag.group != "" {
-			in = tag.group
+			flagGroup = tag.group
 		}
 		if tag.hasCommon {
-			often = tag.common
+			isCommon = tag.common
 		}
 		switch {
 		case sf.Type == reflect.TypeFor[Plugins]():
 			for _, p := range field.Interface().(Plugins) {
-				l.add(reflect.ValueOf(p).Elem(), in, often)
+				l.add(reflect.ValueOf(p).Elem(), flagGroup, isCommon)
 			}
 		case tag.embed || sf.Anonymous:
-			l.add(field, in, often)
+			l.add(field, flagGroup, isCommon)
 		case !sf.IsExported():
 		case tag.arg:
 			arg := new(Value)
 			tag.describe(arg, sf.Name, field)
 			l.Args = append(l.Args, arg)
 		default:
-			f := &Flag{Short: tag.short, Group: in, Common: often, Hidden: tag.hidden}
+			f := &Flag{Short: tag.short, Group: flagGroup, Common: isCommon, Hidden: tag.hidden}
 			tag.describe(&f.Value, sf.Name, field)
 			if tag.aliases != "" {
 				f.Aliases = strings.Split(tag.aliases, ",")

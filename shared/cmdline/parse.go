@@ -70,19 +70,19 @@ func (l *Line) long(s string, args []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return args, l.give(f, "--"+name, value)
+	return args, l.assign(f, "--"+name, value)
 }
 
 // short parses one-letter flags, such as vq or oFORMAT.
 func (l *Line) short(s string, args []string) ([]string, error) {
 	for s != "" {
-		f, rest := l.letter(s[:1]), s[1:]
+		f, rest := l.findShort(s[:1]), s[1:]
 		if f == nil {
 			return nil, l.unknown("-" + s[:1])
 		}
 		name := "--" + f.Name
 		if f.IsSwitch() {
-			if err := l.give(f, name, "true"); err != nil {
+			if err := l.assign(f, name, "true"); err != nil {
 				return nil, err
 			}
 			s = rest
@@ -95,7 +95,7 @@ func (l *Line) short(s string, args []string) ([]string, error) {
 				return nil, err
 			}
 		}
-		return args, l.give(f, name, value)
+		return args, l.assign(f, name, value)
 	}
 	return args, nil
 }
@@ -111,7 +111,7 @@ func (f *Flag) next(name string, args []string) (string, []string, error) {
 	return args[0], args[1:], nil
 }
 
-func (l *Line) give(f *Flag, name, value string) error {
+func (l *Line) assign(f *Flag, name, value string) error {
 	if f.Repeats && !f.Given {
 		*f.target.(*[]string) = nil // replace earlier values
 	}
@@ -236,11 +236,11 @@ func (l *Line) Skip(args []string) int {
 		f := l.find(name)
 		if s[1] != '-' {
 			name, hasValue = s[1:2], len(s) > 2
-			f = l.letter(name)
+			f = l.findShort(name)
 			for f != nil && f.IsSwitch() && len(s) > 2 {
 				// Several flags in one word.
 				s = "-" + s[2:]
-				f, hasValue = l.letter(s[1:2]), len(s) > 2
+				f, hasValue = l.findShort(s[1:2]), len(s) > 2
 			}
 		}
 		switch {
@@ -253,7 +253,7 @@ func (l *Line) Skip(args []string) int {
 	return len(args)
 }
 
-func (l *Line) letter(s string) *Flag {
+func (l *Line) findShort(s string) *Flag {
 	for _, f := range l.Flags {
 		if f.Short != "" && f.Short == s {
 			return f

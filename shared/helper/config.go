@@ -248,8 +248,8 @@ func onlyComments(content string) bool {
 	return utf8.ValidString(content)
 }
 
-// blame adds a hint to an error about a flag's value: the variable or file that sets it.
-func (c *config) blame(env *cli.Env, err error) error {
+// addOrigin adds a hint to an error about a flag's value: the variable or file that sets it.
+func (c *config) addOrigin(env *cli.Env, err error) error {
 	var e *cli.Error
 	var bad *cmdline.ValueError
 	if !errors.As(err, &e) || !errors.As(err, &bad) {
@@ -337,9 +337,9 @@ func mistypedURL(s string) (rest string, ok bool) {
 	return strings.CutPrefix(s, "https//")
 }
 
-// fits reports whether a default applies to the flag. --output has different values for
+// applies reports whether a default applies to the flag. --output has different values for
 // different commands; a value that no command has applies, to be reported as an error.
-func fits(f *cmdline.Flag, value string) bool {
+func applies(f *cmdline.Flag, value string) bool {
 	return f.Name != "output" || slices.Contains(f.Values, value) ||
 		value != "text" && !slices.Contains(output.Formats, value)
 }

@@ -139,7 +139,7 @@ func (a *app) settings(named issuerConfig) []setting {
 		}
 		if !known {
 			from = origin{Origin: "default"}
-			if v := cmp.Or(get.Expand(f.Default), unset(f.Name)); v != "" {
+			if v := cmp.Or(get.Expand(f.Default), implicitDefault(f.Name)); v != "" {
 				values = []string{v}
 			}
 		}
@@ -148,9 +148,9 @@ func (a *app) settings(named issuerConfig) []setting {
 	return out
 }
 
-// unset returns the effective value of a flag that has no default so that an issuer's
+// implicitDefault returns the effective value of a flag that has no default so that an issuer's
 // table can set it.
-func unset(flag string) string {
+func implicitDefault(flag string) string {
 	switch flag {
 	case "audience-parameter":
 		return "audience"

@@ -211,14 +211,14 @@ func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 }
 
 func (d *doctor) login(w *world, p *plan, st source.Status) {
-	again := "log in with\n  " + p.loginCommand()
+	loginHint := "log in with\n  " + p.loginCommand()
 	if !st.Has {
-		d.warn("login", again, "%s", st.What)
+		d.warn("login", loginHint, "%s", st.What)
 		return
 	}
 	e, err := w.logins.Usable(p.request)
 	if err != nil {
-		d.problem("login", err, again)
+		d.problem("login", err, loginHint)
 		return
 	}
 	left := e.RefreshExpires.Sub(d.env.Now())
@@ -226,9 +226,9 @@ func (d *doctor) login(w *world, p *plan, st source.Status) {
 	case e.RefreshExpires.IsZero():
 		d.ok("login", "%s", st.What)
 	case left <= 0:
-		d.problem("login", errors.New("your login has expired"), again)
+		d.problem("login", errors.New("your login has expired"), loginHint)
 	case left < expiresSoon:
-		d.warn("login", again, "your login expires in %s", text.Duration(left))
+		d.warn("login", loginHint, "your login expires in %s", text.Duration(left))
 	default:
 		d.ok("login", "%s; it expires in %s", st.What, text.Duration(left))
 	}

@@ -5,14 +5,14 @@ import "example.org/token-helpers/shared/cli"
 // groups are the groups of flags, in the order of the help.
 var groups = []string{"Request", "Checks", "Output", "Login", "Sources", "Network", "Other"}
 
-// requestFlags say what is requested, besides the ecosystem's own flags.
+// requestFlags are the flags for the request, besides the ecosystem's.
 type requestFlags struct {
 	Aud         []string     `name:"aud" aliases:"audience" placeholder:"AUD" common:"" help:"Request this audience instead of the derived one. Repeatable."`
 	Scope       []string     `short:"s" placeholder:"SCOPE" common:"" help:"Request this scope instead of the default ones. Repeatable."`
 	MinLifetime cli.Duration `aliases:"time,minsecs" default:"60s" placeholder:"D" common:"" help:"The token must be valid for at least this long. D is a number of seconds, or has units, such as 90s or 1h. Default: 60s."`
 }
 
-// clientFlags say how a client and a login are made.
+// clientFlags are the flags for clients and logins.
 type clientFlags struct {
 	ClientID         string       `name:"client-id" placeholder:"ID" complete:"none" help:"Use this client, registered beforehand. Without it the helper registers one."`
 	ClientSecretFile string       `placeholder:"FILE" complete:"file" help:"Read the client's secret from FILE."`
@@ -36,7 +36,7 @@ type commonFlags struct {
 	cli.HelpFlags `group:"Other"`
 }
 
-// sourceFlags say where a token may come from.
+// sourceFlags are the flags for sources.
 type sourceFlags struct {
 	From     []string `placeholder:"SOURCE" complete:"source" common:"" help:"Ask exactly these sources, in this order. SOURCE is one of ${sources}. Repeatable. Default: cache, login, oidc-agent if OIDC_SOCK is set, device if there is a terminal."`
 	Account  string   `placeholder:"NAME" complete:"account" help:"The short name of an account in oidc-agent. Default: one for the issuer."`
@@ -44,7 +44,7 @@ type sourceFlags struct {
 	NoPrompt bool     `group:"Login" common:"" help:"Never prompt. If a login is needed, fail and print the command."`
 }
 
-// keepFlags say for how long a token is needed, and which of the configured ones.
+// keepFlags are the flags for keeping tokens fresh, and for configured tokens.
 type keepFlags struct {
 	Watch     bool         `group:"Output" common:"" help:"Keep running, and keep the token in the file fresh."`
 	Token     []string     `group:"Request" placeholder:"NAME" complete:"token" help:"Get the token that [token.NAME] in the configuration describes. Repeatable."`

@@ -60,7 +60,7 @@ func (g *getCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// deliver gets and writes the tokens. If nobody can be prompted, as under cron, it
+// deliver gets and writes the tokens. If it cannot prompt, as under cron, it
 // continues after an error, so that the other tokens are replaced.
 func (a *app) deliver(ctx context.Context, g *getCmd, all []*item) error {
 	var failed error

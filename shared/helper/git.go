@@ -44,7 +44,7 @@ func (c *gitCmd) Run(ctx context.Context, a *app) error {
 		if c.Operation == "get" && !a.common.Quiet {
 			a.env.Say("note: no token for %s://%s: tokens are sent over https only", q.protocol, q.host)
 		}
-		return nil // git asks its other helpers
+		return nil // git tries its other helpers
 	}
 	it, err := c.item(a, q)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // (https://git-scm.com/docs/git-credential#IOFMT).
 type gitRequest struct {
 	protocol, host, username string
-	// secret is the credential that the server rejected, or that git wants to be stored.
+	// secret is the credential that the server rejected, or that git offers to store.
 	secret string
 	// authtype means that git can send any kind of credential (2.46 and later).
 	authtype bool

@@ -136,7 +136,7 @@ func (a *app) configure(command Command, usage error) error {
 	if usage != nil {
 		return usage
 	}
-	return a.conf.blame(a.env, a.env.Resolve(a.line, a.defaults))
+	return a.conf.addOrigin(a.env, a.env.Resolve(a.line, a.defaults))
 }
 
 // defaults returns the values of a flag that is not on the command line.

@@ -102,20 +102,20 @@ func (it *item) open() (err error) {
 // checkFlags rejects flags that contradict each other.
 func (g *getCmd) checkFlags(a *app) error {
 	several := g.AllTokens || len(g.Token) > 0
-	together := func(x, y, hint string) error {
+	conflict := func(x, y, hint string) error {
 		return cli.Errorf(cli.Usage, "%s and %s cannot be combined", x, y).Hint("%s", hint)
 	}
 	switch {
 	case g.File != "" && g.BearerFile:
-		return together("--file", "--bearer-file", "use --file FILE, or --bearer-file for the place where clients look")
+		return conflict("--file", "--bearer-file", "use --file FILE, or --bearer-file for the place where clients look")
 	case g.AllTokens && len(g.Token) > 0:
-		return together("--token", "--all-tokens", "name the tokens with --token, or get all of them")
+		return conflict("--token", "--all-tokens", "name the tokens with --token, or get all of them")
 	case a.command != nil && g.Watch:
-		return together("--watch", "a command", "leave --watch out: the token is kept fresh while the command runs")
+		return conflict("--watch", "a command", "leave --watch out: the token is kept fresh while the command runs")
 	case a.command != nil && (a.given("file") || a.given("bearer-file")):
-		return together("--file or --bearer-file", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")
+		return conflict("--file or --bearer-file", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")
 	case a.command != nil && a.given("output") && g.Output != "token":
-		return together("--output", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")
+		return conflict("--output", "a command", "leave the flag out: the command finds the token's file in BEARER_TOKEN_FILE")
 	case g.Watch && !g.BearerFile && g.File == "" && !several:
 		return cli.Errorf(cli.Usage, "--watch: there is no file to keep fresh").Hint("add --file FILE or --bearer-file")
 	}
@@ -124,10 +124,10 @@ func (g *getCmd) checkFlags(a *app) error {
 	}
 	for _, given := range a.line.Given {
 		if given.Arg != nil && g.Endpoint != "" {
-			return together("--token", "the argument "+g.Endpoint, "write the audience in the token's table in the configuration")
+			return conflict("--token", "the argument "+g.Endpoint, "write the audience in the token's table in the configuration")
 		}
 		if given.Flag != nil && a.requests(given.Flag.Name) {
-			return together("--token", "--"+given.Flag.Name, "write audience and scopes in the token's table in the configuration")
+			return conflict("--token", "--"+given.Flag.Name, "write audience and scopes in the token's table in the configuration")
 		}
 	}
 	return nil

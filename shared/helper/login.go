@@ -91,7 +91,7 @@ type logoutCmd struct {
 	Force    bool   `group:"Login" help:"Forget the login here even if it cannot be ended at the issuer."`
 }
 
-// Run ends a login.
+// Run logs out.
 func (l *logoutCmd) Run(ctx context.Context, a *app) error {
 	w, err := a.world(options{client: clientFlags{ClientID: l.ClientID}})
 	if err != nil {

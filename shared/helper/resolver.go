@@ -25,7 +25,7 @@ func (c *config) lookup(env *cli.Env, f *cmdline.Flag) (values []string, from or
 	if name == "" {
 		return nil, origin{}, false
 	}
-	if v := env.Getenv(name); v != "" && fits(f, v) {
+	if v := env.Getenv(name); v != "" && applies(f, v) {
 		from := origin{"environment", name}
 		if f.Repeats {
 			// For a flag that repeats, the variable is a list separated by spaces.
@@ -44,7 +44,7 @@ func (c *config) lookup(env *cli.Env, f *cmdline.Flag) (values []string, from or
 		// Other types, as in min-lifetime = 90.
 		values = []string{fmt.Sprint(v)}
 	}
-	if len(values) == 1 && !fits(f, values[0]) {
+	if len(values) == 1 && !applies(f, values[0]) {
 		return nil, origin{}, false
 	}
 	return values, origin{"file", c.origin["defaults."+f.Name]}, true

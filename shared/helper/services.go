@@ -83,7 +83,8 @@ func (s *Session) Services() map[string]Service { return s.a.conf.Services }
 // Credmon returns the settings of the credmon on this host.
 func (s *Session) Credmon() Credmon { return s.a.conf.Credmon }
 
-// ConfigFile returns the path of the user's configuration, if there is a home directory.
+// ConfigFile returns the path of the user's configuration. Without a home directory it is
+// the host's, or empty on Windows.
 func (s *Session) ConfigFile() string { return s.a.conf.path }
 
 // HostConfigFile returns the path of the host's configuration.

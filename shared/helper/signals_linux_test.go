@@ -69,8 +69,8 @@ func TestWitnessIsStopped(t *testing.T) {
 func TestSignalsDuringTheLastRenewal(t *testing.T) {
 	const patience = time.Minute
 	for name, c := range map[string]struct {
-		ended   time.Time
-		givesUp bool
+		ended  time.Time
+		aborts bool
 	}{
 		"the same signal": {time.Now().Add(time.Hour), false},
 		"another":         {time.Now().Add(-time.Hour), true},
@@ -84,16 +84,16 @@ func TestSignalsDuringTheLastRenewal(t *testing.T) {
 				close(stopped)
 			}()
 			signals <- syscall.SIGTERM
-			gaveUp := false
+			aborted := false
 			select {
 			case signals <- syscall.SIGTERM:
 			case <-stopped:
-				gaveUp = true
+				aborted = true
 			case <-time.After(patience):
 				t.Fatal("it neither waits nor ends")
 			}
-			if gaveUp != c.givesUp {
-				t.Errorf("the renewal was given up: %v", gaveUp)
+			if aborted != c.aborts {
+				t.Errorf("the renewal was aborted: %v", aborted)
 			}
 			close(k.done)
 			<-stopped

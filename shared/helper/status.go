@@ -69,7 +69,7 @@ func newStatusReport(st *store.Store, now time.Time) (*statusReport, error) {
 	for _, l := range logins {
 		r.Logins = append(r.Logins, loginStatus{
 			Issuer: l.Issuer, ClientID: l.ClientID, Registered: l.Registered, Backend: l.Backend, Scopes: text.NonNil(l.Scopes),
-			CreatedAt: known(l.Created), RefreshedAt: known(l.Refreshed), RefreshExpiresAt: known(l.RefreshExpires),
+			CreatedAt: timeOrNil(l.Created), RefreshedAt: timeOrNil(l.Refreshed), RefreshExpiresAt: timeOrNil(l.RefreshExpires),
 			Warnings: warnings(l, now),
 		})
 	}
@@ -97,7 +97,7 @@ func warnings(l store.IndexEntry, now time.Time) []string {
 	return out
 }
 
-func known(t time.Time) *time.Time {
+func timeOrNil(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

@@ -88,7 +88,7 @@ func (a *app) keep(ctx context.Context, all []*item, tokens []token.Token, put f
 }
 
 // stop ends the renewals. It waits for those in progress, so that no login is lost, or
-// for a signal other than the one that ended the work at the time ended.
+// until another signal arrives than the one that ended the work at the time ended.
 func (k *keeping) stop(signals <-chan os.Signal, ended time.Time) {
 	k.cancel()
 	for {

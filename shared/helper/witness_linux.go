@@ -271,7 +271,7 @@ func (o *observer) close() {
 }
 
 // ignoredAtStart reports whether the signal was ignored when the process started. It
-// knows only SIGTSTP and SIGCONT, whose actions the Go runtime does not change.
+// supports only SIGTSTP and SIGCONT, whose actions the Go runtime does not change.
 func ignoredAtStart(s os.Signal) bool {
 	n, ok := s.(syscall.Signal)
 	if !ok || n != unix.SIGTSTP && n != unix.SIGCONT {

@@ -71,7 +71,7 @@ const (
 func (e *expected) normalise(resp *http.Response, body []byte) (out []byte, ok bool) {
 	in := parseObject(body)
 	if in == nil {
-		if rt := remains(body); rt != "" && e.found != nil && resp.StatusCode < 300 {
+		if rt := findRefreshToken(body); rt != "" && e.found != nil && resp.StatusCode < 300 {
 			*e.found = rt
 		}
 		return body, false
@@ -157,9 +157,9 @@ func tokenType(v any) string {
 // refreshMember matches a refresh token in JSON.
 var refreshMember = text.Pattern{Expr: `"refresh_token"\s*:\s*("(?:[^"\\\x00-\x1f]|\\.)+")`}
 
-// remains returns the refresh token in JSON that is truncated or otherwise invalid, if
+// findRefreshToken returns the refresh token in JSON that is truncated or otherwise invalid, if
 // the token itself is complete.
-func remains(body []byte) (refreshToken string) {
+func findRefreshToken(body []byte) (refreshToken string) {
 	if m := refreshMember.Get().FindSubmatch(body); m != nil {
 		_ = json.Unmarshal(m[1], &refreshToken)
 	}

@@ -66,7 +66,7 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 	}
 	resp, err := conf.DeviceAuth(context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, &authed, &expected{kind: deviceAnswer})), start...)
 	if err != nil {
-		return nil, c.fault("start the login", err)
+		return nil, c.oauthError("start the login", err)
 	}
 	c.secret(resp.DeviceCode)
 	if resp.DeviceCode == "" || resp.UserCode == "" || resp.VerificationURI == "" {
@@ -130,17 +130,17 @@ func (c *Client) WaitDevice(ctx context.Context, d *Device, now func() time.Time
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		err = c.fault("wait for the approval", err)
-		if !passes(err) {
+		err = c.oauthError("wait for the approval", err)
+		if !canContinue(err) {
 			return nil, err
 		}
 		c.trace("%s; still waiting", err)
 	}
 }
 
-// passes reports whether polling may continue after the error, because the issuer has not
+// canContinue reports whether polling may continue after the error, because the issuer has not
 // decided about the login.
-func passes(err error) bool {
+func canContinue(err error) bool {
 	var re *ResponseError
 	if errors.As(err, &re) {
 		return re.Temporary() || re.Code == "" && re.StatusCode != http.StatusUnauthorized

@@ -214,7 +214,7 @@ func (c *Client) request(ctx context.Context, what string, md *Metadata, cr Cred
 	t, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, expecting(ctx, hc, answer)))
 	if err != nil {
 		c.secret(found)
-		err = c.fault(what, err)
+		err = c.oauthError(what, err)
 		if answer.unanswered && found == "" {
 			err = &UnansweredError{err}
 		}
@@ -268,8 +268,8 @@ func (b basicAuth) RoundTrip(req *http.Request) (*http.Response, error) {
 	return b.base.RoundTrip(req)
 }
 
-// fault converts the errors of x/oauth2 to those of this package, without secrets.
-func (c *Client) fault(what string, err error) error {
+// oauthError converts the errors of x/oauth2 to those of this package, without secrets.
+func (c *Client) oauthError(what string, err error) error {
 	var re *oauth2.RetrieveError
 	if errors.As(err, &re) && re.Response != nil {
 		if re.Response.StatusCode < 300 && re.ErrorCode == "" {

@@ -241,7 +241,7 @@ func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 	}
 	for n := 1; ; n++ {
 		resp, err := t.try(req)
-		if n == tries || req.Body != nil && req.GetBody == nil || !again(req, resp, err) {
+		if n == tries || req.Body != nil && req.GetBody == nil || !retryable(req, resp, err) {
 			return resp, err
 		}
 		wait := waits[n-1]/2 + rand.N(waits[n-1])
@@ -267,8 +267,8 @@ func (t *transport) exchange(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// again reports whether the same request may succeed later.
-func again(req *http.Request, resp *http.Response, err error) bool {
+// retryable reports whether the same request may succeed later.
+func retryable(req *http.Request, resp *http.Response, err error) bool {
 	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil && e.found != nil && *e.found != "" {
 		return false // the refresh token of the request is no longer valid
 	}
@@ -320,7 +320,7 @@ func (t *transport) try(req *http.Request) (*http.Response, error) {
 		if at, derr := http.ParseTime(resp.Header.Get("Date")); derr == nil {
 			t.c.offset.Store(int64(at.Sub(time.Now().Truncate(time.Second))))
 		}
-		err = whole(resp, req)
+		err = readBody(resp, req)
 	}
 	took := time.Since(start).Round(time.Millisecond)
 	if e, _ := req.Context().Value(answerKey{}).(*expected); e != nil && err != nil && sent.Load() {
@@ -334,10 +334,10 @@ func (t *transport) try(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// whole reads the answer's body, up to its limit, and normalises it if the request
+// readBody reads the answer's body, up to its limit, and normalises it if the request
 // requires that. A web page instead of JSON comes from a proxy or a portal, and is
 // reported as such rather than as a parse error (oidc-agent#518).
-func whole(resp *http.Response, req *http.Request) error {
+func readBody(resp *http.Response, req *http.Request) error {
 	defer func() { _ = resp.Body.Close() }()
 	from := bare(req.URL)
 	if resp.StatusCode < 200 {

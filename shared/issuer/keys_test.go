@@ -83,7 +83,7 @@ func TestKeysUnreachable(t *testing.T) {
 	}
 }
 
-func TestKeysOfOddIssuers(t *testing.T) {
+func TestKeysOfUnusualIssuers(t *testing.T) {
 	const (
 		openID = "/vo/.well-known/openid-configuration"
 		oauth  = "/.well-known/oauth-authorization-server/vo"
@@ -175,7 +175,7 @@ func TestKeysOfOddIssuers(t *testing.T) {
 				t.Errorf("the password is shown: %v", err)
 			}
 			if s := strings.Join(asked, " "); s != tt.asked {
-				t.Errorf("asked for %s", s)
+				t.Errorf("requested %s", s)
 			}
 		})
 	}

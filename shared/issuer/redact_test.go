@@ -23,7 +23,7 @@ func TestRedactorForgets(t *testing.T) {
 }
 
 // A server may echo a secret in any notation.
-func TestRedactorKnowsNotations(t *testing.T) {
+func TestRedactorNotations(t *testing.T) {
 	const secret = "s/+ %&\"<é"
 	var r redactor
 	r.secret(secret)

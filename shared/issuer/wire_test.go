@@ -77,7 +77,7 @@ func TestRegistrationFallbacks(t *testing.T) {
 				}
 				asked = append(asked, m.Scope)
 				if len(asked) > len(tt.answers) {
-					t.Error("asked too often")
+					t.Error("too many requests")
 					return
 				}
 				var status int
@@ -91,7 +91,7 @@ func TestRegistrationFallbacks(t *testing.T) {
 			md := &Metadata{RegistrationEndpoint: srv.URL, ScopesSupported: []string{"openid", "wlcg", "compute.read", "read:/"}}
 			reg, err := local().Register(context.Background(), md, "test", wanted, "")
 			if !slices.Equal(asked, tt.asked) {
-				t.Errorf("asked for %q, want %q", asked, tt.asked)
+				t.Errorf("requested %q, want %q", asked, tt.asked)
 			}
 			if tt.code == 0 {
 				if err != nil || reg.ClientID != "new-client" || reg.ClientSecret != "client-secret" {
@@ -468,7 +468,7 @@ func TestDiscover(t *testing.T) {
 			defer srv.Close()
 			md, doc, err := local().Discover(context.Background(), srv.URL+"/vo")
 			if got := strings.Join(asked, " "); got != tt.asked {
-				t.Errorf("asked for %s", got)
+				t.Errorf("requested %s", got)
 			}
 			if tt.as == nil {
 				if err != nil || md.TokenEndpoint != srv.URL+"/token" || len(doc) == 0 {

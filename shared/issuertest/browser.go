@@ -24,7 +24,7 @@ button { font: inherit; padding: .4rem 1.2rem; margin: 1rem .5rem 0 0 }
 {{if .Message}}<p role="status"><strong>{{.Message}}</strong></p>{{end}}
 {{if .Ask}}
 <form method="post" action="/device">
-{{if .Client}}<p>{{.Client}} asks for: {{range .Scopes}}<code>{{.}}</code> {{end}}</p>{{end}}
+{{if .Client}}<p>{{.Client}} requests: {{range .Scopes}}<code>{{.}}</code> {{end}}</p>{{end}}
 <p><label>The code that the command shows<br><input name="user_code" value="{{.Code}}" autocomplete="off" required autofocus></label></p>
 <input type="hidden" name="xsrf" value="{{.XSRF}}">
 <button name="confirm" value="yes">Approve</button>

@@ -45,7 +45,7 @@ func TestPlanted(t *testing.T) {
 }
 
 // The umask is that of the process, so no other test of this package may run meanwhile.
-func TestModeWhateverTheUmask(t *testing.T) {
+func TestModeIgnoresUmask(t *testing.T) {
 	dir := t.TempDir()
 	for _, umask := range []int{0, 0o022, 0o077, 0o277, 0o777} {
 		old := syscall.Umask(umask)

@@ -313,7 +313,7 @@ func TestCheck(t *testing.T) {
 			for _, f := range ge.Findings {
 				codes = append(codes, f.Code)
 				if !ge.Has(f.Code) {
-					t.Errorf("has not %s", f.Code)
+					t.Errorf("no finding %s", f.Code)
 				}
 			}
 			if !slices.Equal(codes, tt.codes) {

@@ -25,8 +25,8 @@ type GrantError struct {
 	Hidden bool
 	// FromIssuer means that the issuer granted the token just now.
 	FromIssuer bool
-	// Renewed means that the token came from a saved login. A new login may be granted what
-	// a refresh of it is not.
+	// Renewed means that the token came from a saved login. A new login may get what a
+	// refresh does not.
 	Renewed bool
 	// Lifetime is how long the token is valid; 0 if that is unknown.
 	Lifetime time.Duration

@@ -67,7 +67,7 @@ func saying(text string) func(net.Conn) {
 
 // With a faulty agent, the source returns within the time limit: an error if the user
 // chose it, and a None in the default order.
-func TestAgentFaults(t *testing.T) {
+func TestAgentErrors(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
 	tests := []struct {
@@ -120,7 +120,7 @@ func TestAgentRequest(t *testing.T) {
 		t.Errorf("%v %v", tok.Expires, err)
 	}
 	if want := `{"request":"access_token","issuer":"https://i/","min_valid_period":60,"scope":"x y","audience":"a:1 b:2","application_hint":"test"}`; <-got != want {
-		t.Errorf("sent something else than %s", want)
+		t.Errorf("sent something other than %s", want)
 	}
 	d.Account, d.ForceNew = "acc", true
 	if _, err := (oidcAgent{d}).Token(context.Background(), req); err != nil {

@@ -53,14 +53,14 @@ func serve(ctx context.Context, args []string) error {
 	var approve bool
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	flags.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "where to listen")
-	flags.StringVar(&opts.Dir, "dir", "", "where CA and keys are kept")
+	flags.StringVar(&opts.Dir, "dir", "", "directory for the CA and the keys")
 	flags.StringVar(&opts.Profile, "profile", "wlcg", "wlcg or scitokens")
 	flags.StringVar(&opts.Subject, "subject", "", "the sub claim")
-	flags.BoolVar(&opts.NoTrailingSlash, "no-trailing-slash", false, "an issuer without a slash at its end")
+	flags.BoolVar(&opts.NoTrailingSlash, "no-trailing-slash", false, "omit the issuer's trailing slash")
 	flags.BoolVar(&opts.Rotate, "rotate", false, "rotate refresh tokens")
 	flags.BoolVar(&opts.MoreKeys, "more-keys", false, "publish keys of other kinds too")
 	flags.IntVar(&opts.Interval, "interval", 0, "polling interval in seconds")
-	flags.BoolVar(&approve, "auto-approve", false, "approve each login, as a person would")
+	flags.BoolVar(&approve, "auto-approve", false, "approve each login like a user")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
