@@ -203,7 +203,7 @@ func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 		}
 	}
 	if w.sources.Prompt.Available() {
-		d.ok("terminal", "you can be asked on it")
+		d.ok("terminal", "available for prompts")
 	} else {
 		d.ok("terminal", "there is none: if a login is needed, the helper fails and prints the command")
 	}
@@ -247,7 +247,7 @@ func (d *doctor) bearerToken() {
 			d.warn(name, strings.Join(cli.Explain(err).Hints(), "\n"), "--bearer-file cannot be used: %v", err)
 			return
 		}
-		d.ok(name, "there is none where clients look; --bearer-file writes one")
+		d.ok(name, "there is no token where clients look; --bearer-file writes one")
 		return
 	}
 	remove := "unset BEARER_TOKEN"

@@ -20,7 +20,7 @@ type clientFlags struct {
 	RegistrationFile string       `name:"registration-token-file" placeholder:"FILE" complete:"file" help:"Read the initial access token for client registration from FILE."`
 	AudienceParam    string       `name:"audience-parameter" enum:",audience,resource,both" default:"" placeholder:"audience|resource|both" help:"How the issuer expects the audience. Default: audience."`
 	Keyring          string       `enum:",auto,secret-service,kwallet,keychain,wincred,pass,keyctl,file" default:"" placeholder:"BACKEND" help:"Where the login is saved. BACKEND is auto, secret-service, kwallet, keychain, wincred, pass, keyctl or file. It is chosen at the first login and remembered."`
-	UnlockFor        cli.Duration `default:"12h" placeholder:"D" help:"How long the kernel holds the passphrase of encrypted logins after you typed it. 0 means never. Default: 12h."`
+	UnlockFor        cli.Duration `default:"12h" placeholder:"D" help:"How long the kernel keeps the passphrase of encrypted logins after you typed it. 0 means never. Default: 12h."`
 	Browser          bool         `help:"Also open the verification URL in the browser."`
 }
 

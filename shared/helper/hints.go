@@ -24,7 +24,7 @@ func (p *plan) explainGrant(w *world, e *cli.Error, grant *source.GrantError) *c
 		_ = e.Hint("get the token from another source with --from, or request less")
 	}
 	if !grant.FromIssuer && (grant.Has(finding.AudMismatch) || grant.Has(finding.AudMissing)) {
-		_ = e.Hint("check how this source is asked for an audience")
+		_ = e.Hint("check how this source requests an audience")
 	} else if grant.Has(finding.AudMismatch) || grant.Has(finding.AudMissing) {
 		switch w.logins.AudienceParameter {
 		case "", "audience":

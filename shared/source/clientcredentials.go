@@ -45,5 +45,5 @@ func (s clientCredentials) report(context.Context, token.Request) (bool, string)
 	if s.env.Logins.ClientID == "" {
 		return false, "no client was given: use --client-id and its secret"
 	}
-	return true, "the issuer would be asked as the client " + s.env.Logins.ClientID
+	return true, "the token would be requested from the issuer as the client " + s.env.Logins.ClientID
 }

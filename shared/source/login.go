@@ -51,5 +51,5 @@ func (s device) report(context.Context, token.Request) (bool, string) {
 	if s.env.Prompt.Available() {
 		return true, "you would be asked to log in with a browser"
 	}
-	return true, "the login code would be printed to stderr, as there is no terminal"
+	return true, "the login code would be printed to stderr, because there is no terminal"
 }

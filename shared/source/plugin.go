@@ -249,13 +249,13 @@ func CheckPlugin(ctx context.Context, e *Env, name string, req token.Request) ([
 	_, err = p.run(ctx, path, impossible)
 	switch {
 	case errors.As(err, &n):
-		add(true, "for an issuer that it cannot know it has nothing to offer")
+		add(true, "for an unknown issuer it has nothing to offer")
 	case errors.As(err, &pe):
-		add(true, "for an issuer that it cannot know it answers with an error object, which stops the chain")
+		add(true, "for an unknown issuer it answers with an error object, which stops the chain")
 	case err == nil:
-		add(false, "for an issuer that it cannot know it answers with a token")
+		add(false, "for an unknown issuer it answers with a token")
 	default:
-		add(false, "for an issuer that it cannot know: %s", err)
+		add(false, "for an unknown issuer: %s", err)
 	}
 	return out, nil
 }
