@@ -31,8 +31,7 @@ import (
 type Env struct {
 	// Program is the name that messages begin with.
 	Program string
-	// Binary is the base name of the file that was run. It differs from Program for
-	// links.
+	// Binary is the base name of the file that was run, which may be a link.
 	Binary string
 	// Args are the arguments after the program's name.
 	Args   []string

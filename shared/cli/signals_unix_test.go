@@ -175,8 +175,8 @@ func start(t *testing.T, name string, argv ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The child inherits ignored signals, but for signals that this process handles it
-	// has the default action.
+	// The child inherits ignored signals. Those that this process handles have their
+	// default action there.
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(c) })

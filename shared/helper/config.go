@@ -61,7 +61,7 @@ type issuerConfig struct {
 	Scopes            []string `toml:"scopes"`
 	CAFile            string   `toml:"cafile"`
 	PKCE              bool     `toml:"pkce"`
-	// For a client without a user.
+	// For the client of a robot.
 	ClientSecretFile string `toml:"client-secret-file"`
 	ClientSecretCmd  string `toml:"client-secret-command"`
 	// RegistrationFile contains an initial access token.

@@ -139,7 +139,7 @@ func (a *app) warnIfExpiring(w *world, p *plan, t token.Token) {
 	}
 }
 
-// explain adds hints to an error that contain the helper's flags.
+// explain adds hints with the helper's flags to an error.
 func (p *plan) explain(w *world, err error) error {
 	var (
 		none    *source.NoneError

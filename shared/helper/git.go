@@ -70,7 +70,7 @@ func (c *gitCmd) item(a *app, q gitRequest) (*item, error) {
 		return nil, cli.Errorf(cli.Usage, "--username: %q is not a user name", c.Username)
 	}
 	g := &getCmd{Request: c.Request, Client: c.Client, Source: c.Source}
-	// This variable disables git's own prompts.
+	// GIT_TERMINAL_PROMPT=0 disables git's prompts.
 	if a.env.Getenv("GIT_TERMINAL_PROMPT") == "0" {
 		g.Source.NoPrompt = true
 	}

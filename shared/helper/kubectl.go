@@ -5,8 +5,8 @@ import (
 	"example.org/token-helpers/shared/output"
 )
 
-// applyExecInfo follows the instructions of a Kubernetes client before a token is
-// requested: the format of the output, and whether prompts are allowed.
+// applyExecInfo reads what a Kubernetes client requires, before a token is requested: the
+// API version of the output, and whether prompts are allowed.
 func (g *getCmd) applyExecInfo(a *app) error {
 	if g.Output != output.ExecCredential {
 		return nil

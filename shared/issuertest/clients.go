@@ -73,8 +73,8 @@ func (s *Server) authenticate(w http.ResponseWriter, r *http.Request) *client {
 	return c
 }
 
-// audience reads it like IAM's IamOAuth2RequestFactory: the first of resource, aud and
-// audience that is present, split at spaces.
+// audience returns the requested audiences like IAM's IamOAuth2RequestFactory: the first of
+// resource, aud and audience that is present, split at spaces.
 func audience(form url.Values) []string {
 	for _, k := range []string{"resource", "aud", "audience"} {
 		if l := token.SplitScopes(strings.Join(form[k], " ")); len(l) > 0 {

@@ -38,7 +38,7 @@ type Options struct {
 	// Subject is the sub claim, demo-user by default.
 	Subject string
 	// Rotate issues a new refresh token at each refresh. Reuse of the previous one
-	// revokes the whole grant, unless Grace is set.
+	// revokes the whole grant, unless Grace accepts it.
 	Rotate, Grace bool
 	// Interval is the device flow's polling interval in seconds; 0 omits it from the
 	// answer, like IAM.
@@ -255,7 +255,7 @@ func (s *Server) Client() *http.Client {
 	}}
 }
 
-// SetMode makes the issuer fail as named from now on; "" restores it.
+// SetMode makes the issuer fail as named from now on; "" means no failure.
 func (s *Server) SetMode(mode string) error {
 	if _, ok := modes[mode]; !ok {
 		return fmt.Errorf("no mode %q: it is one of %q", mode, Modes())

@@ -50,7 +50,7 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// userCode returns letters that do not look alike (RFC 8628 section 6.1).
+// userCode returns a code of letters that do not look alike (RFC 8628 section 6.1).
 func userCode() string {
 	const letters = "BCDFGHJKLMNPQRSTVWXZ"
 	b := make([]byte, 8)
