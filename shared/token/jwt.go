@@ -14,8 +14,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxSize is the longest token that is decoded, in bytes. HTCondor reads at most 16 KiB;
-// the larger limit makes it possible to say that a longer token is too long.
+// MaxSize is the longest token that Decode accepts, in bytes. It is larger than what
+// HTCondor reads (16 KiB), so that findings can say that a token is too long for it.
 const MaxSize = 1 << 20
 
 // ErrNotToken is the cause of every error of [Decode].
@@ -26,31 +26,30 @@ var ErrNotToken = errors.New("not a token")
 // kept. Nothing that a JWT returns may be modified.
 type JWT struct {
 	Header, Claims json.RawMessage
-	// Signature is what follows the second dot, in base64url, and SignatureBytes the same
-	// decoded.
+	// Signature is the third part, in base64url; SignatureBytes is the same, decoded.
 	Signature      string
 	SignatureBytes []byte
 
 	header, claims object
-	// What services ask for more than once is read once.
+	// These are parsed once, because services need them more than once.
 	scopes, audiences     []string
 	scopesOK, audiencesOK bool
 }
 
 // Decode decodes a JWT in compact serialization (RFC 7515 section 3.1) without verifying
-// it. An unsigned token (alg none) decodes; a JWE, five parts,
-// does not, and neither does anything else: the error says what it seems to be.
+// it. It accepts unsigned tokens (alg none), but not encrypted ones (JWE). The error says
+// what the input seems to be.
 func Decode(raw []byte) (*JWT, error) { return new(Decoder).Decode(raw) }
 
-// Decoder decodes many tokens with little memory. A token may be used only until the next
-// one is decoded.
+// Decoder decodes many tokens and reuses its memory. A token is valid only until the next
+// call of Decode.
 type Decoder struct {
 	jwt               JWT
 	claims, signature []byte
 	members           []Member
 	scopes            []string
-	// encoded is the header of the token before, which most tokens of an issuer share, and
-	// header the same decoded.
+	// encoded is the header of the previous token, headerJSON and header the same, decoded.
+	// Most tokens of an issuer have the same header.
 	encoded    []byte
 	headerJSON json.RawMessage
 	header     object
@@ -116,10 +115,10 @@ func notToken(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrNotToken, fmt.Sprintf(format, a...))
 }
 
-// segment decodes a part of a token (RFC 7515 section 2): base64url without padding. It
-// uses and updates memory, if that is not nil.
+// segment decodes a part of a token (RFC 7515 section 2): base64url without padding. If
+// memory is not nil, the result is stored there.
 func segment(s []byte, memory *[]byte) ([]byte, error) {
-	// encoding/base64 skips line breaks; a token has none.
+	// encoding/base64 skips line breaks, which a token must not contain.
 	for _, c := range []byte("\r\n") {
 		if i := bytes.IndexByte(s, c); i >= 0 {
 			return nil, base64.CorruptInputError(i)
@@ -166,8 +165,8 @@ func (j *JWT) Unsigned() bool {
 	return strings.EqualFold(alg, "none")
 }
 
-// SignatureMissing reports whether the signature that the header announces was cut off,
-// as people do before they post a token.
+// SignatureMissing reports whether a signed token lacks its signature. People often remove
+// it before they post a token.
 func (j *JWT) SignatureMissing() bool { return j.Signature == "" && !j.Unsigned() }
 
 // Has reports whether the token has the claim.
@@ -185,7 +184,7 @@ func (j *JWT) HeaderString(name string) (string, bool) { return j.header.get(nam
 // String returns a claim that is a string.
 func (j *JWT) String(claim string) (string, bool) { return j.claims.get(claim).Text() }
 
-// Integer returns a claim that is a number and written as an integer.
+// Integer returns a claim that is a number written as an integer.
 func (j *JWT) Integer(claim string) (int64, bool) {
 	if m := j.claims.get(claim); m != nil {
 		return m.integer, m.isInteger
@@ -193,12 +192,11 @@ func (j *JWT) Integer(claim string) (int64, bool) {
 	return 0, false
 }
 
-// Duplicates reports whether the header or the claims have a name more than once.
+// Duplicates reports whether a name occurs more than once in the header or in the claims.
 func (j *JWT) Duplicates() bool { return j.header.duplicates || j.claims.duplicates }
 
-// Time returns a claim that is a NumericDate (RFC 7519 section 2), to the second:
-// a fraction is cut off. ok is false if it is absent, not a number, or outside
-// the years 1 to 9999.
+// Time returns a claim that is a NumericDate (RFC 7519 section 2), truncated to seconds.
+// ok is false if it is absent, not a number, or outside the years 1 to 9999.
 func (j *JWT) Time(claim string) (t time.Time, ok bool) {
 	m := j.claims.get(claim)
 	switch {
@@ -225,16 +223,16 @@ func NumericDate(raw json.RawMessage) (t time.Time, ok bool) {
 	if err != nil || math.Abs(f) > lastSecond || f < firstSecond {
 		return time.Time{}, false
 	}
-	// Seconds of that range are whole numbers that a float64 holds exactly.
+	// float64 represents all integers in this range exactly.
 	return time.Unix(int64(f), 0).UTC(), true
 }
 
-// AnyAudience is the audience of tokens of the WLCG profile that are for any service
-// (Common JWT Profile, "aud").
+// AnyAudience is the audience of WLCG tokens that are valid for any service (Common JWT
+// Profile, "aud").
 const AnyAudience = "https://wlcg.cern.ch/jwt/v1/any"
 
-// Audiences returns the aud claim as a list, a single string being a list of one
-// (RFC 7519 section 4.1.3).
+// Audiences returns the aud claim as a list. A single string becomes a list of one (RFC
+// 7519 section 4.1.3).
 func (j *JWT) Audiences() ([]string, bool) { return j.audiences, j.audiencesOK }
 
 func (j *JWT) readAudiences() ([]string, bool) {
@@ -244,10 +242,10 @@ func (j *JWT) readAudiences() ([]string, bool) {
 	return j.claims.get("aud").Texts()
 }
 
-// Scopes returns the scope claim split at spaces (RFC 8693 section 4.2). Servers split
-// it at no other white space. A scope claim that is not a string is no scope claim:
-// servers refuse a list.
-func (j *JWT) Scopes() ([]string, bool) { return j.scopes, j.scopesOK }
+// Scopes returns the scope claim split at spaces (RFC 8693 section 4.2), like servers, which
+// do not split it at other white space. ok is false if the claim is not a string: servers
+// refuse a list.
+func (j *JWT) Scopes() (scopes []string, ok bool) { return j.scopes, j.scopesOK }
 
 func (j *JWT) readScopes(out []string) ([]string, bool) {
 	s, ok := j.String("scope")
@@ -262,8 +260,9 @@ func (j *JWT) readScopes(out []string) ([]string, bool) {
 	return out, ok
 }
 
-// Members returns the claims in the order of the token, duplicates kept.
+// Members returns the claims in the order of the token, including duplicates.
 func (j *JWT) Members() []Member { return j.claims.members }
 
-// HeaderMembers returns the header's members in the order of the token.
+// HeaderMembers returns the header's members in the order of the token, including
+// duplicates.
 func (j *JWT) HeaderMembers() []Member { return j.header.members }

@@ -32,7 +32,7 @@ func (m *Member) Texts() (list []string, ok bool) {
 	if m == nil || m.Value[0] != '[' {
 		return nil, false
 	}
-	// It is valid JSON, as ReadObject has read it.
+	// ReadObject has checked that the value is valid JSON.
 	s := scanner{data: m.Value, at: 1}
 	text := string(m.Value)
 	list = []string{}
@@ -53,12 +53,12 @@ func (m *Member) Texts() (list []string, ok bool) {
 	}
 }
 
-// maxDepth is how deep JSON may be nested, as in encoding/json.
+// maxDepth is the maximum nesting depth of JSON, as in encoding/json.
 const maxDepth = 10000
 
-// ReadObject returns the members of a JSON object in their order, duplicates kept. ok is
+// ReadObject returns the members of a JSON object in order, including duplicates. ok is
 // false if data is not a valid JSON object (RFC 8259). It accepts what encoding/json
-// accepts, but reads the text only once and copies no values.
+// accepts, but reads the text only once and does not copy values.
 func ReadObject(data []byte) (members []Member, ok bool) { return readObject(data, nil) }
 
 // readObject appends the members to the empty slice members.
@@ -70,7 +70,7 @@ func readObject(data []byte, members []Member) (_ []Member, ok bool) {
 	if s.space(); !s.next('{') {
 		return nil, false
 	}
-	// Names and strings are parts of one copy.
+	// Names and strings are substrings of one copy.
 	text := string(data)
 	if s.space(); s.next('}') {
 		return members, s.atEnd()
@@ -107,15 +107,15 @@ func readObject(data []byte, members []Member) (_ []Member, ok bool) {
 }
 
 // Strings calls each for every string in a JSON object, with the names of the members that
-// it is in, and reports whether data is a valid JSON object. Names and strings are as they
-// are written, with escapes. Both are valid only during the call.
+// lead to it, and reports whether data is a valid JSON object. Escapes in names and strings
+// are not decoded. Both are valid only during the call.
 func Strings(data []byte, each func(path [][]byte, text []byte)) bool {
 	s := scanner{data: data, each: each}
 	s.space()
 	return s.next('{') && s.items('{', 1) && s.atEnd()
 }
 
-// integer reads a valid number that is written as an integer.
+// integer parses a valid JSON number that is written as an integer.
 func integer(number []byte) (n int64, ok bool) {
 	digits := number
 	if number[0] == '-' {
@@ -149,20 +149,20 @@ func unquote(quoted string) string {
 	return s
 }
 
-// object is a JSON object in which members are found by their names. Of members with the
-// same name, the last one counts, as in encoding/json.
+// object is a JSON object whose members can be looked up by name. If several members have
+// the same name, the last one counts, as in encoding/json.
 type object struct {
 	members []Member
-	// marks has one byte for each of a few members with different names, by which most
-	// members that are not meant are passed over.
+	// marks has the mark of each member, so that get can skip most others. It is used if
+	// there are at most fewMembers, with different names.
 	marks [fewMembers]byte
-	// byName is used if there are more, or if names occur more than once.
+	// byName is used otherwise.
 	byName map[string]*Member
-	// duplicates says that a name occurs more than once.
+	// duplicates is set if a name occurs more than once.
 	duplicates bool
 }
 
-// fewMembers is up to how many members are searched one by one.
+// fewMembers is the largest number of members that are searched without a map.
 const fewMembers = 32
 
 func newObject(members []Member) object {
@@ -190,7 +190,7 @@ func newObject(members []Member) object {
 	return o
 }
 
-// mark returns a byte that differs between most names.
+// mark returns a hash of a name.
 func mark(name string) byte {
 	n := len(name)
 	if n == 0 {
@@ -225,12 +225,12 @@ func (o *object) raw(name string) json.RawMessage {
 	return nil
 }
 
-// scanner reads JSON.
+// scanner reads and validates JSON.
 type scanner struct {
 	data []byte
 	at   int
-	// each, if not nil, is called for strings. path has the names that lead to the value at
-	// hand.
+	// each, if not nil, is called for strings. path has the names that lead to the current
+	// value.
 	each func(path [][]byte, text []byte)
 	path [][]byte
 }
@@ -261,7 +261,7 @@ func (s *scanner) atEnd() bool {
 	return s.at == len(s.data)
 }
 
-// value skips a value. depth is how many objects and arrays it is in.
+// value skips a value that is nested in depth objects and arrays.
 func (s *scanner) value(depth int) bool {
 	if s.at >= len(s.data) {
 		return false
@@ -287,7 +287,7 @@ func (s *scanner) value(depth int) bool {
 	return s.number()
 }
 
-// items skips the contents of an object or an array, and its end.
+// items skips the contents of an object or an array, and the closing bracket.
 func (s *scanner) items(open byte, depth int) bool {
 	end := open + 2 // } or ]
 	if s.space(); s.next(end) {
@@ -356,7 +356,7 @@ func (s *scanner) digits() bool {
 	return s.at > start
 }
 
-// special are the bytes that do not stand for themselves in a string.
+// special marks the bytes that must be escaped in a string, or end it.
 var special = func() (t [256]bool) {
 	for c := range 0x20 {
 		t[c] = true

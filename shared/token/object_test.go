@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// ReadObject accepts what encoding/json accepts, and reads the same.
+// ReadObject accepts what encoding/json accepts, and returns the same values.
 func FuzzReadObject(f *testing.F) {
 	for _, s := range []string{
 		`{}`, ` { } `, `{"a":1}`, `{"a":1,}`, `{"a":1 "b":2}`, `{"a"}`, `{"a":}`, `{,}`, `{"a":1}x`, `[]`, `null`, ``, `{`, "\ufeff{}",
@@ -75,7 +75,7 @@ func FuzzReadObject(f *testing.F) {
 			}
 		}
 		if o.get("no such member") != nil && want["no such member"] == nil {
-			t.Errorf("%q: found what is not there", data)
+			t.Errorf("%q: found a member that does not exist", data)
 		}
 		var texts []string
 		if !Strings(data, func(path [][]byte, text []byte) {
@@ -163,8 +163,8 @@ func TestStrings(t *testing.T) {
 	}
 }
 
-// A Decoder forgets the token before.
-func TestDecoderDecodesOneAfterTheOther(t *testing.T) {
+// Nothing of the previous token remains in the next one.
+func TestDecoderReuse(t *testing.T) {
 	var d Decoder
 	for _, raw := range []string{
 		jwtOf(`{"alg":"ES256","kid":"a"}`, manyMembers(40, true)),

@@ -8,9 +8,9 @@ import (
 // Covers reports whether one of the granted scopes includes the scope want.
 //
 // A scope with a path covers every path below it on component boundaries: read:/foo
-// covers read:/foo/bar, never read:/foobar. storage.modify is a superset of
+// covers read:/foo/bar, but not read:/foobar. storage.modify is a superset of
 // storage.create (WLCG Common JWT Profile, "Capability based authorization: scope").
-// All others are compared as they are (RFC 6749 section 3.3).
+// All other scopes are compared as strings (RFC 6749 section 3.3).
 func Covers(granted []string, want string) bool {
 	if slices.Contains(granted, want) {
 		return true
@@ -31,8 +31,8 @@ func Covers(granted []string, want string) bool {
 	return false
 }
 
-// hasPath reports whether the authorization has a path. HTCondor's condor:/READ only looks
-// as if it had one.
+// hasPath reports whether scopes with this authorization have a path. The level in
+// HTCondor's condor:/READ is not a path.
 func hasPath(authz string) bool {
 	return authz == "read" || authz == "write" || strings.HasPrefix(authz, "storage.")
 }
@@ -48,7 +48,7 @@ func MissingScopes(granted, want []string) []string {
 	return out
 }
 
-// SameIssuer reports whether two issuers are the same, regardless of one trailing slash.
+// SameIssuer reports whether two issuers are equal, apart from one trailing slash.
 func SameIssuer(a, b string) bool {
 	return strings.TrimSuffix(a, "/") == strings.TrimSuffix(b, "/")
 }

@@ -24,11 +24,10 @@ type Request struct {
 	Audiences []string
 	// Scopes are the scope values that must be granted (RFC 6749 section 3.3).
 	Scopes []string
-	// MinLifetime is how long the token must still live when it is handed out.
+	// MinLifetime is how long the token must remain valid when it is returned.
 	MinLifetime time.Duration
-	// AnyLifetime accepts a new token that lives shorter than MinLifetime, which then
-	// only says how long a stored token must still live: whoever keeps a token fresh
-	// replaces it early enough.
+	// AnyLifetime applies MinLifetime to stored tokens only, and accepts a new token
+	// with a shorter lifetime. It is for commands that renew tokens before they expire.
 	AnyLifetime bool
 }
 
@@ -40,35 +39,35 @@ func (r Request) Normalized() Request {
 	return r
 }
 
-// Token is an access token together with what is known about it from the answer
-// that carried it. The zero value is no token.
+// Token is an access token, and what the issuer's response says about it. The zero value
+// means that there is no token.
 type Token struct {
 	raw string
 	jwt *JWT // nil if the token is opaque
 
-	// Issuer is the issuer's URL, as the issuer writes it.
+	// Issuer is the issuer's URL, as the issuer spells it.
 	Issuer string
 	// Expires is when the token expires; zero if that is unknown.
 	Expires time.Time
 	// Scopes and Audiences are those granted: from the token if it is a JWT, otherwise from
-	// the issuer's answer.
+	// the issuer's response.
 	Scopes    []string
 	Audiences []string
-	// Type is the token type in the issuer's answer (RFC 6749 section 7.1); empty for bearer,
-	// or if it is unknown.
+	// Type is the token type in the issuer's response (RFC 6749 section 7.1). It is empty
+	// for bearer tokens, or if it is unknown.
 	Type string
-	// Source is the name of the source that it came from, such as "device".
+	// Source is the name of the source that provided the token, such as "device".
 	Source string
 }
 
-// New returns a Token for its raw form. If it is a JWT, its claims provide issuer, expiry,
-// scopes and audiences.
+// New returns the Token whose secret is raw. If it is a JWT, issuer, expiry, scopes and
+// audiences are taken from its claims.
 func New(raw string) Token {
 	j, _ := Decode([]byte(raw))
 	return Decoded(raw, j)
 }
 
-// Decoded is like New for a token that has been decoded already; j is nil for an opaque
+// Decoded is like [New] for a token that was already decoded; j is nil for an opaque
 // token.
 func Decoded(raw string, j *JWT) Token {
 	t := Token{raw: raw, jwt: j}
@@ -92,7 +91,7 @@ func (t Token) Raw() string { return t.raw }
 // IsZero reports whether there is no token.
 func (t Token) IsZero() bool { return t.raw == "" }
 
-// Lifetime returns how long the token is valid after now, and whether that is known.
+// Lifetime returns how long the token remains valid after now, and whether that is known.
 func (t Token) Lifetime(now time.Time) (time.Duration, bool) {
 	if t.Expires.IsZero() {
 		return 0, false
@@ -102,21 +101,20 @@ func (t Token) Lifetime(now time.Time) (time.Duration, bool) {
 
 const redacted = "[token redacted]"
 
-// String is redacted.
+// String implements [fmt.Stringer]. It does not reveal the token.
 func (t Token) String() string { return redacted }
 
-// GoString is redacted.
+// GoString implements [fmt.GoStringer]. It does not reveal the token.
 func (t Token) GoString() string { return redacted }
 
-// Format is redacted for every verb. Without this method, verbs such as %x would print the
-// field.
+// Format implements [fmt.Formatter]. Without it, verbs such as %x would print the raw field.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
 
-// LogValue is redacted.
+// LogValue implements [slog.LogValuer]. It does not reveal the token.
 func (t Token) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalJSON is redacted.
+// MarshalJSON implements [encoding/json.Marshaler]. It does not reveal the token.
 func (t Token) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// SplitScopes splits a scope string at spaces (RFC 6749 section 3.3).
+// SplitScopes splits a list of scopes (RFC 6749 section 3.3) at white space.
 func SplitScopes(s string) []string { return strings.Fields(s) }

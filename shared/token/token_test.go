@@ -18,7 +18,7 @@ func jwtOf(header, claims string) string {
 	return b64([]byte(header)) + "." + b64([]byte(claims)) + "." + b64([]byte("sig"))
 }
 
-func TestTokenNeverShowsItself(t *testing.T) {
+func TestFormattingIsRedacted(t *testing.T) {
 	tok := New("SECRET")
 	j, err := json.Marshal(map[string]any{"t": tok, "p": &tok})
 	if err != nil {
@@ -31,11 +31,11 @@ func TestTokenNeverShowsItself(t *testing.T) {
 		fmt.Sprintf("%v", struct{ T Token }{tok}), fmt.Errorf("%w: %v", errors.New("x"), tok).Error(), string(j), log.String(),
 	} {
 		if strings.Contains(s, "SECRET") || strings.Contains(s, "534543524554") {
-			t.Errorf("shown: %s", s)
+			t.Errorf("the token is visible: %s", s)
 		}
 	}
 	if tok.Raw() != "SECRET" {
-		t.Error("Raw does not hand it out")
+		t.Error("Raw does not return the token")
 	}
 }
 
@@ -51,7 +51,7 @@ func TestNormalized(t *testing.T) {
 }
 
 // The example of RFC 7519 section 3.1.
-func TestDecodeTheRFCsExample(t *testing.T) {
+func TestDecodeRFCExample(t *testing.T) {
 	const raw = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9." +
 		"eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ." +
 		"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -80,7 +80,7 @@ func TestDecodeTheRFCsExample(t *testing.T) {
 	}
 }
 
-func TestNotATokenSaysWhat(t *testing.T) {
+func TestDecodeErrors(t *testing.T) {
 	tests := []struct{ raw, want string }{
 		{"", "empty"},
 		{"\xff\xfe", "binary"},
@@ -194,14 +194,14 @@ func TestCovers(t *testing.T) {
 
 func TestSameIssuer(t *testing.T) {
 	if !SameIssuer("https://a/", "https://a") || SameIssuer("https://a//", "https://a") || SameIssuer("https://a", "https://A") {
-		t.Error("one trailing slash, and nothing else, makes no difference")
+		t.Error("only one trailing slash must be ignored")
 	}
 }
 
 func TestLifetime(t *testing.T) {
 	now := time.Unix(1000, 0)
 	if _, known := (Token{}).Lifetime(now); known {
-		t.Error("known without an end")
+		t.Error("known without an expiry")
 	}
 	if left, known := (Token{Expires: now.Add(time.Minute)}).Lifetime(now); !known || left != time.Minute {
 		t.Errorf("%v %v", left, known)
@@ -219,12 +219,12 @@ func FuzzDecode(f *testing.F) {
 		j, err := Decode(raw)
 		if err != nil {
 			if !errors.Is(err, ErrNotToken) {
-				t.Fatalf("%v is no ErrNotToken", err)
+				t.Fatalf("%v is not ErrNotToken", err)
 			}
 			return
 		}
-		// What is shown must be what is in the token: every member once more, in
-		// order, and each in its bytes.
+		// Members must return the claims unchanged: each value occurs in the payload, in
+		// this order.
 		rest := j.Claims
 		for _, m := range j.Members() {
 			i := bytes.Index(rest, m.Value)
@@ -233,7 +233,7 @@ func FuzzDecode(f *testing.F) {
 			}
 			rest = rest[i+len(m.Value):]
 			if !j.Has(m.Name) {
-				t.Fatalf("the claim %q is a member and is not there", m.Name)
+				t.Fatalf("Has does not find the claim %q", m.Name)
 			}
 			j.Time(m.Name)
 		}
