@@ -1,4 +1,4 @@
-// Package ecosystems is the table of ecosystems.
+// Package ecosystems lists the ecosystems.
 package ecosystems
 
 import (
@@ -9,8 +9,8 @@ import (
 	"example.org/token-helpers/shared/xrootd"
 )
 
-// table lists the ecosystems. A new one is a line here: its scopes are registered, and
-// jwt-inspect gets its flags.
+// table lists the ecosystems. Adding a line here registers clients with the ecosystem's
+// scopes, and adds its flags to jwt-inspect.
 var table = []service.Descriptor{
 	condor.Ecosystem,
 	xrootd.Ecosystem,
@@ -19,10 +19,10 @@ var table = []service.Descriptor{
 // All returns the ecosystems.
 func All() []service.Descriptor { return slices.Clone(table) }
 
-// RegistrationScopes returns the scopes that a client is registered with: all that any
-// helper may request, so that one login serves them all. INDIGO IAM limits a client to
-// its registered scopes and selects the token's profile by the one profile scope among
-// them (ScopeAwareProfileResolver), hence wlcg.
+// RegistrationScopes returns the scopes with which clients are registered: all that any
+// helper can request, so that one login is enough for all helpers. They include wlcg,
+// because INDIGO IAM limits a client to its registered scopes and selects the token's
+// profile by the profile scope among them (ScopeAwareProfileResolver).
 func RegistrationScopes() []string {
 	scopes := []string{"openid", "offline_access", "wlcg"}
 	for _, e := range table {

@@ -8,8 +8,8 @@ import (
 	"example.org/token-helpers/shared/xrootd"
 )
 
-// What a client is registered with must cover whatever a helper can ask for.
-func TestRegistrationCoversEveryWant(t *testing.T) {
+// A client must be registered with every scope that a helper can request.
+func TestRegistrationScopes(t *testing.T) {
 	all := RegistrationScopes()
 	has := func(s string) bool {
 		for _, r := range all {
@@ -29,11 +29,11 @@ func TestRegistrationCoversEveryWant(t *testing.T) {
 		}
 		for _, s := range w.Scopes {
 			if !has(s) {
-				t.Errorf("%T asks for %s, which no client is registered with", e, s)
+				t.Errorf("%T requests %s, with which no client is registered", e, s)
 			}
 		}
 	}
 	if !has("wlcg") || !has("offline_access") || has("iam") {
-		t.Error("wlcg selects the profile at INDIGO IAM, and iam would undo it")
+		t.Error("wlcg must select the profile at INDIGO IAM, and iam would select another one")
 	}
 }

@@ -1,5 +1,5 @@
-// Package text holds what every package needs to print: escaping for terminals,
-// wrapping, durations, shell quoting, and suggestions for mistyped words.
+// Package text formats text for output: escaping for terminals, wrapping, durations,
+// shell quoting, and suggestions for mistyped words.
 package text
 
 import (
@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// APIVersion is the apiVersion member of every JSON document that the programs write
-// or read.
+// APIVersion is the apiVersion member of the JSON documents that the programs read and
+// write.
 const APIVersion = "token-helpers/v1"
 
-// Printable escapes characters that a terminal would obey instead of showing: control
+// Printable escapes characters that a terminal would interpret instead of showing: control
 // characters, bidirectional controls, line and paragraph separators, and the byte order
-// mark. Invalid UTF-8 becomes U+FFFD. Newlines are kept.
+// mark. It replaces invalid UTF-8 by U+FFFD, and keeps newlines.
 func Printable(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -30,7 +30,7 @@ func Printable(s string) string {
 	return b.String()
 }
 
-// hidden reports whether a terminal would act on r instead of showing it.
+// hidden reports whether a terminal would interpret r instead of showing it.
 func hidden(r rune) bool {
 	switch {
 	case r < 0x20, r >= 0x7f && r < 0xa0, r == 0x061c, r == 0x200e, r == 0x200f, r == 0xfeff,
@@ -40,15 +40,14 @@ func hidden(r rune) bool {
 	return false
 }
 
-// OneLine escapes newlines, so that text from others cannot add a line of its own to a
-// message.
+// OneLine escapes newlines, so that untrusted text cannot add lines to a message.
 func OneLine(s string) string { return strings.ReplaceAll(s, "\n", `\u000a`) }
 
-// Foreign makes text from others fit for a message: one printable line of at most most
-// characters.
+// Foreign prepares untrusted text for use in a message: it returns one printable line,
+// made from at most most characters of s.
 func Foreign(s string, most int) string { return OneLine(Printable(Brief(s, most))) }
 
-// Brief cuts s after most characters and marks the cut.
+// Brief truncates s to at most most characters, and appends … if it was longer.
 func Brief(s string, most int) string {
 	if len(s) <= most {
 		return s
@@ -63,10 +62,9 @@ func Brief(s string, most int) string {
 	return s
 }
 
-// Wrap breaks text into lines of at most width characters at spaces. A word longer
-// than that, such as a URL, stays on a line of its own. Continuation lines are
-// indented by two spaces; lines that begin with two spaces, such as commands, are kept
-// as they are.
+// Wrap breaks text at spaces into lines of at most width characters. A longer word, such
+// as a URL, gets a separate line. Continuation lines are indented by two spaces. Lines
+// that begin with two spaces, such as commands, are not changed.
 func Wrap(s string, width int) []string {
 	var out []string
 	for para := range strings.SplitSeq(s, "\n") {
@@ -93,8 +91,8 @@ func Wrap(s string, width int) []string {
 	return out
 }
 
-// Labelled returns label, padded to width characters, with s beside it. Lines that do
-// not fit into 78 columns continue below s.
+// Labelled returns label, padded to width characters, and s next to it. s is wrapped at 78
+// columns, and continues below its first line.
 func Labelled(width int, label, s string) string {
 	var b strings.Builder
 	for _, line := range Wrap(s, 78-width) {
@@ -104,7 +102,7 @@ func Labelled(width int, label, s string) string {
 	return b.String()
 }
 
-// Duration formats d with its two largest units: 45s, 12m30s, 5h03m, 3 days.
+// Duration formats d briefly: 45s, 12m30s, 5h03m, 3 days.
 func Duration(d time.Duration) string {
 	switch d = d.Round(time.Second); {
 	case d < time.Minute:
@@ -117,7 +115,7 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%d days", int(d.Hours())/24)
 }
 
-// ShellWord quotes s for a POSIX shell if the shell would not read it as one word.
+// ShellWord quotes s for a POSIX shell if necessary.
 func ShellWord(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@%+,=", r)
@@ -131,8 +129,8 @@ func ShellWord(s string) string {
 // ShellQuote quotes s for a POSIX shell.
 func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// Nearest returns the known word that is at most two edits away from word, or "". Words
-// that differ in half of their letters or more are not similar.
+// Nearest returns the known word that is most similar to word, or "" if all differ in more
+// than two edits, or in half of their letters or more.
 func Nearest(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
@@ -143,7 +141,7 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// distance is the Levenshtein distance in bytes.
+// distance returns the Levenshtein distance of a and b, in bytes.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -163,26 +161,27 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Set returns the strings of all lists, sorted, each once. It is nil if there are none.
+// Set returns the strings of all lists, sorted and without duplicates, or nil if there are
+// none.
 func Set(lists ...[]string) []string {
 	all := slices.Concat(lists...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-// NonNil returns a list that JSON encodes as [] instead of null.
+// NonNil returns a copy of list that is not nil, so that JSON encodes it as [], not null.
 func NonNil(list []string) []string { return append([]string{}, list...) }
 
-// Pattern is a regular expression that is compiled when it is first used: most runs need
-// none, and compiling one costs as much as reading a cached token.
+// Pattern is a regular expression that is compiled when it is first used, because most runs
+// need none, and compiling one takes as long as reading a cached token.
 type Pattern struct {
 	Expr string
 
-	once     sync.Once // guards what follows
+	once     sync.Once // guards compiled
 	compiled *regexp.Regexp
 }
 
-// Get returns the compiled expression, and panics if it is wrong.
+// Get returns the compiled expression. It panics if the expression is invalid.
 func (p *Pattern) Get() *regexp.Regexp {
 	p.once.Do(func() { p.compiled = regexp.MustCompile(p.Expr) })
 	return p.compiled

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestPrintableEscapesWhatATerminalObeys(t *testing.T) {
+func TestPrintable(t *testing.T) {
 	for in, want := range map[string]string{
 		"a\x1b[31mb": `a\u001b[31mb`, "a\rb": `a\u000db`, "a\nb": "a\nb", "é日本": "é日本", "\u0085": `\u0085`,
 		"\u200e": `\u200e`, "\u200f": `\u200f`, "\u061c": `\u061c`, "\u2028": `\u2028`, "\u2029": `\u2029`,
