@@ -1,6 +1,7 @@
 package scitokens
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -13,12 +14,13 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// anySciTokens is the audience that stands for any service in tokens of SciTokens 2.0, as
-// [token.AnyAudience] does in those of the WLCG profile: each counts in its own profile
-// only (scitokens-cpp, Validator::verify; measured on both servers).
+// anySciTokens is the audience of SciTokens 2.0 tokens that are valid for any service, like
+// [token.AnyAudience] in the WLCG profile. Each is valid only in its own profile
+// (scitokens-cpp, Validator::verify; measured on both servers).
 const anySciTokens = "ANY"
 
-// audience checks that one of the strings in aud is one of the server's, byte for byte.
+// audience checks that one of the token's audiences equals one of the server's, byte for
+// byte.
 func audience(l Library, p service.Presented) []finding.Finding {
 	kind, _ := ProfileOf(p.JWT)
 	got, ok := p.JWT.Audiences()
@@ -41,11 +43,11 @@ func audience(l Library, p service.Presented) []finding.Finding {
 				Hint: "request a token for this service only", Command: l.command(p), Source: WLCGSource + ", \"aud\"; " + srcMeasured})
 		}
 	}
-	near := ""
+	difference := ""
 	for _, a := range got {
 		for _, w := range l.Audiences {
-			if near == "" {
-				near = nearMiss(a, w)
+			if difference == "" {
+				difference = nearMiss(a, w)
 			}
 		}
 	}
@@ -54,10 +56,11 @@ func audience(l Library, p service.Presented) []finding.Finding {
 		shown = briefAudiences(got)
 	}
 	return one(finding.Finding{Code: finding.AudMismatch, Message: fmt.Sprintf("the token's audience is %s, not %s", shown, orNone(l.Audiences)), Missing: l.Audiences,
-		Hint: audienceHint(l, near), Command: l.audienceCommand(p), Source: "RFC 7519 section 4.1.3, compared byte for byte: " + srcMeasured})
+		Hint: audienceHint(l, difference), Command: l.audienceCommand(p), Source: "RFC 7519 section 4.1.3, compared byte for byte: " + srcMeasured})
 }
 
-// briefAudiences lists the audiences of a token, in quotes if one is not a plain word.
+// briefAudiences lists the first audiences of a token, and quotes those that are empty or
+// contain white space, quotes or characters that are not ASCII.
 func briefAudiences(list []string) string {
 	var out []string
 	for _, a := range list[:min(len(list), 5)] {
@@ -79,7 +82,8 @@ func orNone(list []string) string {
 	return strings.Join(list, " or ")
 }
 
-// audienceCommand gets a token with one of the server's audiences; "" if it has none.
+// audienceCommand returns the command that gets a token with one of the server's audiences,
+// or "" if the server has none.
 func (l Library) audienceCommand(p service.Presented) string {
 	if len(l.Audiences) == 0 {
 		return ""
@@ -87,26 +91,26 @@ func (l Library) audienceCommand(p service.Presented) string {
 	return l.command(p)
 }
 
-func audienceHint(l Library, near string) string {
+func audienceHint(l Library, difference string) string {
 	if len(l.Audiences) == 0 {
 		return "configure an audience on the server: without one, it accepts only tokens for any service"
 	}
-	if near != "" {
-		return "request a token for this service: " + near
+	if difference != "" {
+		return "request a token for this service: " + difference
 	}
 	return "request a token for this service"
 }
 
-// nearMiss says in what an audience differs from the one that was probably intended; ""
-// if it differs in the host.
+// nearMiss describes how the audience got differs from want. It returns "" if the hosts
+// differ, because then want was probably not intended.
 func nearMiss(got, want string) string {
-	g, w := takeApart(got), takeApart(want)
+	g, w := splitAudience(got), splitAudience(want)
 	shorter := func(long, short string) bool {
 		return short != "" && net.ParseIP(long) == nil && strings.HasPrefix(long, short+".")
 	}
 	var differ []string
-	add := func(is bool, what string) {
-		if is {
+	add := func(differs bool, what string) {
+		if differs {
 			differ = append(differ, what)
 		}
 	}
@@ -128,8 +132,8 @@ func nearMiss(got, want string) string {
 		}
 		return ""
 	}
-	add(g.scheme != w.scheme, fmt.Sprintf("scheme (token: %s, service: %s)", word(g.scheme), word(w.scheme)))
-	add(g.port != w.port, fmt.Sprintf("port (token: %s, service: %s)", word(g.port), word(w.port)))
+	add(g.scheme != w.scheme, fmt.Sprintf("scheme (token: %s, service: %s)", cmp.Or(g.scheme, "none"), cmp.Or(w.scheme, "none")))
+	add(g.port != w.port, fmt.Sprintf("port (token: %s, service: %s)", cmp.Or(g.port, "none"), cmp.Or(w.port, "none")))
 	add(!strings.EqualFold(g.host, w.host), "dot after the host")
 	add(g.host != w.host && strings.EqualFold(g.host, w.host), "upper and lower case")
 	add(g.rest != w.rest, "what follows the host")
@@ -139,10 +143,10 @@ func nearMiss(got, want string) string {
 	return "the host is correct, but these parts differ: " + strings.Join(differ, ", ")
 }
 
-// place is an audience with a host: [scheme://]host[:port][rest].
-type place struct{ scheme, host, port, rest string }
+// audienceParts are the parts of an audience [scheme://]host[:port][rest].
+type audienceParts struct{ scheme, host, port, rest string }
 
-func takeApart(a string) (p place) {
+func splitAudience(a string) (p audienceParts) {
 	if scheme, rest, ok := strings.Cut(a, "://"); ok {
 		p.scheme, a = scheme+"://", rest
 	}
@@ -155,11 +159,4 @@ func takeApart(a string) (p place) {
 	}
 	p.host = strings.Trim(p.host, "[]")
 	return p
-}
-
-func word(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }

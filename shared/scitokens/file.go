@@ -7,11 +7,11 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// wrapped is what is wrong with a token file that contains more than the token.
+// wrapped describes a token file that contains more than the token.
 const wrapped = "the token file contains more than the token, such as \"Bearer\", quotes or another token"
 
-// FileForm checks that the file contains only the token: clients that find it by WLCG Bearer
-// Token Discovery send all of it except white space.
+// FileForm checks that the file contains only the token. Clients that find the file by WLCG
+// Bearer Token Discovery send all of it except white space.
 func FileForm(p service.Presented) []finding.Finding {
 	if p.Form == service.Bare || p.Form == service.Spaced {
 		return nil
@@ -20,8 +20,9 @@ func FileForm(p service.Presented) []finding.Finding {
 		Hint: "write only the token to the file", Source: "WLCG Bearer Token Discovery, step 2; " + srcMeasured})
 }
 
-// HeaderForm checks what curl sends, to which a shell passes the contents of the file
-// without the line breaks at its end. It also reads a file with the whole header.
+// HeaderForm checks that curl sends the correct header if a shell inserts the contents of
+// the file, without the line breaks at its end. A file that contains the whole header is
+// accepted too.
 func HeaderForm(p service.Presented) []finding.Finding {
 	f := finding.Finding{Code: finding.FileForm, Hint: "write only the token to the file", Source: "measured with curl on XRootD 5.5.3 and 6.2.0"}
 	const send = `curl -H "Authorization: Bearer $(cat FILE)"`
@@ -36,7 +37,8 @@ func HeaderForm(p service.Presented) []finding.Finding {
 	return one(f)
 }
 
-// TooLong checks the token against the number of bytes that a client or server reads.
+// TooLong checks that the token is not longer than limit, the number of bytes that a client
+// or server reads.
 func TooLong(p service.Presented, limit int, source string) []finding.Finding {
 	if p.Size <= limit {
 		return nil

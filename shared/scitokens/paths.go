@@ -10,31 +10,31 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// The versions of scitokens-cpp that are known, and in which its rules changed.
+// The newest known version of scitokens-cpp, and those in which its rules changed.
 var (
 	// Newest is the newest version whose rules were measured.
 	Newest = service.Version{Major: 1, Minor: 4, Patch: 1}
 
-	// nbf is not required since 1.0.0.
+	// Since 1.0.0, nbf is not required.
 	nbfOptional = service.Version{Major: 1}
-	// Times may have a fraction or an exponent since 1.2.0.
+	// Since 1.2.0, times may have a fraction or an exponent.
 	fractionsSince = service.Version{Major: 1, Minor: 2}
-	// Paths are decoded, and those with .. refused, since 1.4.1.
+	// Since 1.4.1, paths are decoded, and those with .. are refused.
 	pathsDecoded = service.Version{Major: 1, Minor: 4, Patch: 1}
 )
 
 // Scope is a scope as the library reads it.
 type Scope struct {
-	// Text is the scope as it is in the token.
+	// Text is the scope as it is written in the token.
 	Text string
-	// Authz is what precedes the first colon, Path the absolute and clean path after it; /
-	// without a path.
+	// Authz is the part before the first colon. Path is the part after it, as an absolute
+	// and clean path, or / if there is none.
 	Authz, Path string
 }
 
-// Scopes returns the scopes of a token as version v of the library reads them. A scope
-// because of which the whole token is refused has the path that it would have had in
-// older versions; [Library.Judge] reports it.
+// Scopes returns the scopes of a token as version v of the library reads them. If the
+// library refuses the whole token because of a scope, its path is the one that older
+// versions read; [Library.Judge] reports such scopes.
 func Scopes(j *token.JWT, v service.Version) []Scope {
 	list, _ := j.Scopes()
 	out := make([]Scope, 0, len(list))
@@ -51,7 +51,7 @@ func ReadScope(s string, v service.Version) Scope {
 	return Scope{s, authz, clean}
 }
 
-// pathProblem is what is wrong with a path.
+// pathProblem is a problem of a path.
 type pathProblem int
 
 const (
@@ -61,8 +61,8 @@ const (
 	pathCodes             // it still contains %, a slash, a backslash or NUL after decoding
 )
 
-// readPath cleans the path of a scope. Since 1.4.1, the library decodes each component, up to four
-// times (normalize_absolute_path; measured on 0.7.3, 1.1.3 and 1.4.1).
+// readPath cleans the path of a scope. Since 1.4.1, the library decodes each component up to
+// four times (normalize_absolute_path; measured on 0.7.3, 1.1.3 and 1.4.1).
 func readPath(raw string, v service.Version) (clean string, problem pathProblem) {
 	if raw == "" {
 		return "/", pathFine
@@ -96,8 +96,8 @@ func readPath(raw string, v service.Version) (clean string, problem pathProblem)
 	return path.Clean("/" + strings.Join(parts, "/")), problem
 }
 
-// isClean reports whether a path is absolute and has nothing to decode or to clean. It is
-// false for some that are clean, too.
+// isClean reports whether a path is absolute and needs neither decoding nor cleaning. It
+// also returns false for some paths that need neither.
 func isClean(p string) bool {
 	if p[0] != '/' {
 		return false
@@ -115,7 +115,7 @@ func isClean(p string) bool {
 	return len(p) == 1 || p[len(p)-1] != '/'
 }
 
-// unescape decodes %XX once. What is not an escape is kept.
+// unescape decodes %XX once, and keeps invalid escapes.
 func unescape(s string) string {
 	if !strings.Contains(s, "%") {
 		return s
@@ -141,7 +141,7 @@ func hexDigit(c byte) int {
 	return strings.IndexByte("0123456789abcdef", c)
 }
 
-// paths checks the paths of all scopes, also of those that this service does not know.
+// paths checks the paths of all scopes, including those that the service does not use.
 func paths(l Library, p service.Presented) []finding.Finding {
 	list, _ := p.JWT.Scopes()
 	var out []finding.Finding
@@ -174,10 +174,11 @@ func paths(l Library, p service.Presented) []finding.Finding {
 	return out
 }
 
-// PathSource is the source of the rules for paths.
+// PathSource cites the source of the rules for paths.
 const PathSource = "scitokens-cpp src/scitokens_internal.cpp, normalize_absolute_path; measured with scitokens-cpp 0.7.3, 1.1.3 and 1.4.1"
 
-// separators finds white space other than spaces between scopes: it is a part of a scope.
+// separators finds white space other than spaces in the scope claim. It does not separate
+// scopes.
 func separators(_ Library, p service.Presented) []finding.Finding {
 	scope, _ := p.JWT.String("scope")
 	if !strings.ContainsAny(scope, "\t\n\v\f\r") {
@@ -190,7 +191,8 @@ func separators(_ Library, p service.Presented) []finding.Finding {
 // DecodesPaths reports whether the library decodes the paths of scopes.
 func (l Library) DecodesPaths() bool { return !l.Version.Before(pathsDecoded) }
 
-// Vulnerable names the known vulnerabilities of a version of the library.
+// Vulnerable returns a remark on the known vulnerability of a version of the library, if it
+// has one.
 func Vulnerable(v service.Version) []finding.Finding {
 	if !v.Before(pathsDecoded) {
 		return nil

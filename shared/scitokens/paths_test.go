@@ -13,10 +13,10 @@ var (
 	debian13 = service.Version{Major: 1, Minor: 1, Patch: 3}
 )
 
-// The paths are those that the libraries themselves gave.
+// The paths were measured with the libraries.
 func TestReadPath(t *testing.T) {
 	for _, tt := range []struct {
-		raw, old, today string // "" is a path because of which the token is refused
+		raw, old, today string // "" if the token is refused because of the path
 	}{
 		{"", "/", "/"}, {"/", "/", "/"}, {"b", "/b", "/b"}, {"//b//c/", "/b/c", "/b/c"}, {"/./b", "/b", "/b"}, {"/b:c", "/b:c", "/b:c"},
 		{"/a/../b", "/b", ""}, {"/..", "", ""}, {"/../b", "", ""}, {"..", "", ""}, {"/a/..b", "/a/..b", "/a/..b"}, {"/...", "/...", "/..."},
@@ -34,7 +34,7 @@ func TestReadPath(t *testing.T) {
 	}
 }
 
-// Each line is what the libraries 0.7.3, 1.1.3 and 1.4.1 said about a token.
+// Each line was measured with the libraries 0.7.3, 1.1.3 and 1.4.1.
 func TestVersions(t *testing.T) {
 	for _, tt := range []struct{ name, header, claims, want string }{
 		{"exp with a fraction", servicetest.ES256, servicetest.Claims("wlcg", "a", "read:/", "1767228600", "1767228600.25"), "refused refused ok"},
@@ -56,14 +56,14 @@ func TestVersions(t *testing.T) {
 		var got []string
 		for _, v := range []service.Version{debian12, debian13, Newest} {
 			list := Library{Version: v, Audiences: []string{"a"}}.Judge(service.Presented{JWT: servicetest.JWT(t, tt.header, tt.claims), Size: 500, Now: servicetest.Now, KeyChecked: true})
-			word := "ok"
+			verdict := "ok"
 			for _, f := range list {
 				if f.Refuses() {
-					word = "refused"
+					verdict = "refused"
 				}
 			}
 			servicetest.Codes(t, list)
-			got = append(got, word)
+			got = append(got, verdict)
 		}
 		if s := strings.Join(got, " "); s != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, s, tt.want)

@@ -10,7 +10,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Profile is the profile by which scitokens-cpp reads a token.
+// Profile is the profile that scitokens-cpp applies to a token.
 type Profile int
 
 const (
@@ -21,15 +21,16 @@ const (
 	ATJWT // RFC 9068
 )
 
-// ProfileOf returns the profile, and the version or what is wrong with it. It decides as
-// scitokens-cpp does: by ver, then wlcg.ver, then the header's typ (Validator::verify).
+// ProfileOf returns the profile of a token, and its version claim or, for [Unknown], what is
+// wrong with the claim. Like scitokens-cpp, it checks ver, then wlcg.ver, then the header's
+// typ (Validator::verify).
 func ProfileOf(j *token.JWT) (Profile, string) {
 	if j.Has("ver") {
 		v, ok := j.String("ver")
 		switch {
 		case ok && (v == "scitoken:2.0" || v == "scitokens:2.0"):
 			return SciTokens2, v
-		case ok && v == "scitokens:1.0": // and not scitoken:1.0
+		case ok && v == "scitokens:1.0": // but not scitoken:1.0
 			return SciTokens1, v
 		case ok:
 			return Unknown, fmt.Sprintf("ver is %q", v)
@@ -52,13 +53,13 @@ func ProfileOf(j *token.JWT) (Profile, string) {
 	return SciTokens1, ""
 }
 
-// atJWT reports whether the header says that it is an access token of RFC 9068.
+// atJWT reports whether the header declares an access token of RFC 9068.
 func atJWT(j *token.JWT) bool {
 	typ, _ := j.HeaderString("typ")
 	return typ == "at+jwt" || typ == "application/at+jwt"
 }
 
-// Recommended checks what the WLCG profile recommends, and no server refuses.
+// Recommended checks recommendations of the WLCG profile that servers do not enforce.
 func Recommended(p service.Presented) []finding.Finding {
 	kind, _ := ProfileOf(p.JWT)
 	if kind != WLCG {
@@ -83,9 +84,9 @@ func Recommended(p service.Presented) []finding.Finding {
 	return out
 }
 
-// CheckProfile checks that a token has a profile and the claims that the profile
-// requires, whether servers do or not: wlcg (Common JWT Profile v1.3) or scitokens
-// (SciTokens 2.0).
+// CheckProfile checks that a token has the named profile and the claims that it requires,
+// even those that servers do not require. name is wlcg (Common JWT Profile v1.3) or
+// scitokens (SciTokens 2.0).
 func CheckProfile(j *token.JWT, name string) []finding.Finding {
 	required, source, want, member := []string{"sub", "exp", "iss", "aud", "iat", "jti"}, WLCGSource+", \"Claims\"", WLCG, `wlcg.ver "1.0"`
 	if name == "scitokens" {

@@ -1,6 +1,6 @@
-// Package scitokens holds the rules of scitokens-cpp, the library with which both
-// HTCondor and XRootD read tokens: signature, times, version claims, audience and scope
-// claim. What scopes mean to a server is the server's own matter.
+// Package scitokens implements the rules of scitokens-cpp, the library with which both
+// HTCondor and XRootD verify tokens: signature, times, version claims, audience and scope
+// claim. The meaning of scopes is defined by each server.
 package scitokens
 
 import (
@@ -27,14 +27,15 @@ const (
 
 // Library judges tokens as scitokens-cpp does in one server.
 type Library struct {
-	// Version is the library's version. The library is a separate package.
+	// Version is the library's version. It does not depend on the server's version, because
+	// the library is a separate package.
 	Version service.Version
-	// Audiences are those that the server accepts, each exactly as it is written.
+	// Audiences are the exact strings that the server accepts.
 	Audiences []string
-	// IssuersKnown says that the issuers in the server's configuration are checked, so that
-	// a remark on the issuer's spelling is not needed.
+	// IssuersKnown means that the issuers in the server's configuration are checked, so no
+	// remark on the issuer's spelling is needed.
 	IssuersKnown bool
-	// Remedy returns the command that gets a better token than the one presented; "" if
+	// Remedy returns the command that gets a better token than the one presented, or "" if
 	// there is none. It may be nil.
 	Remedy func(service.Presented) string
 }
@@ -57,8 +58,8 @@ func (l Library) command(p service.Presented) string {
 	return l.Remedy(p)
 }
 
-// A rule is one check of the library. It finds nothing that another rule covers: a
-// missing claim is found once.
+// A rule is one check of the library. Rules do not overlap: a missing claim is reported
+// once.
 type rule func(Library, service.Presented) []finding.Finding
 
 func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
@@ -83,7 +84,7 @@ func signed(_ Library, p service.Presented) (out []finding.Finding) {
 	return out
 }
 
-// keyID checks kid: without it, a server finds the key only if the issuer has just one.
+// keyID checks kid. Without it, a server finds the key only if the issuer has just one.
 func keyID(_ Library, p service.Presented) []finding.Finding {
 	if _, ok := p.JWT.HeaderString("kid"); ok || p.JWT.Unsigned() {
 		return nil
@@ -99,7 +100,7 @@ func keyID(_ Library, p service.Presented) []finding.Finding {
 		Hint: "check the number of keys with --jwks FILE or --fetch-keys", Source: srcMeasured})
 }
 
-// headerType checks typ, which must be a string: the library throws an exception.
+// headerType checks that typ is a string. Otherwise, the library throws an exception.
 func headerType(_ Library, p service.Presented) []finding.Finding {
 	members := p.JWT.HeaderMembers()
 	for k := range members {
@@ -111,7 +112,7 @@ func headerType(_ Library, p service.Presented) []finding.Finding {
 	return nil
 }
 
-// issuerNamed checks iss, without which no key can be found.
+// issuerNamed checks iss, which servers need to find the key.
 func issuerNamed(l Library, p service.Presented) []finding.Finding {
 	iss, ok := p.JWT.String("iss")
 	if !ok || iss == "" {
@@ -128,8 +129,8 @@ func issuerNamed(l Library, p service.Presented) []finding.Finding {
 	return nil
 }
 
-// identity checks sub, by which the token is mapped, and jti, which must be a string if
-// it is present.
+// identity checks sub, by which servers map the token to a user, and jti, which must be a
+// string if it is present.
 func identity(_ Library, p service.Presented) []finding.Finding {
 	if _, ok := p.JWT.String("jti"); !ok && p.JWT.Has("jti") {
 		return one(service.MissingClaim(p.JWT, "jti", "the issuer must write it as a string", srcMeasured+": \"'jti' claim verification failed\""))
@@ -144,8 +145,8 @@ func identity(_ Library, p service.Presented) []finding.Finding {
 	return nil
 }
 
-// versioned checks the version, which decides what the scopes mean. Unknown versions are
-// refused.
+// versioned checks the version claims, which determine the meaning of the scopes. Servers
+// refuse unknown versions.
 func versioned(_ Library, p service.Presented) []finding.Finding {
 	var out []finding.Finding
 	kind, what := ProfileOf(p.JWT)
@@ -157,15 +158,15 @@ func versioned(_ Library, p service.Presented) []finding.Finding {
 		out = append(out, finding.Finding{Code: finding.VersionBoth, Remark: true, Message: "the token has both ver and wlcg.ver: ver wins, and WLCG scopes do not count",
 			Hint: "the issuer must write one of them", Source: srcXRootD})
 	case kind == SciTokens1:
-		// SciTokens 1.0 refuses unknown claims. These are known:
+		// With SciTokens 1.0, servers refuse tokens with claims other than these.
 		known := []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope", "opt", "ver"}
-		lead := "the token has no version claim"
+		subject := "the token has no version claim"
 		if what != "" {
-			lead = "the token has version " + what
+			subject = "the token has version " + what
 		}
 		for _, m := range p.JWT.Members() {
 			if !slices.Contains(known, m.Name) {
-				out = append(out, finding.Finding{Code: finding.VersionMissing, Message: fmt.Sprintf("%s, which does not allow the claim %q", lead, finding.Brief(m.Name)),
+				out = append(out, finding.Finding{Code: finding.VersionMissing, Message: fmt.Sprintf("%s, which does not allow the claim %q", subject, finding.Brief(m.Name)),
 					Hint:   "the issuer must write wlcg.ver \"1.0\" or ver \"scitoken:2.0\"; at INDIGO IAM, register the client with the scope wlcg",
 					Source: "SciTokens 1.0, \"claims\"; " + srcMeasured + ": \"claim verification is mandatory\""})
 				break
@@ -175,8 +176,8 @@ func versioned(_ Library, p service.Presented) []finding.Finding {
 	return out
 }
 
-// scoped checks that there is a scope claim, which must be one string (RFC 8693 section
-// 4.2).
+// scoped checks that the token has a scope claim, and that it is one string (RFC 8693
+// section 4.2).
 func scoped(_ Library, p service.Presented) []finding.Finding {
 	raw := p.JWT.Raw("scope")
 	switch {

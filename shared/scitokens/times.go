@@ -11,8 +11,9 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// times checks exp, iat and nbf: numbers, before 1.2.0 of whole seconds, and no leeway. Servers report a token from
-// the future as "token expired", too.
+// times checks that exp, iat and nbf are numbers (before 1.2.0, integers), and that the token
+// is valid now, without leeway. Servers report a token that is not valid yet as "token
+// expired" too.
 func times(l Library, p service.Presented) []finding.Finding {
 	var out []finding.Finding
 	for _, claim := range []string{"exp", "iat", "nbf"} {
@@ -56,13 +57,13 @@ func times(l Library, p service.Presented) []finding.Finding {
 	return out
 }
 
-// serverTime returns the time that servers read: they count nanoseconds in 64 bits, which
+// serverTime returns the time that servers read. They count nanoseconds in 64 bits, which
 // overflow in 2262 (std::chrono::system_clock in jwt-cpp, decoded_jwt::get_expires_at).
 func serverTime(seconds int64) time.Time { return time.Unix(0, seconds*int64(time.Second)).UTC() }
 
-// numericDate reads a time that is not written as an integer of 64 bits as the library does:
-// rounded to seconds, and as the smallest integer if it is out of range (jwt-cpp,
-// claim::as_date: llround).
+// numericDate parses a time that is not written as a 64-bit integer. Like the library, it
+// rounds to seconds, and returns the smallest integer for a time that is out of range
+// (jwt-cpp, claim::as_date: llround).
 func numericDate(raw string) (seconds int64, ok bool) {
 	f, err := strconv.ParseFloat(raw, 64)
 	if err != nil && !math.IsInf(f, 0) {
@@ -74,7 +75,8 @@ func numericDate(raw string) (seconds int64, ok bool) {
 	return int64(f), true
 }
 
-// notBefore checks nbf, which scitokens-cpp before 1.0.0 requires except if the header's typ is at+jwt, whatever the version claim (measured).
+// notBefore checks that nbf is present. scitokens-cpp before 1.0.0 requires it unless the
+// header's typ is at+jwt, regardless of the version claim (measured).
 func notBefore(l Library, p service.Presented) []finding.Finding {
 	if p.JWT.Has("nbf") || atJWT(p.JWT) {
 		return nil
