@@ -103,7 +103,7 @@ const (
 	URLUnusable       Code = "url-unusable"
 )
 
-// Effect says whether a cause refuses the token.
+// Effect says whether a token is refused because of a cause.
 type Effect int
 
 const (
@@ -115,11 +115,11 @@ const (
 // Cause describes a code. The texts are Markdown.
 type Cause struct {
 	Code Code
-	// What says what is wrong, Do what to do about it; empty if nothing is to be done.
+	// What says what is wrong. Do says what to do about it, if anything.
 	What, Do string
 	Effect   Effect
-	// When says when the token is refused if it is only sometimes, or the exit code if it is
-	// not 1.
+	// When says in which cases the token is refused, if Effect is [Sometimes], or gives the
+	// exit code if it is not 1.
 	When string
 }
 
@@ -127,7 +127,7 @@ type Cause struct {
 type Section struct {
 	Title, Intro string
 	Causes       []Cause
-	// configuration says that the causes are in a site's configuration.
+	// configuration means that the causes are in a site's configuration.
 	configuration bool
 }
 
@@ -165,7 +165,7 @@ var sections = []Section{
 		{NotYetValid, "`iat` or `nbf` is in the future. Servers report this as \"token expired\".", "Check the clocks of this machine and of the issuer.", Always, ""},
 		{TimeNotInteger, "A time is not a number (RFC 7519 section 4.1.4), or it has a fraction, which scitokens-cpp before 1.2.0 refuses.", "The issuer must write an integer.", Always, ""},
 		{TimeRange, "A time is after the year 2262, which servers misread. It is probably in milliseconds.", "The issuer must write seconds.", Sometimes, "cause if the misread time refuses the token, otherwise remark"},
-		{LifetimeShort, "The token expires earlier than `--min-lifetime` requires.", "Require less, or get a new token.", Always, ""},
+		{LifetimeShort, "The token expires earlier than `--min-lifetime` requires.", "Require a shorter lifetime, or get a new token.", Always, ""},
 		{LifetimeRange, "The lifetime is outside the 15 minutes to 6 hours of the WLCG profile.", "", Never, ""},
 		{NeverExpires, "The token has no `exp`, so it never expires.", "The issuer must set `exp`.", Never, ""},
 	}},
@@ -176,7 +176,7 @@ var sections = []Section{
 		{IssNotConfigured, "`scitokens.cfg` has no section for the issuer.", "Add a section.", Always, ""},
 		{SubForm, "The subject is not ASCII of at most 255 characters.", "", Never, ""},
 		{VersionUnknown, "The version is neither `wlcg.ver` \"1.0\" nor `ver` \"scitoken:2.0\", or it is not a string.", "Check how the client is registered.", Always, ""},
-		{VersionMissing, "There is no version claim, but a claim that SciTokens 1.0 does not know.", "Check how the client is registered.", Always, ""},
+		{VersionMissing, "There is no version claim, but a claim that SciTokens 1.0 does not allow.", "Check how the client is registered.", Always, ""},
 		{VersionBoth, "The token has both `ver` and `wlcg.ver`. `ver` wins, and WLCG scopes do not count. With `ver` \"scitokens:1.0\", servers refuse the token.", "The issuer must write one of them.", Never, ""},
 		{HeaderType, "The `typ` of the header is not a string. scitokens-cpp refuses the token.", "The issuer must write a string.", Always, ""},
 		{ProfileMismatch, "The token does not have the profile that `--profile` names.", "Request a token of that profile.", Always, ""},
@@ -184,7 +184,7 @@ var sections = []Section{
 	{Title: "Audience", Causes: []Cause{
 		{AudMissing, "The token has no audience.", "Request a token for the service: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
 		{AudMismatch, "The token has another audience than the service expects. Audiences are compared byte for byte: the message says whether only scheme, port, slash, case or the short host name differ.", "Request a token for the service: `condor-token-helper --ce` or `xrd-token-helper --server`.", Always, ""},
-		{AudAny, "The token is valid for any service, and so can be used by every service that sees it.", "Request a token for this service only.", Never, ""},
+		{AudAny, "The token is valid for any service, so every service that receives it can use it at others.", "Request a token for this service only.", Never, ""},
 	}},
 	{Title: "Rights", Causes: []Cause{
 		{ScopeMissing, "No scope allows the operation.", "Request the scope, or ask the issuer who may have it.", Always, ""},
@@ -212,7 +212,7 @@ var sections = []Section{
 		{AlgMismatch, "The key is for another algorithm or use.", "The issuer must correct the key.", Always, ""},
 		{KeyUnusable, "The key is damaged or of an unknown type.", "The issuer must correct the key.", Always, ""},
 		{SignatureInvalid, "The token was truncated or changed, or another key signed it.", "Copy the whole token again.", Always, ""},
-		{CritUnknown, "The header requires an extension that is not known (RFC 7515 section 4.1.11). HTCondor and XRootD ignore it.", "The issuer must leave it out.", Sometimes, "cause; remark for a service"},
+		{CritUnknown, "The header requires an unknown extension (RFC 7515 section 4.1.11). HTCondor and XRootD ignore it.", "The issuer must leave it out.", Sometimes, "cause; remark for a service"},
 		{KeysUnavailable, "The issuer's keys could not be fetched.", "Check the issuer's name and the CA.", Always, "exit code 5 for network errors"},
 	}},
 	{Title: "`--scitokens-cfg`", configuration: true, Causes: []Cause{
@@ -220,13 +220,13 @@ var sections = []Section{
 		{CfgUser, "The local user of the request.", "", Never, ""},
 		{CfgUserName, "The name that `username_claim` yields is not a valid user name for XRootD 5.9.3, 6.0.1 and later.", "Use a name of letters, digits and `._@-`, not beginning with `-`.", Always, ""},
 		{PathOutsideBase, "The path is outside `base_path`: no token of this issuer gives access.", "Use a path below `base_path`.", Always, ""},
-		{PathBase, "A scope's path is relative to `base_path`, so that it covers another place than intended.", "Request the path relative to `base_path`.", Always, ""},
+		{PathBase, "A scope's path is relative to `base_path`, so it covers another path than intended.", "Request the path relative to `base_path`.", Always, ""},
 		{PathRestricted, "`restricted_path` does not let this issuer give access to the path.", "Use a path below `restricted_path`.", Always, ""},
 		{StrategyNoCapability, "`authorization_strategy` ignores scopes.", "Add `capability` to it.", Sometimes, "cause if `onmissing = deny`, otherwise remark"},
 		{OnMissingAllow, "Over https, the server admits requests that it did not authorize. Every other finding is then a remark.", "Set `onmissing = deny`.", Never, ""},
 		{OnMissingNext, "The next plugin decides about what the token does not authorize.", "Check the authorization database.", Never, ""},
 		{CfgAudience, "The file has no audience: only tokens for any service are accepted.", "Set `audience` in `[Global]`.", Never, ""},
-		{CfgBroken, "No server starts with the file.", "Correct the line.", Always, ""},
+		{CfgBroken, "The server does not start with this file.", "Correct the line.", Always, ""},
 		{CfgEmpty, "The file has no usable issuer.", "Add an `[Issuer NAME]` section.", Always, ""},
 		{CfgIgnored, "A line or section that the server ignores.", "", Never, ""},
 		{CfgValue, "A value that has another meaning than it seems to have.", "", Never, ""},
@@ -246,8 +246,8 @@ var sections = []Section{
 	{Title: "What HTCondor lets a user do", Intro: "These are checked with `--mapfile` and `--condor-config FILE`, the output of `condor_config_val -dump` or `condor_ce_config_val -dump`. Without it, a CE's default rules are applied.", configuration: true, Causes: []Cause{
 		{Denied, "The CE maps the token to a user, but does not authorize this user: ALLOW and DENY rules decide.", "Map the token to a user that the rules allow, or add the line in the hint to the configuration.", Always, ""},
 		{Authorized, "The rule that authorizes the user.", "", Never, ""},
-		{ReadOpen, "Viewing jobs may need no authentication: since HTCondor 24, the security configuration that is shipped has READ as OPTIONAL, for the client too.", "Set `SEC_READ_AUTHENTICATION = REQUIRED` if users should authenticate.", Never, ""},
-		{MethodOff, "The server does not accept tokens: its authentication methods lack SCITOKENS, or authentication is switched off.", "Add SCITOKENS to the methods.", Always, ""},
+		{ReadOpen, "Viewing jobs may need no authentication: since HTCondor 24, the default security configuration makes authentication for READ optional, for the client too.", "Set `SEC_READ_AUTHENTICATION = REQUIRED` if users should authenticate.", Never, ""},
+		{MethodOff, "The server does not accept tokens: its authentication methods lack SCITOKENS, or authentication is disabled.", "Add SCITOKENS to the methods.", Always, ""},
 		{ForeignIssuer, "The issuer is one of `SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS`: HTCondor accepts its tokens without a version claim and without an audience.", "", Never, ""},
 		{ConfigLine, "A line of the configuration that was not read.", "Use the output of `condor_config_val -dump`.", Never, ""},
 	}},

@@ -9,23 +9,24 @@ const pageIntro = `# Causes
 
 <!-- Generated from shared/finding/causes.go by go generate ./docs. Do not edit. -->
 
-Every finding of ` + "`jwt-inspect`" + ` has a code that does not change, for scripts:
+Every finding of ` + "`jwt-inspect`" + ` has a stable code for scripts:
 
     jwt-inspect -o ndjson --ce ce.example.org tokens | jq -r '.file, .causes[].code'
 
-A *cause* refuses the token and makes the exit code 1. A *remark* refuses nothing. The
-last column says which of them a code is. ` + "`jwt-inspect --explain CODE`" + ` shows a row of these
-tables. Each finding in a report carries its source: a document, a file of a server's
-source code, or a measurement. Servers were measured with HTCondor 23.9.6 and 25.14.1, XRootD 5.5.3,
-5.8.1 and 6.2.0, and scitokens-cpp 0.7.3, 1.1.3 and 1.4.1; ` + "`make e2e`" + ` compares again.
+A token is refused because of a *cause*; the exit code is 1 unless the table gives another.
+A *remark* does not change the verdict. The last column shows which of the two a code is.
+` + "`jwt-inspect --explain CODE`" + ` prints a row of these tables. Each finding in a report has a
+source: a document, a file of a server's source code, or a measurement. HTCondor 23.9.6 and
+25.14.1, XRootD 5.5.3, 5.8.1 and 6.2.0, and scitokens-cpp 0.7.3, 1.1.3 and 1.4.1 were
+measured; ` + "`make e2e`" + ` repeats the comparison.
 ` + "`--server-version` and `--scitokens-cpp`" + ` select other versions than the newest.
 `
 
 const pageEnd = `
 ## What cannot be checked offline
 
-Whether the token was revoked or its subject banned, the clocks of the servers, and what
-a site has configured, as far as ` + "`--scitokens-cfg`, `--mapfile` and `--aud`" + ` do not say it.
+Whether the token was revoked or its subject banned, the clocks of the servers, and a site's
+configuration, except for what ` + "`--scitokens-cfg`, `--mapfile`, `--condor-config` and `--aud`" + ` provide.
 `
 
 // Page returns docs/causes.md.
@@ -46,7 +47,7 @@ func Page() string {
 	return b.String()
 }
 
-// Effects says whether the cause refuses the token.
+// Effects says whether the token is refused because of the cause.
 func (c Cause) Effects() string {
 	switch {
 	case c.Effect == Never:

@@ -1,29 +1,30 @@
-// Package finding describes what a check found about a token, and names every cause.
+// Package finding defines the results of checking a token, and documents every cause.
 package finding
 
 import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Code names the cause of a finding. Codes are stable, so that scripts can rely on them.
+// Code identifies the cause of a finding. Codes are stable, so that scripts can use them.
 type Code string
 
-// Finding is one thing about a token that differs from what it should be.
+// Finding is one result of checking a token.
 type Finding struct {
 	Code    Code
 	Message string
 	// Missing lists the audiences, scopes or claims that the token lacks.
 	Missing []string
-	// Hint says what to do; empty if the message says it.
+	// Hint says what to do. It is empty if the message already does.
 	Hint string
-	// Command is a command to run or a line to paste. Show it unwrapped. Mostly empty.
+	// Command is a command to run or a line to paste, usually empty. It must not be
+	// wrapped.
 	Command string
-	// Users are local users whose names are in the message, hint or command.
+	// Users are the local users whose names occur in the message, hint or command.
 	Users []string
-	// Source says where the rule comes from: a section of a standard, a file of a
-	// server's source, or "measured on VERSION".
+	// Source is the source of the rule: a section of a standard, a file of a server's
+	// source code, or "measured on VERSION".
 	Source string
-	// Remark marks a finding that is worth knowing but refuses nothing.
+	// Remark marks a finding because of which no token is refused.
 	Remark bool
 }
 
@@ -32,7 +33,7 @@ func (f Finding) Refuses() bool { return !f.Remark }
 
 // AnyRefuses reports whether the token is refused because of one of the findings.
 func AnyRefuses(list []Finding) bool {
-	for k := range list { // without copying them
+	for k := range list { // do not copy the findings
 		if !list[k].Remark {
 			return true
 		}

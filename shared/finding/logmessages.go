@@ -1,6 +1,6 @@
 package finding
 
-// Who prints messages.
+// The programs that print the messages.
 const (
 	byLibrary  = "HTCondor and XRootD (scitokens-cpp)"
 	byCondor   = "HTCondor's server"
@@ -20,7 +20,7 @@ const (
 	checkToken  = "Check the token: `jwt-inspect --ce HOST < token` or `jwt-inspect --xrd URL < token`."
 )
 
-// failedSciTokens is the message of a client that may have the cause beside it.
+// failedSciTokens is a client's message. The same line may also have the cause.
 const failedSciTokens = "Failed to authenticate using SCITOKENS"
 
 var logMessages = []LogMessage{
@@ -81,12 +81,12 @@ var logMessages = []LogMessage{
 	{"authorization policy denies …", byCondor, "A DENY rule of this level matches the user or the host, or there is no ALLOW rule at all.", "`jwt-inspect --ce HOST --mapfile FILE --condor-config FILE < token` names the rule.", []Code{Denied}},
 	{"PERMISSION DENIED to …", byCondor, "The user is authenticated, but not authorized: the scopes of the token or the ALLOW and DENY rules decide.", "`jwt-inspect --ce HOST --mapfile FILE --condor-config FILE < token`.", []Code{ScopeMissing, Denied}},
 	{"DC_AUTHENTICATE: authentication of … did not result in a valid mapped user name", byCondor, "The server requires a mapped user, but the map file has no line for the token.", "Find the line to add: `jwt-inspect --ce HOST --mapfile FILE < token`.", []Code{MapMissing}},
-	{"File exists (errno=17)", byClient, "The token file is a symbolic link, which HTCondor's client does not open.", "Use the file itself, and write it by renaming.", []Code{FileLink}},
+	{"File exists (errno=17)", byClient, "The token file is a symbolic link, which HTCondor's client does not open.", "Use the file itself, and replace it by renaming.", []Code{FileLink}},
 	{"invalid range", byCondor, "PCRE2 rejects an expression of the map file, such as [\\w-.], so the line is skipped.", "Put the hyphen at the end: [\\w.-].", []Code{MapLine}},
 	{"invalid range in character class", byCondor, "PCRE2 rejects an expression of the map file, such as [\\w-.], so the line is skipped.", "Put the hyphen at the end: [\\w.-].", []Code{MapLine}},
 	{"No protocols left to try", byXClient, "The login (ztn) refused the token, or the client found no token file that it accepts. Exit code 52, or 54.", "`jwt-inspect --xrd URL < token`; XRD_LOGLEVEL=Debug shows why the client rejects a file.", []Code{AudMismatch, Expired, FileMode, TooLong}},
-	{"User authentication failed", byXRootD, "The login (ztn) refused the token, or what the token file contains is not one.", "`jwt-inspect --xrd URL < token`.", []Code{AudMismatch, Expired, FileForm}},
-	{"Unable to find token via … because of excessive permissions", byXClient, "Other users can access the token file. The client says so only with XRD_LOGLEVEL=Debug.", "Run `chmod 600 FILE`.", []Code{FileMode}},
+	{"User authentication failed", byXRootD, "The login (ztn) refused the token, or the contents of the token file are not a token.", "`jwt-inspect --xrd URL < token`.", []Code{AudMismatch, Expired, FileForm}},
+	{"Unable to find token via … because of excessive permissions", byXClient, "Other users can access the token file. The client reports this only with XRD_LOGLEVEL=Debug.", "Run `chmod 600 FILE`.", []Code{FileMode}},
 	{"No token found; runtime fetch disallowed", byXClient, "The client found no token in BEARER_TOKEN, BEARER_TOKEN_FILE or the usual files.", "`xrd-token-helper --bearer-file --server URL`.", nil},
 	{"security protocol 'ztn' disallowed for non-TLS connections", byXClient, "The connection is not encrypted, so the client does not send a token.", "Use roots:// or a server with TLS.", nil},
 	{"Token is too big", byXClient, "The token is longer than 4095 bytes, which is the limit of XRootD's login.", "Request fewer scopes or no groups, or use https.", []Code{TooLong}},
@@ -108,38 +108,38 @@ var logMessages = []LogMessage{
 	{"Failed to parse mapfile; failing (re-)configuration", byXRootD, "name_mapfile cannot be read, so the server does not start, or keeps its old configuration.", "`jwt-inspect --xrd URL --scitokens-cfg FILE --name-mapfile FILE < token`.", []Code{CfgBroken}},
 	{"No issuers configured", byXRootD, "scitokens.cfg has no usable issuer.", "Add an [Issuer NAME] section.", []Code{CfgEmpty}},
 	{"Error generating ACLs for authorization", byXRootD, "The token was refused; the reason follows.", "`jwt-inspect --xrd URL --scitokens-cfg FILE < token`.", nil},
-	{"Failed to generate ACLs for token", byXRootD, "The token was refused; the reason is in the line before.", "`jwt-inspect --xrd URL --scitokens-cfg FILE < token`.", nil},
+	{"Failed to generate ACLs for token", byXRootD, "The token was refused; the reason is in the previous line.", "`jwt-inspect --xrd URL --scitokens-cfg FILE < token`.", nil},
 	{"Failed to deserialize SciToken: …", byXRootD, "The token was refused; the reason follows.", "`jwt-inspect --xrd URL --scitokens-cfg FILE < token`.", nil},
 	{"ACL generation from SciToken failed: …", byXRootD, "The token was refused; the reason follows.", "`jwt-inspect --xrd URL --scitokens-cfg FILE < token`.", nil},
-	{"Failed to get token groups: Claim's value is not a JSON list", byXRootD, "The token has no groups, or they are not a list. This refuses nothing.", "Ignore it, unless name_mapfile has rules for groups.", nil},
-	{"AUTHENTICATE: method … (SCITOKENS) failed", byCondor, "The server refused the token; the reason is in a line before.", checkToken, nil},
-	{"SciToken Authentication failed at token exchange", byCondor, "The server refused the token; the reason is in a line before.", checkToken, nil},
+	{"Failed to get token groups: Claim's value is not a JSON list", byXRootD, "The token has no groups, or they are not a list. The token is not refused because of this.", "Ignore it, unless name_mapfile has rules for groups.", nil},
+	{"AUTHENTICATE: method … (SCITOKENS) failed", byCondor, "The server refused the token; the reason is in a previous line.", checkToken, nil},
+	{"SciToken Authentication failed at token exchange", byCondor, "The server refused the token; the reason is in a previous line.", checkToken, nil},
 	{"SSL Authentication fails", byCondor, "The client does not trust the server's certificate, or closed the connection.", "Check the CA of the client: AUTH_SSL_CLIENT_CAFILE or AUTH_SSL_CLIENT_CADIR.", nil},
 	{"Invalid ACL in SciToken", byXRootD, "A scope's path is not absolute.", "Request the scope with its path.", []Code{PathMissing}},
 	{"Top-level element of the mapfile … must be a list", byXRootD, "name_mapfile is not a JSON list, so the server does not start.", "Correct the file.", []Code{CfgBroken}},
 	{"Another algorithm expected", "StoRM WebDAV", "StoRM WebDAV accepts RS256 only.", "The issuer must sign with RS256.", []Code{AlgRefused}},
 	{"invalid_grant", byIssuer, "The login is no longer valid: it expired, was revoked, or the refresh token was used twice. INDIGO IAM also reports an unsigned use policy and Keycloak a disabled user this way: read the description.", logInAgain, nil},
-	{"invalid_token", byIssuer, "The refresh token is unknown or expired (INDIGO IAM says so on a refresh), or a service refused the access token (RFC 6750 section 3.1).", logInAgain, nil},
+	{"invalid_token", byIssuer, "The refresh token is unknown or expired (INDIGO IAM reports this on a refresh), or a service refused the access token (RFC 6750 section 3.1).", logInAgain, nil},
 	{"invalid_request", byIssuer, "The request lacks a parameter, or one is invalid: read the description. Some issuers answer a refresh this way if they do not accept scope or audience there.", "Check `--scope`, `--aud` and `audience-parameter`.", nil},
-	{"invalid_client", byIssuer, "The issuer no longer knows the client, or its secret is wrong.", logInAgain + " The helper registers a new client.", nil},
+	{"invalid_client", byIssuer, "The client does not exist at the issuer any more, or its secret is wrong.", logInAgain + " The helper registers a new client.", nil},
 	{"unauthorized_client", byIssuer, "The client may not use this grant, or its secret is wrong.", "Use a client that may: `--client-id`.", nil},
 	{"invalid_scope", byIssuer, "The client may not request one of the scopes.", "Request fewer scopes, or register a client with them: `login --client-id ID`.", []Code{ScopeMissing}},
-	{"invalid_target", byIssuer, "The issuer does not know the resource that was requested as the audience.", "Set `audience-parameter = \"audience\"` for the issuer.", []Code{AudMismatch}},
+	{"invalid_target", byIssuer, "The resource that was requested as the audience is unknown to the issuer.", "Set `audience-parameter = \"audience\"` for the issuer.", []Code{AudMismatch}},
 	{"insufficient_scope: Policy …", byKeycloak, "A registration policy refuses the registration of clients by users.", "Let the administrator register a client, and use `--client-id`.", nil},
 	{"Client is not within the token audience", byKeycloak, "Token exchange is refused, because the client is not an audience of the token.", "Add the client to the audience of the token.", nil},
 	{"Bad credentials", byIAM, "The client was deleted at the issuer, or its secret is wrong.", logInAgain + " The helper registers a new client.", nil},
 	{"\"error\":\"unauthorized\"", byIAM, "The client was deleted at the issuer, its secret is wrong, or the account is disabled: read the description.", logInAgain, nil},
 	{"401 Unauthorized", "services and issuers over https", "The token was refused, or none was sent. The header WWW-Authenticate may give the reason.", checkToken, []Code{AudMismatch, Expired}},
-	{"Up-scoping is not allowed", byIAM, "A refresh asked for a scope that was not granted to the login.", logInAgain, []Code{ScopeMissing}},
+	{"Up-scoping is not allowed", byIAM, "A refresh requested a scope that was not granted to the login.", logInAgain, []Code{ScopeMissing}},
 	{"account is disabled", byIssuer, "The account is disabled.", "Ask the administrators of the issuer.", nil},
 	{"User … is not active", byIAM, "The account is disabled.", "Ask the administrators of the issuer.", nil},
 	{"You do not have enough privileges to access this client registration API", byIAM, "Only users that are logged in can register clients.", "Register a client in the web interface, and use `--client-id`.", nil},
 	{"sign AUP", byIAM, "The use policy is not signed. The login is valid again after that.", "Sign it in the web interface of the issuer.", nil},
 	{"access_denied", byIssuer, "The user refused, or the account is disabled.", "Log in again, and approve the request.", nil},
 	{"expired_token", byIssuer, "The code expired before the login was approved.", "Run the login command again.", nil},
-	{"authorization_pending", byIssuer, "The login was not approved yet. Clients continue to ask.", "Approve the login in the browser.", nil},
-	{"slow_down", byIssuer, "The client asks too often. Clients wait for longer.", "", nil},
-	{"interaction_required", byIssuer, "The issuer wants the user to do something in a browser.", logInAgain, nil},
+	{"authorization_pending", byIssuer, "The login was not approved yet. Clients continue to poll.", "Approve the login in the browser.", nil},
+	{"slow_down", byIssuer, "The client polls too often. Clients wait longer.", "", nil},
+	{"interaction_required", byIssuer, "The issuer requires the user to interact with it in a browser.", logInAgain, nil},
 	{"temporarily_unavailable", byIssuer, "The issuer is overloaded or under maintenance.", "Try again later.", nil},
 	{"No account configured with that short name", byAgent, "There is no account with this name.", "List the accounts: `oidc-add -l`.", nil},
 	{"account not loaded", byAgent, "The account exists, but it is not loaded.", "Load it: `oidc-add NAME`.", nil},

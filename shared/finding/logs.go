@@ -8,20 +8,19 @@ import (
 
 // LogMessage explains a message that a server, a client or an issuer prints.
 type LogMessage struct {
-	// Text is the message, with … in place of what varies.
+	// Text is the message, with … for the parts that vary.
 	Text string
-	// By says who prints it, What says what it means, and Do what to do.
+	// By says which program prints it, What says what it means, and Do what to do.
 	By, What, Do string
-	// Codes are the causes that it can have.
+	// Codes are the possible causes.
 	Codes []Code
 }
 
-// LogMessages returns all messages that are known, in the order in which they are
-// documented.
+// LogMessages returns all known messages in the order in which they are documented.
 func LogMessages() []LogMessage { return slices.Clone(logMessages) }
 
-// MatchLog returns the messages that a line of a log, or a part of one, contains; the most
-// specific first.
+// MatchLog returns the messages that a log line contains, the most specific first. The line
+// may also be a part of a message.
 func MatchLog(line string) []LogMessage {
 	line = normal(line)
 	if line == "" {
@@ -33,13 +32,13 @@ func MatchLog(line string) []LogMessage {
 			out = append(out, m)
 		}
 	}
-	// A message that only introduces another one comes after it.
+	// Messages that only introduce others come last.
 	weight := func(m LogMessage) int {
 		if strings.HasSuffix(m.Text, ": …") && m.Codes == nil {
 			return 0
 		}
 		if strings.HasPrefix(m.Text, "AUTHENTICATE:") || m.Text == failedSciTokens {
-			// Since HTCondor 24, the cause is in the same line.
+			// Since HTCondor 24, the same line also has the cause.
 			return min(len(m.Text)/20, 3)
 		}
 		return len(normal(strings.ReplaceAll(m.Text, "…", "")))
@@ -48,7 +47,7 @@ func MatchLog(line string) []LogMessage {
 	if len(out) > 0 || len(line) < 6 {
 		return out
 	}
-	// A part of a message.
+	// The line may be a part of a message.
 	for _, m := range logMessages {
 		if strings.Contains(normal(m.Text), line) {
 			out = append(out, m)
@@ -60,9 +59,9 @@ func MatchLog(line string) []LogMessage {
 	return partsOf(line)
 }
 
-// partsOf returns the messages that share the longest run of words with a line that has
-// more before or after it, such as a time and a host. A run counts if it is long enough not
-// to be a coincidence.
+// partsOf returns the messages that have the longest sequence of words in common with a
+// line, which may have other text around it, such as a time and a host. A sequence counts
+// only if it is unlikely to be a coincidence: at least 12 bytes and half of the message.
 func partsOf(line string) (out []LogMessage) {
 	const least = 12
 	longest := least - 1
@@ -93,7 +92,8 @@ func partsOf(line string) (out []LogMessage) {
 	return out
 }
 
-// NearLog returns the messages that have most words in common with a line, at most three.
+// NearLog returns the messages, at most three, that have the most words in common with a
+// line.
 func NearLog(line string) []LogMessage {
 	words := wordsOf(line)
 	type scored struct {
@@ -129,7 +129,7 @@ func NearLog(line string) []LogMessage {
 	return out
 }
 
-// wordsOf returns the words of a text that say something.
+// wordsOf returns the significant words of a text.
 func wordsOf(s string) map[string]bool {
 	out := map[string]bool{}
 	for _, w := range strings.FieldsFunc(normal(s), func(r rune) bool {
@@ -142,13 +142,13 @@ func wordsOf(s string) map[string]bool {
 	return out
 }
 
-// normal makes texts comparable: in lower case, with single spaces and plain quotes.
+// normal converts a text to lower case, with single spaces and plain quotes, for comparison.
 func normal(s string) string {
 	s = strings.NewReplacer("’", "'", "‘", "'", "“", `"`, "”", `"`, "`", "'").Replace(strings.ToLower(s))
 	return strings.Join(strings.Fields(s), " ")
 }
 
-// containsParts reports whether the line contains the parts between … in their order.
+// containsParts reports whether the line contains the parts of text between … in order.
 func containsParts(line, text string) bool {
 	for part := range strings.SplitSeq(text, "…") {
 		part = strings.TrimSpace(part)
@@ -179,12 +179,12 @@ const logIntro = `# Log messages
 
 <!-- Generated from shared/finding/logmessages.go by go generate ./docs. Do not edit. -->
 
-What servers, clients and issuers print when a token is refused, and what it means. The
-same from the command line, for a whole line of a log or a part of it:
+The messages that servers, clients and issuers print when a token is refused, and what they
+mean. ` + "`jwt-inspect`" + ` also explains a line of a log, or a part of it:
 
     jwt-inspect --explain "token verification failed: 'aud' claim verification failed."
 
-Codes are explained in [causes](causes.md). ` + "`…`" + ` stands for what varies.
+Codes are explained in [causes](causes.md). ` + "`…`" + ` stands for parts that vary.
 
 | message | printed by | what it means | what to do | code |
 |---|---|---|---|---|
@@ -205,8 +205,8 @@ func LogPage() string {
 	return b.String()
 }
 
-// LogIndex returns the index of all messages in docs/troubleshooting.md, between its first
-// and its last line.
+// LogIndex returns the generated index of all messages in docs/troubleshooting.md,
+// including the comments that mark its beginning and end.
 func LogIndex() string {
 	var b strings.Builder
 	b.WriteString("<!-- Generated from shared/finding/logmessages.go by go generate ./docs. -->\n\n")

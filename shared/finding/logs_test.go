@@ -32,7 +32,7 @@ func TestMatchLog(t *testing.T) {
 	}
 }
 
-// A message, or half of one, is found with times, hosts and other text around it.
+// A message, or half of one, is found even with times, hosts and other text around it.
 func TestMatchLogAround(t *testing.T) {
 	for text, want := range map[string]string{
 		"Unknown WLCG profile version":              "Unknown WLCG profile version in token: …",

@@ -2,7 +2,7 @@ package finding
 
 import "slices"
 
-// explains returns the codes that a cause replaces, because it says the same more precisely.
+// explains returns the less precise codes that the cause c replaces.
 func explains(c Code) []Code {
 	switch c {
 	case PathBase, PathOutsideBase, PathRestricted:
@@ -11,12 +11,12 @@ func explains(c Code) []Code {
 	return nil
 }
 
-// Merge returns the findings of all lists in order, each cause once:
+// Merge returns the findings of all lists in order, without duplicates:
 //
-//   - Of findings with the same code that miss the same things or have the same message, the first is kept. If
-//     only a later one refuses the token, it takes the first one's place.
-//   - A finding is dropped if a cause explains it better.
-//   - A command that helps against several causes is kept only with the first of them.
+//   - Of several findings with the same code and the same Missing or Message, only the first
+//     is kept. If it is a remark and a later one is a cause, the cause replaces it.
+//   - A finding is dropped if a more precise cause replaces it.
+//   - A command is kept only with the first finding that has it.
 func Merge(lists ...[]Finding) []Finding {
 	n := 0
 	for _, list := range lists {
@@ -29,7 +29,7 @@ func Merge(lists ...[]Finding) []Finding {
 	for _, list := range lists {
 		for k := range list {
 			f := &list[k]
-			i := f.duplicated(out)
+			i := f.index(out)
 			switch {
 			case i < 0:
 				out = append(out, *f)
@@ -48,15 +48,15 @@ func Merge(lists ...[]Finding) []Finding {
 		out = slices.DeleteFunc(out, func(f Finding) bool { return slices.Contains(replaced, f.Code) })
 	}
 	for k := range out {
-		if said(out[:k], out[k].Command) {
+		if hasCommand(out[:k], out[k].Command) {
 			out[k].Command = ""
 		}
 	}
 	return out
 }
 
-// duplicated returns the index of the finding that says the same as f, or -1.
-func (f *Finding) duplicated(list []Finding) int {
+// index returns the index of the finding in list that f duplicates, or -1.
+func (f *Finding) index(list []Finding) int {
 	for k := range list {
 		g := &list[k]
 		if f.Code == g.Code && (f.Message == g.Message || len(f.Missing) > 0 && slices.Equal(f.Missing, g.Missing)) {
@@ -66,8 +66,8 @@ func (f *Finding) duplicated(list []Finding) int {
 	return -1
 }
 
-// said reports whether one of the findings has the command.
-func said(list []Finding, command string) bool {
+// hasCommand reports whether one of the findings has the command.
+func hasCommand(list []Finding, command string) bool {
 	if command == "" {
 		return false
 	}
@@ -79,9 +79,10 @@ func said(list []Finding, command string) bool {
 	return false
 }
 
-// OfKind returns the findings about a token of the wrong kind, such as an ID token: kind
-// first, and without the causes that only say in what it differs from an access token.
-// The causes in a site's configuration remain: an access token would have them too.
+// OfKind returns the findings about a token of the wrong kind, such as an ID token. The
+// finding kind becomes a cause if there are others. The other causes are dropped, because
+// they only describe how the token differs from an access token, except those in a site's
+// configuration, which also apply to access tokens.
 func OfKind(kind Finding, list []Finding) (Finding, []Finding) {
 	if !AnyRefuses(list) {
 		return kind, list
