@@ -11,19 +11,19 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Required is what a token must have. A zero field requires nothing.
+// Required is what a token must have. Zero fields are not checked.
 type Required struct {
 	Issuer    string
 	Audiences []string
 	Scopes    []string
-	// MinLifetime is how long the token must still be valid.
+	// MinLifetime is how long the token must remain valid.
 	MinLifetime time.Duration
-	// Skew is how far the clocks may differ. Servers allow none.
+	// Skew is how much the clocks may differ. Servers allow no difference.
 	Skew time.Duration
 }
 
-// Check compares t with what is required of it at now. The findings are in the order in
-// which a service checks: signature, issuer, audience, scopes, times. Their hints name no flags.
+// Check checks t against r at the time now. The findings are in the order in which services
+// check: signature, issuer, audience, scopes, times. Their hints do not mention flags.
 func Check(t token.Token, r Required, now time.Time) []finding.Finding {
 	j := t.JWT()
 	var out []finding.Finding
@@ -37,7 +37,7 @@ func Check(t token.Token, r Required, now time.Time) []finding.Finding {
 		out = append(out, finding.Finding{Code: finding.IssMismatch, Message: fmt.Sprintf("the token is from the issuer %q, not from %s", t.Issuer, r.Issuer),
 			Hint: "request it from the other issuer"})
 	}
-	if j != nil { // an opaque token shows no audience
+	if j != nil { // the audience of an opaque token is unknown
 		out = append(out, checkAudience(t.Audiences, r.Audiences)...)
 	}
 	if missing := token.MissingScopes(t.Scopes, Demandable(r.Scopes)); len(missing) > 0 {
@@ -98,7 +98,8 @@ func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
 		}
 	}
 	for _, claim := range []string{"nbf", "iat"} {
-		// HTCondor and XRootD refuse both in the future (measured on 23.9.6, 5.5.3).
+		// HTCondor and XRootD refuse the token if one of them is in the future (measured on
+		// 23.9.6, 5.5.3).
 		if at, ok := t.JWT().Time(claim); ok && at.After(now.Add(r.Skew)) {
 			return append(out, finding.Finding{Code: finding.NotYetValid,
 				Message: fmt.Sprintf("the token is not valid until %s, in %s (%s)", at.Format(time.RFC3339), text.Duration(at.Sub(now)), claim),
@@ -111,10 +112,11 @@ func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
 // number reports whether raw is a JSON number.
 func number(raw []byte) bool { return raw[0] == '-' || raw[0] >= '0' && raw[0] <= '9' }
 
-// Demandable returns those of the scopes that a token can be expected to contain. The
-// others select what the issuer does (the profile, a refresh token, the contents of an ID
-// token), and not all issuers repeat them; wlcg.groups and wlcg.capabilityset become
-// claims (Common JWT Profile, "Group based authorization").
+// Demandable returns the scopes that a token can be required to contain. It omits those
+// that select what the issuer does (the profile, a refresh token, the contents of an ID
+// token), because not all issuers repeat them in the token, and wlcg.groups and
+// wlcg.capabilityset, which become claims (Common JWT Profile, "Group based
+// authorization").
 func Demandable(scopes []string) []string {
 	var out []string
 	for _, s := range scopes {

@@ -25,21 +25,21 @@ func TestCheck(t *testing.T) {
 		want   Required
 		codes  []string
 	}{
-		{"nothing is wanted", `{}`, Required{}, nil},
+		{"no requirements", `{}`, Required{}, nil},
 		{"all requirements are met", good, Required{Issuer: "https://i", Audiences: []string{"ce:9619"}, Scopes: []string{"compute.read", "read:/a/b", "openid", "wlcg", "offline_access", "wlcg.groups:/x"}, MinLifetime: 1000 * time.Second}, nil},
 		{"another issuer", good, Required{Issuer: "https://j/"}, []string{"iss-mismatch"}},
 		{"no issuer", `{}`, Required{Issuer: "https://j/"}, []string{"iss-mismatch"}},
 		{"another audience", good, Required{Audiences: []string{"CE:9619"}}, []string{"aud-mismatch"}},
 		{"one of two audiences", good, Required{Audiences: []string{"ce:9619", "x"}}, []string{"aud-mismatch"}},
 		{"no audience", `{}`, Required{Audiences: []string{"x"}}, []string{"aud-missing"}},
-		{"the any-value is not what was asked for", `{"aud":"https://wlcg.cern.ch/jwt/v1/any"}`, Required{Audiences: []string{"x"}}, []string{"aud-mismatch"}},
-		{"a scope lacks", good, Required{Scopes: []string{"compute.create", "read:/ab"}}, []string{"scope-missing"}},
+		{"the any-value instead of the audience", `{"aud":"https://wlcg.cern.ch/jwt/v1/any"}`, Required{Audiences: []string{"x"}}, []string{"aud-mismatch"}},
+		{"a missing scope", good, Required{Scopes: []string{"compute.create", "read:/ab"}}, []string{"scope-missing"}},
 		{"expired", `{"exp":1767225600}`, Required{}, []string{"expired"}},
 		{"expired within the skew", `{"exp":1767225600}`, Required{Skew: time.Second}, nil},
 		{"too short", good, Required{MinLifetime: 1001 * time.Second}, []string{"lifetime-short"}},
-		{"nbf ahead", `{"nbf":1767225601}`, Required{}, []string{"not-yet-valid"}},
-		{"nbf ahead within the skew", `{"nbf":1767225601}`, Required{Skew: time.Second}, nil},
-		{"iat ahead", `{"iat":1767225601}`, Required{}, []string{"not-yet-valid"}},
+		{"nbf in the future", `{"nbf":1767225601}`, Required{}, []string{"not-yet-valid"}},
+		{"nbf in the future, within the skew", `{"nbf":1767225601}`, Required{Skew: time.Second}, nil},
+		{"iat in the future", `{"iat":1767225601}`, Required{}, []string{"not-yet-valid"}},
 		{"exp a string", `{"exp":"1767225700"}`, Required{}, []string{"time-not-integer"}},
 		{"scopes joined by a tab", `{"scope":"a\tb"}`, Required{Scopes: []string{"a"}}, []string{"scope-missing"}},
 		{"null among the audiences", `{"aud":["x",null]}`, Required{Audiences: []string{"x"}}, []string{"aud-missing"}},
@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 		for _, f := range Check(jwtOf(tt.claims), tt.want, now) {
 			codes = append(codes, string(f.Code))
 			if f.Message == "" {
-				t.Errorf("%s: %s says nothing", tt.name, f.Code)
+				t.Errorf("%s: %s has no message", tt.name, f.Code)
 			}
 		}
 		if !reflect.DeepEqual(codes, tt.codes) {
@@ -73,7 +73,7 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
-// Of an opaque token nothing is known but what the issuer's answer said.
+// An opaque token is checked only against what the issuer's response said about it.
 func TestOpaqueToken(t *testing.T) {
 	tok := token.New("opaque")
 	tok.Scopes, tok.Expires = []string{"compute.read"}, now.Add(time.Hour)

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// HostPort splits HOST[:PORT], in which HOST is a name, an IPv4 address or an IPv6
-// address in brackets. Names are lower-cased and lose a trailing dot; an IPv6 address
-// keeps its brackets; port is 0 if none is given. problem says what is wrong, or is "".
+// HostPort splits HOST[:PORT], where HOST is a name, an IPv4 address, or an IPv6 address in
+// brackets. It converts names to lower case and removes a trailing dot. An IPv6 address
+// keeps its brackets. port is 0 if none is given. problem describes an error, or is "".
 func HostPort(s string) (host string, port int, problem string) {
 	switch {
 	case s == "":
@@ -33,8 +33,7 @@ func HostPort(s string) (host string, port int, problem string) {
 	return host, int(p), ""
 }
 
-// splitHost splits s into the host and what follows it, which is empty or begins with a
-// colon.
+// splitHost splits s into the host and the rest, which is empty or begins with a colon.
 func splitHost(s string) (host, rest, problem string) {
 	if strings.HasPrefix(s, "[") {
 		end := strings.IndexByte(s, ']')
@@ -65,8 +64,8 @@ func splitHost(s string) (host, rest, problem string) {
 	return host, rest, ""
 }
 
-// validHost follows RFC 1123 section 2.1, and allows the underscore, which real names
-// have.
+// validHost reports whether h is a host name according to RFC 1123 section 2.1. It also
+// allows underscores, which occur in practice.
 func validHost(h string) bool {
 	if h == "" || len(h) > 253 {
 		return false

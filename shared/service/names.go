@@ -9,10 +9,10 @@ import (
 	"unicode/utf8"
 )
 
-// StorageAudience returns the audience of a storage endpoint as the WLCG profile spells it
-// (Common JWT Profile, "aud"): https://host without a default port and without a trailing
-// slash. A root:// endpoint keeps its port, 1094 unless given; a bare HOST[:PORT] is read
-// as root://. Errors name flag.
+// StorageAudience returns the audience of a storage endpoint in the form of the WLCG profile
+// (Common JWT Profile, "aud"): https://host[:port], without port 443 and without a trailing
+// slash. The port of a root:// endpoint is 1094 unless given. HOST[:PORT] without a scheme
+// is treated as root://. flag is the flag that errors name.
 func StorageAudience(flag, server string) (string, error) {
 	bad := func(problem string) (string, error) {
 		return "", &UsageError{Flag: flag, Problem: problem, Form: flag + " https://x.example.org, root://x.example.org:1094 or x.example.org:1094"}
@@ -32,7 +32,7 @@ func StorageAudience(flag, server string) (string, error) {
 		default:
 			return bad(fmt.Sprintf("unknown scheme %q", scheme))
 		}
-		// A path is a place on the server.
+		// The path is not part of the audience.
 		rest, _, _ = strings.Cut(rest, "/")
 		rest, _, _ = strings.Cut(rest, "?")
 	} else {
@@ -51,10 +51,10 @@ func StorageAudience(flag, server string) (string, error) {
 	return fmt.Sprintf("https://%s:%d", host, port), nil
 }
 
-// ScopePath returns an absolute path as scopes contain it, normalized as in RFC 3986
-// section 6: without dot segments, double slashes and a trailing slash, and
-// percent-encoded only where needed, because a space would end the scope. Errors name
-// flag.
+// ScopePath returns an absolute path in the form that scopes contain, normalized as in RFC
+// 3986 section 6: without dot segments, double slashes and a trailing slash. It is
+// percent-encoded only where necessary, because a space would end the scope. flag is the
+// flag that errors name.
 func ScopePath(flag, p string) (string, error) {
 	bad := func(problem string) (string, error) {
 		return "", &UsageError{Flag: flag, Problem: problem, Form: flag + " /store/user/me"}
@@ -73,7 +73,7 @@ func ScopePath(flag, p string) (string, error) {
 		return bad(strconv.Quote(p) + " contains a % that is not part of an escape such as %20")
 	}
 	if strings.ContainsAny(decoded, `%\`) {
-		// scitokens-cpp 1.4.1 and later refuse a token with such a scope, others read it literally.
+		// scitokens-cpp 1.4.1 and later refuse tokens with such a scope. Others read it literally.
 		return bad(strconv.Quote(p) + " contains a % or a backslash, which servers refuse in scopes")
 	}
 	if !utf8.ValidString(decoded) || strings.ContainsFunc(decoded, func(r rune) bool { return r < 0x20 || r == 0x7f }) {

@@ -59,7 +59,7 @@ func FuzzScopePath(f *testing.F) {
 			return
 		}
 		if again, err := ScopePath("--path", p); err != nil || again != p {
-			t.Fatalf("%q gives %q gives %q %v", s, p, again, err)
+			t.Fatalf("%q becomes %q, and this becomes %q %v", s, p, again, err)
 		}
 		if p[0] != '/' || strings.ContainsAny(p, " \t\r\n") || strings.Contains(p, "/../") {
 			t.Fatalf("%q", p)

@@ -1,9 +1,9 @@
-// Package service describes services that accept tokens, and the ecosystems that they
-// belong to: what a token helper requests for a service, and how a service judges a token.
+// Package service describes services that accept tokens, and their ecosystems: what a token
+// helper requests for a service, and how a service judges a token.
 //
-// An ecosystem is a separate package. It provides the flags of its token helper, an
-// [Ecosystem]; the flags with which jwt-inspect names a service, a [Target]; and the
-// rules of the service, a [Service]. A [Descriptor] holds them together.
+// Each ecosystem is a separate package. It provides an [Ecosystem], the flags of its token
+// helper; a [Target], the flags of jwt-inspect that name a service; and a [Service], the
+// rules of the service. A [Descriptor] registers them.
 package service
 
 import (
@@ -20,25 +20,26 @@ type Presented struct {
 	JWT *token.JWT
 	// Size is the token's length in bytes.
 	Size int
-	// Now is the service's clock, Skew how far it may be off.
+	// Now is the time of the service's clock. Skew is how much it may be wrong.
 	Now  time.Time
 	Skew time.Duration
-	// Mode is the mode of the file that the token is in; 0 if there is none. Form is what
-	// the file contains, Link says that it is a symbolic link.
+	// Mode is the mode of the token's file, or 0 if there is none. Form is the form of its
+	// contents. Link means that it is a symbolic link.
 	Mode fs.FileMode
 	Form Form
 	Link bool
-	// KeyChecked says that the signature was checked against the issuer's keys. What can
-	// only be a remark without the keys is then decided.
+	// KeyChecked means that the signature was checked against the issuer's keys, so that
+	// rules do not need remarks about the key.
 	KeyChecked bool
 }
 
-// Form is what a file contains beside a token. Clients send all of it, except for white
-// space.
+// Form is what a file contains in addition to a token. Clients send all of it, except for
+// white space.
 type Form int
 
 const (
-	// Bare is the token, and white space behind it; also what is not in a file.
+	// Bare is the token, with or without white space after it, or a token that is not in a
+	// file.
 	Bare Form = iota
 	// Spaced is the token with white space before it.
 	Spaced
@@ -48,36 +49,36 @@ const (
 	Wrapped
 )
 
-// Service judges tokens as one endpoint of a server does, for the operation intended
-// there. It is immutable: version, configuration and audiences are given at construction.
+// Service judges tokens like one endpoint of a server, for the operation intended there. It
+// is immutable.
 type Service interface {
 	// Name names the service, such as "HTCondor at ce.example.org:9619".
 	Name() string
 	// Purpose names the operation, such as "submit jobs".
 	Purpose() string
-	// Judge returns what the service finds about a token, in the order in which it finds
-	// it. The service refuses the token if one of the findings refuses it.
+	// Judge returns the findings about a token, in the order in which the service checks
+	// it. The service refuses the token if one of them is not a remark.
 	Judge(Presented) []finding.Finding
 }
 
 // Versioned is implemented by services whose rules depend on versions.
 type Versioned interface {
-	// Versions names the versions whose rules are applied, such as "XRootD 5.5.3 with
+	// Versions returns the versions whose rules are applied, such as "XRootD 5.5.3 with
 	// scitokens-cpp 0.7.3".
 	Versions() string
-	// Others returns the same service in other versions that sites still run.
+	// Others returns the same service in other versions that are still in use.
 	Others() []Service
 }
 
-// Special is implemented by services that also judge tokens that are not access tokens.
+// Special is implemented by services that also accept tokens that are not access tokens.
 type Special interface {
-	// Understands reports whether the service knows such tokens.
+	// Understands reports whether the service supports tokens of this kind.
 	Understands(*token.JWT) bool
 }
 
-// Open is implemented by services that may let everybody in, whatever the token.
+// Open is implemented by services that may admit all clients, with any token or none.
 type Open interface {
-	// LetsAllIn returns the setting because of which the service lets everybody in, or "".
+	// LetsAllIn returns the setting because of which the service admits all clients, or "".
 	LetsAllIn() string
 }
 
@@ -87,12 +88,12 @@ type Given struct {
 	// Audiences are those of --aud. They replace the derived audience, in the request and
 	// in the services.
 	Audiences []string
-	// Scope says that --scope was given.
+	// Scope means that --scope was given.
 	Scope bool
-	// Login says that the request is for a login, not for a token: no audience is needed.
+	// Login means that the request is for a login, which needs no audience.
 	Login bool
-	// Service says that a service was given on the command line, even if it is empty, as
-	// from a variable that is not set.
+	// Service means that a service was given on the command line, even an empty one, such
+	// as a shell variable that is not set.
 	Service bool
 }
 
@@ -100,31 +101,31 @@ type Given struct {
 type Want struct {
 	Audiences []string
 	Scopes    []string
-	// Services are the services that the token is for, as far as they are known.
+	// Services are the services that the token is for, if they are known.
 	Services []Service
 }
 
 // Ecosystem derives a request from the flags of a token helper. It is a pointer to a
 // struct whose fields are flags, with the tags that package cmdline reads.
 type Ecosystem interface {
-	// Describe returns the sentence that --help begins with, and example command lines.
+	// Describe returns the first sentence of --help, and example command lines.
 	Describe() (summary string, examples []string)
 	// Want returns what to request. Errors are usage errors, mostly of type [*UsageError].
 	Want(Given) (Want, error)
-	// Alternative returns the flags that request the same rights from an issuer with these
-	// scopes_supported, which lack some of the scopes; "" if there are none.
+	// Alternative returns flags that request the same rights with scopes that the issuer
+	// supports, if supported, the issuer's scopes_supported, lacks the requested ones. It
+	// returns "" if there are none.
 	Alternative(supported []string) string
 }
 
 // Descriptor is an ecosystem's entry in the table of ecosystems.
 type Descriptor struct {
-	// Scopes are all scopes that the ecosystem's helper can request.
+	// Scopes are the scopes that the ecosystem's helper can request.
 	Scopes []string
 	// Flag is the flag of jwt-inspect that names a service, such as --ce.
 	Flag string
-	// Kind recognizes tokens that are not access tokens and that only this ecosystem has. It
-	// returns what they are called, and why other services refuse them; "" for all other
-	// tokens. It may be nil.
+	// Kind recognizes tokens of this ecosystem that are not access tokens. It returns their
+	// name, and why other services refuse them, or "" for other tokens. It may be nil.
 	Kind func(*token.JWT) (name, note string)
 	// Target returns the flags of jwt-inspect that belong to the ecosystem.
 	Target func() Target
@@ -134,18 +135,18 @@ type Descriptor struct {
 // fields are flags, with the tags that package cmdline reads.
 type Target interface {
 	// Service returns the service that the flags name. It is called only if one of them
-	// was given. A service without a name stands for a part of one: it judges, but the
-	// verdict names no service.
+	// was given. If the service has no name, its findings count, but the verdict does not
+	// mention a service.
 	Service(Asked) (Service, error)
 }
 
-// Asked holds those flags of jwt-inspect that all ecosystems share.
+// Asked contains the flags of jwt-inspect that all ecosystems share.
 type Asked struct {
 	Read, Write bool
-	// Audiences are those of --aud; they replace the service's.
+	// Audiences are those of --aud. They replace the service's.
 	Audiences []string
-	// Version is the server's, Library that of scitokens-cpp beside it. The zero value of
-	// Library stands for the version that such a server usually comes with.
+	// Version is the version of the server, Library that of its scitokens-cpp. If Library
+	// is zero, it is the version that usually comes with the server.
 	Version, Library Version
 	// ReadFile reads and parses the file that a flag names. Its errors name flag and file.
 	ReadFile func(flag, name string, parse func([]byte) error) error
@@ -153,8 +154,8 @@ type Asked struct {
 
 // UsageError is an invalid value of a flag.
 type UsageError struct {
-	// Flag is the flag, such as --ce; Problem what is wrong with its value; Form how to
-	// write it instead.
+	// Flag is the flag, such as --ce. Problem says what is wrong with its value, and Form
+	// how to write it.
 	Flag, Problem, Form string
 }
 

@@ -5,18 +5,18 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Storage describes storage servers that authorize by the scopes of a profile and have no
-// rules of their own that are known, such as those of the WLCG profile. It does most of the
-// work of an ecosystem for them.
+// Storage describes storage servers that authorize by the scopes of a profile, such as the
+// WLCG profile, and have no other known rules. It implements most of an ecosystem for them.
 type Storage struct {
-	// Name is the kind of server, such as WebDAV; Flag the flag that names a server, in the
-	// helper and in jwt-inspect.
+	// Name is the kind of server, such as WebDAV. Flag is the flag that names a server, in
+	// the helper and in jwt-inspect.
 	Name, Flag string
 	// Read and Write are the scopes for these operations.
 	Read, Write string
 }
 
-// Want returns what to request for the server at url; without a URL, no audience.
+// Want returns what to request for the server at url. If url is empty, no audience is
+// requested.
 func (s Storage) Want(url string, write bool, given Given) (Want, error) {
 	var w Want
 	if write || !given.Scope {
@@ -56,7 +56,7 @@ func (s Storage) Service(url string, a Asked) (Service, error) {
 	return e, nil
 }
 
-// endpoint is a service that is known by its requirements only.
+// endpoint is a service of which only the requirements are known.
 type endpoint struct {
 	name, purpose string
 	required      Required

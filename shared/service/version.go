@@ -11,8 +11,8 @@ import (
 // for the newest version known.
 type Version struct{ Major, Minor, Patch int }
 
-// ParseVersion reads MAJOR[.MINOR[.PATCH]] as packages are numbered: a leading v, an
-// epoch, and what follows the numbers are ignored. flag is the flag that errors name.
+// ParseVersion parses MAJOR[.MINOR[.PATCH]], or the version of a package: it ignores a
+// leading v, an epoch, and what follows the numbers. flag is the flag that errors name.
 func ParseVersion(flag, s string) (Version, error) {
 	core := strings.TrimPrefix(s, "v")
 	if _, rest, ok := strings.Cut(core, ":"); ok {
@@ -37,7 +37,7 @@ func ParseVersion(flag, s string) (Version, error) {
 	return Version{n[0], n[1], n[2]}, nil
 }
 
-// Before reports whether v is older than o. The newest version is older than none.
+// Before reports whether v is older than o. The zero value is not older than any version.
 func (v Version) Before(o Version) bool {
 	if v == (Version{}) {
 		return false
@@ -45,7 +45,7 @@ func (v Version) Before(o Version) bool {
 	return cmp.Or(cmp.Compare(v.Major, o.Major), cmp.Compare(v.Minor, o.Minor), cmp.Compare(v.Patch, o.Patch)) < 0
 }
 
-// String returns the version as it is written; "" for the newest.
+// String formats the version as MAJOR.MINOR.PATCH, and the zero value as "".
 func (v Version) String() string {
 	if v == (Version{}) {
 		return ""

@@ -14,6 +14,6 @@ func TestVersion(t *testing.T) {
 		}
 	}
 	if (Version{}).Before(Version{99, 0, 0}) || !(Version{5, 6, 8}).Before(Version{5, 6, 9}) || (Version{5, 6, 9}).Before(Version{5, 6, 9}) {
-		t.Error("the order of versions")
+		t.Error("Before does not order versions")
 	}
 }

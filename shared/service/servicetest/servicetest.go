@@ -1,4 +1,4 @@
-// Package servicetest helps to test the rules of services.
+// Package servicetest provides helpers for testing the rules of services.
 package servicetest
 
 import (
@@ -14,13 +14,13 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Now is the clock of the tests, 2026-01-01 00:00:00 UTC.
+// Now is the current time in the tests, 2026-01-01 00:00:00 UTC.
 var Now = time.Unix(1_767_225_600, 0)
 
 // ES256 is a header that every service accepts.
 const ES256 = `{"alg":"ES256","kid":"k","typ":"JWT"}`
 
-// JWT returns a token with this header and these claims, and three bytes as signature.
+// JWT returns a token with the header and the claims, and a signature of three bytes.
 func JWT(t testing.TB, header, claims string) *token.JWT {
 	t.Helper()
 	b64 := base64.RawURLEncoding.EncodeToString
@@ -31,8 +31,8 @@ func JWT(t testing.TB, header, claims string) *token.JWT {
 	return j
 }
 
-// Claims returns the claims of a token that services accept; profile is wlcg, scitokens
-// or "". edit replaces pieces of the JSON, in pairs.
+// Claims returns the claims of a token that services accept. profile is wlcg, scitokens or
+// "". edit has pairs of old and new strings to replace in the JSON.
 func Claims(profile, aud, scope string, edit ...string) string {
 	version := map[string]string{"wlcg": `,"wlcg.ver":"1.0"`, "scitokens": `,"ver":"scitoken:2.0"`}[profile]
 	claims := `{"iss":"https://i.example.org","sub":"u","aud":"` + aud + `","iat":1767225000,"nbf":1767225000,"exp":1767228600,"jti":"j","scope":"` + scope + `"` + version + `}`
@@ -45,8 +45,8 @@ func Judge(t testing.TB, s service.Service, header, claims string) []finding.Fin
 	return s.Judge(service.Presented{JWT: JWT(t, header, claims), Size: 500, Now: Now})
 }
 
-// Codes returns the codes of the findings, those of remarks in parentheses, and checks
-// each finding against the table of causes.
+// Codes returns the codes of the findings, with those of remarks in parentheses. It checks
+// that each finding agrees with the table of causes.
 func Codes(t testing.TB, list []finding.Finding) string {
 	t.Helper()
 	var out []string
@@ -67,8 +67,8 @@ func Codes(t testing.TB, list []finding.Finding) string {
 	return strings.Join(out, " ")
 }
 
-// Find compares the codes of the findings, and looks for each of the phrases, which are
-// separated by |, in their texts.
+// Find checks the codes of the findings, and that each of the phrases, which are separated
+// by |, occurs in their texts.
 func Find(t testing.TB, list []finding.Finding, codes, phrases string) {
 	t.Helper()
 	if got := Codes(t, list); got != codes {
@@ -80,12 +80,12 @@ func Find(t testing.TB, list []finding.Finding, codes, phrases string) {
 	}
 	for p := range strings.SplitSeq(phrases, "|") {
 		if !strings.Contains(text, p) {
-			t.Errorf("no finding says %q:\n%s", p, text)
+			t.Errorf("no finding contains %q:\n%s", p, text)
 		}
 	}
 }
 
-// Bounded fails if there are too many findings, or too long ones.
+// Bounded checks that there are at most most findings, and that none is too long.
 func Bounded(t testing.TB, list []finding.Finding, most int) {
 	t.Helper()
 	if len(list) > most {
