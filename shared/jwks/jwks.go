@@ -1,10 +1,10 @@
-// Package jwks checks a token's signature against an issuer's keys (RFC 7515
-// section 5.2, with the keys of RFC 7517).
+// Package jwks checks a token's signature against an issuer's keys (RFC 7515 section 5.2,
+// RFC 7517).
 //
-// Keys are not read by a JOSE library, because those require the exact form of RFC 7518.
-// Servers do not, and SciTokens issuers publish keys that only servers accept: base64url
-// with padding, coordinates without leading zeros, EC keys without crv. The arithmetic is
-// the standard library's, the algorithms are golang-jwt's.
+// It does not use a JOSE library to parse keys, because these libraries require the exact
+// form of RFC 7518. Servers do not, and SciTokens issuers publish keys in other forms:
+// base64url with padding, coordinates without leading zeros, EC keys without crv. The
+// standard library provides the arithmetic, golang-jwt the algorithms.
 package jwks
 
 import (
@@ -28,12 +28,12 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// The limits for keys, so that a hostile set does not take long. The longest modulus is
-// that of OpenSSL (OPENSSL_RSA_MAX_MODULUS_BITS), with which servers verify; Go does not
-// verify with fewer than 1024 bits.
+// Limits that bound the time that a malicious set can take. The longest modulus is the
+// limit of OpenSSL (OPENSSL_RSA_MAX_MODULUS_BITS), which servers use; the shortest is Go's
+// minimum for verification.
 const (
 	maxKeys           = 1000
-	maxTries          = 16 // of keys with the same kid
+	maxTries          = 16 // keys with the same kid that are tried
 	minModulus        = 1024
 	maxModulus        = 16384
 	maxExponent int64 = 1<<31 - 1
@@ -44,16 +44,17 @@ type Set struct{ keys []key }
 
 type key struct {
 	id, kty, alg, use string
-	// public is nil if the key cannot be used; flaw says why.
+	// public is nil if the key cannot be used. flaw says why.
 	public crypto.PublicKey
 	flaw   string
+	// secret means that the key is private or symmetric.
 	secret bool
 }
 
-// Parse reads a JWK Set, or a single JWK as a set of one. A key that is damaged or of an
-// unknown type does not affect the others (RFC 7517 section 5): [Set.Verify] reports it
-// when a token names it. Only the public part of a private key is kept. The error says what
-// data that is not a JWK Set seems to be, or that the set has no keys.
+// Parse parses a JWK Set, or a single JWK as a set of one. A damaged key or one of an unknown
+// type does not affect the others (RFC 7517 section 5): [Set.Verify] reports it when a token
+// names it. Only the public part of a private key is kept. If data is not a JWK Set, the
+// error says what it seems to be. A set without keys is an error.
 func Parse(data []byte) (*Set, error) {
 	data = bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")))
 	notSet := func(what string) (*Set, error) { return nil, errors.New("not a JWK Set: " + what) }
@@ -106,8 +107,8 @@ func (s *Set) HoldsSecret() bool {
 	return slices.ContainsFunc(s.keys, func(k key) bool { return k.secret })
 }
 
-// members are the members of a JWK. encoding/json would match the fields of a struct in any
-// case.
+// members are the members of a JWK. It is not a struct, because encoding/json ignores the
+// case of a struct's field names.
 type members map[string]json.RawMessage
 
 func (m members) text(name string) string {
@@ -116,7 +117,7 @@ func (m members) text(name string) string {
 	return s
 }
 
-// bytes decodes a member (RFC 7518 section 2). Padding is accepted.
+// bytes decodes a base64url member (RFC 7518 section 2). It accepts padding.
 func (m members) bytes(name string) ([]byte, error) {
 	s := m.text(name)
 	if s == "" {
@@ -129,7 +130,7 @@ func (m members) bytes(name string) ([]byte, error) {
 	return b, nil
 }
 
-// integer decodes a member and removes leading zeros.
+// integer decodes a base64url member and removes leading zero bytes.
 func (m members) integer(name string) ([]byte, error) {
 	b, err := m.bytes(name)
 	return bytes.TrimLeft(b, "\x00"), err
@@ -150,7 +151,7 @@ func parseKey(raw json.RawMessage) key {
 	case "OKP":
 		k.public, err = okpKey(m)
 	case "oct":
-		// Everybody who can verify with it can sign with it: never used (RFC 8725 section 3.1).
+		// Never used: whoever can verify with it can also sign (RFC 8725 section 3.1).
 		err = errors.New("it is a shared secret (oct)")
 	case "":
 		err = errors.New("it has no key type (kty)")
@@ -163,8 +164,8 @@ func parseKey(raw json.RawMessage) key {
 	return k
 }
 
-// rsaKey reads an RSA key (RFC 7518 section 6.3.1). It rejects what Go would reject for each
-// signature, and gives the reason.
+// rsaKey parses an RSA key (RFC 7518 section 6.3.1). It rejects keys with which crypto/rsa
+// would verify no signature, and returns the reason.
 func rsaKey(m members) (crypto.PublicKey, error) {
 	n, err := m.integer("n")
 	if err != nil {
@@ -198,11 +199,11 @@ func rsaKey(m members) (crypto.PublicKey, error) {
 // curves are functions, because a curve is expensive to set up.
 var curves = map[string]func() elliptic.Curve{"P-256": elliptic.P256, "P-384": elliptic.P384, "P-521": elliptic.P521}
 
-// ecKey reads an EC key (RFC 7518 section 6.2.1).
+// ecKey parses an EC key (RFC 7518 section 6.2.1).
 func ecKey(m members, alg string) (crypto.PublicKey, error) {
 	crv := m.text("crv")
 	if crv == "" && alg == "ES256" {
-		// As scitokens-cpp reads it (get_public_key_pem), and demo.scitokens.org writes it.
+		// scitokens-cpp accepts this (get_public_key_pem), and demo.scitokens.org publishes it.
 		crv = "P-256"
 	}
 	known := curves[crv]
@@ -230,7 +231,7 @@ func ecKey(m members, alg string) (crypto.PublicKey, error) {
 	return pub, nil
 }
 
-// okpKey reads an Ed25519 key (RFC 8037 section 2).
+// okpKey parses an Ed25519 key (RFC 8037 section 2).
 func okpKey(m members) (crypto.PublicKey, error) {
 	if crv := m.text("crv"); crv != "Ed25519" {
 		return nil, fmt.Errorf("its curve %s is unknown", quoted(crv))
@@ -242,7 +243,7 @@ func okpKey(m members) (crypto.PublicKey, error) {
 	return ed25519.PublicKey(x), err
 }
 
-// kind returns the type or curve of a usable key, and the length of its signatures.
+// kind returns the type or curve of a usable key, and the length of its signatures in bytes.
 func (k *key) kind() (kind string, size int) {
 	switch pub := k.public.(type) {
 	case *rsa.PublicKey:
@@ -258,13 +259,13 @@ func (k *key) kind() (kind string, size int) {
 
 type algorithm struct {
 	method jwt.SigningMethod
-	// kind is the kind of key that it requires; each elliptic curve has one algorithm (RFC
-	// 7518 section 3.4).
+	// kind is the kind of key that the algorithm requires. Each elliptic curve has one
+	// algorithm (RFC 7518 section 3.4).
 	kind string
 }
 
-// algorithms are those with public keys. HS256 and none are not among them, so they never
-// verify.
+// algorithms are the algorithms with public keys. HS256 and none are not included, so they
+// never verify.
 var algorithms = map[string]algorithm{
 	"RS256": {jwt.SigningMethodRS256, "RSA"}, "RS384": {jwt.SigningMethodRS384, "RSA"}, "RS512": {jwt.SigningMethodRS512, "RSA"},
 	"PS256": {pss(jwt.SigningMethodPS256), "RSA"}, "PS384": {pss(jwt.SigningMethodPS384), "RSA"}, "PS512": {pss(jwt.SigningMethodPS512), "RSA"},
@@ -272,8 +273,8 @@ var algorithms = map[string]algorithm{
 	"EdDSA": {jwt.SigningMethodEdDSA, "Ed25519"},
 }
 
-// pss requires a salt as long as the hash (RFC 7518 section 3.5), which golang-jwt does only
-// when signing.
+// pss returns m with a salt as long as the hash (RFC 7518 section 3.5), which golang-jwt
+// requires only for signing.
 func pss(m *jwt.SigningMethodRSAPSS) jwt.SigningMethod {
 	return &jwt.SigningMethodRSAPSS{SigningMethodRSA: m.SigningMethodRSA, Options: m.Options}
 }
@@ -283,7 +284,7 @@ const findKey = "scitokens-cpp src/scitokens_internal.cpp, find_key_id"
 // header is the part of the JOSE header that verification needs (RFC 7515 section 4).
 type header struct{ alg, kid, crit string }
 
-// headerOf treats members of other types as absent.
+// headerOf returns the header of j. It treats members of the wrong type as absent.
 func headerOf(j *token.JWT) header {
 	h := header{crit: string(j.HeaderRaw("crit"))}
 	h.alg, _ = j.HeaderString("alg")
@@ -292,10 +293,10 @@ func headerOf(j *token.JWT) header {
 }
 
 // Verify checks the signature of j, which was decoded from raw. It returns no finding if the
-// signature was made with a key of the set; otherwise the cause, and one more finding for
-// extensions that must be understood (crit). The key is selected as scitokens-cpp does,
-// which HTCondor and XRootD use: by kid, or if there is no kid, the only key. If several keys
-// have the same kid, one of them must verify.
+// signature was made with a key of the set, otherwise the cause. There is another finding if
+// the header requires extensions (crit). Like scitokens-cpp, which HTCondor and XRootD use,
+// it selects the key by kid, or takes the only key if there is no kid. If several keys have
+// the same kid, one of them must verify.
 func (s *Set) Verify(raw string, j *token.JWT) []finding.Finding {
 	i := strings.LastIndexByte(raw, '.')
 	if i < 0 {
@@ -310,8 +311,8 @@ func (s *Set) Verify(raw string, j *token.JWT) []finding.Finding {
 	return out
 }
 
-// verify checks a signature over input, the first two parts of a token with their dot (RFC
-// 7515 section 5.2).
+// verify checks the signature sig over input, the first two parts of a token and the dot
+// between them (RFC 7515 section 5.2).
 func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 	one := func(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 	alg, known := algorithms[h.alg]
@@ -359,7 +360,7 @@ func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 				Hint:   "copy the whole token again, and check that the keys are current and from the token's issuer",
 				Source: "RFC 7515 section 5.2"}
 		}
-		// A failed verification says more than a key that does not match.
+		// A failed verification is more informative than a key that does not match.
 		if out == nil || f.Code == finding.SignatureInvalid {
 			out = one(*f)
 		}
@@ -367,13 +368,13 @@ func (s *Set) verify(h header, input string, sig []byte) []finding.Finding {
 	return out
 }
 
-// unfit says why a signature of that algorithm cannot be from the key; nil if it can.
+// unfit returns why k cannot have made a signature with the algorithm, or nil if it can.
 func (k *key) unfit(alg, kind, called string) *finding.Finding {
 	mismatch := func(source, format string, a ...any) *finding.Finding {
 		return &finding.Finding{Code: finding.AlgMismatch, Message: called + fmt.Sprintf(format, a...),
 			Hint: "check that the keys are from the token's issuer; the issuer must publish keys that match its signatures", Source: source}
 	}
-	own, _ := k.kind()
+	ownKind, _ := k.kind()
 	switch {
 	case k.use == "enc":
 		return mismatch("RFC 7517 section 4.2", " is for encryption, not for signatures")
@@ -384,13 +385,13 @@ func (k *key) unfit(alg, kind, called string) *finding.Finding {
 	case k.public == nil:
 		return &finding.Finding{Code: finding.KeyUnusable, Message: called + " cannot be used: " + k.flaw,
 			Hint: "the issuer must correct it", Source: "RFC 7518 section 6"}
-	case own != kind:
-		return mismatch("RFC 7518 section 3.1", " has type %s, but %s requires %s", own, alg, kind)
+	case ownKind != kind:
+		return mismatch("RFC 7518 section 3.1", " has type %s, but %s requires %s", ownKind, alg, kind)
 	}
 	return nil
 }
 
-// ids lists the key IDs of the set, a few of them.
+// ids lists the first key IDs of the set, and the number of the others.
 func (s *Set) ids() string {
 	const most = 5
 	var out []string

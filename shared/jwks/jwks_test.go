@@ -46,14 +46,13 @@ func parse(t testing.TB, set string) *Set {
 	return s
 }
 
-// verify checks any JWS, of whatever payload.
+// verify checks any JWS: its payload need not be JSON.
 func verify(t testing.TB, s *Set, raw string) []finding.Finding {
 	t.Helper()
 	parts := strings.Split(raw, ".")
 	if len(parts) != 3 {
 		t.Fatalf("%d parts", len(parts))
 	}
-	// The payload may be anything.
 	j, err := token.Decode([]byte(parts[0] + ".e30."))
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +64,7 @@ func verify(t testing.TB, s *Set, raw string) []finding.Finding {
 	return s.verify(headerOf(j), parts[0]+"."+parts[1], sig)
 }
 
-// code is what was found, "" for nothing.
+// code returns the code of the only finding, or "" if there is none.
 func code(t testing.TB, list []finding.Finding) string {
 	t.Helper()
 	if len(list) == 0 {
@@ -78,9 +77,8 @@ func code(t testing.TB, list []finding.Finding) string {
 	return string(f.Code)
 }
 
-// What others have signed: the standards' own examples, and tokens and keys that
-// demo.scitokens.org issued (from the sources of scitokens-cpp and of a Vault
-// plugin).
+// Tokens that others signed: the examples of the standards, and tokens and keys of
+// demo.scitokens.org (from the source code of scitokens-cpp and of a Vault plugin).
 func TestPublished(t *testing.T) {
 	for _, v := range []struct{ source, token, keys string }{
 		{"RFC 7515 appendix A.2, RS256", "rfc7515-a2", "rfc7515-a2"},
@@ -145,7 +143,7 @@ func ed(seed byte) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
 }
 
-// jwk writes the public half of a key; more are further members, `"kid":"a"`.
+// jwk returns the JWK of a public key. more are additional members, such as `"kid":"a"`.
 func jwk(key crypto.Signer, more ...string) string {
 	m := more
 	switch pub := key.Public().(type) {
@@ -166,7 +164,7 @@ func jwk(key crypto.Signer, more ...string) string {
 
 func keySet(keys ...string) string { return `{"keys":[` + strings.Join(keys, ",") + `]}` }
 
-// sign makes a token with the header as it is.
+// sign returns a token with the header, which is not changed.
 func sign(t testing.TB, header string, key crypto.Signer) string {
 	t.Helper()
 	var h struct{ Alg string }
@@ -181,7 +179,7 @@ func sign(t testing.TB, header string, key crypto.Signer) string {
 	return input + "." + b64(sig)
 }
 
-// Each algorithm verifies with a key of its kind, and with none of another.
+// Each algorithm verifies with keys of its kind, and with no others.
 func TestAlgorithms(t *testing.T) {
 	keys := map[string]crypto.Signer{"RSA": rsaTestKey(), "P-256": ec(elliptic.P256(), 7), "P-384": ec(elliptic.P384(), 7), "P-521": ec(elliptic.P521(), 7), "Ed25519": ed(7)}
 	for alg, a := range algorithms {
@@ -202,8 +200,8 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// What can be checked without a published key is never good, whatever the set holds
-// (RFC 8725 sections 2.1 and 3.1).
+// Unsigned tokens and tokens signed with a shared secret never verify, even if the set
+// contains the secret (RFC 8725 sections 2.1 and 3.1).
 func TestNeverVerified(t *testing.T) {
 	k := rsaTestKey()
 	secret := []byte("an issuer's secret")
@@ -221,7 +219,7 @@ func TestNeverVerified(t *testing.T) {
 		{"RFC 7519 section 6.1", string(file(t, "rfc7515-a1.jwks")), string(file(t, "rfc7519-6.1.token")), "unsigned"},
 		{"HS256 with the set's secret", keySet(oct), hs(`{"alg":"HS256","kid":"a"}`, secret), "alg-refused"},
 		{"HS256 with a public modulus as the secret", keySet(jwk(k, `"kid":"a"`)), hs(`{"alg":"HS256","kid":"a"}`, k.N.Bytes()), "alg-refused"},
-		{"an HMAC said to be RS256, with the set's secret", keySet(fmt.Sprintf(`{"kty":"oct","k":%q,"kid":"a"}`, b64(secret))), hs(`{"alg":"RS256","kid":"a"}`, secret), "alg-mismatch"},
+		{"an HMAC with alg RS256, with the set's secret", keySet(fmt.Sprintf(`{"kty":"oct","k":%q,"kid":"a"}`, b64(secret))), hs(`{"alg":"RS256","kid":"a"}`, secret), "alg-mismatch"},
 		{"none", jwk(k), b64([]byte(`{"alg":"none"}`)) + ".e30.", "unsigned"},
 		{"None, signed", jwk(k), b64([]byte(`{"alg":"None"}`)) + ".e30.AAAA", "unsigned"},
 		{"no algorithm", jwk(k), b64([]byte(`{}`)) + ".e30.AAAA", "alg-refused"},
@@ -251,24 +249,24 @@ func TestCauses(t *testing.T) {
 		name, keys, raw, want string
 		says                  string // a part of the message
 	}{
-		{"by its id", keySet(jwk(b, `"kid":"b"`), jwk(a, `"kid":"a","alg":"ES256","use":"sig"`)), sign(t, kid, a), "", ""},
-		{"no id, and one key that has one", keySet(jwk(a, `"kid":"a"`)), sign(t, none, a), "", ""},
-		{"no id, and one key without", keySet(jwk(a)), sign(t, none, a), "", ""},
-		{"an empty id, and one key", keySet(jwk(a)), sign(t, `{"alg":"ES256","kid":""}`, a), "", ""},
+		{"by its ID", keySet(jwk(b, `"kid":"b"`), jwk(a, `"kid":"a","alg":"ES256","use":"sig"`)), sign(t, kid, a), "", ""},
+		{"no ID, and one key that has one", keySet(jwk(a, `"kid":"a"`)), sign(t, none, a), "", ""},
+		{"no ID, and one key without", keySet(jwk(a)), sign(t, none, a), "", ""},
+		{"an empty ID, and one key", keySet(jwk(a)), sign(t, `{"alg":"ES256","kid":""}`, a), "", ""},
 		{"a single key in place of a set", jwk(a, `"kid":"a"`), sign(t, kid, a), "", ""},
-		{"an id twice, the second key is it", keySet(jwk(b, `"kid":"a"`), jwk(a, `"kid":"a"`)), sign(t, kid, a), "", ""},
-		{"an id twice, one of another type", keySet(jwk(k, `"kid":"a"`), jwk(a, `"kid":"a"`)), sign(t, kid, a), "", ""},
+		{"an ID twice, the second key verifies", keySet(jwk(b, `"kid":"a"`), jwk(a, `"kid":"a"`)), sign(t, kid, a), "", ""},
+		{"an ID twice, one of another type", keySet(jwk(k, `"kid":"a"`), jwk(a, `"kid":"a"`)), sign(t, kid, a), "", ""},
 		{"broken keys beside the good one", keySet("7", `{}`, `{"kty":"EC","kid":"a"}`, `{"kty":"XYZ","kid":"a"}`, jwk(a, `"kid":"a"`), `{"kty":"RSA","n":"AA","e":"AA"}`), sign(t, kid, a), "", ""},
 
-		{"no id, and two keys", keySet(jwk(a, `"kid":"a"`), jwk(b, `"kid":"b"`)), sign(t, none, a), "kid-missing", `has 2: "a", "b"`},
+		{"no ID, and two keys", keySet(jwk(a, `"kid":"a"`), jwk(b, `"kid":"b"`)), sign(t, none, a), "kid-missing", `has 2: "a", "b"`},
 		{"an ID that is not a string", keySet(jwk(a, `"kid":"7"`), jwk(b)), sign(t, `{"alg":"ES256","kid":7}`, a), "kid-missing", `"7", 1 without an ID`},
-		// scitokens-cpp counts all of them, the others too.
-		{"no id, and one key for signatures of two", keySet(jwk(a), jwk(k, `"use":"enc"`)), sign(t, none, a), "kid-missing", "has 2"},
-		{"an unknown id", keySet(jwk(b, `"kid":"b"`)), sign(t, kid, a), "kid-unknown", `no key "a"; it has "b"`},
-		{"an unknown id, and many", keySet(many...), sign(t, kid, a), "kid-unknown", `"key-4", 35 more`},
-		{"an id where the keys have none", keySet(jwk(a)), sign(t, kid, a), "kid-unknown", "1 without an ID"},
-		{"an id in another case", keySet(jwk(a, `"kid":"A"`)), sign(t, kid, a), "kid-unknown", `it has "A"`},
-		{"a long unknown id", keySet(jwk(a)), sign(t, `{"alg":"ES256","kid":"`+strings.Repeat("é", 5000)+`"}`, a), "kid-unknown", "é…"},
+		// scitokens-cpp counts all keys, including those for encryption.
+		{"no ID, and two keys, one of them for signatures", keySet(jwk(a), jwk(k, `"use":"enc"`)), sign(t, none, a), "kid-missing", "has 2"},
+		{"an unknown ID", keySet(jwk(b, `"kid":"b"`)), sign(t, kid, a), "kid-unknown", `no key "a"; it has "b"`},
+		{"an unknown ID, and many", keySet(many...), sign(t, kid, a), "kid-unknown", `"key-4", 35 more`},
+		{"an ID where the keys have none", keySet(jwk(a)), sign(t, kid, a), "kid-unknown", "1 without an ID"},
+		{"an ID in another case", keySet(jwk(a, `"kid":"A"`)), sign(t, kid, a), "kid-unknown", `it has "A"`},
+		{"a long unknown ID", keySet(jwk(a)), sign(t, `{"alg":"ES256","kid":"`+strings.Repeat("é", 5000)+`"}`, a), "kid-unknown", "é…"},
 
 		{"for another algorithm", keySet(jwk(k, `"kid":"a","alg":"RS512"`)), sign(t, `{"alg":"RS256","kid":"a"}`, k), "alg-mismatch", "for RS512, but the token is signed with RS256"},
 		{"of another type", keySet(jwk(k, `"kid":"a"`)), sign(t, kid, a), "alg-mismatch", "has type RSA, but ES256 requires P-256"},
@@ -276,15 +274,15 @@ func TestCauses(t *testing.T) {
 		{"for encryption", keySet(jwk(a, `"kid":"a","use":"enc"`)), sign(t, kid, a), "alg-mismatch", "encryption"},
 		{"a shared secret", keySet(`{"kty":"oct","k":"c2VjcmV0","kid":"a"}`), sign(t, kid, a), "alg-mismatch", "shared secret"},
 
-		{"another key with this id", keySet(jwk(b, `"kid":"a"`)), sign(t, kid, a), "signature-invalid", `does not verify with the key "a"`},
-		{"two other keys with this id", keySet(jwk(b, `"kid":"a"`), jwk(k, `"kid":"a"`)), sign(t, kid, a), "signature-invalid", ""},
+		{"another key with this ID", keySet(jwk(b, `"kid":"a"`)), sign(t, kid, a), "signature-invalid", `does not verify with the key "a"`},
+		{"two other keys with this ID", keySet(jwk(b, `"kid":"a"`), jwk(k, `"kid":"a"`)), sign(t, kid, a), "signature-invalid", ""},
 		{"another key, the only one", keySet(jwk(b)), sign(t, none, a), "signature-invalid", "the only key"},
-		{"the right one behind more of this id than are tried", keySet(append(slices.Repeat([]string{jwk(b, `"kid":"a"`)}, maxTries), jwk(a, `"kid":"a"`))...), sign(t, kid, a), "signature-invalid", ""},
+		{"the right key after more keys with this ID than are tried", keySet(append(slices.Repeat([]string{jwk(b, `"kid":"a"`)}, maxTries), jwk(a, `"kid":"a"`))...), sign(t, kid, a), "signature-invalid", ""},
 		{"cut by a byte", keySet(jwk(k)), sign(t, `{"alg":"RS256"}`, k)[:len(sign(t, `{"alg":"RS256"}`, k))-4], "signature-invalid", "has 253 bytes, but signatures of this key have 256"},
 		{"an EC signature in DER", keySet(jwk(a)), b64([]byte(none)) + ".e30." + b64(der(t, a, b64([]byte(none))+".e30")), "signature-invalid", "but signatures of this key have 64"},
 
 		{"crit", keySet(jwk(a)), sign(t, `{"alg":"ES256","crit":["exp"],"exp":1}`, a), "crit-unknown", `crit is ["exp"]`},
-		{"crit that is nothing", keySet(jwk(a)), sign(t, `{"alg":"ES256","crit":null}`, a), "crit-unknown", "null"},
+		{"crit null", keySet(jwk(a)), sign(t, `{"alg":"ES256","crit":null}`, a), "crit-unknown", "null"},
 		{"b64 (RFC 7797)", keySet(jwk(a)), sign(t, `{"alg":"ES256","b64":false,"crit":["b64"]}`, a), "crit-unknown", "b64"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -304,7 +302,8 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// der signs as X.509 does, which some issuers took for JWS (RFC 7518 section 3.4).
+// der returns a signature in the form of X.509, which some issuers used by mistake (RFC 7518
+// section 3.4).
 func der(t *testing.T, key *ecdsa.PrivateKey, input string) []byte {
 	sum := sha256.Sum256([]byte(input))
 	sig, err := ecdsa.SignASN1(rand.Reader, key, sum[:])
@@ -314,13 +313,13 @@ func der(t *testing.T, key *ecdsa.PrivateKey, input string) []byte {
 	return sig
 }
 
-// A salt of another length than the hash's is none of JWS's (RFC 7518 section 3.5).
+// The salt must be as long as the hash (RFC 7518 section 3.5).
 func TestSalt(t *testing.T) {
 	k := rsaTestKey()
 	input := b64([]byte(`{"alg":"PS256"}`)) + ".e30"
 	sum := sha256.Sum256([]byte(input))
 	for salt, want := range map[int]string{rsa.PSSSaltLengthEqualsHash: "", rsa.PSSSaltLengthAuto: "signature-invalid", 20: "signature-invalid"} {
-		// Auto is as long as the key allows.
+		// PSSSaltLengthAuto makes the salt as long as the key allows.
 		sig, err := rsa.SignPSS(rand.Reader, k, crypto.SHA256, sum[:], &rsa.PSSOptions{SaltLength: salt, Hash: crypto.SHA256})
 		if err != nil {
 			t.Fatal(err)
@@ -331,7 +330,7 @@ func TestSalt(t *testing.T) {
 	}
 }
 
-// What servers take, though RFC 7517 and 7518 have it otherwise.
+// Servers accept these keys, although they violate RFC 7517 and RFC 7518.
 func TestLenient(t *testing.T) {
 	// The first points whose coordinates begin with a zero byte.
 	short := func(coordinate int) *ecdsa.PrivateKey {
@@ -374,8 +373,7 @@ func TestLenient(t *testing.T) {
 	}
 }
 
-// A private key given by mistake counts by its public half, and nothing of it is
-// ever shown.
+// Only the public part of a private key is used, and the private part is never shown.
 func TestSecrets(t *testing.T) {
 	a := ec(elliptic.P256(), 99)
 	const d = "c2VjcmV0LXByaXZhdGUtc2NhbGFyLW9mLXRoZS1rZXk"
@@ -435,7 +433,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Damaged and hostile keys are rejected with a reason, and take no time.
+// Damaged and malicious keys are rejected quickly, and with a reason.
 func TestUnusable(t *testing.T) {
 	ones := func(n int) string { return b64(bytes.Repeat([]byte{0xff}, n)) }
 	n := b64(rsaTestKey().N.Bytes())
@@ -482,15 +480,15 @@ func TestUnusable(t *testing.T) {
 	if c := code(t, verify(t, set, b64([]byte(`{"alg":"EdDSA"}`))+".e30."+b64(make([]byte, 64)))); c != "signature-invalid" {
 		t.Error(c)
 	}
-	// The longest modulus and exponent that are let pass.
+	// The longest modulus and exponent that are accepted.
 	set = parse(t, `{"kty":"RSA","n":"`+ones(2048)+`","e":"f____w"}`)
 	if c := code(t, verify(t, set, b64([]byte(`{"alg":"PS512"}`))+".e30."+b64(make([]byte, 2048)))); c != "signature-invalid" {
 		t.Error(c)
 	}
 }
 
-// Whatever set and token come: no panic, no finding without its cause, and nothing
-// verifies that golang-jwt's parser would not take with that key.
+// For any set and token, Verify does not panic, its findings are complete, and it accepts
+// only signatures that golang-jwt's parser also accepts with one of the keys.
 func FuzzVerify(f *testing.F) {
 	names, err := filepath.Glob("testdata/*.token")
 	if err != nil || len(names) == 0 {
@@ -528,13 +526,13 @@ func FuzzVerify(f *testing.F) {
 			return
 		}
 		p := jwt.NewParser(jwt.WithoutClaimsValidation(), jwt.WithValidMethods([]string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}))
-		good := false
+		accepted := false
 		for _, k := range set.keys {
 			_, err := p.Parse(raw, func(*jwt.Token) (any, error) { return k.public, nil })
-			good = good || err == nil
+			accepted = accepted || err == nil
 		}
-		if !good {
-			t.Fatal("verified, but by none of the keys")
+		if !accepted {
+			t.Fatal("golang-jwt verifies with none of the keys")
 		}
 	})
 }
