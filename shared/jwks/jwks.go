@@ -295,7 +295,7 @@ func headerOf(j *token.JWT) header {
 // Verify checks the signature of j, which was decoded from raw. It returns no finding if the
 // signature was made with a key of the set, otherwise the cause. There is another finding if
 // the header requires extensions (crit). Like scitokens-cpp, which HTCondor and XRootD use,
-// it selects the key by kid, or takes the only key if there is no kid. If several keys have
+// it selects the key by kid, or uses the only key if there is no kid. If several keys have
 // the same kid, one of them must verify.
 func (s *Set) Verify(raw string, j *token.JWT) []finding.Finding {
 	i := strings.LastIndexByte(raw, '.')
