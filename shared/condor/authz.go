@@ -8,13 +8,13 @@ import (
 	"example.org/token-helpers/shared/finding"
 )
 
-// authorization is what a site lets users do: its ALLOW and DENY rules.
+// authorization is the authorization policy of a site: its ALLOW and DENY rules.
 type authorization struct {
 	// allow and deny are the rules by level, READ or WRITE.
 	allow, deny map[string]ruleList
-	// uidDomain is the domain of a user whom the map file gives none.
+	// uidDomain is the domain of users without a domain.
 	uidDomain string
-	// defaults says that these are the defaults of an HTCondor-CE, not a site's.
+	// defaults means that these are the default rules of an HTCondor-CE, not a site's.
 	defaults bool
 }
 
@@ -24,8 +24,8 @@ type ruleList struct {
 	rules []string
 }
 
-// ceDefaults are the rules of an HTCondor-CE that the site did not change
-// (config/05-ce-auth-defaults.conf and 90-ban.conf of htcondor-ce).
+// ceDefaults returns the default rules of an HTCondor-CE (config/05-ce-auth-defaults.conf
+// and 90-ban.conf of htcondor-ce).
 func ceDefaults() *authorization {
 	banned := []string{"*@banned.htcondor.org", "*@unmapped.htcondor.org", "*@unmapped", "anonymous@*", "unmapped@*"}
 	return &authorization{defaults: true, uidDomain: "users.htcondor.org",
@@ -66,11 +66,11 @@ type decision struct {
 	// rule is the rule that decided, such as "*@unmapped", and name its parameter. rule is
 	// "" if no rule matched.
 	name, rule string
-	// host says that it depends on the client's host.
+	// host means that the decision depends on the client's host.
 	host bool
 }
 
-// decide applies the rules to a user with a domain. DENY comes first (IpVerify::Verify).
+// decide applies the rules to a user with a domain. DENY takes precedence (IpVerify::Verify).
 func (a *authorization) decide(level, user string) decision {
 	if d, ok := a.match(a.deny[level], user); ok && !d.host {
 		d.allowed = false
@@ -115,8 +115,8 @@ func (a *authorization) match(list ruleList, user string) (decision, bool) {
 	return decision{}, false
 }
 
-// splitRule splits a rule USER/HOST into its parts. Without a slash, a rule with @ is a
-// user on all hosts, and another one a host with all users (IpVerify::split_entry).
+// splitRule splits a rule USER/HOST. A rule without a slash is for a user on all hosts if it
+// contains @, otherwise for all users on a host (IpVerify::split_entry).
 func splitRule(r string) (user, host string) {
 	user, host, slash := strings.Cut(r, "/")
 	switch {
@@ -132,8 +132,8 @@ func splitRule(r string) (user, host string) {
 	return user, host
 }
 
-// wildcard reports whether a pattern matches a user, in any case. Only the first * is a
-// wildcard, and a second one at the end if the pattern also begins with one (measured).
+// wildcard reports whether a pattern matches a user, ignoring case. Only the first * is a
+// wildcard, except that a pattern may also both begin and end with one (measured).
 func wildcard(pattern, user string) bool {
 	pattern, user = strings.ToLower(pattern), strings.ToLower(user)
 	before, after, star := strings.Cut(pattern, "*")
@@ -146,21 +146,20 @@ func wildcard(pattern, user string) bool {
 	return len(user) >= len(before)+len(after) && strings.HasPrefix(user, before) && strings.HasSuffix(user, after)
 }
 
-// judge says whether the rules let the user that the token is mapped to do what is
-// intended.
+// judge reports whether the rules authorize the user to whom the token is mapped for the
+// level.
 func (a *authorization) judge(level, user string) finding.Finding {
-	full := user
 	if !strings.Contains(user, "@") {
-		full = user + "@" + a.uidDomain
+		user += "@" + a.uidDomain
 	}
-	d := a.decide(level, full)
+	d := a.decide(level, user)
 	where := "the configuration"
 	source := srcConfig
 	if a.defaults {
 		where, source = "an HTCondor-CE's default configuration", "htcondor-ce config/05-ce-auth-defaults.conf and 90-ban.conf; measured on HTCondor 23.9.6 and 25.14.1"
 	}
-	f := finding.Finding{Code: finding.Denied, Source: source, Users: []string{full}}
-	shown := finding.Brief(full)
+	f := finding.Finding{Code: finding.Denied, Source: source, Users: []string{user}}
+	shown := finding.Brief(user)
 	switch {
 	case d.allowed && d.host:
 		f.Code, f.Remark = finding.Authorized, true
@@ -172,7 +171,8 @@ func (a *authorization) judge(level, user string) finding.Finding {
 		f.Message = fmt.Sprintf("%s denies %s to user %s (%s = %s)", where, level, shown, d.name, finding.Brief(d.rule))
 		f.Hint = "map the token to another user, or remove the rule"
 	default:
-		// The parameter that is used, such as ALLOW_WRITE_SCHEDD, takes precedence over others.
+		// The configured parameter, such as ALLOW_WRITE_SCHEDD, takes precedence over
+		// ALLOW_WRITE.
 		name := cmp.Or(d.name, "ALLOW_"+level)
 		f.Message = fmt.Sprintf("%s does not authorize user %s for %s: no rule in %s matches", where, shown, level, name)
 		f.Hint = fmt.Sprintf("map the token to another user, or add this line: %s = $(%s) %s", name, name, shown)

@@ -13,13 +13,13 @@ import (
 // Config is a configuration of HTCondor, as condor_config_val -dump or
 // condor_ce_config_val -dump prints it.
 type Config struct {
-	// values are by name in upper case, in which HTCondor compares names.
+	// values has the values by name in upper case, because names are not case-sensitive.
 	values map[string]string
-	// broken lists lines that are not NAME = VALUE, a few of them.
+	// broken lists the first lines that are not NAME = VALUE.
 	broken []int
 }
 
-// ParseConfig reads the output of condor_config_val -dump. An error says that the file is
+// ParseConfig parses the output of condor_config_val -dump. It returns an error if b is
 // something else.
 func ParseConfig(b []byte) (*Config, error) {
 	if bytes.IndexByte(b, 0) >= 0 {
@@ -64,11 +64,11 @@ func ParseConfig(b []byte) (*Config, error) {
 	return c, nil
 }
 
-// daemon is the daemon that jobs are submitted to, for which NAME can be set separately.
+// daemon is the daemon to which jobs are submitted. DAEMON.NAME overrides NAME for it.
 const daemon = "SCHEDD"
 
-// value returns the value of a parameter, with references to others replaced, and the name
-// under which it was found. found is "" if it is not set or empty.
+// value returns the value of a parameter, with references expanded, and the name under which
+// it was found, or "" if it is not set or empty.
 func (c *Config) value(name string) (value, found string) {
 	for _, n := range []string{daemon + "." + name, name} {
 		if v, ok := c.values[n]; ok {
@@ -81,8 +81,9 @@ func (c *Config) value(name string) (value, found string) {
 	return "", ""
 }
 
-// setting returns a security setting of an authorization level, or the default one: from
-// PREFIX_WRITE_SCHEDD, PREFIX_WRITE, PREFIX_DEFAULT_SCHEDD, PREFIX_DEFAULT (SecMan::getSecSetting).
+// setting returns the value and the name of a security setting of an authorization level. It
+// is the first one that is set of PREFIX_WRITE_SCHEDD, PREFIX_WRITE, PREFIX_DEFAULT_SCHEDD
+// and PREFIX_DEFAULT (SecMan::getSecSetting).
 func (c *Config) setting(prefix, level, suffix string) (value, found string) {
 	for _, l := range []string{level, "DEFAULT"} {
 		for _, name := range []string{prefix + l + suffix + "_" + daemon, prefix + l + suffix} {
@@ -94,11 +95,11 @@ func (c *Config) setting(prefix, level, suffix string) (value, found string) {
 	return "", ""
 }
 
-// on returns a boolean parameter.
-func (c *Config) on(name string, unset bool) bool {
+// boolean returns the value of a boolean parameter, or fallback if it is not set or invalid.
+func (c *Config) boolean(name string, fallback bool) bool {
 	v, found := c.value(name)
 	if found == "" {
-		return unset
+		return fallback
 	}
 	switch strings.ToLower(v) {
 	case "true", "t", "yes", "1":
@@ -106,10 +107,11 @@ func (c *Config) on(name string, unset bool) bool {
 	case "false", "f", "no", "0":
 		return false
 	}
-	return unset
+	return fallback
 }
 
-// maxExpanded limits what nested references cost.
+// maxExpanded is the maximum length of an expanded value, in bytes. It limits the cost of
+// nested references.
 const maxExpanded = 64 << 10
 
 // expand replaces $(NAME) and $(NAME:default) in the value of the parameter self.
@@ -127,8 +129,8 @@ func (c *Config) expand(s, self string, depth int) string {
 			break
 		}
 		name, fallback, _ := strings.Cut(s[from+2:from+2+to], ":")
-		if strings.ContainsFunc(fallback, oddDefault) {
-			// HTCondor does not see a reference in it.
+		if strings.ContainsFunc(fallback, invalidInDefault) {
+			// HTCondor does not expand this.
 			b.WriteString(s[:from+2])
 			s = s[from+2:]
 			continue
@@ -148,13 +150,13 @@ func (c *Config) expand(s, self string, depth int) string {
 	return text.Brief(b.String(), maxExpanded)
 }
 
-// oddDefault reports whether a character cannot occur in the default of a reference
+// invalidInDefault reports whether a character cannot occur in the default of a reference
 // (measured for * and @).
-func oddDefault(r rune) bool {
+func invalidInDefault(r rune) bool {
 	return r > '~' || strings.ContainsRune("*@\"'&|<>=!?", r)
 }
 
-// closing returns the position of the parenthesis that closes a reference, or -1.
+// closing returns the index of the parenthesis that closes a reference, or -1.
 func closing(s string) int {
 	depth := 0
 	for i := range len(s) {
@@ -176,16 +178,16 @@ func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 }
 
-// audienceSetting is the parameter that has the server's audiences.
+// audienceSetting is the parameter for the server's audiences.
 const audienceSetting = "SCITOKENS_SERVER_AUDIENCE"
 
-// audiences are those that the server accepts.
+// audiences returns the audiences that the server accepts.
 func (c *Config) audiences() []string {
 	v, _ := c.value(audienceSetting)
 	return list(v)
 }
 
-// mistakes are findings about the configuration itself.
+// mistakes returns the findings about the configuration itself.
 func (c *Config) mistakes() []finding.Finding {
 	if len(c.broken) == 0 {
 		return nil

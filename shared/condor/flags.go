@@ -1,5 +1,5 @@
-// Package condor is the ecosystem of HTCondor: what condor-token-helper requests, and how
-// an HTCondor-CE judges a token.
+// Package condor implements the ecosystem of HTCondor: what condor-token-helper requests,
+// and how an HTCondor-CE judges a token.
 package condor
 
 import (
@@ -9,10 +9,10 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// The WLCG profile's compute capabilities (Common JWT Profile, "Capability based
+// The compute capabilities of the WLCG profile (Common JWT Profile, "Capability based
 // authorization: scope"), which HTCondor maps to its authorization levels
-// (src/condor_io/condor_auth_ssl.cpp and the manual's section "SciTokens"). Measured on
-// 23.9.6: WRITE needs modify, cancel and create together.
+// (src/condor_io/condor_auth_ssl.cpp, and "SciTokens" in the manual). WRITE requires modify,
+// cancel and create together (measured on 23.9.6).
 var (
 	computeRead  = []string{"compute.read"}
 	computeWrite = []string{"compute.modify", "compute.cancel", "compute.create"}
@@ -49,7 +49,7 @@ func (*Flags) Describe() (string, []string) {
 	}
 }
 
-// Endpoint sets the compute element from an argument without a flag.
+// Endpoint adds the compute element that is given as an argument without a flag.
 func (f *Flags) Endpoint(host string) { f.CE = append(f.CE, host) }
 
 // Want implements [service.Ecosystem].
@@ -112,7 +112,7 @@ const ceForm = "--ce HOST[:PORT], such as --ce ce.example.org:9619"
 // Audience returns the audience of a compute element named HOST, HOST:PORT, [V6] or
 // [V6]:PORT. HTCondor-CE accepts exactly host:port (SCITOKENS_SERVER_AUDIENCE =
 // $(COLLECTOR_HOST) in its config/05-ce-auth-defaults.conf) and compares it byte for
-// byte, so the host is lower-cased and a trailing dot dropped.
+// byte, so Audience converts the host to lower case and removes a trailing dot.
 func Audience(ce string) (string, error) {
 	host, port, problem := service.HostPort(ce)
 	if problem != "" {

@@ -65,7 +65,7 @@ func TestWant(t *testing.T) {
 		}
 	}
 	if _, err := new(Flags).Want(service.Given{}); err == nil {
-		t.Error("no --ce and no --aud passes")
+		t.Error("Want accepts neither --ce nor --aud")
 	}
 	for _, g := range []service.Given{{Audiences: []string{"a"}}, {Login: true}} {
 		if w, err := new(Flags).Want(g); err != nil || len(w.Audiences) > 0 {
@@ -83,10 +83,10 @@ func FuzzAudience(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What comes out is a fixed point, and nothing that an HTTP form or a shell
-		// would have to escape.
+		// Audience does not change its own result, which needs no escaping in an HTTP form
+		// or a shell.
 		if again, err := Audience(a); err != nil || again != a {
-			t.Fatalf("%q gives %q gives %q %v", s, a, again, err)
+			t.Fatalf("%q becomes %q, and this becomes %q %v", s, a, again, err)
 		}
 		if strings.ContainsAny(a, " \t\r\n/\"'\\") {
 			t.Fatalf("%q", a)

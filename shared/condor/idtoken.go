@@ -10,10 +10,10 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// srcIDToken is the source of the rules for IDTOKENs.
+// srcIDToken cites the source of the rules for IDTOKENs.
 const srcIDToken = "HTCondor manual, \"Token Authentication\"; src/condor_io/condor_auth_passwd.cpp"
 
-// kind recognizes IDTOKENs.
+// kind implements the Kind of [Ecosystem]: it recognizes IDTOKENs.
 func kind(j *token.JWT) (name, note string) {
 	if !isIDToken(j) {
 		return "", ""
@@ -21,7 +21,7 @@ func kind(j *token.JWT) (name, note string) {
 	return "HTCondor IDTOKEN", "an IDTOKEN is only for the HTCondor pool that issued it: it belongs in ~/.condor/tokens.d with mode 0600, not in BEARER_TOKEN"
 }
 
-// isIDToken reports whether a token is an IDTOKEN: one that HTCondor itself issued, signed
+// isIDToken reports whether a token is an IDTOKEN, which HTCondor itself issues and signs
 // with a secret of the pool. Its issuer is the pool's TRUST_DOMAIN, which is not a URL, and
 // it has no audience.
 func isIDToken(j *token.JWT) bool {
@@ -30,11 +30,11 @@ func isIDToken(j *token.JWT) bool {
 	return strings.HasPrefix(alg, "HS") && ok && iss != "" && !strings.Contains(iss, "://") && !j.Has("aud") && j.Has("sub")
 }
 
-// Understands implements [service.Special]: HTCondor accepts its own IDTOKENs too.
+// Understands implements [service.Special]. HTCondor also accepts IDTOKENs.
 func (c *CE) Understands(j *token.JWT) bool { return isIDToken(j) }
 
-// judgeIDToken checks what can be checked of an IDTOKEN: expiry and scopes. Only the
-// daemons of its pool can verify the signature.
+// judgeIDToken checks the expiry and the scopes of an IDTOKEN. Only the daemons of its pool
+// can verify the signature.
 func (c *CE) judgeIDToken(p service.Presented) []finding.Finding {
 	iss, _ := p.JWT.String("iss")
 	out := one(finding.Finding{Code: finding.IDToken, Remark: true, Source: srcIDToken,
@@ -55,7 +55,7 @@ func (c *CE) judgeIDToken(p service.Presented) []finding.Finding {
 	return out
 }
 
-// levels returns what scopes condor:/LEVEL allow.
+// levels returns which access the scopes condor:/LEVEL allow.
 func levels(list []string) (read, write bool) {
 	for _, s := range list {
 		r, w := includes(strings.TrimPrefix(s, "condor:/"))

@@ -12,7 +12,7 @@ import (
 	"example.org/token-helpers/shared/finding"
 )
 
-// srcMapFile is the source of the rules for map files.
+// srcMapFile cites the source of the rules for map files.
 const srcMapFile = "HTCondor src/condor_utils/MapFile.cpp; " + srcCondor
 
 // MapFile is HTCondor's map file (CERTIFICATE_MAPFILE), which maps an authenticated
@@ -21,17 +21,19 @@ const srcMapFile = "HTCondor src/condor_utils/MapFile.cpp; " + srcCondor
 type MapFile struct {
 	hashKeys bool
 	entries  []mapEntry
+	// mistakes are the findings about the file itself, more the number of those that were
+	// dropped.
 	mistakes []finding.Finding
 	more     int
 	// expressions is the number of regular expressions.
 	expressions int
 }
 
-// maxMistakes is how many findings about a file are reported.
+// maxMistakes is the maximum number of findings about a file.
 const maxMistakes = 20
 
-// maxExpressions limits what a hostile file costs: an expression can cost half a
-// millisecond and a hundred kB.
+// maxExpressions limits the cost of a malicious file: an expression can take half a
+// millisecond and 100 kB.
 const maxExpressions = 2000
 
 // mapEntry is a line that HTCondor does not skip.
@@ -40,19 +42,19 @@ type mapEntry struct {
 	method    string
 	principal string
 	user      string
-	// re matches the identity; nil for a literal, and for an expression that Go's regexp
-	// cannot evaluate, which unknown explains.
+	// re matches the identity. It is nil for a literal, and for an expression that Go's
+	// regexp cannot evaluate; unknown is then the reason.
 	re      *regexp.Regexp
 	regex   bool
 	unknown string
-	// include is the file of an @include, which is not read.
+	// include is the file that an @include line names. It is not read.
 	include string
 }
 
-// ParseMapFile reads a map file. assumeHashKeys is the server's
-// CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, which HTCondor-CE sets: then only what is between
-// slashes is a regular expression, and everything else is a name. [MapFile.User] reports
-// lines that HTCondor skips; an error says that the file is not a map file.
+// ParseMapFile parses a map file. assumeHashKeys is the server's
+// CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, which HTCondor-CE sets. If it is true, principals
+// between slashes are regular expressions, and all others are names. [MapFile.User] reports
+// lines that HTCondor skips. ParseMapFile returns an error if b is not a map file.
 func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
 	if bytes.IndexByte(b, 0) >= 0 {
 		return nil, errors.New("not a map file: binary data")
@@ -101,7 +103,7 @@ func (m *MapFile) parseLine(n int, line string) {
 	} else {
 		e.principal, rest = mapField(rest)
 	}
-	glued := e.regex && m.hashKeys && closed && rest != "" && strings.IndexByte(mapSpace, rest[0]) < 0
+	noSpace := e.regex && m.hashKeys && closed && rest != "" && strings.IndexByte(mapSpace, rest[0]) < 0
 	e.user, _ = mapField(rest)
 	switch {
 	case !closed:
@@ -110,7 +112,7 @@ func (m *MapFile) parseLine(n int, line string) {
 	case e.principal == "" || e.user == "":
 		m.note(n, finding.MapLine, "a field is missing, so the line is skipped", "write METHOD PRINCIPAL USER, and quote a field that contains spaces")
 		return
-	case glued:
+	case noSpace:
 		m.note(n, finding.MapLine, fmt.Sprintf("HTCondor reads what follows the closing slash as the user: %s", finding.Brief(e.user)), "use only the options i and U, and write a slash inside the expression as \\/")
 	}
 	if e.regex {
@@ -128,11 +130,11 @@ func (m *MapFile) parseLine(n int, line string) {
 	m.entries = append(m.entries, e)
 }
 
-// mapSpace separates fields.
+// mapSpace is the white space that separates fields.
 const mapSpace = " \t"
 
-// mapField reads a field: a word, in which a backslash is an ordinary character, or a
-// quoted string.
+// mapField splits off the first field: a word, in which a backslash is an ordinary
+// character, or a quoted string.
 func mapField(s string) (field, rest string) {
 	s = strings.TrimLeft(s, mapSpace)
 	if strings.HasPrefix(s, `"`) {
@@ -145,8 +147,8 @@ func mapField(s string) (field, rest string) {
 	return s, ""
 }
 
-// mapQuoted reads up to the closing character. A backslash escapes that character and
-// itself (since HTCondor 10.0.3); before other characters it is kept.
+// mapQuoted splits off the text up to the character end. A backslash escapes this character
+// and a backslash (since HTCondor 10.0.3); before other characters, it is kept.
 func mapQuoted(s string, end byte) (field, rest string, closed bool) {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
@@ -166,8 +168,8 @@ func mapQuoted(s string, end byte) (field, rest string, closed bool) {
 	return b.String(), "", false
 }
 
-// compile compiles a PCRE2 expression with Go's regexp. An expression that the two read
-// differently is not evaluated: unknown says why. bad says that PCRE2 rejects it too.
+// compile compiles a PCRE2 expression with Go's regexp. If it has another meaning or is
+// invalid in Go, re is nil and unknown is the reason. bad means that PCRE2 rejects it too.
 func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bool) {
 	if invalidRange(pattern) {
 		return nil, "invalid range in character class", true
@@ -204,7 +206,8 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 	return re, "", false
 }
 
-// latin1 converts each byte to a character, because HTCondor compiles without PCRE2_UTF.
+// latin1 converts each byte to a character, because HTCondor compiles expressions without
+// PCRE2_UTF.
 func latin1(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r > 0x7f }) < 0 {
 		return s
@@ -216,7 +219,7 @@ func latin1(s string) string {
 	return string(r)
 }
 
-// matches reports whether the line is for the identity, and the groups of the match.
+// matches reports whether the line matches the identity, and returns the groups.
 func (e *mapEntry) matches(identity string) ([]string, bool) {
 	switch {
 	case e.re != nil:
@@ -227,8 +230,8 @@ func (e *mapEntry) matches(identity string) ([]string, bool) {
 	return []string{identity}, e.principal == identity
 }
 
-// submatches returns the groups of a match as PCRE2 does: without those that took no part
-// and are followed by none that did.
+// submatches returns the groups of a match as PCRE2 does: without the groups at the end
+// that are not set.
 func submatches(re *regexp.Regexp, s string) ([]string, bool) {
 	at := re.FindStringSubmatchIndex(s)
 	var groups []string
@@ -243,8 +246,8 @@ func submatches(re *regexp.Regexp, s string) ([]string, bool) {
 	return groups[:set], at != nil
 }
 
-// canonical returns the user, with groups in place of \0 to \9. A reference to a group
-// that does not exist is kept.
+// canonical returns the user with \0 to \9 replaced by the groups. It keeps a reference to
+// a group that does not exist.
 func (e *mapEntry) canonical(groups []string) string {
 	var b strings.Builder
 	for i := 0; i < len(e.user); i++ {
@@ -253,7 +256,7 @@ func (e *mapEntry) canonical(groups []string) string {
 			continue
 		}
 		if i++; i == len(e.user) {
-			break // a backslash at the end is lost (measured)
+			break // HTCondor drops a backslash at the end (measured)
 		}
 		if d := int(e.user[i]) - '0'; d >= 0 && d <= 9 && d < len(groups) {
 			b.WriteString(groups[d])
@@ -272,13 +275,13 @@ type mapped struct {
 	// entry is the line that maps the identity, or nil. user is its user.
 	entry *mapEntry
 	user  string
-	// certain says that no line before it could match that cannot be evaluated.
+	// certain means that all lines before entry could be evaluated.
 	certain bool
-	// unknown are the lines that cannot be evaluated.
+	// unknown are the remarks on lines that cannot be evaluated.
 	unknown []finding.Finding
 }
 
-// find finds the first line that matches.
+// find returns the first line that matches, and the remarks on the lines before it.
 func (m *MapFile) find(iss, sub string) mapped {
 	var out mapped
 	for i := range m.entries {
@@ -306,9 +309,9 @@ func (m *MapFile) find(iss, sub string) mapped {
 	return out
 }
 
-// User finds the user to which the file maps a token's issuer and subject, and the line
-// that does so: the first that matches. Lines that cannot be evaluated are remarks; if
-// one of them could match, nothing is refused.
+// User returns findings about the user to whom the file maps a token's issuer and subject,
+// by the first line that matches. Lines that cannot be evaluated are remarks. If there are
+// such lines and none matches, this is only a remark too.
 func (m *MapFile) User(iss, sub string) []finding.Finding {
 	out := slices.Clone(m.mistakes)
 	if m.more > 0 {
@@ -326,10 +329,12 @@ func (m *MapFile) User(iss, sub string) []finding.Finding {
 	return append(out, f)
 }
 
-// few returns the first of a list that may be as long as the file.
+// few returns the first findings of a list that may be as long as the file.
 func few(list []finding.Finding) []finding.Finding { return list[:min(len(list), 5)] }
 
-func (e *mapEntry) mapped(user string, unless bool) finding.Finding {
+// mapped returns the finding that the line maps the token to user. uncertain means that
+// a line before it could not be evaluated.
+func (e *mapEntry) mapped(user string, uncertain bool) finding.Finding {
 	f := finding.Finding{Code: finding.Mapped, Remark: true, Source: srcMapFile, Users: []string{user}, Message: fmt.Sprintf("map file line %d maps the token to %s", e.line, finding.Brief(user))}
 	switch name, plugin := strings.CutPrefix(user, "PLUGIN:"); {
 	case plugin:
@@ -339,20 +344,20 @@ func (e *mapEntry) mapped(user string, unless bool) finding.Finding {
 		f.Message = fmt.Sprintf("map file line %d maps the token to an empty name", e.line)
 		f.Hint = "write the line without a backslash at its end, which does not continue it"
 	}
-	if unless {
+	if uncertain {
 		f.Message += ", unless one of the lines above does"
 	}
 	return f
 }
 
-// loose finds an expression that matches more than it seems to.
+// loose reports an expression that matches more identities than it seems to.
 func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
 	if e.re == nil {
 		return nil
 	}
 	f := finding.Finding{Code: finding.MapLoose, Remark: true, Source: srcMapFile + "; " + srcSearch}
 	hits := func(identity string) bool { _, ok := e.matches(identity); return ok }
-	// The operator of an issuer chooses its name and its subjects.
+	// The operator of another issuer can choose these identities.
 	before, behind := "https://issuer.invalid,"+iss+","+sub, iss+".invalid,"+sub
 	others, _ := e.matches(iss + ",another-subject")
 	switch {
@@ -374,7 +379,7 @@ func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
 	return one(f)
 }
 
-// ending shortens an identity so that both ends are visible.
+// ending shortens an identity in the middle.
 func ending(s string) string {
 	if r := []rune(s); len(r) > 120 {
 		return string(r[:60]) + "…" + string(r[len(r)-60:])
@@ -382,5 +387,5 @@ func ending(s string) string {
 	return s
 }
 
-// srcSearch is why an expression must be anchored.
+// srcSearch is the reason why an expression must be anchored.
 const srcSearch = "pcre2_match searches the whole identity"

@@ -10,8 +10,7 @@ import (
 	"example.org/token-helpers/shared/finding"
 )
 
-// measuredMap is a map file with which HTCondor 23.9.6 was measured; only the host name
-// differs.
+// measuredMap is a map file that was measured with HTCondor 23.9.6, with another host name.
 const measuredMap = `# comment
    # comment indented
 SCITOKENS /^https:\/\/i.example.org,anchored$/ u-anchored
@@ -181,8 +180,7 @@ func TestMapFileFindings(t *testing.T) {
 	}
 }
 
-// The line in the hint maps the identity and no other. HTCondor 23.9.6 accepts each of
-// these lines.
+// The line in the hint maps only this identity. HTCondor 23.9.6 accepts each of these lines.
 func TestMapFileLineToAdd(t *testing.T) {
 	for _, sub := range awkwardSubjects {
 		for _, hash := range []bool{true, false} {
@@ -226,7 +224,7 @@ func FuzzParseMapFile(f *testing.F) {
 			return
 		}
 		servicetest.Bounded(t, m.User(iss, sub), maxMistakes+8)
-		// The line in the hint works.
+		// The line in the hint maps the identity.
 		if line := m.line(iss, sub); line != "" {
 			if got := servicetest.Codes(t, parseMap(t, line, hash).User(iss, sub)); got != "(mapped)" {
 				t.Errorf("%q: %s: %s", iss+","+sub, line, got)

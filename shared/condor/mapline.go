@@ -8,7 +8,8 @@ import (
 	"example.org/token-helpers/shared/finding"
 )
 
-// missing is the finding if no line matches. Its hint names the closest line.
+// missing returns the finding for an identity that no line matches. Its hint names the
+// most similar line.
 func (m *MapFile) missing(iss, sub string) finding.Finding {
 	f := finding.Finding{Code: finding.MapMissing, Source: srcMapFile + ": \"Failed to map SCITOKENS authenticated identity\"",
 		Message: "no line of the map file maps the identity " + ending(iss+","+sub), Hint: m.add(iss, sub), Command: m.line(iss, sub)}
@@ -18,7 +19,7 @@ func (m *MapFile) missing(iss, sub string) finding.Finding {
 	return f
 }
 
-// add is the hint to add a line.
+// add returns the hint to add a line.
 func (m *MapFile) add(iss, sub string) string {
 	if m.line(iss, sub) != "" {
 		return "add this line, and replace USER"
@@ -26,14 +27,14 @@ func (m *MapFile) add(iss, sub string) string {
 	return "check the token: the identity is too long or has control characters, so that no line can match only it"
 }
 
-// line returns a line that maps the identity and no other, or "" if there is none.
+// line returns a line that maps only this identity, or "" if there is none.
 func (m *MapFile) line(iss, sub string) string {
 	identity := iss + "," + sub
 	if len(identity) > 1000 || strings.ContainsFunc(identity, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 		return ""
 	}
 	re := "^" + regexp.QuoteMeta(identity) + "$"
-	// HTCondor keeps a backslash before another character, and reads two as one.
+	// HTCondor reads two backslashes as one, and keeps a single one before other characters.
 	re = strings.ReplaceAll(re, `\\`, `\\\\`)
 	if m.hashKeys {
 		return "SCITOKENS /" + strings.ReplaceAll(re, "/", `\/`) + "/ USER"
@@ -41,7 +42,7 @@ func (m *MapFile) line(iss, sub string) string {
 	return `SCITOKENS "` + strings.ReplaceAll(re, `"`, `\"`) + `" USER`
 }
 
-// near says in what the closest line differs, or returns "".
+// near returns the number of the most similar line and how it differs, or "".
 func (m *MapFile) near(iss, sub string) string {
 	for _, differs := range []func(*mapEntry, string, string) string{m.nearMethod, m.nearSlash, m.nearIssuer, m.nearSpelling, m.nearSubject} {
 		for i := range m.entries {
@@ -78,7 +79,7 @@ func (m *MapFile) nearSlash(e *mapEntry, iss, sub string) string {
 	return ""
 }
 
-// nearIssuer finds a line with the issuer only, as HTCondor-CE before 5 had.
+// nearIssuer recognizes a line with only the issuer, as in HTCondor-CE before 5.
 func (m *MapFile) nearIssuer(e *mapEntry, iss, _ string) string {
 	if _, ok := e.matches(iss); ok && e.forTokens() && !e.regex {
 		return "it has only the issuer, but the identity is ISSUER,SUBJECT"
@@ -112,6 +113,7 @@ func (m *MapFile) nearSubject(e *mapEntry, iss, _ string) string {
 	return ""
 }
 
+// expression reports whether pattern, as an expression, matches the identity.
 func expression(pattern, identity string) bool {
 	re, _, _ := compile(pattern, "")
 	return re != nil && re.MatchString(latin1(identity))

@@ -3,8 +3,8 @@ package condor
 import "strings"
 
 // invalidRange reports whether a character class in the expression has a range that begins
-// or ends with a class, such as [\w-.]: PCRE2 rejects it ("invalid range in character
-// class"), while Go takes the hyphen literally (measured with PCRE2 10.42).
+// or ends with a class, such as [\w-.]. PCRE2 rejects it ("invalid range in character
+// class"), but in Go the hyphen is literal (measured with PCRE2 10.42).
 func invalidRange(pattern string) bool {
 	for i := 0; i < len(pattern); i++ {
 		switch {
@@ -27,13 +27,13 @@ func invalidRange(pattern string) bool {
 	return false
 }
 
-// scanClass reads a character class that begins at i, and returns the position of its
-// closing bracket.
+// scanClass scans a character class whose contents begin at i, and returns the index of its
+// closing bracket. bad means that it has an invalid range.
 func scanClass(pattern string, i int) (end int, bad bool) {
 	if i < len(pattern) && pattern[i] == '^' {
 		i++
 	}
-	// A closing bracket at the beginning is a character.
+	// A closing bracket at the beginning is literal.
 	for first := true; i < len(pattern) && (first || pattern[i] != ']'); first = false {
 		next, class := classItem(pattern, i)
 		if next+1 >= len(pattern) || pattern[next] != '-' || pattern[next+1] == ']' {
@@ -44,7 +44,7 @@ func scanClass(pattern string, i int) (end int, bad bool) {
 		if class || endClass {
 			return i, true
 		}
-		i = after // the end of a range: a hyphen that follows is a character
+		i = after // a hyphen after a range is literal
 		if i+1 < len(pattern) && pattern[i] == '-' {
 			i++
 		}
@@ -52,7 +52,7 @@ func scanClass(pattern string, i int) (end int, bad bool) {
 	return i, false
 }
 
-// classItem reads one item of a character class, and reports whether it is a class itself.
+// classItem scans one item of a character class, and reports whether it is itself a class.
 func classItem(pattern string, i int) (next int, class bool) {
 	rest := pattern[i:]
 	switch {

@@ -14,13 +14,13 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// srcCondor is the source of what was measured.
+// srcCondor cites the measurement of rules.
 const srcCondor = "measured on HTCondor 23.9.6"
 
 // maxToken is the longest token that HTCondor reads, in bytes.
 const maxToken = 16 << 10
 
-// CE judges tokens as a compute element does.
+// CE judges tokens like a compute element.
 type CE struct {
 	name    string
 	write   bool
@@ -28,25 +28,25 @@ type CE struct {
 	library scitokens.Library
 	site    site
 	host    string
-	// audience is host and port.
+	// audience is HOST:PORT.
 	audience string
 	options  Options
-	// ask is the command that requests a token for its audience.
-	ask string
+	// request is the command that requests a token for the audience.
+	request string
 	// vulnerable are the known vulnerabilities of the versions that were given.
 	vulnerable []finding.Finding
 }
 
-// Options are what is known about a compute element and the operation intended there.
+// Options describe a compute element and the operation intended there.
 type Options struct {
-	// Write is for submitting jobs; otherwise, jobs are only viewed.
+	// Write means submitting jobs, otherwise viewing them.
 	Write bool
-	// Version is HTCondor's, Library that of scitokens-cpp beside it; by default the newest
-	// one, and the one that such a server usually comes with.
+	// Version is the version of HTCondor, by default the newest one. Library is the version
+	// of its scitokens-cpp, by default the one that it usually comes with.
 	Version, Library service.Version
 	// Audiences replace the audience that is derived from the host.
 	Audiences []string
-	// MapFile, if set, is the text of a map file, which maps the token to a user.
+	// MapFile, if set, is the contents of the map file, which maps tokens to users.
 	MapFile []byte
 	// Config, if set, is the site's configuration.
 	Config *Config
@@ -58,7 +58,7 @@ func New(host string, o Options) (*CE, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &CE{host: host, audience: aud, options: o, name: "HTCondor at " + aud, write: o.Write, version: cmp.Or(o.Version, Newest), ask: "condor-token-helper --ce " + text.ShellWord(aud)}
+	c := &CE{host: host, audience: aud, options: o, name: "HTCondor at " + aud, write: o.Write, version: cmp.Or(o.Version, Newest), request: "condor-token-helper --ce " + text.ShellWord(aud)}
 	if err := c.configure(o, strings.HasSuffix(aud, ":"+strconv.Itoa(defaultPort))); err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func New(host string, o Options) (*CE, error) {
 		audiences = o.Audiences
 	}
 	if len(audiences) > 0 && !slices.Contains(audiences, aud) {
-		c.ask = "condor-token-helper --aud " + text.ShellWord(audiences[0])
+		c.request = "condor-token-helper --aud " + text.ShellWord(audiences[0])
 	}
 	c.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(c.version)), Audiences: audiences, IssuersKnown: o.MapFile != nil, Remedy: c.command}
 	if o.Version != (service.Version{}) || o.Library != (service.Version{}) {
@@ -79,14 +79,14 @@ func New(host string, o Options) (*CE, error) {
 	return c, nil
 }
 
-// configure reads what is known about the site. On the port of an HTCondor-CE, its default
-// configuration applies.
+// configure sets the site's configuration. ce means that the defaults of an HTCondor-CE
+// apply unless a configuration is given.
 func (c *CE) configure(o Options, ce bool) error {
 	s := &c.site
 	s.config = o.Config
 	hashKeys, known := ce, false
 	if o.Config != nil {
-		hashKeys, known = o.Config.on("CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS", false), true
+		hashKeys, known = o.Config.boolean("CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS", false), true
 		s.rules = o.Config.authorization()
 	} else if ce {
 		s.rules = ceDefaults()
@@ -132,7 +132,7 @@ func (c *CE) Versions() string {
 	return fmt.Sprintf("HTCondor %s with scitokens-cpp %s", c.version, c.library.Version)
 }
 
-// Others implements [service.Versioned]: Debian 13's versions.
+// Others implements [service.Versioned]. It returns the versions of Debian 13.
 func (c *CE) Others() []service.Service {
 	o := c.options
 	o.Version, o.Library = service.Version{Major: 23, Minor: 9, Patch: 6}, service.Version{Major: 1, Minor: 1, Patch: 3}
@@ -157,9 +157,10 @@ func (c *CE) Judge(p service.Presented) []finding.Finding {
 	return list
 }
 
-// command gets a token for the operation, of the same profile as the one presented.
+// command returns the command that gets a token for the operation, with the same profile as
+// the one presented.
 func (c *CE) command(p service.Presented) string {
-	out := c.ask
+	out := c.request
 	if kind, _ := scitokens.ProfileOf(p.JWT); kind != scitokens.WLCG && kind != scitokens.Unknown {
 		out += " --profile scitokens"
 	}
@@ -179,8 +180,8 @@ func (c *CE) doing() string {
 	return "viewing jobs"
 }
 
-// fileLink checks the token file, which HTCondor clients do not open if it is a symbolic
-// link.
+// fileLink checks that the token file is not a symbolic link, which HTCondor clients do not
+// open.
 func fileLink(p service.Presented) []finding.Finding {
 	if !p.Link {
 		return nil
@@ -189,7 +190,7 @@ func fileLink(p service.Presented) []finding.Finding {
 		Hint: "use the file itself", Source: srcCondor})
 }
 
-// rights checks the authorization level that the scopes map to
+// rights checks that the scopes map to the authorization level of the operation
 // (src/condor_io/condor_auth_ssl.cpp, measured on 23.9.6).
 func (c *CE) rights(p service.Presented) []finding.Finding {
 	scopes, ok := p.JWT.Scopes()
@@ -208,7 +209,7 @@ func (c *CE) rights(p service.Presented) []finding.Finding {
 		f.Code = finding.ComputeWithoutWLCG
 		f.Message = "the token's compute.* scopes do not count, because it has no wlcg.ver \"1.0\""
 		f.Hint = "request the WLCG profile from the issuer (at INDIGO IAM: register the client with the scope wlcg), or condor:/READ condor:/WRITE"
-		f.Command = c.ask + " --profile scitokens"
+		f.Command = c.request + " --profile scitokens"
 	case slices.Contains(scopes, condorAllow):
 		f.Code = finding.CondorAllow
 		f.Message = "condor:/ALLOW has no meaning since HTCondor 8.9.7"
@@ -233,8 +234,8 @@ func (c *CE) rights(p service.Presented) []finding.Finding {
 	return one(f)
 }
 
-// includes reports whether an authorization level includes READ and WRITE. A scope
-// condor:/LEVEL can name it in any case (src/condor_utils/condor_perms.cpp; measured on
+// includes reports whether an authorization level includes READ and WRITE. Levels in scopes
+// condor:/LEVEL are not case-sensitive (src/condor_utils/condor_perms.cpp; measured on
 // 23.9.6).
 func includes(level string) (read, write bool) {
 	switch strings.ToUpper(level) {
@@ -246,8 +247,8 @@ func includes(level string) (read, write bool) {
 	return false, false
 }
 
-// allows reports whether the scopes allow the operation. A path after compute.* has no
-// meaning.
+// allows reports whether the scopes allow the operation. It ignores paths of compute.*
+// scopes, which count only if wlcg is true.
 func (c *CE) allows(scopes []scitokens.Scope, wlcg bool) bool {
 	var compute []string
 	read, write := false, false

@@ -47,8 +47,8 @@ func TestRules(t *testing.T) {
 		{"exp 1e10", servicetest.ES256, wlcg("1767228600", "10000000000"), "time-range (lifetime-range)", "time-range (lifetime-range)"},
 		{"exp beyond 64 bits", servicetest.ES256, wlcg("1767228600", "99999999999999999999"), "time-range", "time-range"},
 		{"expired", servicetest.ES256, wlcg("1767228600", "1767225600"), "expired (lifetime-range)", "expired (lifetime-range)"},
-		{"iat to come", servicetest.ES256, wlcg(`"iat":1767225000`, `"iat":1767225601`), "not-yet-valid", "not-yet-valid"},
-		{"nbf to come", servicetest.ES256, wlcg(`"nbf":1767225000`, `"nbf":1767225601`), "not-yet-valid", "not-yet-valid"},
+		{"iat in the future", servicetest.ES256, wlcg(`"iat":1767225000`, `"iat":1767225601`), "not-yet-valid", "not-yet-valid"},
+		{"nbf in the future", servicetest.ES256, wlcg(`"nbf":1767225000`, `"nbf":1767225601`), "not-yet-valid", "not-yet-valid"},
 		{"no nbf", servicetest.ES256, wlcg(`"nbf"`, `"nbx"`), "(claim-missing)", "(claim-missing)"},
 		{"no sub", servicetest.ES256, wlcg(`"sub"`, `"sux"`), "claim-missing", "claim-missing"},
 		{"sub not ASCII", servicetest.ES256, wlcg(`"u"`, `"ü"`), "(sub-form)", "(sub-form)"},
@@ -86,7 +86,7 @@ func TestRules(t *testing.T) {
 			}
 			for _, f := range list {
 				if f.Message == "" || f.Source == "" || f.Hint == "" && !f.Remark {
-					t.Errorf("%s: %s lacks a message, a remedy or a source: %+v", tt.name, f.Code, f)
+					t.Errorf("%s: %s lacks a message, a hint or a source: %+v", tt.name, f.Code, f)
 				}
 			}
 		}

@@ -11,17 +11,17 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// site is what is known about how a site configured HTCondor.
+// site is the known configuration of HTCondor at a site.
 type site struct {
 	config *Config
 	rules  *authorization
-	// maps is the map file, other the same file as it is read with the other setting of
-	// CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, if the setting is not known.
+	// maps is the map file. If CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS is not known, other is
+	// the same file, parsed with the other value of the setting.
 	maps, other *MapFile
 }
 
-// optionalRead is the first version in whose shipped configuration neither clients nor
-// READ require authentication.
+// optionalRead is the first version whose default configuration makes authentication
+// optional, both for READ and for clients.
 var optionalRead = service.Version{Major: 24}
 
 // level is the authorization level of the operation.
@@ -32,8 +32,8 @@ func (c *CE) level() string {
 	return "READ"
 }
 
-// judgeSite checks what the site's configuration decides about a token: methods, mapping,
-// and what the user may do.
+// judgeSite checks a token against the site's configuration: authentication methods,
+// mapping, and authorization of the user.
 func (c *CE) judgeSite(p service.Presented) []finding.Finding {
 	var out []finding.Finding
 	if cfg := c.site.config; cfg != nil {
@@ -58,8 +58,8 @@ func (c *CE) judgeSite(p service.Presented) []finding.Finding {
 	return append(out, c.site.rules.judge(c.level(), found.user))
 }
 
-// nameAudience names the line of the configuration that decided about the audience, or the
-// line to add.
+// nameAudience adds the line of the configuration that determines the audience, or the line
+// to add, to the findings about the audience.
 func (c *CE) nameAudience(list []finding.Finding) []finding.Finding {
 	if c.site.config == nil || len(c.options.Audiences) > 0 {
 		return list
@@ -78,7 +78,8 @@ func (c *CE) nameAudience(list []finding.Finding) []finding.Finding {
 	return list
 }
 
-// identity returns what a map file maps.
+// identity returns the issuer and the subject, which map files map, or a finding if one of
+// them is missing.
 func identity(j *token.JWT) (iss, sub string, missing *finding.Finding) {
 	iss, _ = j.String("iss")
 	sub, ok := j.String("sub")
@@ -89,10 +90,11 @@ func identity(j *token.JWT) (iss, sub string, missing *finding.Finding) {
 	return iss, sub, nil
 }
 
-// mappedIssuer returns the issuer as it is mapped: with SEC_SCITOKENS_ALLOW_EXTRA_SLASH, a
-// slash at its end is ignored, but a slash in the map file is not (measured).
+// mappedIssuer returns the issuer that is looked up in the map file. With
+// SEC_SCITOKENS_ALLOW_EXTRA_SLASH, it may also be the issuer without a slash at its end, but
+// a slash in the map file is not ignored (measured).
 func (c *CE) mappedIssuer(iss, sub string) string {
-	if c.site.config == nil || !c.site.config.on("SEC_SCITOKENS_ALLOW_EXTRA_SLASH", false) {
+	if c.site.config == nil || !c.site.config.boolean("SEC_SCITOKENS_ALLOW_EXTRA_SLASH", false) {
 		return iss
 	}
 	for _, other := range []string{iss, strings.TrimSuffix(iss, "/")} {
@@ -103,8 +105,8 @@ func (c *CE) mappedIssuer(iss, sub string) string {
 	return iss
 }
 
-// judge maps an identity. If another reading of the file is possible, only what both
-// refuse is a cause.
+// judge returns the findings of [MapFile.User]. If other, the file parsed with the other
+// setting, maps the identity, they are only remarks.
 func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
 	list := m.User(iss, sub)
 	if other == nil || !finding.AnyRefuses(list) {
@@ -114,16 +116,16 @@ func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
 	if found.entry == nil {
 		return list
 	}
-	is := map[bool]string{true: "True, as an HTCondor-CE sets it", false: "False, HTCondor's default"}
+	setting := map[bool]string{true: "True, as an HTCondor-CE sets it", false: "False, HTCondor's default"}
 	for i := range list {
 		list[i].Remark = true
 	}
 	return append(list, finding.Finding{Code: finding.MapUnknown, Remark: true, Source: srcMapFile, Users: []string{found.user},
-		Message: fmt.Sprintf("with CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS = %s, map file line %d maps the token to %s", is[other.hashKeys], found.entry.line, finding.Brief(found.user)),
+		Message: fmt.Sprintf("with CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS = %s, map file line %d maps the token to %s", setting[other.hashKeys], found.entry.line, finding.Brief(found.user)),
 		Hint:    "pass the output of condor_config_val -dump with --condor-config"})
 }
 
-// methods checks whether the server authenticates by tokens.
+// methods checks that the server accepts tokens for authentication.
 func (c *CE) methods() []finding.Finding {
 	cfg, level := c.site.config, c.level()
 	if v, name := cfg.setting("SEC_", level, "_AUTHENTICATION"); strings.EqualFold(v, "NEVER") && (c.write || cfg.needsKey(level) || c.version.Before(optionalRead)) {
@@ -145,8 +147,8 @@ func (c *CE) methods() []finding.Finding {
 	return one(f)
 }
 
-// needsKey reports whether encryption or integrity is required, for which a session key and
-// so authentication is needed.
+// needsKey reports whether encryption or integrity is required. Both need a session key, and
+// so authentication.
 func (c *Config) needsKey(level string) bool {
 	for _, what := range []string{"_ENCRYPTION", "_INTEGRITY"} {
 		if v, _ := c.setting("SEC_", level, what); strings.EqualFold(v, "REQUIRED") {
@@ -156,13 +158,13 @@ func (c *Config) needsKey(level string) bool {
 	return false
 }
 
-// isSciTokens reports whether a word names the method SCITOKENS. In this list, HTCondor
-// also accepts SCITOKEN (measured), but not in a map file.
+// isSciTokens reports whether m is the method SCITOKENS. In lists of methods, HTCondor also
+// accepts SCITOKEN (measured), but not in a map file.
 func isSciTokens(m string) bool {
 	return strings.EqualFold(m, "SCITOKENS") || strings.EqualFold(m, "SCITOKEN")
 }
 
-// readOpen says that viewing jobs may need no authentication.
+// readOpen returns a remark if viewing jobs may need no authentication.
 func (c *CE) readOpen() []finding.Finding {
 	if c.write || c.version.Before(optionalRead) {
 		return nil
@@ -204,8 +206,7 @@ func (c *CE) LetsAllIn() string {
 	return name + " = " + v
 }
 
-// foreignIssuers are those whose tokens HTCondor accepts in another form, unless
-// configured differently.
+// foreignIssuers is the default of SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS.
 var foreignIssuers = []string{"https://aai-dev.egi.eu/auth/realms/egi"}
 
 // foreign reports whether the token is of a foreign type: from one of
@@ -213,7 +214,7 @@ var foreignIssuers = []string{"https://aai-dev.egi.eu/auth/realms/egi"}
 func (c *CE) foreign(j *token.JWT) bool {
 	issuers := foreignIssuers
 	if cfg := c.site.config; cfg != nil {
-		if !cfg.on("SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES", true) {
+		if !cfg.boolean("SEC_SCITOKENS_ALLOW_FOREIGN_TOKEN_TYPES", true) {
 			return false
 		}
 		if v, found := cfg.value("SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS"); found != "" {
@@ -224,9 +225,10 @@ func (c *CE) foreign(j *token.JWT) bool {
 	return !j.Has("wlcg.ver") && !j.Has("ver") && slices.Contains(issuers, iss) && !c.version.Before(foreignSince)
 }
 
+// foreignSince is the first version that accepts tokens of foreign types.
 var foreignSince = service.Version{Major: 9}
 
-// judgeForeign removes what HTCondor does not demand of tokens of foreign types.
+// judgeForeign removes the findings that HTCondor does not apply to tokens of foreign types.
 func (c *CE) judgeForeign(p service.Presented, list []finding.Finding) []finding.Finding {
 	if !c.foreign(p.JWT) {
 		return list

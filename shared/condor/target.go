@@ -15,14 +15,15 @@ var Ecosystem = service.Descriptor{
 	Target: func() service.Target { return new(Target) },
 }
 
-// Target are the flags of jwt-inspect for HTCondor.
+// Target contains the flags of jwt-inspect for HTCondor.
 type Target struct {
 	CE           string `name:"ce" placeholder:"HOST[:PORT]" complete:"host" common:"" help:"Check whether this compute element accepts the token, and why not."`
 	Mapfile      string `placeholder:"FILE" complete:"file" help:"Apply this map file of HTCondor: show the local user, and what a CE lets this user do."`
 	CondorConfig string `name:"condor-config" placeholder:"FILE" complete:"file" help:"Apply this configuration of HTCondor: the output of condor_config_val -dump or condor_ce_config_val -dump (--ce)."`
 }
 
-// Service implements [service.Target]. A map file alone judges without a compute element.
+// Service implements [service.Target]. Without a compute element, only the map file is
+// applied.
 func (t *Target) Service(a service.Asked) (service.Service, error) {
 	if a.Read && a.Write {
 		return nil, &service.UsageError{Flag: "--read", Problem: "cannot be combined with --write", Form: "--read or --write"}
@@ -59,8 +60,8 @@ func (t *Target) Service(a service.Asked) (service.Service, error) {
 	return New(t.CE, o)
 }
 
-// mapping judges only by a map file, as an HTCondor-CE reads it, or else as plain HTCondor
-// does.
+// mapping applies only a map file. m is the file as an HTCondor-CE reads it, other as
+// HTCondor reads it by default.
 type mapping struct{ m, other *MapFile }
 
 func (mapping) Name() string    { return "" }
