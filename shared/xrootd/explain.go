@@ -10,9 +10,9 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// explain reports the section of the file for the token's issuer, the places that the
-// token's scopes cover there, the user, and what in the file refuses the token. Mistakes in
-// the file come first.
+// explain returns findings about the configuration: first mistakes in the file, then the
+// section for the token's issuer, the paths that the token's scopes cover there, the user,
+// and the settings because of which the token is refused.
 func (s *Server) explain(p service.Presented) []finding.Finding {
 	c := s.config
 	out := slices.Clone(c.mistakes)
@@ -34,9 +34,9 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 	}
 	out = append(out, sec.match(p, s), sec.who(p, s))
 	if sec.capability(s.version) {
-		refused := sec.reach(p, s)
+		refused := sec.refusal(p, s)
 		out = append(out, refused...)
-		if len(refused) > 0 || !sec.reaches(p, s) || c.onMissing == "allow" {
+		if len(refused) > 0 || !sec.authorizes(p, s) || c.onMissing == "allow" {
 			out = append(out, c.missing()...)
 		}
 		return out
@@ -47,8 +47,8 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 	return append(append(out, f), c.missing()...)
 }
 
-// nameMapUnused finds a name_mapfile that was passed although the section has none, and keys
-// in it that the plugin ignores.
+// nameMapUnused reports a name_mapfile that was passed although the section has none, and
+// keys in it that the plugin ignores.
 func (s *Server) nameMapUnused(iss string) []finding.Finding {
 	if s.names == nil {
 		return nil
@@ -68,7 +68,7 @@ func (s *Server) nameMapUnused(iss string) []finding.Finding {
 	return one(f)
 }
 
-// missing says what happens to requests that the token does not authorize.
+// missing reports how the server handles requests that the token does not authorize.
 func (c *SciTokensConfig) missing() []finding.Finding {
 	switch c.onMissing {
 	case "deny":
@@ -109,42 +109,43 @@ func (c *SciTokensConfig) unknownIssuer(iss string) finding.Finding {
 	return f
 }
 
-// match names the section, and the places that the token's scopes cover in it.
+// match reports the section, and the paths that the token's scopes cover in it.
 func (sec *issuerSection) match(p service.Presented, s *Server) finding.Finding {
-	var becomes []string
+	var scopes []string
 	for _, r := range s.rightsOf(p.JWT) {
-		places := sec.paths(r.path, s.version)
-		to := "nothing, because of restricted_path"
+		paths := sec.paths(r.path, s.version)
+		covered := "nothing, because of restricted_path"
 		if len(sec.bases) == 0 {
-			to = "nothing"
+			covered = "nothing"
 		}
-		if len(places) > 0 {
-			to = briefPaths(places, " and ")
+		if len(paths) > 0 {
+			covered = briefPaths(paths, " and ")
 		}
-		becomes = append(becomes, finding.Brief(r.scope)+" covers "+to)
+		scopes = append(scopes, finding.Brief(r.scope)+" covers "+covered)
 	}
-	if len(becomes) == 0 {
-		becomes = []string{"the token has no scope for storage"}
+	if len(scopes) == 0 {
+		scopes = []string{"the token has no scope for storage"}
 	}
 	return finding.Finding{Code: finding.CfgMatch, Remark: true, Source: srcAcls,
-		Message: fmt.Sprintf("[Issuer %s] in line %d is for this issuer: %s", finding.Brief(sec.name), sec.line, joinFew(becomes, "; "))}
+		Message: fmt.Sprintf("[Issuer %s] in line %d is for this issuer: %s", finding.Brief(sec.name), sec.line, joinFew(scopes, "; "))}
 }
 
+// capability reports whether the section authorizes by scopes.
 func (sec *issuerSection) capability(v service.Version) bool {
 	return sec.strategy == nil || v.Before(strategySince) || slices.Contains(sec.strategy, "capability")
 }
 
-// reaches reports whether a scope of the token covers what is to be done.
-func (sec *issuerSection) reaches(p service.Presented, s *Server) bool {
+// authorizes reports whether a scope of the token allows the operation on the path.
+func (sec *issuerSection) authorizes(p service.Presented, s *Server) bool {
 	return slices.ContainsFunc(s.rightsOf(p.JWT), func(r right) bool {
 		return s.allows(r) && s.reaches(p, r)
 	})
 }
 
-// reach finds why the token does not give access to the path: because of base_path or
-// restricted_path.
-func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Finding {
-	if sec.reaches(p, s) {
+// refusal returns why the token does not give access to the path, if this is because of
+// base_path or restricted_path.
+func (sec *issuerSection) refusal(p service.Presented, s *Server) []finding.Finding {
+	if sec.authorizes(p, s) {
 		return nil
 	}
 	bases := slices.DeleteFunc(slices.Clone(sec.bases), func(b string) bool { return !within(b, s.path) })
@@ -152,7 +153,7 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 		return one(finding.Finding{Code: finding.PathOutsideBase, Message: fmt.Sprintf("%s is outside base_path %s of [Issuer %s]: no token of this issuer gives access", finding.Brief(s.path), orNothing(sec.bases), finding.Brief(sec.name)),
 			Hint: "use a path below base_path, or add the directory to base_path", Source: srcAcls})
 	}
-	var open []string // the paths that a scope may have, after restricted_path
+	var open []string // the paths relative to base_path that restricted_path allows
 	for _, b := range bases {
 		rel := path.Clean("/" + strings.TrimPrefix(s.path, b))
 		if slices.ContainsFunc(sec.restrict(rel, s.version), func(q string) bool { return within(q, rel) }) {
@@ -177,11 +178,11 @@ func (sec *issuerSection) reach(p service.Presented, s *Server) []finding.Findin
 			return one(finding.Finding{Code: finding.PathBase, Message: fmt.Sprintf("%s covers / and nothing below, because of a bug in XRootD %s", finding.Brief(r.scope), rootOnly),
 				Hint: "request " + want + ", or update the server", Source: "xrootd issue 2254; fixed in 5.7.0"})
 		case within(r.path, s.path):
-			means := "nothing"
-			if places := sec.paths(r.path, s.version); len(places) > 0 {
-				means = briefPaths(places, " and ")
+			covered := "nothing"
+			if paths := sec.paths(r.path, s.version); len(paths) > 0 {
+				covered = briefPaths(paths, " and ")
 			}
-			return one(finding.Finding{Code: finding.PathBase, Message: fmt.Sprintf("%s covers %s on this server, because the path of a scope is relative to base_path", finding.Brief(r.scope), means),
+			return one(finding.Finding{Code: finding.PathBase, Message: fmt.Sprintf("%s covers %s on this server, because the path of a scope is relative to base_path", finding.Brief(r.scope), covered),
 				Hint: "request " + want, Source: srcAcls})
 		}
 	}

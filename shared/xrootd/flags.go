@@ -6,7 +6,7 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// storageAll are the storage capabilities in both spellings, for the root path.
+// storageAll are the storage scopes of both profiles, for the path /.
 var storageAll = []string{
 	"read:/", "write:/",
 	"storage.read:/", "storage.modify:/", "storage.create:/", "storage.stage:/",
@@ -35,7 +35,7 @@ func (*Flags) Describe() (string, []string) {
 	}
 }
 
-// Endpoint sets the server from an argument without a flag.
+// Endpoint sets the server that is given as an argument without a flag.
 func (f *Flags) Endpoint(server string) { f.Server = server }
 
 // Want implements [service.Ecosystem].
@@ -77,7 +77,7 @@ func (f *Flags) Want(given service.Given) (service.Want, error) {
 	return w, err
 }
 
-// conflict returns an error if flags do not go together.
+// conflict returns an error if flags cannot be combined.
 func (f *Flags) conflict() error {
 	switch {
 	case f.Profile != "wlcg" && f.Create:
@@ -90,15 +90,15 @@ func (f *Flags) conflict() error {
 	return nil
 }
 
-// capabilities are the scopes to request, without their paths.
+// capabilities returns the scopes to request, without paths.
 func (f *Flags) capabilities(given service.Given) []string {
 	read, write := "read", "write"
 	if f.Profile == "wlcg" {
 		read, write = "storage.read", "storage.modify"
 	}
 	var out []string
-	add := func(is bool, capability string) {
-		if is {
+	add := func(requested bool, capability string) {
+		if requested {
 			out = append(out, capability)
 		}
 	}
@@ -110,7 +110,7 @@ func (f *Flags) capabilities(given service.Given) []string {
 	return out
 }
 
-// services are what the token is for, one for each path.
+// services returns the services that the token is for, one for each path.
 func (f *Flags) services(paths, audiences []string) ([]service.Service, error) {
 	access := "read"
 	switch {
@@ -121,7 +121,7 @@ func (f *Flags) services(paths, audiences []string) ([]service.Service, error) {
 	case f.Create && !f.Read:
 		access = "create"
 	case f.Stage && !f.Read:
-		return nil, nil // what a server does with it is not known
+		return nil, nil // not known how servers authorize this
 	}
 	var out []service.Service
 	for _, p := range paths {

@@ -14,7 +14,7 @@ func TestWant(t *testing.T) {
 		scopes string
 	}{
 		{"read by default", Flags{}, "read:/"},
-		{"xrdcp looks before it writes", Flags{Write: true}, "read:/ write:/"},
+		{"xrdcp calls stat before it writes", Flags{Write: true}, "read:/ write:/"},
 		{"write only", Flags{WriteOnly: true}, "write:/"},
 		{"paths", Flags{Write: true, Path: []string{"/a", "/b/"}}, "read:/a read:/b write:/a write:/b"},
 		{"wlcg", Flags{Profile: "wlcg", Write: true}, "storage.read:/ storage.modify:/"},
@@ -33,7 +33,7 @@ func TestWant(t *testing.T) {
 		}
 	}
 	if _, err := (&Flags{Path: []string{"/a"}}).Want(service.Given{Scope: true}); err == nil {
-		t.Error("--path with nothing to narrow passes")
+		t.Error("--path is accepted without a scope that it applies to")
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"example.org/token-helpers/shared/service"
 )
 
-// iniLimits returns the number of bytes of a line and of a name that the INI reader
-// reads. The larger ones were measured on 5.8.1.
+// iniLimits returns the maximum lengths, in bytes, of a line and of a name that the INI
+// reader reads. The larger ones were measured on 5.8.1.
 func iniLimits(v service.Version) (line, name int) {
 	if v.Before(longLinesSince) {
 		return 199, 49
@@ -19,12 +19,12 @@ func iniLimits(v service.Version) (line, name int) {
 
 // iniFile is what the INI reader passes to the plugin.
 type iniFile struct {
-	// headed says that there is a section.
-	headed   bool
-	sections []string // those with a key, in their spelling
-	began    map[string]int
-	keys     map[string][]string
-	values   map[string]iniValue
+	// hasSection means that the file has a section.
+	hasSection bool
+	sections   []string            // the sections that have a key
+	began      map[string]int      // the lines of the sections
+	keys       map[string][]string // the keys of the sections
+	values     map[string]iniValue // by section=key in lower case
 }
 
 type iniValue struct {
@@ -34,22 +34,22 @@ type iniValue struct {
 
 func (f *iniFile) get(section, key string) iniValue { return f.values[lowerASCII(section+"="+key)] }
 
-// iniSpace is C's isspace.
+// iniSpace is the white space of C's isspace.
 const iniSpace = " \t\n\v\f\r"
 
-// iniReader reads as the plugin's INI reader does: names of sections and keys in any case;
-// = or : between key and value; comments after ; and # at the beginning of a line, and
-// after ; that follows white space. A later value replaces an earlier one, and so does an
-// indented line, which belongs to the key before it.
+// iniReader reads a file like the plugin's INI reader. Names of sections and keys are not
+// case-sensitive. Key and value are separated by = or :. Comments start with ; or # at the
+// beginning of a line, or with ; after white space. A later value replaces an earlier one.
+// An indented line is a new value of the previous key.
 type iniReader struct {
 	iniFile
-	// c receives what the plugin silently ignores.
+	// c receives findings about what the plugin silently ignores.
 	c *SciTokensConfig
 	// lineLimit and nameLimit are in bytes, see [iniLimits].
 	lineLimit, nameLimit int
 	n                    int
 	section, key         string
-	// alike are the lines of the sections, by their name in lower case.
+	// alike has the lines of the sections by name in lower case.
 	alike map[string]int
 }
 
@@ -63,7 +63,7 @@ func (c *SciTokensConfig) readINI(text string, v service.Version) *iniFile {
 	return &r.iniFile
 }
 
-// line reads a line, which the reader splits if it is too long.
+// line reads a line. Like the INI reader, it splits a line that is too long.
 func (r *iniReader) line(raw string) {
 	if strings.TrimRight(raw[min(len(raw), r.lineLimit):], iniSpace) != "" {
 		r.note(finding.CfgLine, "write a shorter line; comments count too", "longer than %d bytes: the rest is read as another line", r.lineLimit)
@@ -92,7 +92,7 @@ func (r *iniReader) note(code finding.Code, hint, format string, a ...any) {
 	r.c.note(r.n, code, fmt.Sprintf(format, a...), hint, srcINI)
 }
 
-// header reads [SECTION].
+// header reads a line [SECTION].
 func (r *iniReader) header(s string) {
 	end := iniEnd(s[1:], "]")
 	if end == len(s)-1 || s[1+end] != ']' {
@@ -104,7 +104,7 @@ func (r *iniReader) header(s string) {
 		name = name[:r.nameLimit]
 		r.note(finding.CfgLine, "write a shorter name", "the name of the section is longer than %d bytes: the rest is ignored, and sections with the same beginning are one", r.nameLimit)
 	}
-	r.headed, r.section, r.key = true, name, ""
+	r.hasSection, r.section, r.key = true, name, ""
 	if began, ok := r.began[name]; ok {
 		r.note(finding.CfgDuplicate, "", "section [%s] is also in line %d: they are one, and later values count", finding.Brief(name), began)
 		return
@@ -115,7 +115,7 @@ func (r *iniReader) header(s string) {
 	r.began[name], r.alike[lowerASCII(name)] = r.n, r.n
 }
 
-// pair reads KEY = VALUE.
+// pair reads a line KEY = VALUE.
 func (r *iniReader) pair(s string) {
 	end := iniEnd(s, "=:")
 	if end == len(s) || s[end] != '=' && s[end] != ':' {
@@ -137,7 +137,7 @@ func (r *iniReader) continued(value string) {
 	}
 }
 
-// set sets a key, and returns the value that it replaces.
+// set sets the value of a key. It returns the previous value, and whether there was one.
 func (r *iniReader) set(key, value string) (old iniValue, again bool) {
 	if r.section == "" {
 		r.note(finding.CfgIgnored, "", "%s is before the first section and is ignored", finding.Brief(key))
@@ -162,7 +162,7 @@ func orEmpty(s string) string {
 	return finding.Brief(s)
 }
 
-// iniEnd returns the index of the first of the characters, of a comment, or of the end.
+// iniEnd returns the index of the first of the characters or of a comment, or len(s).
 func iniEnd(s, chars string) int {
 	for i := range len(s) {
 		if strings.IndexByte(chars, s[i]) >= 0 || s[i] == ';' && i > 0 && strings.IndexByte(iniSpace, s[i-1]) >= 0 {
@@ -172,9 +172,10 @@ func iniEnd(s, chars string) int {
 	return len(s)
 }
 
+// uncomment removes a comment and the white space before it.
 func uncomment(s string) string { return strings.TrimRight(s[:iniEnd(s, "")], iniSpace) }
 
-// lowerASCII is C's tolower on each byte.
+// lowerASCII applies C's tolower to each byte.
 func lowerASCII(s string) string {
 	b := []byte(s)
 	for i, c := range b {

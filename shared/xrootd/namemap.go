@@ -16,10 +16,10 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// NameMap is the JSON file that name_mapfile names: rules that map requests to users.
+// NameMap is the JSON file that name_mapfile names. Its rules map requests to users.
 type NameMap struct {
 	rules []nameRule
-	// unread lists keys that the plugin ignores, each once.
+	// unread lists the first keys that the plugin ignores, without duplicates.
 	unread []string
 }
 
@@ -30,16 +30,17 @@ type nameRule struct {
 	result                     string
 }
 
-// srcNameMap is the source of the rules for name_mapfile.
+// srcNameMap cites the source of the rules for name_mapfile.
 const srcNameMap = srcSciTokens + ", ParseMapfile; measured on XRootD 5.5.3, 5.8.1 and 6.2.0"
 
-// maxNameRules limits what a hostile file costs.
+// maxNameRules limits the cost of a malicious file.
 const maxNameRules = 10000
 
-// ParseNameMap reads a name_mapfile. An error says why no server starts with it.
+// ParseNameMap parses a name_mapfile. An error gives the reason why no server starts with
+// it.
 func ParseNameMap(b []byte) (*NameMap, error) {
 	var list []json.RawMessage
-	// The plugin ignores what follows the value.
+	// The plugin ignores text after the JSON value.
 	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&list); err != nil || list == nil {
 		return nil, errors.New("not a name_mapfile: it must be a JSON list of objects, and no server starts with this file")
 	}
@@ -68,8 +69,8 @@ func ParseNameMap(b []byte) (*NameMap, error) {
 	return m, nil
 }
 
-// rule reads one rule. A rule with ignore is skipped. The plugin reads keys in the order of
-// a std::map, and stops at ignore.
+// rule parses one rule. ignored means that the rule has the key ignore, so the plugin skips
+// it. The plugin reads keys in the order of a std::map, and stops at ignore.
 func (m *NameMap) rule(object map[string]json.RawMessage) (r nameRule, ignored bool, err error) {
 	keys := make([]string, 0, len(object))
 	for k := range object {
@@ -102,18 +103,18 @@ func (m *NameMap) rule(object map[string]json.RawMessage) (r nameRule, ignored b
 	return r, false, nil
 }
 
-// requester is what the rules are matched against.
+// requester is the user of a token, as the rules match it.
 type requester struct {
 	sub, username string
 	groups        []string
 }
 
-// user returns the user that the first matching rule gives, and its number; 0 if no rule
-// matches. The path of a rule is relative to each base_path.
-func (m *NameMap) user(q requester, bases []string, place string, v service.Version) (user string, number int) {
+// user returns the result of the first matching rule and the number of the rule, or 0 if no
+// rule matches. The path of a rule is relative to each base_path.
+func (m *NameMap) user(q requester, bases []string, requested string, v service.Version) (user string, number int) {
 	for _, r := range m.rules {
 		for _, b := range bases {
-			if r.matches(q, path.Clean(b+"/"+r.path), place, v) {
+			if r.matches(q, path.Clean(b+"/"+r.path), requested, v) {
 				return r.result, r.number
 			}
 		}
@@ -121,12 +122,14 @@ func (m *NameMap) user(q requester, bases []string, place string, v service.Vers
 	return "", 0
 }
 
-func (r nameRule) matches(q requester, below, place string, v service.Version) bool {
+// matches reports whether the rule, with the path dir on the server, matches a request for a
+// path.
+func (r nameRule) matches(q requester, dir, requested string, v service.Version) bool {
 	switch {
 	case r.sub != "" && r.sub != q.sub:
 	case r.username != "" && r.username != q.username && !v.Before(usernameClaimSince):
-	case v.Before(mapPathFixed) && !strings.HasPrefix(place, below):
-	case !v.Before(mapPathFixed) && !within(below, place):
+	case v.Before(mapPathFixed) && !strings.HasPrefix(requested, dir):
+	case !v.Before(mapPathFixed) && !within(dir, requested):
 	case r.group != "" && !slices.Contains(q.groups, r.group):
 	default:
 		return true
@@ -138,7 +141,8 @@ func (r nameRule) matches(q requester, below, place string, v service.Version) b
 // (measured: 5.8.1 does not, 6.2.0 does).
 var mapPathFixed = service.Version{Major: 5, Minor: 9, Patch: 3}
 
-// groupsOf returns the groups of a token: wlcg.groups, or those in groups_claim.
+// groupsOf returns the groups of a token, from wlcg.groups or the claim that groups_claim
+// names.
 func (sec *issuerSection) groupsOf(j *token.JWT, v service.Version) []string {
 	claim := "wlcg.groups"
 	if sec.groups != "" && !v.Before(usernameClaimSince) {
@@ -151,15 +155,17 @@ func (sec *issuerSection) groupsOf(j *token.JWT, v service.Version) []string {
 	return out
 }
 
-// safeName matches the user names that username_claim may yield since 5.9.3 and 6.0.1.
+// safeName matches the user names that are accepted from username_claim since 5.9.3 and
+// 6.0.1.
 var safeName = text.Pattern{Expr: `^[A-Za-z0-9._@][A-Za-z0-9._@-]*$`}
 
-// checkedNames reports whether the version checks names of username_claim.
+// checkedNames reports whether the version checks user names from username_claim.
 func checkedNames(v service.Version) bool {
 	return !v.Before(service.Version{Major: 5, Minor: 9, Patch: 3}) && v != service.Version{Major: 6}
 }
 
-// claimed returns the user name before name_mapfile, where it is from, and what refuses it.
+// claimed returns the user name before name_mapfile is applied, and where it comes from.
+// refused is not nil if the server refuses the token because of the name.
 func (sec *issuerSection) claimed(j *token.JWT, v service.Version) (name, from string, refused *finding.Finding) {
 	switch {
 	case sec.claim != "" && !v.Before(usernameClaimSince):
@@ -184,7 +190,7 @@ func (sec *issuerSection) claimed(j *token.JWT, v service.Version) (name, from s
 	return "", "", nil
 }
 
-// who names the user of the request.
+// who reports the user of the request.
 func (sec *issuerSection) who(p service.Presented, s *Server) finding.Finding {
 	name, from, refused := sec.claimed(p.JWT, s.version)
 	if refused != nil {

@@ -11,11 +11,12 @@ import (
 
 // right is one scope as XRootD reads it.
 type right struct {
-	op, path string // read, write (overwrites too), create, stage, poll
+	// op is read, write (which includes overwriting), create, stage or poll.
+	op, path string
 	scope    string
 }
 
-// rightsOf returns the rights in the scopes as scitokens-cpp's Enforcer reads them.
+// rightsOf returns the rights that scitokens-cpp's Enforcer reads from the scopes.
 func (s *Server) rightsOf(j *token.JWT) []right {
 	kind, _ := scitokens.ProfileOf(j)
 	list, _ := j.Scopes()
@@ -29,8 +30,8 @@ func (s *Server) rightsOf(j *token.JWT) []right {
 	return out
 }
 
-// operation returns what a scope's authorization allows, or "". The plugin knows the words
-// modify and create in tokens of any profile (measured).
+// operation returns the operation that a scope's authorization allows, or "". The plugin
+// accepts modify and create in tokens of any profile (measured).
 func operation(authz string, wlcg bool) string {
 	switch authz {
 	case "read", "write", "create":
@@ -60,7 +61,7 @@ func (r right) allows(access string) bool {
 	return r.op == access || r.op == "write" && access == "create"
 }
 
-// allows reports whether a right is the one that the operation requires.
+// allows reports whether a right allows the operation of s.
 func (s *Server) allows(r right) bool {
 	if s.access == "stage" && !s.web {
 		return r.op == "read" // prepare -s over root:// is authorized as reading
@@ -68,32 +69,32 @@ func (s *Server) allows(r right) bool {
 	return r.allows(s.access)
 }
 
-// within reports whether place lies in or below base, on a component boundary.
-func within(base, place string) bool {
-	return base == "/" || place == base || strings.HasPrefix(place, base+"/")
+// within reports whether p is base or below it, on a component boundary.
+func within(base, p string) bool {
+	return base == "/" || p == base || strings.HasPrefix(p, base+"/")
 }
 
-// covers reports whether a scope covers the path, and whether it does so only because
-// of the bug of older servers, if this is one.
-func (s *Server) covers(p service.Presented, r right) (on, byBug bool) {
-	places, ok := s.configured(p, r.path)
+// covers reports whether a scope covers the path, and whether it does so only because of
+// the bug of servers before [prefixFixed].
+func (s *Server) covers(p service.Presented, r right) (covered, byBug bool) {
+	paths, ok := s.configured(p, r.path)
 	if !ok {
-		places = []string{r.path}
+		paths = []string{r.path}
 	}
-	for _, b := range places {
+	for _, b := range paths {
 		if b == "/" && s.version == rootOnly && s.config != nil {
 			b = "/." // the bug of this version
 		}
-		on = on || within(b, s.path) || b == "/." && s.path == "/"
+		covered = covered || within(b, s.path) || b == "/." && s.path == "/"
 		byBug = byBug || strings.HasPrefix(s.path, b)
 	}
-	return on, byBug && !on && s.version.Before(prefixFixed)
+	return covered, byBug && !covered && s.version.Before(prefixFixed)
 }
 
-// configured are the places on the server that the configuration makes of a scope's path. ok
-// is false if the path stays as it is. The paths of an issuer that is not configured do,
-// because another finding reports it.
-func (s *Server) configured(p service.Presented, scopePath string) (places []string, ok bool) {
+// configured returns the paths on the server to which the configuration maps a scope's path.
+// ok is false if it does not map the path: there is no configuration, or it does not have
+// the issuer, which another finding reports.
+func (s *Server) configured(p service.Presented, scopePath string) (paths []string, ok bool) {
 	if s.config == nil {
 		return nil, false
 	}
@@ -104,11 +105,11 @@ func (s *Server) configured(p service.Presented, scopePath string) (places []str
 	return nil, false
 }
 
-// reaches reports whether a scope covers the path, as the profile defines it or because
-// of the bug of older servers.
+// reaches reports whether a scope covers the path, even if only because of the bug of older
+// servers.
 func (s *Server) reaches(p service.Presented, r right) bool {
-	on, byBug := s.covers(p, r)
-	return on || byBug
+	covered, byBug := s.covers(p, r)
+	return covered || byBug
 }
 
 // prefixFixed is the first version that compares paths by components.

@@ -16,20 +16,20 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// srcXRootD is the source of what was measured.
+// srcXRootD cites the measurement of rules.
 const srcXRootD = "measured on XRootD 5.5.3 and 5.8.1"
 
 // maxZTN is the longest token that the root:// login reads, in bytes.
 const maxZTN = 4095
 
-// Server judges tokens as an XRootD server does.
+// Server judges tokens like an XRootD server.
 type Server struct {
 	name string
-	// access is read, write, create, stage or poll; path is the place.
+	// access is read, write, create, stage or poll. path is the path on the server.
 	access, path string
-	// pathNamed says that the path was given.
+	// pathNamed means that the user gave the path.
 	pathNamed bool
-	// web says that there is no login before the authorization.
+	// web means https, where there is no login before the authorization.
 	web     bool
 	version service.Version
 	library scitokens.Library
@@ -37,25 +37,25 @@ type Server struct {
 	names   *NameMap
 	url     string
 	options Options
-	// ask is the command that requests a token for its audience.
-	ask string
-	// insecure are the known vulnerabilities of the library. quiet omits what only makes
-	// remarks, for versions of which only the verdict counts.
+	// request is the command that requests a token for the server's audience.
+	request string
+	// insecure are the known vulnerabilities of the library.
 	insecure []finding.Finding
-	quiet    bool
+	// quiet omits rules that only return remarks, if only the verdict is needed.
+	quiet bool
 }
 
-// Options are what is known about a server and the operation intended there.
+// Options describe a server and the operation intended there.
 type Options struct {
-	// Flag is the flag that errors about the URL name; --server unless given.
+	// Flag is the flag that errors about the URL name, by default --server.
 	Flag string
-	// Access is read, write (which may overwrite), create, stage (from tape) or poll (ask
-	// whether files were staged).
+	// Access is read, write (which includes overwriting), create, stage (from tape) or poll
+	// (query whether files were staged).
 	Access string
-	// Path is the place; by default the path in the URL, or /.
+	// Path is the path on the server, by default the path in the URL, or /.
 	Path string
-	// Version is XRootD's, Library that of scitokens-cpp beside it; by default the newest
-	// one, and the one that such a server usually comes with.
+	// Version is the version of XRootD, by default the newest one. Library is the version
+	// of its scitokens-cpp, by default the one that it usually comes with.
 	Version, Library service.Version
 	// Audiences replace the derived and the configured ones.
 	Audiences []string
@@ -80,22 +80,19 @@ func usualLibrary(v service.Version) service.Version {
 	return scitokens.Newest
 }
 
-// New returns the server at a URL: root:// logs in with ztn before it authorizes, https://
-// does not log in.
+// New returns the server at a URL. With root://, clients log in with ztn before the
+// authorization; with https://, there is no login.
 func New(server string, o Options) (*Server, error) {
 	aud, err := service.StorageAudience(cmp.Or(o.Flag, "--server"), server)
 	if err != nil {
 		return nil, err
 	}
-	host, below := splitURL(server)
-	where := o.Path
-	if where == "" {
-		where = below
-	}
-	s := &Server{name: "XRootD at " + host, ask: "xrd-token-helper --server " + text.ShellWord(host),
-		pathNamed: where != "", url: server, options: o, access: o.Access, version: cmp.Or(o.Version, Newest), config: o.Config, names: o.Names,
+	host, urlPath := splitURL(server)
+	named := cmp.Or(o.Path, urlPath)
+	s := &Server{name: "XRootD at " + host, request: "xrd-token-helper --server " + text.ShellWord(host),
+		pathNamed: named != "", url: server, options: o, access: o.Access, version: cmp.Or(o.Version, Newest), config: o.Config, names: o.Names,
 		web: strings.HasPrefix(host, "https:") || strings.HasPrefix(host, "davs:")}
-	if s.path, err = place(where); err != nil {
+	if s.path, err = serverPath(named); err != nil {
 		return nil, err
 	}
 	audiences := []string{aud}
@@ -106,29 +103,29 @@ func New(server string, o Options) (*Server, error) {
 		audiences = o.Audiences
 	}
 	if len(audiences) > 0 && !slices.Contains(audiences, aud) {
-		s.ask = "xrd-token-helper --aud " + text.ShellWord(audiences[0])
+		s.request = "xrd-token-helper --aud " + text.ShellWord(audiences[0])
 	}
 	s.library = scitokens.Library{Version: cmp.Or(o.Library, usualLibrary(s.version)), Audiences: audiences, IssuersKnown: o.Config != nil, Remedy: s.command}
 	s.insecure = scitokens.Vulnerable(s.library.Version)
 	return s, nil
 }
 
-// splitURL splits a server's URL into scheme and host, in lower case, and the path.
-func splitURL(server string) (host, below string) {
+// splitURL splits a server's URL into the path and what precedes it, in lower case.
+func splitURL(server string) (host, urlPath string) {
 	scheme, rest, ok := strings.Cut(server, "://")
 	if !ok {
 		return strings.ToLower(server), ""
 	}
-	rest, _, _ = strings.Cut(rest, "?") // an authz could stand there
-	rest, below, _ = strings.Cut(rest, "/")
-	if below = strings.TrimLeft(below, "/"); below != "" {
-		below = "/" + below
+	rest, _, _ = strings.Cut(rest, "?") // the query may contain authz=TOKEN
+	rest, urlPath, _ = strings.Cut(rest, "/")
+	if urlPath = strings.TrimLeft(urlPath, "/"); urlPath != "" {
+		urlPath = "/" + urlPath
 	}
-	return strings.ToLower(scheme + "://" + rest), below
+	return strings.ToLower(scheme + "://" + rest), urlPath
 }
 
-// place returns the path on the server that a --path means.
-func place(p string) (string, error) {
+// serverPath returns the path on the server for a value of --path.
+func serverPath(p string) (string, error) {
 	if p == "" {
 		return "/", nil
 	}
@@ -164,7 +161,7 @@ func (s *Server) Versions() string {
 	return fmt.Sprintf("XRootD %s with scitokens-cpp %s", s.version, s.library.Version)
 }
 
-// Others implements [service.Versioned]: the versions of Debian 12 and 13.
+// Others implements [service.Versioned]. It returns the versions of Debian 12 and 13.
 func (s *Server) Others() []service.Service {
 	var out []service.Service
 	for _, v := range []service.Version{{Major: 5, Minor: 8, Patch: 1}, {Major: 5, Minor: 5, Patch: 3}} {
@@ -204,25 +201,26 @@ func (s *Server) Judge(p service.Presented) []finding.Finding {
 	return s.cached(p, finding.Merge(list...))
 }
 
-// cacheUntil is the first version that refuses a token over https at its end.
-var cacheUntil = service.Version{Major: 5, Minor: 9, Patch: 3}
+// cacheFixed is the first version that refuses a token over https as soon as it expires.
+var cacheFixed = service.Version{Major: 5, Minor: 9, Patch: 3}
 
-// cached says that an older server may still accept a token over https that has just
-// expired (measured on 5.5.3).
+// cached adds the hint that an older server may still accept a token over https that has
+// just expired (measured on 5.5.3).
 func (s *Server) cached(p service.Presented, list []finding.Finding) []finding.Finding {
 	exp, ok := p.JWT.Time("exp")
-	if !s.web || !ok || !s.version.Before(cacheUntil) || p.Now.Sub(exp) > time.Minute {
+	if !s.web || !ok || !s.version.Before(cacheFixed) || p.Now.Sub(exp) > time.Minute {
 		return list
 	}
 	for i := range list {
 		if list[i].Code == finding.Expired {
-			list[i].Hint += fmt.Sprintf("; over https, XRootD before %s accepts a token that it has seen before for up to 60 s longer", cacheUntil)
+			list[i].Hint += fmt.Sprintf("; over https, XRootD before %s accepts a token that it has seen before for up to 60 s longer", cacheFixed)
 		}
 	}
 	return list
 }
 
-// LetsAllIn implements [service.Open]. A root:// login comes before the authorization.
+// LetsAllIn implements [service.Open]. It applies only to https, because root:// requires a
+// login.
 func (s *Server) LetsAllIn() string {
 	if s.config != nil && s.config.onMissing == "allow" && s.web && !s.config.broken {
 		return "onmissing = allow"
@@ -230,45 +228,46 @@ func (s *Server) LetsAllIn() string {
 	return ""
 }
 
-// command gets a token for the operation, of the same profile as the one presented.
+// command returns the command that gets a token for the operation, with the same profile as
+// the one presented.
 func (s *Server) command(p service.Presented) string {
 	kind, _ := scitokens.ProfileOf(p.JWT)
-	c := s.ask
+	c := s.request
 	if kind == scitokens.WLCG {
 		c += " --profile wlcg"
 	}
 	switch {
 	case s.access == "stage" || s.access == "poll":
-		c = s.ask + " --profile wlcg --read --stage"
+		c = s.request + " --profile wlcg --read --stage"
 	case s.access == "create" && kind == scitokens.WLCG:
 		c += " --read --create"
 	case s.access != "read":
 		c += " --write"
 	}
-	if place := s.scopePath(p); place != "/" {
-		c += " --path " + text.ShellWord(place)
+	if sp := s.scopePath(p); sp != "/" {
+		c += " --path " + text.ShellWord(sp)
 	}
 	return c
 }
 
-// scopePath returns the path that a scope must have, not encoded. It is a parent directory of
-// the place if the place needs encoding and the server does not decode it.
+// scopePath returns the path that a scope must have, not encoded. If the path needs encoding
+// and the server does not decode it, scopePath returns a parent directory that does not.
 func (s *Server) scopePath(p service.Presented) string {
-	place := s.path
+	out := s.path
 	if s.config != nil {
 		iss, _ := p.JWT.String("iss")
 		if list := s.config.ScopePaths(iss, s.path); len(list) > 0 {
-			place = list[0]
+			out = list[0]
 		}
 	}
-	for !s.library.DecodesPaths() && place != "/" && encoded(place) != place {
-		place = path.Dir(place)
+	for !s.library.DecodesPaths() && out != "/" && encoded(out) != out {
+		out = path.Dir(out)
 	}
-	return place
+	return out
 }
 
 // encoded returns a path as it is written in a scope.
-func encoded(place string) string { return (&url.URL{Path: place}).EscapedPath() }
+func encoded(p string) string { return (&url.URL{Path: p}).EscapedPath() }
 
 func one(f finding.Finding) []finding.Finding { return []finding.Finding{f} }
 
@@ -281,7 +280,7 @@ func fileMode(p service.Presented) []finding.Finding {
 		Hint: "run chmod 600 on the token file", Source: srcXRootD + "; xrootd issue 2125"})
 }
 
-// rights checks that a scope allows the operation at or above the path.
+// rights checks that a scope allows the operation on the path.
 func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 	scopes, ok := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
@@ -290,17 +289,17 @@ func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 	}
 	var elsewhere, other []string
 	for _, r := range rights {
-		on, byBug := s.covers(p, r)
+		covered, byBug := s.covers(p, r)
 		switch {
-		case s.allows(r) && (on || byBug):
-			if !on {
+		case s.allows(r) && (covered || byBug):
+			if !covered {
 				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", r.scope, s.path, prefixFixed),
 					Hint: "request a scope for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
 			}
 			return nil
 		case s.allows(r):
 			elsewhere = append(elsewhere, r.scope)
-		case on:
+		case covered:
 			other = append(other, r.scope)
 		}
 	}
@@ -348,8 +347,8 @@ func scopeList(list []string) string {
 	return joinFew(append(out, list[len(out):]...), " ")
 }
 
-// pathForm checks for paths in scopes that the profile forbids, or that servers do not
-// read as intended.
+// pathForm reports paths in scopes that the profile forbids, or that some servers do not
+// decode.
 func pathForm(rights []right) []finding.Finding {
 	for _, r := range rights {
 		_, written, _ := strings.Cut(r.scope, ":")
@@ -365,8 +364,8 @@ func pathForm(rights []right) []finding.Finding {
 	return nil
 }
 
-// statFirst checks the right to read, which xrdcp needs before 5.6.9 because it calls
-// stat before it writes.
+// statFirst checks that a token for writing also allows reading, which servers before 5.6.9
+// require because xrdcp calls stat before it writes.
 func (s *Server) statFirst(p service.Presented, rights []right) []finding.Finding {
 	kind, _ := scitokens.ProfileOf(p.JWT)
 	if s.access != "write" && s.access != "create" || kind == scitokens.Unknown {

@@ -16,33 +16,33 @@ const (
 )
 
 func TestRules(t *testing.T) {
-	type answers struct{ read, write, create string }
-	ok := answers{}
+	type codes struct{ read, write, create string }
+	ok := codes{}
 	for _, tt := range []struct {
 		name, url, profile, scope string
 		version                   service.Version
-		want                      answers
+		want                      codes
 	}{
 		{"all", "root://x.example.org//store/user/f", "wlcg", "storage.read:/ storage.modify:/", service.Version{}, ok},
 		{"all, SciTokens", "root://x.example.org//store/user/f", "scitokens", "read:/ write:/", service.Version{}, ok},
-		{"read", "https://x.example.org:1094/store/f", "scitokens", "read:/", service.Version{}, answers{"", "scope-missing", "scope-missing"}},
-		{"write", "root://x.example.org/", "scitokens", "write:/", service.Version{}, answers{"scope-missing", "(write-without-read)", "(write-without-read)"}},
-		{"write, older", "root://x.example.org/", "scitokens", "write:/", service.Version{Major: 5, Minor: 6, Patch: 8}, answers{"scope-missing", "write-without-read", "write-without-read"}},
-		{"write, older, https", "https://x.example.org:1094/", "scitokens", "write:/", service.Version{Major: 5, Minor: 6, Patch: 8}, answers{"scope-missing", "", ""}},
-		{"create", "https://x.example.org:1094/", "wlcg", "storage.create:/", service.Version{}, answers{"scope-missing", "create-not-overwrite", ""}},
-		{"stage", "https://x.example.org:1094/", "wlcg", "storage.stage:/", service.Version{}, answers{"scope-missing", "scope-missing", "scope-missing"}},
-		{"storage in SciTokens", "https://x.example.org:1094/", "scitokens", "storage.read:/ storage.modify:/", service.Version{}, answers{"storage-without-wlcg", "storage-without-wlcg", "storage-without-wlcg"}},
+		{"read", "https://x.example.org:1094/store/f", "scitokens", "read:/", service.Version{}, codes{"", "scope-missing", "scope-missing"}},
+		{"write", "root://x.example.org/", "scitokens", "write:/", service.Version{}, codes{"scope-missing", "(write-without-read)", "(write-without-read)"}},
+		{"write, older", "root://x.example.org/", "scitokens", "write:/", service.Version{Major: 5, Minor: 6, Patch: 8}, codes{"scope-missing", "write-without-read", "write-without-read"}},
+		{"write, older, https", "https://x.example.org:1094/", "scitokens", "write:/", service.Version{Major: 5, Minor: 6, Patch: 8}, codes{"scope-missing", "", ""}},
+		{"create", "https://x.example.org:1094/", "wlcg", "storage.create:/", service.Version{}, codes{"scope-missing", "create-not-overwrite", ""}},
+		{"stage", "https://x.example.org:1094/", "wlcg", "storage.stage:/", service.Version{}, codes{"scope-missing", "scope-missing", "scope-missing"}},
+		{"storage in SciTokens", "https://x.example.org:1094/", "scitokens", "storage.read:/ storage.modify:/", service.Version{}, codes{"storage-without-wlcg", "storage-without-wlcg", "storage-without-wlcg"}},
 		{"path", "https://x.example.org:1094/store/user/f", "scitokens", "read:/store/user write:/store/user", service.Version{}, ok},
-		{"path beside", "https://x.example.org:1094/store/user2/f", "scitokens", "read:/store/user write:/store/user", service.Version{}, answers{"path-mismatch", "path-mismatch", "path-mismatch"}},
-		{"path beside, older", "https://x.example.org:1094/store/user2/f", "scitokens", "read:/store/user write:/store/user", service.Version{Major: 5, Minor: 5, Patch: 3}, answers{"(path-prefix)", "(path-prefix)", "(path-prefix)"}},
-		{"path above", "https://x.example.org:1094/store", "scitokens", "read:/store/user write:/store/user", service.Version{}, answers{"path-mismatch", "path-mismatch", "path-mismatch"}},
-		{"no path", "https://x.example.org:1094/store", "wlcg", "storage.read storage.modify", service.Version{}, answers{"(path-missing)", "(path-missing)", "(path-missing)"}},
-		{"encoded", "https://x.example.org:1094/a%20b/f", "scitokens", "read:/a%20b write:/a%20b", service.Version{Major: 5, Minor: 8, Patch: 1}, answers{"path-mismatch (path-encoded)", "path-mismatch (path-encoded)", "path-mismatch (path-encoded)"}},
-		{"encoded, decoded since 1.4.1", "https://x.example.org:1094/a%20b/f", "scitokens", "read:/a%20b write:/a%2520b", service.Version{}, answers{"(path-encoded)", "(path-encoded)", "(path-encoded)"}},
-		{"what encodes a slash", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/ storage.modify:/ x:/a%2fb", service.Version{}, answers{"path-encoded", "path-encoded", "path-encoded"}},
-		{"dots", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/ storage.modify:/ x:/a/../b", service.Version{}, answers{"path-dots", "path-dots", "path-dots"}},
-		{"dots, older", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/a/../store storage.modify:/", service.Version{Major: 5, Minor: 8, Patch: 1}, answers{"(path-dots)", "(path-dots)", "(path-dots)"}},
-		{"dots above the root, older", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/../ storage.modify:/", service.Version{Major: 5, Minor: 5, Patch: 3}, answers{"path-dots", "path-dots", "path-dots"}},
+		{"path beside", "https://x.example.org:1094/store/user2/f", "scitokens", "read:/store/user write:/store/user", service.Version{}, codes{"path-mismatch", "path-mismatch", "path-mismatch"}},
+		{"path beside, older", "https://x.example.org:1094/store/user2/f", "scitokens", "read:/store/user write:/store/user", service.Version{Major: 5, Minor: 5, Patch: 3}, codes{"(path-prefix)", "(path-prefix)", "(path-prefix)"}},
+		{"path above", "https://x.example.org:1094/store", "scitokens", "read:/store/user write:/store/user", service.Version{}, codes{"path-mismatch", "path-mismatch", "path-mismatch"}},
+		{"no path", "https://x.example.org:1094/store", "wlcg", "storage.read storage.modify", service.Version{}, codes{"(path-missing)", "(path-missing)", "(path-missing)"}},
+		{"encoded", "https://x.example.org:1094/a%20b/f", "scitokens", "read:/a%20b write:/a%20b", service.Version{Major: 5, Minor: 8, Patch: 1}, codes{"path-mismatch (path-encoded)", "path-mismatch (path-encoded)", "path-mismatch (path-encoded)"}},
+		{"encoded, decoded since 1.4.1", "https://x.example.org:1094/a%20b/f", "scitokens", "read:/a%20b write:/a%2520b", service.Version{}, codes{"(path-encoded)", "(path-encoded)", "(path-encoded)"}},
+		{"an encoded slash", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/ storage.modify:/ x:/a%2fb", service.Version{}, codes{"path-encoded", "path-encoded", "path-encoded"}},
+		{"dots", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/ storage.modify:/ x:/a/../b", service.Version{}, codes{"path-dots", "path-dots", "path-dots"}},
+		{"dots, older", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/a/../store storage.modify:/", service.Version{Major: 5, Minor: 8, Patch: 1}, codes{"(path-dots)", "(path-dots)", "(path-dots)"}},
+		{"dots above the root, older", "https://x.example.org:1094/store/f", "wlcg", "storage.read:/../ storage.modify:/", service.Version{Major: 5, Minor: 5, Patch: 3}, codes{"path-dots", "path-dots", "path-dots"}},
 		{"doubled slashes", "https://x.example.org:1094//store//f", "scitokens", "read://store/ write:/./store", service.Version{}, ok},
 	} {
 		for access, want := range map[string]string{"read": tt.want.read, "write": tt.want.write, "create": tt.want.create} {
@@ -57,14 +57,14 @@ func TestRules(t *testing.T) {
 			}
 			for _, f := range list {
 				if f.Message == "" || f.Source == "" || f.Hint == "" {
-					t.Errorf("%s: %s lacks a message, a remedy or a source", tt.name, f.Code)
+					t.Errorf("%s: %s lacks a message, a hint or a source", tt.name, f.Code)
 				}
 			}
 		}
 	}
 }
 
-// What the root:// login looks at, what curl sends, and what only older servers do.
+// The checks of the root:// login, the header that curl sends, and rules of older servers.
 func TestLogin(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -128,7 +128,8 @@ func TestStage(t *testing.T) {
 	}
 }
 
-// What to request for a path that needs encoding depends on whether the server decodes it.
+// The scope to request for a path that needs encoding depends on whether the server decodes
+// paths.
 func TestEncodedPathToRequest(t *testing.T) {
 	for version, want := range map[service.Version]string{
 		{}: "request storage.read:/store/a%20b/x:", {Major: 5, Minor: 8, Patch: 1}: "request storage.read:/store:",
@@ -162,7 +163,7 @@ func TestVulnerableVersions(t *testing.T) {
 		}
 		servicetest.Find(t, servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("scitokens", xrdAud, tt.scope)), tt.codes, tt.says)
 	}
-	// The bug of 5.6.9 refuses with a configuration that has the base path /.
+	// Because of the bug of 5.6.9, the token is refused with base_path = /.
 	c, err := ParseSciTokensConfig([]byte("[Global]\naudience = "+xrdAud+"\nonmissing = deny\n[Issuer i]\nissuer = https://i.example.org\nbase_path = /\ndefault_user = x\n"), rootOnly)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +175,7 @@ func TestVulnerableVersions(t *testing.T) {
 	}
 }
 
-// The rules of name_mapfile: the first that matches and has a result.
+// The first rule of name_mapfile that matches determines the user.
 func TestNameMap(t *testing.T) {
 	const cfg = "[Global]\naudience = " + xrdAud + "\nonmissing = deny\n[Issuer i]\nissuer = https://i.example.org\nbase_path = /store\nname_mapfile = m.json\ndefault_user = nobody\n"
 	for _, tt := range []struct{ rules, says string }{
@@ -202,13 +203,13 @@ func TestNameMap(t *testing.T) {
 		}
 		s, _ := New("https://x.example.org:1094/store/john/f", Options{Access: "read", Config: c, Names: m})
 		list := servicetest.Judge(t, s, servicetest.ES256, servicetest.Claims("wlcg", xrdAud, "storage.read:/john", `"jti":"j"`, `"jti":"j","wlcg.groups":["/cms"]`))
-		said := ""
+		messages := ""
 		for _, f := range list {
-			said += f.Message + "\n"
+			messages += f.Message + "\n"
 		}
-		for says := range strings.SplitSeq(tt.says, "|") {
-			if !strings.Contains(said, says) {
-				t.Errorf("%s: no %q in\n%s", tt.rules, says, said)
+		for want := range strings.SplitSeq(tt.says, "|") {
+			if !strings.Contains(messages, want) {
+				t.Errorf("%s: no %q in\n%s", tt.rules, want, messages)
 			}
 		}
 	}

@@ -30,47 +30,48 @@ var (
 	strategySince      = service.Version{Major: 5, Minor: 7, Patch: 0}
 )
 
-// maxMistakes is how many findings about a file are reported.
+// maxMistakes is the maximum number of findings about a file.
 const maxMistakes = 20
 
 // SciTokensConfig is a scitokens.cfg as XRootD's SciTokens plugin reads it. [Server.Judge]
-// reports what the plugin silently ignores.
+// also reports what the plugin silently ignores.
 type SciTokensConfig struct {
 	audiences []string
 	onMissing string // empty is passthrough
 	issuers   []issuerSection
-	// dropped are issuers of sections that the server ignores, with the reason.
-	dropped  map[string]string
+	// dropped are the issuers of sections that the server ignores, with the reasons.
+	dropped map[string]string
+	// mistakes are the findings about the file itself, more the number of those that were
+	// dropped.
 	mistakes []finding.Finding
 	more     int
-	// broken says that no server starts with the file.
+	// broken means that no server starts with the file.
 	broken bool
 }
 
-// issuerSection is an [Issuer NAME] that the server accepts.
+// issuerSection is a section [Issuer NAME] that the server uses.
 type issuerSection struct {
 	name, issuer      string
 	line              int
 	bases, restricted []string
-	// The user is from the claim, else the subject, else the default.
-	mapfile, claim, user string
-	// groups is groups_claim.
-	groups     string
-	mapSubject bool
-	// strategy is authorization_strategy in lower case; nil stands for all strategies.
+	// mapfile is name_mapfile, claim is username_claim, user is default_user, and groups is
+	// groups_claim. claim takes precedence over mapSubject, and mapSubject over user.
+	mapfile, claim, user, groups string
+	mapSubject                   bool
+	// strategy is authorization_strategy in lower case; nil means all strategies.
 	strategy []string
 }
 
-// ParseSciTokensConfig reads a scitokens.cfg as a server of version v does, because
-// servers before 5.6.2 split lines that newer ones do not. [Server.Judge] reports the
-// mistakes in it; an error says that the file is not a scitokens.cfg.
+// ParseSciTokensConfig parses a scitokens.cfg like a server of version v: servers before
+// 5.6.2 split lines that newer ones do not. [Server.Judge] reports mistakes in the file.
+// ParseSciTokensConfig returns an error if b is not a scitokens.cfg.
 func ParseSciTokensConfig(b []byte, v service.Version) (*SciTokensConfig, error) {
 	if bytes.IndexByte(b, 0) >= 0 {
 		return nil, errors.New("not a scitokens.cfg: binary data")
 	}
 	c := &SciTokensConfig{dropped: map[string]string{}}
 	f := c.readINI(string(b), v)
-	if !f.headed {
+	if !f.hasSection {
 		return nil, errors.New("not a scitokens.cfg: it has no [Global] or [Issuer NAME] section")
 	}
 	// The plugin reads the sections in the order of a std::set.
@@ -91,27 +92,28 @@ func ParseSciTokensConfig(b []byte, v service.Version) (*SciTokensConfig, error)
 	return c, nil
 }
 
-// Audiences returns the audiences in the file: those of audience and of audience_json,
-// although the README says otherwise (measured). Without an audience, the server accepts
-// only tokens for any service.
+// Audiences returns the audiences in the file. Contrary to the README, they are those of
+// both audience and audience_json (measured). Without an audience, the server accepts only
+// tokens for any service.
 func (c *SciTokensConfig) Audiences() []string { return slices.Clone(c.audiences) }
 
-// ScopePaths returns the paths that a scope of this issuer must have for a place on the
-// server, relative to each base_path that contains it.
-func (c *SciTokensConfig) ScopePaths(issuer, place string) []string {
+// ScopePaths returns the paths that a scope of the issuer must have to cover the path p on
+// the server, relative to each base_path that contains p.
+func (c *SciTokensConfig) ScopePaths(issuer, p string) []string {
 	sec := c.section(issuer)
 	if sec == nil {
 		return nil
 	}
 	var out []string
 	for _, b := range sec.bases {
-		if within(b, place) {
-			out = append(out, path.Clean("/"+strings.TrimPrefix(place, b)))
+		if within(b, p) {
+			out = append(out, path.Clean("/"+strings.TrimPrefix(p, b)))
 		}
 	}
 	return out
 }
 
+// section returns the section of the issuer, or nil.
 func (c *SciTokensConfig) section(issuer string) *issuerSection {
 	for i := range c.issuers {
 		if c.issuers[i].issuer == issuer {
@@ -121,6 +123,7 @@ func (c *SciTokensConfig) section(issuer string) *issuerSection {
 	return nil
 }
 
+// paths returns the paths on the server that a scope with the path scopePath covers.
 func (sec *issuerSection) paths(scopePath string, v service.Version) []string {
 	var out []string
 	for _, p := range sec.restrict(scopePath, v) {
@@ -131,9 +134,9 @@ func (sec *issuerSection) paths(scopePath string, v service.Version) []string {
 	return out
 }
 
-// restrict applies restricted_path to a scope's path. Before 5.6.9, the path counted only
-// if it began, as a string, with a restricted path; since then, a broader path is reduced
-// to the restricted ones (xrootd pull request 2152; both measured).
+// restrict applies restricted_path to a scope's path. Before 5.6.9, the path counts only if
+// a restricted path is a string prefix of it. Since then, a broader path is reduced to the
+// restricted ones (xrootd pull request 2152; both measured).
 func (sec *issuerSection) restrict(p string, v service.Version) []string {
 	if len(sec.restricted) == 0 {
 		return []string{p}
@@ -145,7 +148,7 @@ func (sec *issuerSection) restrict(p string, v service.Version) []string {
 			if strings.HasPrefix(p, r) {
 				return []string{p}
 			}
-		case p == r || strings.HasPrefix(p, r+"/"): // "/" restricts to itself
+		case p == r || strings.HasPrefix(p, r+"/"): // with restricted_path = /, only / matches
 			return append(out, p)
 		case within(p, r):
 			out = append(out, r)
@@ -164,7 +167,7 @@ func (c *SciTokensConfig) note(line int, code finding.Code, message, hint, sourc
 	c.add(line, finding.Finding{Code: code, Message: message, Hint: hint, Source: source, Remark: true})
 }
 
-// halt adds a mistake with which no server starts.
+// halt adds a mistake because of which no server starts.
 func (c *SciTokensConfig) halt(line int, message string) {
 	if !c.broken { // the server stops at the first
 		c.broken = true
@@ -173,7 +176,7 @@ func (c *SciTokensConfig) halt(line int, message string) {
 }
 
 func (c *SciTokensConfig) add(line int, f finding.Finding) {
-	// What refuses goes before all notes.
+	// Insert causes before remarks.
 	at := slices.IndexFunc(c.mistakes, func(g finding.Finding) bool { return g.Remark })
 	if f.Remark || at < 0 {
 		at = len(c.mistakes)
@@ -197,7 +200,7 @@ func (c *SciTokensConfig) global(f *iniFile, section string) {
 	}
 	if e := f.get(section, "audience_json"); e.value != "" {
 		var v any
-		// The plugin ignores what follows the value (measured).
+		// The plugin ignores text after the JSON value (measured).
 		if err := json.NewDecoder(strings.NewReader(e.value)).Decode(&v); err != nil {
 			c.halt(e.line, "audience_json is not JSON")
 			return
@@ -299,7 +302,8 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 	c.issuers = append(c.issuers, sec)
 }
 
-// pathList reads a list of paths. The plugin silently ignores relative ones.
+// pathList parses a list of paths. It reports relative ones, which the plugin silently
+// ignores.
 func (c *SciTokensConfig) pathList(e iniValue, key string) []string {
 	var out []string
 	for _, p := range commaList(e.value) {
@@ -312,7 +316,7 @@ func (c *SciTokensConfig) pathList(e iniValue, key string) []string {
 	return out
 }
 
-// commaList splits at spaces and commas, as the plugin does. It does not split at tabs.
+// commaList splits a list at spaces and commas, but not at tabs, like the plugin.
 func commaList(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
@@ -325,7 +329,7 @@ var (
 	pelicanKeys = []string{"acceptable_authorization", "required_authorization"}
 )
 
-// known reports keys that the plugin does not read.
+// known reports keys that are not in keys, because the plugin does not read them.
 func (c *SciTokensConfig) known(f *iniFile, section string, keys []string) {
 	for _, k := range f.keys[section] {
 		low := lowerASCII(k)

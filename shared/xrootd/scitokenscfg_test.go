@@ -15,7 +15,7 @@ import (
 
 const cfgIssuer = "https://i.example.org"
 
-// cfg is a scitokens.cfg with one issuer; lines go into its section.
+// cfg returns a scitokens.cfg with one issuer, and lines in its section.
 func cfg(lines ...string) string {
 	return "[Global]\naudience = " + xrdAud + "\nonmissing = deny\n[Issuer local]\nissuer = " + cfgIssuer + "\n" + strings.Join(lines, "\n") + "\n"
 }
@@ -29,10 +29,10 @@ func parseConfig(t *testing.T, text string, v service.Version) *SciTokensConfig 
 	return c
 }
 
-// configured is the server with the configuration, for one access to a place.
-func configured(t *testing.T, text, access, place string, v service.Version) *Server {
+// configured returns a server with the configuration, for access to a path.
+func configured(t *testing.T, text, access, requested string, v service.Version) *Server {
 	t.Helper()
-	s, err := New(xrdAud, Options{Access: access, Path: place, Version: v, Config: parseConfig(t, text, v)})
+	s, err := New(xrdAud, Options{Access: access, Path: requested, Version: v, Config: parseConfig(t, text, v)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func configured(t *testing.T, text, access, place string, v service.Version) *Se
 }
 
 // Each row was measured with XRootD 5.5.3 and 5.8.1 over https.
-func TestSciTokensConfigDecides(t *testing.T) {
+func TestSciTokensConfigVerdict(t *testing.T) {
 	for _, tt := range []struct {
 		name, cfg, scope, place string
 		old, today              bool
@@ -56,7 +56,7 @@ func TestSciTokensConfigDecides(t *testing.T) {
 		{"three paths and outside", cfg("base_path = /store/,/other//./x/.. /store/user"), "read:/", "/f", false, false},
 		{"relative", cfg("base_path = store"), "read:/", "/store/f", false, false},
 		{"only a comma", cfg("base_path = ,"), "read:/", "/f", false, false},
-		{"a # begins no comment", cfg("base_path = /store # not a comment"), "read:/", "/store/f", true, true},
+		{"a # inside a line does not begin a comment", cfg("base_path = /store # not a comment"), "read:/", "/store/f", true, true},
 		{"continued", cfg("base_path = /store", "   /other"), "read:/", "/store/f", false, false},
 		{"continued, the later line", cfg("base_path = /store", "   /other"), "read:/", "/other/f", true, true},
 		{"twice, the later", cfg("base_path = /store", "base_path = /other"), "read:/", "/other/f", true, true},
@@ -77,8 +77,8 @@ func TestSciTokensConfigDecides(t *testing.T) {
 		{"two sections of one issuer: the first by name", "[Global]\naudience = " + xrdAud + "\n[Issuer zz]\nissuer = " + cfgIssuer + "\nbase_path = /other\n[Issuer aa]\nissuer = " + cfgIssuer + "\nbase_path = /store\n", "read:/", "/store/f", true, true},
 		{"two sections of one issuer: not the other", "[Global]\naudience = " + xrdAud + "\n[Issuer zz]\nissuer = " + cfgIssuer + "\nbase_path = /other\n[Issuer aa]\nissuer = " + cfgIssuer + "\nbase_path = /store\n", "read:/", "/other/f", false, false},
 		{"one section in two parts and cases", "[Globals]\naudience = " + xrdAud + "\n[Issuer aa]\nissuer = " + cfgIssuer + "\nbase_path = /other\n[Issuer AA]\nbase_path = /store\n", "read:/", "/store/f", true, true},
-		{"long names are cut to one", "[Global]\naudience = " + xrdAud + "\n[Issuer " + strings.Repeat("s", 48) + "a]\nissuer = https://one.example.org\nbase_path = /store\n[Issuer " + strings.Repeat("s", 48) + "b]\nissuer = " + cfgIssuer + "\nbase_path = /other\n", "read:/", "/other/f", true, true},
-		{"a tab behind Issuer", "[Global]\naudience = " + xrdAud + "\n[Issuer\ta]\nissuer = " + cfgIssuer + "\nbase_path = /\n[Issuer  b]\nissuer=" + cfgIssuer + "\nbase_path=/store\n", "read:/", "/f", false, false},
+		{"long names are the same after truncation", "[Global]\naudience = " + xrdAud + "\n[Issuer " + strings.Repeat("s", 48) + "a]\nissuer = https://one.example.org\nbase_path = /store\n[Issuer " + strings.Repeat("s", 48) + "b]\nissuer = " + cfgIssuer + "\nbase_path = /other\n", "read:/", "/other/f", true, true},
+		{"a tab after Issuer", "[Global]\naudience = " + xrdAud + "\n[Issuer\ta]\nissuer = " + cfgIssuer + "\nbase_path = /\n[Issuer  b]\nissuer=" + cfgIssuer + "\nbase_path=/store\n", "read:/", "/f", false, false},
 		{"no audience", "[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", false, false},
 		{"audiences with blanks and commas", "[Global]\naudience = a b, c  d," + xrdAud + "\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", true, true},
 		{"both kinds of audience", "[Global]\naudience = " + xrdAud + "\naudience_json = [\"a b\"] x\n[Issuer a]\nissuer = " + cfgIssuer + "\nbase_path = /\n", "read:/", "/f", true, true},
@@ -114,13 +114,13 @@ func TestSciTokensConfigDecides(t *testing.T) {
 	}
 }
 
-func TestSciTokensConfigExplains(t *testing.T) {
+func TestSciTokensConfigFindings(t *testing.T) {
 	for _, tt := range []struct {
 		name, cfg, claims, place string
 		version                  service.Version
 		codes, says              string
 	}{
-		{"all is well", cfg("base_path = /store", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/user"), "/store/user/f", service.Version{},
+		{"accepted", cfg("base_path = /store", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/user"), "/store/user/f", service.Version{},
 			"(cfg-match) (cfg-user)", "[Issuer local] in line 4 is for this issuer: read:/user covers /store/user|the user is tester: default_user"},
 		{"WLCG", cfg("base_path = /store,/other", "map_subject = TRUE"), servicetest.Claims("wlcg", xrdAud, "storage.read:/user"), "/other/user", service.Version{},
 			"(cfg-match) (cfg-user)", "storage.read:/user covers /store/user and /other/user|the user is u: the token's subject"},
@@ -131,9 +131,9 @@ func TestSciTokensConfigExplains(t *testing.T) {
 		{"a name map", cfg("base_path = /", "name_mapfile = /etc/x.json"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{},
 			"(cfg-match) (cfg-user)", "/etc/x.json was not read"},
 		{"a claim", cfg("base_path = /", "username_claim = jti"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-match) (cfg-user)", "the user is j: the token's jti"},
-		{"a claim, unknown then", cfg("base_path = /", "username_claim = uid", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{Major: 5, Minor: 5, Patch: 3},
+		{"a claim, in a version without username_claim", cfg("base_path = /", "username_claim = uid", "default_user = tester"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{Major: 5, Minor: 5, Patch: 3},
 			"(cfg-match) (cfg-user)", "the user is tester"},
-		{"a claim that is not there", cfg("base_path = /", "username_claim = uid"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-match) claim-missing", "no uid claim"},
+		{"a claim that is missing", cfg("base_path = /", "username_claim = uid"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/f", service.Version{}, "(cfg-match) claim-missing", "no uid claim"},
 		{"outside", cfg("base_path = /store"), servicetest.Claims("scitokens", xrdAud, "read:/"), "/other", service.Version{}, "(cfg-match) (cfg-user) path-outside-base", "/other is outside base_path /store"},
 		{"doubled", cfg("base_path = /store"), servicetest.Claims("scitokens", xrdAud, "read:/store"), "/store/user", service.Version{}, "(cfg-match) (cfg-user) path-base",
 			"read:/store covers /store/store|read:/store covers /store/store on this server|request read:/user"},

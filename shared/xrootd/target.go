@@ -11,7 +11,7 @@ var Ecosystem = service.Descriptor{
 	Target: func() service.Target { return new(Target) },
 }
 
-// Target are the flags of jwt-inspect for XRootD.
+// Target contains the flags of jwt-inspect for XRootD.
 type Target struct {
 	Xrd          string `placeholder:"URL" complete:"host" common:"" help:"Check whether this XRootD server accepts the token, and why not. root:// logs in first, https:// does not."`
 	Create       bool   `help:"Check the right to create files (--xrd)."`

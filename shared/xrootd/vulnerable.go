@@ -12,8 +12,8 @@ import (
 // below.
 var rootOnly = service.Version{Major: 5, Minor: 6, Patch: 9}
 
-// vulnerable names known vulnerabilities and bugs of the versions that were given, as far as
-// they matter for tokens like this one.
+// vulnerable returns remarks on known vulnerabilities and bugs, if versions were given. It
+// omits the bugs of XRootD that do not affect tokens with these rights.
 func (s *Server) vulnerable(rights []right) []finding.Finding {
 	if s.options.Version == (service.Version{}) && s.options.Library == (service.Version{}) {
 		return nil
