@@ -14,7 +14,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// benchToken is a token of 1 kB as a WLCG issuer writes it.
+// benchToken is a token of 1 kB in the form of a WLCG issuer.
 var benchToken = func() []byte {
 	b64 := base64.RawURLEncoding.EncodeToString
 	var groups []string
@@ -26,7 +26,7 @@ var benchToken = func() []byte {
 	return []byte(b64([]byte(`{"kid":"k1","alg":"ES256","typ":"JWT"}`)) + "." + b64([]byte(claims)) + "." + b64(make([]byte, 64)))
 }()
 
-// benchServices are checks that a site would run on a log.
+// benchServices are typical checks of the tokens in a log.
 var benchServices = []struct {
 	name string
 	args []string
@@ -34,8 +34,8 @@ var benchServices = []struct {
 	{"ce", []string{"--ce", "ce.example.org"}}, {"xrd", []string{"--xrd", "root://x.example.org"}}, {"none", []string{"--scope", "compute.read", "--min-lifetime", "60"}},
 }
 
-// benchJudge returns what the tokens are checked against, as of half an hour after they were
-// issued.
+// benchJudge returns a judge for the command line, whose time is half an hour after the
+// tokens were issued.
 func benchJudge(b *testing.B, args []string) (*judge, *output) {
 	b.Helper()
 	env := &cli.Env{Program: "jwt-inspect", Args: append([]string{"-o", "ndjson", "--now", "2026-01-01T00:30:00Z"}, args...), Stdout: io.Discard, Stderr: io.Discard,
@@ -60,7 +60,7 @@ func benchInput(b *testing.B) (input, *token.JWT) {
 	return i, j
 }
 
-// Decoding of one token, and of one after the other.
+// BenchmarkParse decodes tokens with a new decoder for each, and with the same one.
 func BenchmarkParse(b *testing.B) {
 	b.Run("decoder=new", func(b *testing.B) {
 		b.ReportAllocs()
@@ -83,7 +83,7 @@ func BenchmarkParse(b *testing.B) {
 	})
 }
 
-// What the helpers check before they print a token.
+// BenchmarkCheck runs the checks that helpers make before they print a token.
 func BenchmarkCheck(b *testing.B) {
 	t := token.New(string(benchToken))
 	r := service.Required{Issuer: "https://iam.example.org", Audiences: []string{"ce.example.org:9619"}, Scopes: []string{"compute.read", "storage.modify:/store/me"}, MinLifetime: time.Minute}
@@ -96,7 +96,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
-// The verdict of a service.
+// BenchmarkJudge measures the verdicts of services.
 func BenchmarkJudge(b *testing.B) {
 	for _, s := range benchServices {
 		b.Run("service="+s.name, func(b *testing.B) {
@@ -110,7 +110,7 @@ func BenchmarkJudge(b *testing.B) {
 	}
 }
 
-// One token in each format.
+// BenchmarkRender renders one token in each format.
 func BenchmarkRender(b *testing.B) {
 	for _, f := range formats {
 		b.Run("format="+f.name, func(b *testing.B) {
@@ -129,7 +129,7 @@ func BenchmarkRender(b *testing.B) {
 	}
 }
 
-// Many tokens, from bytes to lines, on all processors.
+// BenchmarkStream runs the program with many tokens, on all processors.
 func BenchmarkStream(b *testing.B) {
 	const lines = 1000
 	tokens := bytes.Repeat(append(bytes.Clone(benchToken), '\n'), lines)

@@ -7,8 +7,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// decode decodes an input. If it is not a token, the input returned says what it is. d may
-// be nil; otherwise, the token may be used only until d decodes the next one.
+// decode decodes an input. If it is not a token, the kind and err of the returned input say
+// what it is. If d is not nil, the token is valid only until d decodes the next one.
 func decode(d *token.Decoder, i input) (input, *token.JWT) {
 	if i.err != nil {
 		return i, nil

@@ -33,7 +33,7 @@ func Describe(program string) *cmdline.Program {
 	}
 }
 
-// candidates are the words that complete a value.
+// candidates returns the completions of a value.
 func candidates(kind string) []cmdline.Candidate {
 	if kind != "cause" {
 		return nil

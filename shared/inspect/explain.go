@@ -10,11 +10,11 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// maxExplained is how many messages of a log line are explained.
+// maxExplained is the maximum number of messages in a log line that are explained.
 const maxExplained = 4
 
-// explain explains a claim, a scope, the code of a cause, or a line of a log, for
-// --explain.
+// explain returns the explanation of a claim, a header parameter, a scope, the code of a
+// cause, or a line of a log, for --explain.
 func explain(word string) (string, error) {
 	word = strings.TrimSpace(word)
 	m := claimMeaning(word)
@@ -33,14 +33,14 @@ func explain(word string) (string, error) {
 	if list := finding.MatchLog(word); len(list) > 0 {
 		return explainLog(list), nil
 	}
-	err := cli.Errorf(cli.Usage, "nothing is known about %q", text.Brief(word, 200))
+	err := cli.Errorf(cli.Usage, "no explanation found for %q", text.Brief(word, 200))
 	if near := nearest(word); near != "" {
 		return "", err.Hint("the closest matches are: %s", near)
 	}
 	return "", err.Hint("give a claim, a scope, the code of a cause, or a line of a server's or client's log")
 }
 
-// explainLog explains messages, each cause once.
+// explainLog explains messages, without those that have the same cause.
 func explainLog(list []finding.LogMessage) string {
 	var out []string
 	var seen []string
@@ -54,7 +54,7 @@ func explainLog(list []finding.LogMessage) string {
 	return strings.Join(out, "\n")
 }
 
-// nearest lists what a word or a line resembles most, in quotes.
+// nearest returns the words and messages that are most similar to a word or line, quoted.
 func nearest(word string) string {
 	var out []string
 	if !strings.ContainsAny(word, " \t") {

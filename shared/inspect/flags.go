@@ -19,7 +19,7 @@ import (
 type grammar struct {
 	Files []string `arg:"" name:"file" complete:"file" help:"Files with one token each, one token per line, or a log of JSON objects, also compressed by gzip; - is stdin."`
 
-	// The flags of the ecosystems that name services.
+	// Plugins are the flags of the ecosystems.
 	cmdline.Plugins `group:"Services"`
 	Read            bool   `group:"Services" common:"" help:"Check read access. This is viewing jobs, or reading files (the default for storage)."`
 	Write           bool   `group:"Services" common:"" help:"Check write access. This is submitting jobs (the default for --ce), or writing and overwriting files."`
@@ -49,11 +49,11 @@ type grammar struct {
 	cli.HelpFlags `group:"Other"`
 }
 
-// options are the flags, and the ecosystems of which a flag was given.
+// options contains the flags, and the targets of which a flag was given.
 type options struct {
 	grammar
 	given []givenTarget
-	// files are the files that were read for flags, with their digests.
+	// files are the files that flags name, with their digests.
 	files []string
 }
 
@@ -63,9 +63,9 @@ type givenTarget struct {
 	flag string
 }
 
-// parse reads the command line. done says that nothing is left to do.
+// parse parses the command line. done means that there is nothing else to do.
 func parse(env *cli.Env) (o *options, done bool, err error) {
-	// Before anything repeats an argument.
+	// Check this first, because other errors repeat arguments.
 	if slices.ContainsFunc(env.Args, func(a string) bool {
 		return strings.Contains(a, "eyJ") && looksLikeToken.Get().MatchString(a) && !exists(a)
 	}) {
@@ -88,7 +88,7 @@ func parse(env *cli.Env) (o *options, done bool, err error) {
 	return o, false, noEmptyFlags(line)
 }
 
-// line is the command line that sets the options.
+// line returns the command line that sets the options.
 func (o *options) line() *cmdline.Line {
 	line := new(cmdline.Line)
 	for _, e := range ecosystems.All() {
@@ -104,7 +104,7 @@ func givenTargets(line *cmdline.Line, targets cmdline.Plugins) (out []givenTarge
 		var own cmdline.Line
 		own.Add(t, "")
 		for _, g := range line.Given {
-			// The fields of the target are those that the flag sets.
+			// The flag belongs to the target if it sets one of its fields.
 			if g.Flag != nil && slices.ContainsFunc(own.Flags, func(f *cmdline.Flag) bool { return f.Target() == g.Flag.Target() }) {
 				out = append(out, givenTarget{t.(service.Target), "--" + g.Flag.Name})
 				break
@@ -114,8 +114,8 @@ func givenTargets(line *cmdline.Line, targets cmdline.Plugins) (out []givenTarge
 	return out
 }
 
-// noEmptyFlags rejects a command line that would check less than intended, such as one
-// with an empty variable in a script.
+// noEmptyFlags rejects empty and repeated flags, with which less would be checked than
+// intended, such as an empty variable in a script.
 func noEmptyFlags(line *cmdline.Line) error {
 	seen := map[string]bool{}
 	for _, g := range line.Given {
@@ -144,7 +144,7 @@ func diffUsage() error {
 	return cli.Errorf(cli.Usage, "--diff requires two files with one token each").Hint("jwt-inspect --diff works refused")
 }
 
-// format returns the format to print in.
+// format returns the output format.
 func (o *options) format(tty bool) (format, error) {
 	name := o.Output
 	switch {
@@ -167,7 +167,7 @@ func (o *options) format(tty bool) (format, error) {
 	return f, nil
 }
 
-// conflict returns an error if flags do not go together.
+// conflict returns an error if flags cannot be combined.
 func (o *options) conflict() error {
 	for _, a := range slices.Concat(o.Aud, o.Scope) {
 		if strings.TrimSpace(a) == "" {
@@ -196,14 +196,14 @@ func (o *options) checks() bool {
 	return len(o.given) > 0 || len(o.Aud)+len(o.Scope) > 0 || o.Issuer != "" || o.Profile != "" || o.MinLifetime > 0 || o.JWKS != "" || o.FetchKeys
 }
 
-// judge returns what tokens are checked against.
+// judge returns the judge for the options.
 func (o *options) judge(env *cli.Env, f format) (*judge, error) {
 	if err := o.conflict(); err != nil {
 		return nil, err
 	}
 	jd := &judge{depth: f.depth, now: env.Now(), profile: o.Profile, want: service.Required{
 		Issuer: o.Issuer, Audiences: o.Aud, MinLifetime: time.Duration(o.MinLifetime), Skew: time.Duration(o.Skew),
-		// Several in one flag, as a token has them, and as --explain and the helpers accept them.
+		// A flag may have several scopes, like the scope claim.
 		Scopes: token.SplitScopes(strings.Join(o.Scope, " ")),
 	}}
 	if jd.depth == claimsOnly && (o.checks() || o.Now != "" || o.Skew > 0) {
@@ -250,7 +250,7 @@ func (o *options) service(jd *judge) error {
 	}
 	jd.judges = append(jd.judges, s.Judge)
 	if s.Name() != "" {
-		jd.aim(s, o.ServerVersion != "" || o.ScitokensCpp != "")
+		jd.setService(s, o.ServerVersion != "" || o.ScitokensCpp != "")
 	}
 	return nil
 }
@@ -274,7 +274,7 @@ func (o *options) keys(env *cli.Env, k *keys) error {
 	h := issuer.HTTPOptions{CAFile: o.CAFile, CAPath: o.CAPath, Timeout: time.Duration(o.Timeout),
 		LookupEnv: env.LookupEnv, UserAgent: env.UserAgent}
 	if h.CAFile == "" && h.CAPath == "" {
-		// As the token helpers.
+		// The token helpers use the same variables.
 		h.CAFile, h.CAPath = env.Getenv("TOKEN_HELPER_CAFILE"), env.Getenv("TOKEN_HELPER_CAPATH")
 	}
 	client := issuer.NewClient(h)

@@ -50,14 +50,14 @@ func hostileViews() []*view {
 
 func TestPage(t *testing.T) {
 	out := page(hostileViews())
-	if name := os.Getenv("PAGE"); name != "" { // to look at, with testscripts/e2e/html/look.mjs
+	if name := os.Getenv("PAGE"); name != "" { // for testscripts/e2e/html/look.mjs
 		if err := os.WriteFile(name, out, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	again := page(hostileViews())
 	if !bytes.Equal(out, again) {
-		t.Error("the same views make another page")
+		t.Error("the same views produce another page")
 	}
 	s := string(out)
 	for _, no := range []string{"<script", "<img", "ZgotmplZ", "\u202e", "\u2066", "\u2028", "\x1b", "\t", "\r"} {
@@ -79,10 +79,10 @@ func TestPageOfNothing(t *testing.T) {
 	}
 }
 
-// What the message says is not repeated, and nothing else is lost.
-func TestPageMissing(t *testing.T) {
+// unmentioned returns only what the message and the hint do not mention.
+func TestUnmentioned(t *testing.T) {
 	f := finding.Finding{Message: "it lacks read:/a, write:/b.", Hint: "ask for (stage:/c)", Missing: []string{"read:/a", "write:/b", "stage:/c", "read:/", "other"}}
-	if got := strings.Join(unsaid(f), " "); got != "read:/ other" {
+	if got := strings.Join(unmentioned(f), " "); got != "read:/ other" {
 		t.Errorf("%q", got)
 	}
 }
@@ -103,15 +103,15 @@ func TestPagePolicy(t *testing.T) {
 		t.Errorf("policy %s, want %s", got, want)
 	}
 	if bytes.Contains(styles[0][1], []byte("url(")) || bytes.Contains(styles[0][1], []byte("@import")) {
-		t.Error("the style sheet loads something")
+		t.Error("the style sheet loads a resource")
 	}
 }
 
-// TestPageElements reads the page element by element: all of them are closed, none
-// loads or runs anything, no ID occurs twice, and references have targets.
+// TestPageElements checks that all elements are closed, that none loads a resource or runs a
+// script, that IDs are unique, and that references have targets.
 func TestPageElements(t *testing.T) {
 	out := page(hostileViews())
-	// What is between the tags of the style sheet is not XML's.
+	// The style sheet is not XML.
 	out = regexp.MustCompile(`(?s)<style>.*?</style>`).ReplaceAll(out, nil)
 	d := xml.NewDecoder(bytes.NewReader(out))
 	d.Strict, d.AutoClose, d.Entity = false, []string{"meta", "link"}, xml.HTMLEntity
@@ -159,7 +159,7 @@ func TestPageElements(t *testing.T) {
 	}
 	for _, r := range refs {
 		if !ids[r] {
-			t.Errorf("nothing has the id %s", r)
+			t.Errorf("no element has the ID %s", r)
 		}
 	}
 	if len(refs) < 10 {
@@ -180,12 +180,12 @@ func TestTimeline(t *testing.T) {
 	}{
 		{"none", view{}, "", false, "", "", false},
 		{"all at once", view{Issued: &now, NotBefore: &now, Expires: &now}, "iat 50.00%, nbf 50.00%, exp 50.00%, now 50.00%", false, "50.00%", "0.00%", false},
-		{"running", view{Issued: at(1_799_999_000), Expires: at(1_800_001_000)}, "iat 2.00%, now 50.00%, exp 98.00%", true, "2.00%", "96.00%", true},
+		{"valid now", view{Issued: at(1_799_999_000), Expires: at(1_800_001_000)}, "iat 2.00%, now 50.00%, exp 98.00%", true, "2.00%", "96.00%", true},
 		{"expired", view{NotBefore: at(1_799_999_000), Expires: at(1_799_999_500)}, "nbf 2.00%, exp 50.00%, now 98.00%", true, "2.00%", "48.00%", false},
 		{"only an expiry", view{Expires: at(1_800_001_000)}, "now 2.00%, exp 98.00%", true, "0.00%", "98.00%", true},
 		{"no expiry", view{Issued: at(1_799_999_000)}, "iat 2.00%, now 98.00%", true, "2.00%", "98.00%", true},
 		{"expires before it is valid", view{NotBefore: at(1_800_001_000), Expires: at(1_799_999_000)}, "exp 2.00%, now 50.00%, nbf 98.00%", false, "98.00%", "0.00%", false},
-		{"to come", view{NotBefore: at(1_800_000_001), Expires: at(1_800_001_000)}, "now 2.00%, nbf 2.10%, exp 98.00%", true, "2.10%", "95.90%", false},
+		{"not yet valid", view{NotBefore: at(1_800_000_001), Expires: at(1_800_001_000)}, "now 2.00%, nbf 2.10%, exp 98.00%", true, "2.10%", "95.90%", false},
 		{"far away", view{Issued: at(-1 << 55), Expires: at(1 << 55)}, "iat 2.00%, now 50.00%, exp 98.00%", true, "2.00%", "96.00%", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestTimeline(t *testing.T) {
 			l := newTimeline(&tt.v)
 			if l == nil {
 				if tt.marks != "" {
-					t.Error("no time line")
+					t.Error("no timeline")
 				}
 				return
 			}

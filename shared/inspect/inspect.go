@@ -1,8 +1,8 @@
-// Package inspect is jwt-inspect: it decodes tokens offline, explains their contents, and
-// says why a service refuses them.
+// Package inspect implements jwt-inspect, which decodes tokens offline, explains their
+// contents, and reports why a service refuses them.
 //
-// Data flows one way: bytes are read and split into inputs, an input is decoded, a token
-// judged, and the result rendered. There is one file for each format.
+// It reads bytes and splits them into inputs, decodes each input, judges the token, and
+// renders the result. There is one file for each format.
 package inspect
 
 import (
@@ -70,7 +70,7 @@ func run(env *cli.Env) (int, error) {
 	return p.code, nil
 }
 
-// plan returns what tokens are checked against, and the format to print in.
+// plan returns the judge and the output format.
 func (o *options) plan(env *cli.Env, tty bool) (*judge, format, error) {
 	f, err := o.format(tty)
 	if err != nil {
@@ -80,36 +80,38 @@ func (o *options) plan(env *cli.Env, tty bool) (*judge, format, error) {
 	return jd, f, err
 }
 
-// pipeline reads, decodes, judges and renders.
+// pipeline reads, decodes, judges and renders tokens.
 type pipeline struct {
 	env      *cli.Env
 	judge    *judge
 	format   format
 	renderer renderer
-	// redactor masks persons; nil unless --redact is given.
+	// redactor masks data that identifies persons. It is nil unless --redact is given.
 	redactor *redactor
-	// decoder is set if a token is not used any more when the next one is decoded.
+	// decoder is set if no token is used after the next one is decoded.
 	decoder *token.Decoder
-	// crew does the work if the format allows it; otherwise nil.
-	crew *crew
-	// shown is how many of the inputs of a file were shown.
+	// pool processes the inputs if the format can be rendered in parallel. Otherwise, it is
+	// nil.
+	pool *pool
+	// shown is the number of inputs of a file that were shown.
 	shown int
 	*output
 }
 
-// one decodes, judges and renders an input. A JSON object may have several tokens or, in a
-// log, none.
-func (p *pipeline) one(i input) {
+// process decodes, judges and renders an input. A JSON object may contain several tokens or,
+// in a log, none.
+func (p *pipeline) process(i input) {
 	if i.object {
 		for _, found := range fromObject(i) {
-			p.decoded(found)
+			p.processToken(found)
 		}
 		return
 	}
-	p.decoded(i)
+	p.processToken(i)
 }
 
-func (p *pipeline) decoded(i input) {
+// processToken decodes, judges and renders an input that is not a JSON object.
+func (p *pipeline) processToken(i input) {
 	p.shown++
 	i, j := decode(p.decoder, i)
 	if j == nil {
@@ -117,7 +119,7 @@ func (p *pipeline) decoded(i input) {
 		if p.redactor != nil {
 			i.label = p.redactor.label(i.label)
 			p.redactor.learnText(i.err.Error())
-			i.err = errors.New(p.redactor.text(i.err.Error())) // an issuer's answer can name a user
+			i.err = errors.New(p.redactor.text(i.err.Error())) // an issuer's response may name a user
 		}
 		p.renderer.notToken(i)
 		return
@@ -128,7 +130,7 @@ func (p *pipeline) decoded(i input) {
 	if p.redactor != nil {
 		shown = shown.redacted(p.redactor)
 	}
-	if !p.format.parallel { // there, every line of stdout is a verdict
+	if !p.format.parallel { // otherwise, every line of stdout is a verdict
 		p.verdict(shown)
 	}
 	p.renderer.token(shown)
@@ -139,8 +141,8 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// obeysColours reports whether a terminal understands control sequences.
-func obeysColours(v any) bool {
+// supportsColours reports whether v is a terminal that supports control sequences.
+func supportsColours(v any) bool {
 	f, ok := v.(*os.File)
 	return ok && cli.ControlSequences(f)
 }

@@ -30,11 +30,11 @@ func inspect(input []byte, args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), err.String()
 }
 
-// The number of backslashes before a separator in a cell is odd.
+// A separator in a cell follows an odd number of backslashes.
 func TestCell(t *testing.T) {
 	for in, want := range map[string]string{`a|b`: `a\|b`, `a\|b`: `a\\\|b`, `a\\|b`: `a\\\|b`, `||`: `\|\|`, `\`: `\`} {
 		if got := cell(in); got != want {
-			t.Errorf("%s becomes %s, want %s", in, got, want)
+			t.Errorf("cell(%s) = %s, want %s", in, got, want)
 		}
 	}
 }
@@ -49,8 +49,8 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// Whatever the input, no format panics, writes raw escape sequences, or returns an exit
-// code that is not documented, and every code of a finding is in the table of causes.
+// For any input, no format panics, writes raw escape sequences or returns an undocumented
+// exit code, and the codes of all findings are in the table of causes.
 func FuzzInspect(f *testing.F) {
 	b64 := base64.RawURLEncoding.EncodeToString
 	for _, claims := range []string{
@@ -84,9 +84,9 @@ func FuzzInspect(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, input []byte) {
 		for _, args := range runs {
-			code, out, said := inspect(input, args...)
+			code, out, stderr := inspect(input, args...)
 			if code != cli.OK && code != cli.Failed && code != cli.NeedLogin {
-				t.Fatalf("%q: exit %d: %s", args, code, said)
+				t.Fatalf("%q: exit %d: %s", args, code, stderr)
 			}
 			if args[1] == "ndjson" {
 				for line := range strings.Lines(out) {
@@ -101,7 +101,7 @@ func FuzzInspect(f *testing.F) {
 					}
 				}
 			}
-			text := said
+			text := stderr
 			if shown[args[1]] {
 				text += out
 			}
@@ -114,8 +114,8 @@ func FuzzInspect(f *testing.F) {
 	})
 }
 
-// Inputs have the right line number, and it is known whether there is only one, whatever
-// precedes them.
+// Inputs have the correct line number, and only is set if there is just one, regardless of
+// what precedes them.
 func TestInputLines(t *testing.T) {
 	half := "eyJhbGciOiJFUzI1NiJ9" + strings.Repeat("x", 30)
 	for _, tt := range []struct{ in, want string }{
@@ -146,7 +146,7 @@ func TestInputLines(t *testing.T) {
 	}
 }
 
-// endless repeats the same bytes, n in all.
+// endless is a reader that repeats text up to a total of n bytes.
 type endless struct {
 	text string
 	n    int
@@ -165,23 +165,23 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// watched calls look after each quarter of the input of n bytes.
+// watched calls measure after each quarter of an input of n bytes.
 type watched struct {
 	io.Reader
 	n, read, next int
-	look          func()
+	measure       func()
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Reader.Read(p)
 	if w.read += n; w.read >= w.next && n > 0 {
 		w.next += w.n / 4
-		w.look()
+		w.measure()
 	}
 	return n, err
 }
 
-// zip compresses what it reads.
+// zip compresses the contents of r.
 func zip(t *testing.T, r io.Reader) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -195,7 +195,7 @@ func zip(t *testing.T, r io.Reader) []byte {
 	return b.Bytes()
 }
 
-// Memory does not grow with the input, whatever its form: it is limited to a few of the
+// Memory does not grow with the input, regardless of its form: it is limited to a few of the
 // longest tokens, or to the contents of a page.
 func TestBoundedMemory(t *testing.T) {
 	b64 := base64.RawURLEncoding.EncodeToString
@@ -224,12 +224,12 @@ func TestBoundedMemory(t *testing.T) {
 				return stats.HeapAlloc
 			}
 			before, most := kept(), uint64(0)
-			input.look = func() { most = max(most, kept()) }
+			input.measure = func() { most = max(most, kept()) }
 			code := Main(&cli.Env{
 				Program: "jwt-inspect", Args: []string{"-o", format}, Stdin: input, Stdout: io.Discard, Stderr: io.Discard,
 				LookupEnv: func(string) (string, bool) { return "", false }, Now: time.Now,
 			})
-			input.look()
+			input.measure()
 			if code != cli.OK && code != cli.NeedLogin {
 				t.Errorf("%s: exit %d", name, code)
 			}

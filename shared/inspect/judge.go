@@ -15,35 +15,36 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// The depth to which tokens are judged.
+// depth selects which checks are made.
 type depth int
 
 const (
-	// claimsOnly looks only for what makes the claims ambiguous.
+	// claimsOnly checks only whether the claims are ambiguous.
 	claimsOnly depth = iota
-	// full makes all checks, and decides about the exit code.
+	// full makes all checks, which determine the exit code.
 	full
-	// none judges nothing.
+	// none makes no checks.
 	none
 )
 
-// judge holds what tokens are checked against. It is built once, from the flags.
+// judge checks tokens. It is built once, from the flags.
 type judge struct {
 	depth depth
 	now   time.Time
 	want  service.Required
-	// service is the service that the flags name, or nil. judges are its rules, or the
-	// rules of a part of a service.
+	// service is the service that the flags name, or nil. judges are its rules, or those of
+	// a service without a name.
 	service service.Service
 	judges  []func(service.Presented) []finding.Finding
-	// target is the service in words, and versions those whose rules are applied; "" if
-	// there is no service. versionGiven says that the version of the server or of its
-	// library was given. Otherwise, others is the service in other versions.
+	// target describes the service and the operation, and versions are the versions whose
+	// rules are applied. Both are "" if there is no service. versionGiven means that the
+	// version of the server or of its library was given. Otherwise, others is the service in
+	// other versions.
 	target, versions string
 	versionGiven     bool
 	others           []service.Service
 	profile          string
-	// origin says how the reports are made.
+	// origin describes how the reports are made.
 	origin origin
 	keys   keys
 }
@@ -53,7 +54,7 @@ type verdict struct {
 	kind      kindName
 	findings  []finding.Finding
 	signature string
-	// code is the exit code that the token causes.
+	// code is the exit code for the token.
 	code int
 }
 
@@ -74,17 +75,18 @@ func (jd *judge) verdict(i input, j *token.JWT) verdict {
 	return v
 }
 
+// full makes all checks.
 func (jd *judge) full(v *verdict, i input, j *token.JWT) {
 	sig := jd.keys.verify(j, i.raw, jd.want.Issuer)
 	if jd.service != nil {
-		// No server looks at crit: measured on HTCondor 23.9.6, XRootD 5.5.3 and 5.8.1.
+		// Servers ignore crit (measured on HTCondor 23.9.6, XRootD 5.5.3 and 5.8.1).
 		for k := range sig.findings {
 			sig.findings[k].Remark = sig.findings[k].Code == finding.CritUnknown
 		}
 	}
 	shown := service.Presented{JWT: j, Size: len(i.raw), Now: jd.now, Skew: jd.want.Skew, Mode: i.mode, Form: i.form, Link: i.link, KeyChecked: sig.hadKeys}
 	if sig.state == sigMissing {
-		shown.Form = service.Bare // it is there to be shown, not for a client
+		shown.Form = service.Bare // clients do not use tokens without a signature
 	}
 	var judged, kind []finding.Finding
 	for _, judge := range jd.judges {
@@ -112,7 +114,7 @@ func (jd *judge) full(v *verdict, i input, j *token.JWT) {
 	}
 	list = finding.Merge(list, jd.required(j), duplicates(j))
 	for k := range list {
-		// People leave the signature out on purpose before they show a token.
+		// People remove the signature on purpose before they show a token.
 		list[k].Remark = list[k].Remark || list[k].Code == finding.SignatureMissing
 	}
 	v.findings, v.signature, v.code = list, sig.state, sig.code
@@ -121,7 +123,7 @@ func (jd *judge) full(v *verdict, i input, j *token.JWT) {
 	}
 }
 
-// required checks what the user requires, in addition to what a service checks.
+// required checks the requirements of the user, in addition to those of a service.
 func (jd *judge) required(j *token.JWT) []finding.Finding {
 	list := service.Check(token.Decoded("", j), jd.want, jd.now)
 	if jd.service != nil {
@@ -144,15 +146,15 @@ func (jd *judge) required(j *token.JWT) []finding.Finding {
 	return list
 }
 
-// understands reports whether the service judges the token although it is not an access
-// token.
+// understands reports whether the service also accepts tokens of this kind, although they
+// are not access tokens.
 func (jd *judge) understands(j *token.JWT) bool {
 	special, ok := jd.service.(service.Special)
 	return ok && special.Understands(j)
 }
 
-// otherVersions says which other version of the service decides differently, unless the
-// version is known.
+// otherVersions returns a remark for each other version of the service that decides
+// differently, unless the version was given.
 func (jd *judge) otherVersions(p service.Presented, judged []finding.Finding) []finding.Finding {
 	var out []finding.Finding
 	refused := finding.AnyRefuses(judged)
@@ -172,7 +174,7 @@ func (jd *judge) otherVersions(p service.Presented, judged []finding.Finding) []
 	return out
 }
 
-// letsAllIn returns the setting because of which the service admits everybody, or "".
+// letsAllIn returns the setting because of which the service admits all clients, or "".
 func (jd *judge) letsAllIn() string {
 	if open, ok := jd.service.(service.Open); ok {
 		return open.LetsAllIn()
@@ -180,10 +182,10 @@ func (jd *judge) letsAllIn() string {
 	return ""
 }
 
-// aim sets the service that tokens are judged for.
-func (jd *judge) aim(s service.Service, versionGiven bool) {
+// setService sets the service that tokens are judged for.
+func (jd *judge) setService(s service.Service, versionGiven bool) {
 	jd.service, jd.versionGiven = s, versionGiven
-	jd.want.Audiences = nil // they are the service's
+	jd.want.Audiences = nil // the service checks them
 	jd.target = fmt.Sprintf("%s (%s)", s.Name(), s.Purpose())
 	v, ok := s.(service.Versioned)
 	if !ok {
@@ -198,12 +200,12 @@ func (jd *judge) aim(s service.Service, versionGiven bool) {
 	jd.others = v.Others()
 }
 
-// duplicates finds names that occur more than once, a few of them.
+// duplicates reports the first names that occur more than once.
 func duplicates(j *token.JWT) (out []finding.Finding) {
 	if !j.Duplicates() {
 		return nil
 	}
-	look := func(what string, members []token.Member) {
+	check := func(what string, members []token.Member) {
 		seen := map[string]int{}
 		for _, m := range members {
 			if seen[m.Name]++; seen[m.Name] == 2 && len(out) < 5 {
@@ -213,13 +215,13 @@ func duplicates(j *token.JWT) (out []finding.Finding) {
 			}
 		}
 	}
-	look("claim", j.Members())
-	look("header parameter", j.HeaderMembers())
+	check("claim", j.Members())
+	check("header parameter", j.HeaderMembers())
 	return out
 }
 
-// readFile reads the file that a flag names, such as a configuration, and parses it. The
-// reports give its digest.
+// readFile reads and parses the file that a flag names, such as a configuration, and
+// records its digest for the reports.
 func (o *options) readFile(flag, name string, parse func([]byte) error) error {
 	const most = 1 << 20
 	b, err := func() ([]byte, error) {

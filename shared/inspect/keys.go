@@ -23,29 +23,29 @@ const (
 )
 
 // keys are the keys that signatures are checked against: those of a file, or those that
-// the issuers publish. The zero value has none.
+// issuers publish. The zero value has no keys.
 type keys struct {
-	// file is the name of the file that set is from.
+	// file is the name of the file of set.
 	file string
 	set  *jwks.Set
-	// fetcher fetches the keys; nil unless --fetch-keys is given.
+	// fetcher fetches the keys. It is nil unless --fetch-keys is given.
 	fetcher *fetcher
 }
 
 func (k *keys) none() bool { return k.set == nil && k.fetcher == nil }
 
-// signature is the result of checking one.
+// signature is the result of checking a signature.
 type signature struct {
 	findings []finding.Finding
 	state    string
-	// hadKeys says that there were keys to check with.
+	// hadKeys means that there were keys to check with.
 	hadKeys bool
-	// code is an exit code other than [cli.OK] if the keys could not be fetched.
+	// code is the exit code if the keys could not be fetched, otherwise [cli.OK].
 	code int
 }
 
-// verify checks a signature if there are keys. only is the issuer that is required, or "":
-// no other issuer is asked for its keys.
+// verify checks a signature if there are keys. only, unless it is "", is the only issuer
+// from which keys are fetched.
 func (k *keys) verify(j *token.JWT, raw []byte, only string) signature {
 	if j.Unsigned() {
 		return signature{state: sigNone, hadKeys: k.set != nil}
@@ -70,7 +70,7 @@ func (k *keys) verify(j *token.JWT, raw []byte, only string) signature {
 		case finding.CritUnknown:
 		case finding.SignatureInvalid, finding.AlgRefused:
 			s.state = sigInvalid
-		default: // there is no key to check it with
+		default: // there is no usable key
 			s.state = notChecked
 		}
 	}
@@ -91,8 +91,9 @@ func unavailable(err error) signature {
 // fetcher fetches the keys of issuers, each once.
 type fetcher struct {
 	client *issuer.Client
-	// budget is the time for all issuers together, so that a file of tokens cannot keep the
-	// run busy forever. It starts with the first request, not while input is awaited.
+	// budget is the time limit for all issuers together, so that a file of tokens cannot
+	// keep the program busy forever. It starts with the first request, not when the program
+	// starts to wait for input.
 	budget  time.Duration
 	ctx     context.Context
 	fetched map[string]fetchedKeys
@@ -103,8 +104,8 @@ type fetchedKeys struct {
 	err error
 }
 
-// maxIssuers is how many issuers are asked: a file of tokens must not cause a flood of
-// requests.
+// maxIssuers is the maximum number of issuers that are contacted, so that a file of tokens
+// cannot cause a flood of requests.
 const maxIssuers = 20
 
 func (f *fetcher) keys(iss string) (*jwks.Set, error) {

@@ -8,8 +8,8 @@ import (
 	"example.org/token-helpers/shared/cli"
 )
 
-// The time budget of --fetch-keys starts with the first request: reading a slow stdin
-// does not use it up.
+// The time limit of --fetch-keys starts with the first request, so time spent reading a slow
+// stdin does not count.
 func TestFetchBudgetStartsWithTheFirstFetch(t *testing.T) {
 	env := &cli.Env{
 		Program: "jwt-inspect", Args: []string{"--fetch-keys", "--timeout", "1s", "x"}, Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer),

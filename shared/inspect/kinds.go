@@ -8,20 +8,20 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// kind is a use that a JWT can have.
+// kind is a kind of JWT.
 type kind struct {
 	name string
-	// note says why services refuse such tokens; "" for access tokens and for JWTs of which
-	// nothing is known.
+	// note says why services refuse such tokens. It is "" for access tokens and for JWTs of
+	// unknown kind.
 	note string
 	is   func(*jwtType) bool
 }
 
-// jwtType is what tells the kinds of JWTs apart.
+// jwtType is a JWT with the values that distinguish the kinds.
 type jwtType struct {
 	*token.JWT
 	// typ is the header's typ in lower case, without the prefix application/. use is the
-	// claim typ, which Keycloak writes.
+	// claim typ of Keycloak.
 	typ, use, iss, sub string
 }
 
@@ -43,8 +43,8 @@ func from(issuers ...string) func(*jwtType) bool {
 
 const accessToken = "access token"
 
-// kinds lists the kinds in the order in which they are tried. What a header or a claim
-// says explicitly comes before what is guessed.
+// kinds lists the kinds in the order in which they are tried. Explicit declarations in the
+// header or the claims take precedence over guesses.
 var kinds = []kind{
 	{"dpop+jwt", "a DPoP proof accompanies an access token and does not replace it (RFC 9449)", typed("dpop+jwt")},
 	{"logout token", "a logout token ends a client's sessions (OpenID Connect Back-Channel Logout)", func(t *jwtType) bool {
@@ -80,10 +80,10 @@ var kinds = []kind{
 
 const notID = "an ID token tells a client who logged in: no service accepts it (OpenID Connect Core section 2)"
 
-// kindName is what a JWT is used for, and if it is not for services, why.
+// kindName is the name of a JWT's kind. note says why services refuse such tokens, or is "".
 type kindName struct {
 	name, note string
-	// special says that one ecosystem has such tokens. The note says where they belong.
+	// special means that one ecosystem accepts such tokens. note says where to put them.
 	special bool
 }
 
@@ -109,5 +109,5 @@ func kindOf(j *token.JWT) kindName {
 			return kindName{name: kinds[k].name, note: kinds[k].note}
 		}
 	}
-	return kindName{} // not possible: the last one is for every JWT
+	return kindName{} // not possible: the last kind matches every JWT
 }

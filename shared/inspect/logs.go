@@ -9,14 +9,14 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// tokenStart is what the base64url of {" begins with, and so every JWT.
+// tokenStart is the base64url of {", with which every JWT begins.
 var tokenStart = []byte("eyJ")
 
-// fromObject returns the tokens in a JSON object: the one of a token endpoint or a tool, or
-// else all that its strings contain, as in a line of a log. Their notes say in which member
-// they are. An object without a token is an input that is not a token if it stands alone.
-// Otherwise it is a line of a log that is skipped, unless it is an answer of a token
-// endpoint.
+// fromObject returns the tokens in a JSON object. If the object is the response of a token
+// endpoint or the output of a tool, this is its token; otherwise, as for a line of a log, all
+// tokens in its strings, with notes that name the member. An object without a token is
+// skipped like a line of a log, unless the input contains nothing else or the object is a
+// response of a token endpoint: then the result is an input that is not a token.
 func fromObject(i input) (out []input) {
 	text := i.raw
 	i.object = false
@@ -25,7 +25,7 @@ func fromObject(i input) (out []input) {
 	}
 	var o object
 	valid := token.Strings(text, func(path [][]byte, text []byte) {
-		o.look(path, text)
+		o.add(path, text)
 		if !bytes.Contains(text, tokenStart) || string(path[len(path)-1]) == "protected" && !bytes.Contains(text, []byte(".")) {
 			return // the header of a signature in JSON form is not a token
 		}
@@ -38,31 +38,32 @@ func fromObject(i input) (out []input) {
 	switch {
 	case valid && len(out) > 0 && !o.known:
 		return out
-	case valid && len(out) == 0 && !i.only && !o.answer:
+	case valid && len(out) == 0 && !i.only && !o.response:
 		return nil
 	}
-	i.raw, i.note, i.kind, i.err = answer(text)
-	if i.note == reportNote && !i.among { // nobody gives a report to a client
+	i.raw, i.note, i.kind, i.err = fromResponse(text)
+	if i.note == reportNote && !i.among { // reports are not used as token files
 		i.form = service.Bare
 	}
 	return []input{i}
 }
 
-// object is what the strings of a JSON object say about it.
+// object describes a JSON object by its strings.
 type object struct {
-	// known says that its token is where tools put it, and answer that it is an answer of a
-	// token endpoint, or a report of ours.
-	known, answer bool
-	// place is the index of the member in places that counts, plus one.
+	// known means that the token is in one of [places]. response means that the object is a
+	// response of a token endpoint, or a report of jwt-inspect.
+	known, response bool
+	// place is the index of the member in places that is used, plus one.
 	place int
 }
 
-func (o *object) look(path [][]byte, text []byte) {
+// add adds a string of the object.
+func (o *object) add(path [][]byte, text []byte) {
 	if len(path) > 2 || len(text) == 0 {
 		return
 	}
 	first := string(path[0])
-	o.answer = o.answer || len(path) == 1 && first == "access_token" || len(path) == 2 && first == "header" && string(path[1]) == "alg"
+	o.response = o.response || len(path) == 1 && first == "access_token" || len(path) == 2 && first == "header" && string(path[1]) == "alg"
 	for n, place := range places {
 		outer, inner, deep := strings.Cut(place, ".")
 		if outer != first || deep != (len(path) == 2) || deep && string(path[1]) != inner {
@@ -74,9 +75,9 @@ func (o *object) look(path [][]byte, text []byte) {
 	}
 }
 
-// tokensIn returns the tokens in the text of a JSON string: words of the characters of a
-// token whose first part is, or begins, a header that names an algorithm. So it also finds
-// tokens that were truncated, which do not decode, and no other base64.
+// tokensIn returns the tokens in the text of a JSON string: words that consist of the
+// characters of tokens, and whose first part is a header with alg, or the beginning of one.
+// So it finds truncated tokens too, but no other base64.
 func tokensIn(text []byte) (out [][]byte) {
 	for {
 		at := bytes.Index(text, tokenStart)
@@ -89,13 +90,13 @@ func tokensIn(text []byte) (out [][]byte) {
 		}
 		word := text[at:end]
 		if at == 0 || !inToken[text[at-1]] || escaped(text[:at]) {
-			// A shortened token ends with dots, and a sentence with one.
+			// A shortened token ends with dots, a sentence with one dot.
 			if bytes.HasSuffix(word, []byte("..")) {
 				word = bytes.TrimRight(word, ".")
 			} else if bytes.Count(word, []byte(".")) > 2 {
 				word = bytes.TrimSuffix(word, []byte("."))
 			}
-			if announcesAlgorithm(word) {
+			if hasAlgorithm(word) {
 				out = append(out, word)
 			}
 		}
@@ -103,7 +104,7 @@ func tokensIn(text []byte) (out [][]byte) {
 	}
 }
 
-// inToken are the characters of a token.
+// inToken marks the characters that occur in tokens.
 var inToken = func() (t [256]bool) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") {
 		t[c] = true
@@ -111,8 +112,8 @@ var inToken = func() (t [256]bool) {
 	return t
 }()
 
-// escaped reports whether text ends with an escape such as \n or \u000a, whose letters are
-// not a part of the next word.
+// escaped reports whether text ends with an escape such as \n or \u000a, whose letters do
+// not belong to the next word.
 func escaped(text []byte) bool {
 	if n := len(text); n >= 2 && text[n-2] == '\\' {
 		return true
@@ -121,12 +122,12 @@ func escaped(text []byte) bool {
 	return n >= 6 && text[n-6] == '\\' && text[n-5] == 'u'
 }
 
-// announcesAlgorithm reports whether a word begins as the header of a JWT, or is truncated
-// within it.
-func announcesAlgorithm(word []byte) bool {
+// hasAlgorithm reports whether a word begins with a JWT header that contains alg, even if the
+// header is truncated.
+func hasAlgorithm(word []byte) bool {
 	header, _, _ := bytes.Cut(word, []byte("."))
 	var buf [768]byte
-	// Whole groups of four, so that a truncated one does not matter.
+	// Decode whole groups of four characters, and ignore a truncated one.
 	n, _ := base64.RawURLEncoding.Decode(buf[:], header[:min(len(header)&^3, 1024)])
 	return bytes.Contains(buf[:n], []byte(`"alg"`))
 }

@@ -11,7 +11,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// meaning says what a claim is for, and which document defines it.
+// meaning describes a claim. source is the document that defines it.
 type meaning struct{ what, source string }
 
 const (
@@ -268,8 +268,7 @@ var meanings = sync.OnceValue(func() map[string]meaning {
 	}
 })
 
-// families are claims that share the beginning of their names, for those that have no
-// meaning of their own here.
+// families describe claims by the prefix of their names, for those that are not in meanings.
 var families = []struct {
 	prefix string
 	meaning
@@ -283,8 +282,8 @@ var families = []struct {
 	{"kubernetes.io/serviceaccount/", meaning{"namespace or name of the service account or its secret, in a token that never expires", "Kubernetes"}},
 }
 
-// claimMeaning returns what a claim is for; the zero value if it is not known. CILogon and
-// directories also spell names in the way of LDAP, such as voPersonID.
+// claimMeaning returns the meaning of a claim, or the zero value if it is unknown. It also
+// accepts the LDAP spelling that CILogon and directories use, such as voPersonID.
 func claimMeaning(name string) meaning {
 	if m, ok := meanings()[name]; ok {
 		return m
@@ -312,7 +311,8 @@ func claimMeaning(name string) meaning {
 	return meaning{}
 }
 
-// headerMeaning returns what a header parameter is for; the zero value if it is not known.
+// headerMeaning returns the meaning of a header parameter, or the zero value if it is
+// unknown.
 func headerMeaning(name string) meaning { return headerMeanings()[name] }
 
 var headerMeanings = sync.OnceValue(func() map[string]meaning {
@@ -330,7 +330,7 @@ var headerMeanings = sync.OnceValue(func() map[string]meaning {
 	}
 })
 
-// scopesInWords says what scopes allow, with scopes that belong together on one line.
+// scopesInWords describes what scopes allow. Scopes that belong together share a line.
 func scopesInWords(list []string) []string {
 	var out []string
 	skip := map[string]bool{}
@@ -346,8 +346,8 @@ func scopesInWords(list []string) []string {
 	return out
 }
 
-// urnInWords explains an EGI or AARC entitlement (AARC-G069:
-// NAMESPACE:group:GROUP[:role=ROLE]#AUTHORITY).
+// urnInWords describes an EGI or AARC entitlement (AARC-G069:
+// NAMESPACE:group:GROUP[:role=ROLE]#AUTHORITY). It returns "" for other strings.
 func urnInWords(urn string) string {
 	body, authority, _ := strings.Cut(urn, "#")
 	_, group, ok := strings.Cut(body, ":group:")
@@ -380,7 +380,8 @@ func relative(t, now time.Time) string {
 	return "in " + span(now, t)
 }
 
-// span is the difference of two times in words. A time.Duration is limited to 292 years.
+// span formats the difference between two times, which may exceed the 292 years of a
+// [time.Duration].
 func span(from, to time.Time) string {
 	if years := (to.Unix() - from.Unix()) / 31556952; years > 10 {
 		return fmt.Sprintf("%d years", years)

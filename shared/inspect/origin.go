@@ -12,20 +12,20 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// origin says how a report was made, so that somebody else can repeat it.
+// origin describes how a report was made, so that others can reproduce it.
 type origin struct {
-	// Tool is the program with its version, Command the command line without the paths of
-	// files.
+	// Tool is the program and its version. Command is the command line without the
+	// directories of files.
 	Tool, Command string
 	// Files are the configuration and map files that were applied, with their digests.
 	Files []string
 }
 
-// commandLine returns the command without the directories of files, which say more about
-// the user than about the token.
+// commandLine returns the command line without the directories of files, which may identify
+// the user.
 func commandLine(program string, args []string) string {
 	out := []string{program}
-	path := false // the argument is the value of --path, a place on a server
+	path := false // the argument is the value of --path, which is not a local file
 	for _, a := range args {
 		name, value, flag := strings.Cut(a, "=")
 		switch {
@@ -46,7 +46,7 @@ func isFile(name string) bool {
 	return err == nil && strings.Contains(name, string(filepath.Separator))
 }
 
-// digest describes a file that a flag names.
+// digest returns the flag, the name and the SHA-256 digest of a file.
 func digest(flag, name string, contents []byte) string {
 	return fmt.Sprintf("%s %s%s%x", flag, filepath.Base(name), digestMark, sha256.Sum256(contents))
 }
@@ -54,8 +54,8 @@ func digest(flag, name string, contents []byte) string {
 // digestMark separates the name of a file from its digest.
 const digestMark = ", sha256 "
 
-// difference returns the expected and the actual audience below each other, and marks where
-// they differ; nothing for other findings.
+// difference returns lines with the expected audience, the actual one, and marks where they
+// differ. It returns nil for findings that are not about the audience.
 func (v *view) difference(f finding.Finding) []string {
 	want, actual, ok := v.audiences(f)
 	if !ok {
@@ -64,8 +64,8 @@ func (v *view) difference(f finding.Finding) []string {
 	return []string{"expected: " + want, "actual:   " + actual, "          " + marks(want, actual)}
 }
 
-// audiences returns the expected audience and the actual one that is most similar to it; ok
-// is false for other findings.
+// audiences returns the expected audience, and the actual one that is most similar to it. ok
+// is false for findings that are not about the audience.
 func (v *view) audiences(f finding.Finding) (want, actual string, ok bool) {
 	if f.Code != finding.AudMismatch || len(f.Missing) == 0 || v.token == nil {
 		return "", "", false
@@ -82,14 +82,13 @@ func (v *view) audiences(f finding.Finding) (want, actual string, ok bool) {
 	return want, actual, best >= 0
 }
 
-// common returns how many characters two texts share at their beginnings and ends.
+// common returns the total length of the common prefix and the common suffix.
 func common(a, b string) int {
 	before, after := ends([]rune(a), []rune(b))
 	return before + after
 }
 
-// ends returns the lengths of the common beginning and the common end, which do not
-// overlap.
+// ends returns the lengths of the common prefix and the common suffix, which do not overlap.
 func ends(a, b []rune) (before, after int) {
 	for before < min(len(a), len(b)) && a[before] == b[before] {
 		before++
@@ -100,7 +99,7 @@ func ends(a, b []rune) (before, after int) {
 	return before, after
 }
 
-// marks underlines what differs in the actual text.
+// marks returns a line that underlines the part of actual that differs from want.
 func marks(want, actual string) string {
 	got := []rune(actual)
 	before, after := ends([]rune(want), got)

@@ -12,15 +12,15 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// answer extracts the token from the JSON that a token endpoint (RFC 6749 section 5.1) or a
-// tool prints. If there is none, kind is what the object is.
-func answer(data []byte) (raw []byte, note, kind string, err error) {
-	no := func(kind, what string) ([]byte, string, string, error) {
+// fromResponse extracts the token from the JSON of a token endpoint (RFC 6749 section 5.1) or
+// a tool. If there is none, kind and err say what the object is.
+func fromResponse(data []byte) (raw []byte, note, kind string, err error) {
+	notToken := func(kind, what string) ([]byte, string, string, error) {
 		return nil, "", kind, fmt.Errorf("%w: %s", token.ErrNotToken, what)
 	}
 	var m map[string]json.RawMessage
 	if json.Unmarshal(data, &m) != nil {
-		return no("JSON", "a truncated or invalid JSON object")
+		return notToken("JSON", "a truncated or invalid JSON object")
 	}
 	if name, s := nested(m); s != "" {
 		note = "the " + name + " in a JSON object"
@@ -40,25 +40,25 @@ func answer(data []byte) (raw []byte, note, kind string, err error) {
 	}
 	switch {
 	case json.Unmarshal(data, &failed) == nil && failed.Error != "":
-		return no("refusal", "an error response of an issuer: "+strings.TrimSuffix(failed.Error+": "+failed.Description, ": "))
+		return notToken("refusal", "an error response of an issuer: "+strings.TrimSuffix(failed.Error+": "+failed.Description, ": "))
 	case m["keys"] != nil:
-		return no("JWK Set", "a set of keys (JWK Set), for --jwks")
+		return notToken("JWK Set", "a set of keys (JWK Set), for --jwks")
 	case m["issuer"] != nil && m["jwks_uri"] != nil:
-		return no("discovery document", "an issuer's discovery document")
+		return notToken("discovery document", "an issuer's discovery document")
 	case m["signatures"] != nil || m["payload"] != nil && m["signature"] != nil:
-		return no("JWS in JSON", "a signature in JSON form (RFC 7515 section 7.2); services accept only the compact form")
+		return notToken("JWS in JSON", "a signature in JSON form (RFC 7515 section 7.2); services accept only the compact form")
 	case string(m["v"]) == "2" && (m["i"] != nil || m["i64"] != nil), m["macaroon"] != nil, m["caveats"] != nil && m["identifier"] != nil && m["signature"] != nil:
-		return no("macaroon", aMacaroon)
+		return notToken("macaroon", aMacaroon)
 	case m["iss"] != nil || m["alg"] != nil:
-		return no("claims", "decoded claims, or a part of a token")
+		return notToken("claims", "decoded claims, or a part of a token")
 	}
-	return no("JSON", "a JSON object without an access_token")
+	return notToken("JSON", "a JSON object without an access_token")
 }
 
 var fileName = text.Pattern{Expr: `^(~?/|\.\.?/)[\w./ +-]*$|^[\w-]+(/[\w.-]+)*\.(txt|jwt|tok|token|json|pem)$`}
 
-// notJWT says what input is that does not decode, if it can say more than the error. It
-// never repeats the input, which could be a secret.
+// notJWT describes input that does not decode. It returns a more specific error if possible,
+// but never repeats the input, which could be a secret.
 func notJWT(raw []byte, err error) (kind string, _ error) {
 	say := func(kind, what string) (string, error) { return kind, fmt.Errorf("%w: %s", token.ErrNotToken, what) }
 	switch dots := bytes.Count(raw, []byte(".")); {
@@ -77,7 +77,8 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 	case macaroon(raw):
 		return say("macaroon", aMacaroon)
 	case len(raw) < 4096 && fileName.Get().Match(raw):
-		// Not opened: the name may be a secret, which a network file system would see.
+		// Do not check whether the file exists: the input may be a secret, which would be
+		// sent to a network file system.
 		return say("file name", "probably a file name: pass the file as an argument, or with <")
 	case dots == 0 && !bytes.ContainsAny(raw, " \t"):
 		return "opaque string", err
@@ -89,11 +90,11 @@ func notJWT(raw []byte, err error) (kind string, _ error) {
 	return "", err
 }
 
-// looksLikeToken matches a JWT, with a signature or without.
+// looksLikeToken matches a JWT with or without a signature.
 var looksLikeToken = text.Pattern{Expr: `eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`}
 
-// places are where tools put a token into JSON: token endpoints and most tools, Vault's
-// server (data.access_token), kubectl create token (status.token), Azure's command
+// places are the members in which JSON output contains a token: of token endpoints and most
+// tools, of Vault (data.access_token), kubectl create token (status.token), Azure's CLI
 // (accessToken), and GitHub's endpoint for job tokens (value).
 var places = []string{"access_token", "token", "id_token", "accessToken", "data.access_token", "data.token", "status.token", "value"}
 
@@ -119,13 +120,13 @@ func nested(m map[string]json.RawMessage) (name, raw string) {
 
 func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
 
-// assemble puts a decoded token together again.
+// assemble encodes a token.
 func assemble(header, claims []byte, signature string) []byte {
 	b64 := base64.RawURLEncoding.EncodeToString
 	return []byte(b64(header) + "." + b64(claims) + "." + signature)
 }
 
-// reportNote says that a token was taken from our own -o json.
+// reportNote is the note on a token in the output of jwt-inspect -o json.
 const reportNote = "a report of jwt-inspect in JSON"
 
 const aMacaroon = "a macaroon, as dCache issues: only the server that issued it can verify it"
@@ -133,19 +134,18 @@ const aMacaroon = "a macaroon, as dCache issues: only the server that issued it 
 // tokenList matches a line of condor_token_list.
 var tokenList = text.Pattern{Expr: `Header: (\{.*?\}) Payload: (\{.*\})(?: File: (\S.*))?$`}
 
-// cutOff matches a token whose signature was replaced, as people do before they show a
-// token: by dots or stars, which may follow a part of the signature, or by a word in brackets.
+// cutOff matches a token whose signature was replaced, as people do before they show a token:
+// by dots or asterisks, possibly after a part of the signature, or by text in brackets.
 var cutOff = text.Pattern{Expr: `(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)\.(?:[A-Za-z0-9_-]*(?:\.{2,}|…|\*{2,})|\[[^\[\]]*\]|<[^<>]*>|\([^()]*\)|\{[^{}]*\})`}
 
-// placeholder matches what people write in place of a signature, in characters that a
-// signature may have.
+// placeholder matches text in place of a signature that consists of base64url characters.
 var placeholder = text.Pattern{Expr: `(?i)^(signature|redacted|removed|omitted|stripped|hidden|secret|x{3,}|_{2,}|-{2,})$`}
 
 // noSignature is the note on a token whose signature is missing.
 const noSignature = "a token whose signature is missing"
 
-// withoutPlaceholder returns a token without what stands in place of its signature; nil if
-// it has a signature.
+// withoutPlaceholder returns the token without the placeholder for its signature, or nil if
+// there is no placeholder.
 func withoutPlaceholder(raw []byte, j *token.JWT) []byte {
 	if len(j.Signature) > 12 || !placeholder.Get().MatchString(j.Signature) {
 		return nil
@@ -153,8 +153,9 @@ func withoutPlaceholder(raw []byte, j *token.JWT) []byte {
 	return raw[:bytes.LastIndexByte(raw, '.')+1]
 }
 
-// within finds the token in a line with other text, such as a shell's export or a curl
-// command, and a token whose signature is missing.
+// within extracts the token from a line with other text, such as a shell's export or a curl
+// command, or completes a token whose signature is missing. more means that the line contains
+// other text that a client would send.
 func within(line []byte) (raw []byte, note string, more bool) {
 	if bytes.Count(line, []byte(".")) == 1 && bytes.HasPrefix(line, []byte("eyJ")) {
 		return append(bytes.Clone(line), '.'), noSignature, false
@@ -179,7 +180,8 @@ func within(line []byte) (raw []byte, note string, more bool) {
 	if len(at) != 1 || at[0][1]-at[0][0] == len(line) {
 		return nil, "", false
 	}
-	// If a dot follows, it has more parts; other characters mean that it is damaged.
+	// If a dot follows, the token has more parts. If another character follows that is not a
+	// delimiter, it is damaged.
 	from, to := at[0][0], at[0][1]
 	if (to == len(line) || bytes.IndexByte([]byte(" \t\"'&;,)>}]\\<`*|"), line[to]) >= 0) && (from == 0 || line[from-1] != '.') {
 		return line[from:to], "a token in a line with other text", true
@@ -187,7 +189,7 @@ func within(line []byte) (raw []byte, note string, more bool) {
 	return nil, "", false
 }
 
-// signedText reports whether the header is that of a signature, over whatever contents.
+// signedText reports whether the header is that of a JWS, with any payload.
 func signedText(raw []byte) bool {
 	header, _, _ := bytes.Cut(raw, []byte("."))
 	b, err := base64.RawURLEncoding.DecodeString(string(header))
@@ -197,9 +199,9 @@ func signedText(raw []byte) bool {
 	return err == nil && json.Unmarshal(b, &h) == nil && h.Algorithm != ""
 }
 
-// macaroon recognizes both formats by their beginning: four hex digits and "location", or
-// the byte of version 2 and the field of the location or, without one, of the identifier
-// (libmacaroons, README).
+// macaroon reports whether raw is a macaroon in one of the two formats of libmacaroons
+// (README). They begin with four hex digits and "location" or "identifier", or with the
+// version byte 2 and the type of the location or identifier field.
 func macaroon(raw []byte) bool {
 	s := strings.TrimRight(string(raw[:min(len(raw), 64)]), "=")
 	s = s[:len(s)&^3]

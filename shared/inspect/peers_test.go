@@ -15,7 +15,7 @@ import (
 	"example.org/token-helpers/shared/cli"
 )
 
-// peer reads a published token; the tests of package jwks say where each is from.
+// peer reads a published token. The tests of package jwks give the source of each.
 func peer(t *testing.T, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "jwks", "testdata", name))
@@ -25,21 +25,20 @@ func peer(t *testing.T, name string) []byte {
 	return b
 }
 
-// unwrapped returns messages without line breaks.
-func unwrapped(said string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(said, "jwt-inspect:", "")), " ")
+// unwrapped joins the lines of messages.
+func unwrapped(stderr string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(stderr, "jwt-inspect:", "")), " ")
 }
 
 const rfcClaims = "{\"iss\":\"joe\",\r\n \"exp\":1300819380,\r\n \"http://example.com/is_root\":true}"
 
-// The tokens in standards and of SciTokens are decoded without a change, and their
+// The published tokens of standards and of SciTokens are decoded without changes, and their
 // signatures verify.
 func TestPeersDecoded(t *testing.T) {
 	const demo = `{"ver":"scitoken:2.0","aud":"https://demo.scitokens.org","iss":"https://demo.scitokens.org","exp":1697646030,"iat":1697645430,"nbf":1697645430,"jti":"7581d0f1-2faf-40d3-9d88-3454a082070a","scope":"storage.modify:/foo/bar"}`
 	for _, tt := range []struct {
 		source, file, claims, kind string
-		// keys is the set to check with, now a time when the token is valid, and cause the
-		// expected code.
+		// keys is the key set, now the time of the check, and cause the expected code.
 		keys, now, cause string
 	}{
 		{"RFC 7515 A.1 and RFC 7519 3.1, HS256", "rfc7515-a1", rfcClaims, "JWT", "rfc7515-a1", "1300819379", "alg-refused"},
@@ -56,7 +55,7 @@ func TestPeersDecoded(t *testing.T) {
 			"JWT", "scitokens-demo", "1546389000", "",
 		},
 		{
-			// The text beside it has another audience than the token.
+			// The decoded example in the document has another audience than the token.
 			"SciTokens, Claims and Scopes Language, Example JWT", "scitokens-claims",
 			`{"sub":"bbockelm","exp":1509991790,"iss":"https://scitokens.org/cms","iat":1509988190,"scope":"read:/store write:/store/user/bbockelm","nbf":1509988190,"ver":"scitoken:2.0","aud":"https://cms.example.com"}`,
 			"access token", "scitokens-demo", "1509988200", "kid-missing",
@@ -64,14 +63,14 @@ func TestPeersDecoded(t *testing.T) {
 	} {
 		t.Run(tt.source, func(t *testing.T) {
 			raw := peer(t, tt.file+".token")
-			code, out, said := inspect(raw)
-			if code != cli.OK || out != tt.claims+"\n" || said != "" {
-				t.Errorf("exit %d: %q %s", code, out, said)
+			code, out, stderr := inspect(raw)
+			if code != cli.OK || out != tt.claims+"\n" || stderr != "" {
+				t.Errorf("exit %d: %q %s", code, out, stderr)
 			}
-			code, out, said = inspect(raw, "-o", "json", "--now", tt.now, "--jwks", filepath.Join("..", "jwks", "testdata", tt.keys+".jwks"))
+			code, out, stderr = inspect(raw, "-o", "json", "--now", tt.now, "--jwks", filepath.Join("..", "jwks", "testdata", tt.keys+".jwks"))
 			// A shared secret is a JWK too (RFC 7515 A.1), and is reported.
-			if !strings.Contains(out, `"claims":`+tt.claims) || strings.Contains(unwrapped(said), "contains a secret key") != (tt.keys == "rfc7515-a1") {
-				t.Errorf("%s %s", out, said)
+			if !strings.Contains(out, `"claims":`+tt.claims) || strings.Contains(unwrapped(stderr), "contains a secret key") != (tt.keys == "rfc7515-a1") {
+				t.Errorf("%s %s", out, stderr)
 			}
 			var doc struct {
 				Kind, SignatureState, Verdict string
@@ -111,29 +110,29 @@ func TestPeersNotTokens(t *testing.T) {
 	} {
 		raw := peer(t, tt.file+".token")
 		for _, args := range [][]string{nil, {"--jwks", filepath.Join("..", "jwks", "testdata", "rfc7520.jwks")}, {"--ce", "ce.example.org", "--write"}} {
-			code, out, said := inspect(raw, args...)
-			if code != cli.NeedLogin || out != "" || !strings.Contains(unwrapped(said), "not a token: ") || !strings.Contains(unwrapped(said), tt.says) {
-				t.Errorf("%s %q: exit %d %q %s", tt.source, args, code, out, said)
+			code, out, stderr := inspect(raw, args...)
+			if code != cli.NeedLogin || out != "" || !strings.Contains(unwrapped(stderr), "not a token: ") || !strings.Contains(unwrapped(stderr), tt.says) {
+				t.Errorf("%s %q: exit %d %q %s", tt.source, args, code, out, stderr)
 			}
-			if strings.Contains(said, "eyJ") {
-				t.Errorf("%s is repeated: %s", tt.source, said)
+			if strings.Contains(stderr, "eyJ") {
+				t.Errorf("%s is repeated: %s", tt.source, stderr)
 			}
 		}
 	}
 	// The other formats show the claims of an unsecured token, and fail too.
 	for _, format := range []string{"json", "text"} {
-		code, out, said := inspect(peer(t, "rfc7519-6.1.token"), "-o", format)
+		code, out, stderr := inspect(peer(t, "rfc7519-6.1.token"), "-o", format)
 		want := "joe"
 		if format == "json" {
 			want = `"claims":` + rfcClaims + "}\n"
 		}
-		if code != cli.NeedLogin || !strings.Contains(out, want) || said != "" {
-			t.Errorf("-o %s: exit %d: %s %s", format, code, out, said)
+		if code != cli.NeedLogin || !strings.Contains(out, want) || stderr != "" {
+			t.Errorf("-o %s: exit %d: %s %s", format, code, out, stderr)
 		}
 	}
 }
 
-// The claims that profiles and projects publish as examples are written without a change.
+// The example claims of profiles and projects are printed without changes.
 func TestPeersClaims(t *testing.T) {
 	const (
 		accessToken = "access token"
@@ -259,22 +258,22 @@ func TestPeersClaims(t *testing.T) {
 			}
 			raw := []byte(input + "." + b64(sig))
 			args := []string{"--jwks", keys, "--now", tt.now}
-			if code, out, said := inspect(raw, args...); code != cli.OK || out != tt.claims+"\n" || (said != "") != (tt.kind != accessToken) {
-				t.Errorf("exit %d: %s %s", code, out, said)
+			if code, out, stderr := inspect(raw, args...); code != cli.OK || out != tt.claims+"\n" || (stderr != "") != (tt.kind != accessToken) {
+				t.Errorf("exit %d: %s %s", code, out, stderr)
 			}
-			code, out, said := inspect(raw, append(args, "-o", "json")...)
+			code, out, stderr := inspect(raw, append(args, "-o", "json")...)
 			if code != cli.OK || !strings.Contains(out, `"kind":"`+tt.kind+`"`) || !strings.Contains(out, `"signatureState":"valid"`) ||
-				!strings.Contains(out, `"claims":`+tt.claims+"}\n") || said != "" {
-				t.Errorf("exit %d: %s %s", code, out, said)
+				!strings.Contains(out, `"claims":`+tt.claims+"}\n") || stderr != "" {
+				t.Errorf("exit %d: %s %s", code, out, stderr)
 			}
-			if code, _, said := inspect(raw[:len(raw)-4], args...); code != cli.Failed || !strings.Contains(unwrapped(said), "it has 61 bytes") {
-				t.Errorf("cut: exit %d %s", code, said)
+			if code, _, stderr := inspect(raw[:len(raw)-4], args...); code != cli.Failed || !strings.Contains(unwrapped(stderr), "it has 61 bytes") {
+				t.Errorf("cut: exit %d %s", code, stderr)
 			}
 		})
 	}
 	// SciTokens' stage-out example has a superfluous comma, so it is not JSON.
 	raw := b64([]byte(`{"alg":"ES256"}`)) + "." + b64([]byte("{\n   \"scope\": \"write:/store/user/bbockelm\",\n   \"iss\":   \"https://cms.cern/oauth\",\n}")) + ".AAAA"
-	if code, out, said := inspect([]byte(raw)); code != cli.NeedLogin || out != "" || !strings.Contains(said, "not a token") {
-		t.Errorf("exit %d: %s %s", code, out, said)
+	if code, out, stderr := inspect([]byte(raw)); code != cli.NeedLogin || out != "" || !strings.Contains(stderr, "not a token") {
+		t.Errorf("exit %d: %s %s", code, out, stderr)
 	}
 }

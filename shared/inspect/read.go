@@ -13,37 +13,37 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// input is one token, or what the input has in its place.
+// input is one token, or other input.
 type input struct {
-	// label is the file, stdin or a place of discovery, and line the line in it.
+	// label is the file, stdin or a place of discovery. line is the line in it.
 	label string
 	line  int
 	raw   []byte
-	// note says what the token was extracted from.
+	// note says from what the token was extracted.
 	note string
-	// only says that the file contains nothing else. mode is then the mode of the file, and
-	// link says that the file is a symbolic link.
+	// only means that the file contains nothing else. mode is then the mode of the file, and
+	// link means that the file is a symbolic link.
 	only, link bool
-	// among says that the file contains more than this token, such as a second one. A
+	// among means that the file contains more than this token, such as a second one. A
 	// client would send all of it.
 	among bool
-	// form is what the file contains beside the token.
+	// form is the form of the file that contains the token.
 	form service.Form
 	mode fs.FileMode
 	// kind and err are set if it is not a token.
 	kind string
 	err  error
-	// object says that raw is a JSON object, in which tokens have to be found.
+	// object means that raw is a JSON object that may contain tokens.
 	object bool
 }
 
-// readerSize is how much is read at once.
+// readerSize is the size of read buffers, in bytes.
 const readerSize = 64 << 10
 
-// inputs calls each for every line that is not empty, and keeps no more than one token at
-// a time: the bytes of an input are overwritten afterwards. A JSON object and a token that
-// mail software folded may extend over several lines; PEM blocks that follow each other are
-// one input. Before it reads more, for which it may have to wait, it calls idle.
+// inputs calls each for every input: a line that is not empty, or several lines for a JSON
+// object or a token that mail software folded. Consecutive PEM blocks are one input. It keeps
+// at most one token in memory, so the bytes of an input are valid only during the call. It
+// calls idle before a read that may block.
 func inputs(rd io.Reader, each func(input), idle func()) error {
 	s := scanner{r: bufio.NewReaderSize(rd, readerSize), each: each}
 	var whole []byte
@@ -58,7 +58,7 @@ func inputs(rd io.Reader, each func(input), idle func()) error {
 		if s.n == 1 && bytes.IndexByte(whole, 0) >= 0 {
 			// A binary file has no lines.
 			_, err := io.Copy(io.Discard, s.r)
-			s.give(input{line: 1, raw: trim(whole), only: true})
+			s.emit(input{line: 1, raw: trim(whole), only: true})
 			return err
 		}
 		s.line(whole, long)
@@ -75,26 +75,27 @@ func inputs(rd io.Reader, each func(input), idle func()) error {
 type scanner struct {
 	r    *bufio.Reader
 	each func(input)
-	// n is the number of the line, seen how many inputs were found.
+	// n is the number of the current line, seen the number of inputs found.
 	n, seen int
 	object  *jsonObject // the JSON object that is being read
-	// memory is what the text of an object is read into.
+	// memory is the buffer for the text of objects.
 	memory []byte
 	token  *folded // the folded token that is being read
-	// framed says that a line was skipped that only surrounds tokens.
+	// framed means that a line that only surrounds tokens was skipped.
 	framed bool
-	// inPEM says that the line is in a PEM block, afterPEM that the last input was one.
+	// inPEM means that the line is in a PEM block, afterPEM that the last input was one.
 	inPEM, afterPEM bool
 }
 
-func (s *scanner) give(i input) {
+func (s *scanner) emit(i input) {
 	s.seen++
 	s.each(i)
 }
 
-// line reads one line, which ends an object or token that it cannot belong to.
+// line processes one line. If the current object or token cannot continue with it, line ends
+// the object or token first.
 func (s *scanner) line(whole []byte, long bool) {
-	// Quotes and the like belong to an object.
+	// Objects are read from bare, because trim would remove quotes that belong to them.
 	bare := bytes.TrimSpace(bytes.TrimPrefix(whole, byteOrderMark))
 	line := trim(whole)
 	if s.object != nil && s.object.endsBefore(bare) {
@@ -114,7 +115,7 @@ func (s *scanner) line(whole []byte, long bool) {
 		s.inPEM = !bytes.HasPrefix(line, []byte("-----END "))
 	case bytes.HasPrefix(line, []byte("-----BEGIN ")):
 		if !s.afterPEM {
-			s.give(input{line: s.n, raw: line})
+			s.emit(input{line: s.n, raw: line})
 		}
 		s.inPEM, s.afterPEM = true, true
 	case len(line) > 0 && line[0] == '{':
@@ -124,7 +125,7 @@ func (s *scanner) line(whole []byte, long bool) {
 		s.object = &jsonObject{line: s.n, text: append(s.memory[:0], '\n')[:0]}
 		s.object.add(line, long)
 	case long || len(line) > token.MaxSize:
-		s.give(input{line: s.n, err: tooLong()})
+		s.emit(input{line: s.n, err: tooLong()})
 	case foldable(line):
 		s.inPEM, s.afterPEM = false, false
 		s.token = &folded{line: s.n, width: len(line)}
@@ -136,11 +137,11 @@ func (s *scanner) line(whole []byte, long bool) {
 			i.form = service.Spaced
 		}
 		i.only = s.seen == 0 && !s.framed && s.atEnd()
-		s.give(i)
+		s.emit(i)
 	}
 }
 
-// complete ends an object or token that is complete, or that the file ends in.
+// complete ends an object or token that is complete, or in which the file ends.
 func (s *scanner) complete(eof bool) {
 	if s.object != nil && (s.object.depth <= 0 || eof) {
 		s.endObject(false)
@@ -150,7 +151,7 @@ func (s *scanner) complete(eof bool) {
 	}
 }
 
-// endObject ends the object. more says that another line, which is not empty, was read.
+// endObject emits the object. more means that another line, which is not empty, was read.
 func (s *scanner) endObject(more bool) {
 	i := input{line: s.object.line, only: !more && s.seen == 0 && !s.framed && s.atEnd()}
 	if s.object.text == nil {
@@ -163,9 +164,10 @@ func (s *scanner) endObject(more bool) {
 		s.memory = s.object.text
 	}
 	s.object, s.inPEM, s.afterPEM = nil, false, false
-	s.give(i)
+	s.emit(i)
 }
 
+// endToken emits the token. more is as for endObject.
 func (s *scanner) endToken(more bool) {
 	i := input{line: s.token.line, raw: s.token.text, only: !more && s.seen == 0 && !s.framed && s.atEnd()}
 	if s.token.lines > 1 {
@@ -173,10 +175,10 @@ func (s *scanner) endToken(more bool) {
 		i.form = service.Wrapped
 	}
 	s.token = nil
-	s.give(i)
+	s.emit(i)
 }
 
-// atEnd skips and counts empty lines, and reports whether nothing else follows.
+// atEnd skips empty lines, and reports whether the file has no other lines.
 func (s *scanner) atEnd() bool {
 	for {
 		b, err := s.r.Peek(1)
@@ -198,15 +200,15 @@ func tooLong() error {
 // Markdown.
 var frame = text.Pattern{Expr: "^(\\[|\\],?|(```|~~~)[a-z]*)$"}
 
-// maxFrame is more than the length of such a line.
+// maxFrame is the maximum length of a line that is matched against frame.
 const maxFrame = 12
 
-// pemLine matches a line in a PEM block: base64, a header, the end. It does not match
-// what may follow a truncated block, such as a token.
+// pemLine matches a line in a PEM block: base64, a header, or the end. It does not match
+// lines that may follow a truncated block, such as tokens.
 var pemLine = text.Pattern{Expr: `^([A-Za-z0-9+/=]*|[A-Za-z-]+: .*|-----END .*)$`}
 
-// folded is a token that mail software or a ticket system broke into lines of one width,
-// of which the last is shorter.
+// folded is a token that mail software or a ticket system broke into lines of the same width,
+// except for a shorter last line.
 type folded struct {
 	line, width, lines int
 	text               []byte
@@ -215,8 +217,8 @@ type folded struct {
 
 var tokenLine = text.Pattern{Expr: `^[A-Za-z0-9_.-]+$`}
 
-// foldable reports whether a line may be the first of a folded token: as wide as lines
-// are folded, and not a token by itself.
+// foldable reports whether a line may be the first of a folded token: it has a usual width,
+// and is not a complete token.
 func foldable(line []byte) bool {
 	return len(line) >= 40 && len(line) <= 100 && bytes.HasPrefix(line, []byte("eyJ")) && tokenLine.Get().Match(line) && bytes.Count(line, []byte(".")) < 2
 }
@@ -232,20 +234,19 @@ func (f *folded) add(line []byte) {
 	f.ended = len(line) < f.width
 }
 
-// jsonObject finds the end of a JSON object line by line, so that each byte is read once
-// however many lines there are. In invalid JSON it guesses, so that the rest of the file
-// stays readable.
+// jsonObject finds the end of a JSON object line by line, so that each byte is read only once.
+// In invalid JSON, it guesses the end, so that the rest of the file can be read.
 type jsonObject struct {
 	line  int
 	text  []byte // nil if it is too long
 	depth int
-	// inString says that the last line ended inside a string, which JSON does not allow.
+	// inString means that the last line ended inside a string, which JSON does not allow.
 	inString bool
 	last     byte
 }
 
-// endsBefore reports whether the object cannot continue with the line: an object after a
-// complete value, for instance, shows that the first one was truncated.
+// endsBefore reports whether the object cannot continue with the line. For example, an object
+// after a complete value means that the first one was truncated.
 func (o *jsonObject) endsBefore(line []byte) bool {
 	return o.inString || len(line) > 0 && line[0] == '{' && strings.IndexByte(":,[", o.last) < 0
 }
@@ -262,7 +263,7 @@ func (o *jsonObject) add(line []byte, long bool) {
 			if end < 0 {
 				break
 			}
-			// Strings are most of an object.
+			// Skip to the quote, because objects consist mostly of strings.
 			before := len(bytes.TrimRight(line[i:i+end], `\`))
 			o.inString = (end-before)%2 == 1
 			i += end
@@ -282,8 +283,8 @@ func (o *jsonObject) add(line []byte, long bool) {
 	}
 }
 
-// readLine appends a line to the empty slice line, but keeps no more of it than the longest
-// token.
+// readLine appends a line to the empty slice line. It discards a line that is longer than the
+// longest token, and sets long.
 func readLine(r *bufio.Reader, line []byte) (_ []byte, long bool, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
@@ -298,7 +299,7 @@ func readLine(r *bufio.Reader, line []byte) (_ []byte, long bool, err error) {
 	}
 }
 
-// formOf returns the form of a file that contains only this line, in which line is the
+// formOf returns the form of a file that contains only the line whole, in which line is the
 // token.
 func formOf(whole, line []byte) service.Form {
 	text := bytes.Trim(whole, space)
@@ -315,7 +316,7 @@ func formOf(whole, line []byte) service.Form {
 	return service.Wrapped
 }
 
-// space is the white space that clients remove (isspace in C).
+// space is the white space that clients remove (C's isspace).
 const space = " \t\n\v\f\r"
 
 // bold surrounds bold text in Markdown.
@@ -323,8 +324,8 @@ var bold = []byte("**")
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// trim removes what surrounds a token in files and tickets: white space, a byte order
-// mark, quotes, the signs of a quoted mail, the name and scheme of the HTTP header.
+// trim removes text that surrounds a token in files and tickets: white space, a byte order
+// mark, quotes, the > of a quoted mail, and the name and scheme of the HTTP header.
 func trim(line []byte) []byte {
 	s := bytes.TrimSpace(bytes.TrimPrefix(line, byteOrderMark))
 	for len(s) > 0 && s[0] == '>' { // quoted in a mail

@@ -17,13 +17,13 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// redactor masks what identifies a person, for reports that are posted to tickets. A value
-// has the same mask wherever it occurs, in all tokens of a run, in any case.
+// redactor masks data that identifies persons, for reports that are posted to tickets. A
+// value has the same mask everywhere, in all tokens of a run. Case is ignored.
 type redactor struct {
 	masks  map[string]string
 	counts map[string]int
-	// order lists the values in lower case by their first byte, the longest first, so that
-	// none hides in another.
+	// order has the values in lower case by their first byte, the longest first, so that a
+	// value is matched before its prefixes.
 	order map[byte][]string
 }
 
@@ -31,8 +31,9 @@ func newRedactor() *redactor {
 	return &redactor{masks: map[string]string{}, counts: map[string]int{}, order: map[byte][]string{}}
 }
 
-// personalName matches the names of claims whose values are masked, without separators, as
-// issuers also write displayName and https://example.org/claims/email.
+// personalName matches the names of claims whose values are masked, in lower case and without
+// separators and URL prefixes, because issuers also use names such as displayName and
+// https://example.org/claims/email.
 var personalName = text.Pattern{Expr: `^(sub|subid|subject|subjectid|id|jti|sid|sessionstate|sessionid|nonce|uti|rh|aio|oid|puid|altsecid|originjti|eventid|tokenid|athash|chash|shash|ath|` +
 	`cn|sn|gn|name|(nick|given|family|middle|first|last|full|display|common|sur|preferreduser|user|unique|principal|samaccount|userprincipal|cognito:?user|account)name|surname|` +
 	`user|userid|userlogin|useridentities|uid|upn|login|actor|actorid|owner|person|personid|employee(id|number)|profile|picture|website|` +
@@ -40,7 +41,7 @@ var personalName = text.Pattern{Expr: `^(sub|subid|subject|subjectid|id|jti|sid|
 	`uidnumber|gidnumber|eppn|eptid|epuid|orcid|pairwiseid|persistentid|oidc|itrustuin|.*dn|x509.*|ipaddr|client(host|address)|` +
 	`cern.*|onpremsid|device(id|key)|voperson.*(id|uid)|eduperson(principalname|targetedid|uniqueid|orcid)|kubernetesio.*|credentialsubject)$`}
 
-// personal reports whether the values of a claim, or of a member of an object in one, are
+// personal reports whether the values of a claim, or of a member of an object in a claim, are
 // masked.
 func personal(name string) bool {
 	if strings.Contains(name, "://") {
@@ -50,8 +51,8 @@ func personal(name string) bool {
 	return personalName.Get().MatchString(name) && !strings.HasSuffix(name, "verified")
 }
 
-// general reports whether a member of an object that describes a person is not about this
-// person, such as the issuer of a subject.
+// general reports whether a member of an object that describes a person does not identify
+// the person, such as the issuer of a subject.
 func general(name string) bool {
 	switch name {
 	case "iss", "issuer", "aud", "type", "typ", "format", "subject_type", "client_id":
@@ -60,8 +61,8 @@ func general(name string) bool {
 	return false
 }
 
-// inText matches what identifies a person in any text of a token: a mail address, the
-// common name of a certificate's subject, and the owner of a home directory.
+// inText matches data that identifies a person in any text: a mail address, the common name
+// of a certificate's subject, and the owner of a home directory.
 var inText = text.Pattern{Expr: `[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|CN=([^,/+"\s][^,/+"]*)|/(?:home|Users|store/user|user/[a-z0-9])/([A-Za-z0-9_][A-Za-z0-9._-]*)`}
 
 // learn collects the values of a token that are masked.
@@ -82,7 +83,7 @@ func (r *redactor) learn(j *token.JWT) {
 			})
 		}
 	}
-	// After them, because they name their values.
+	// Do this last, because masks are named after the first claim with a value.
 	for _, list := range [][]token.Member{j.Members(), j.HeaderMembers()} {
 		for _, m := range list {
 			r.learnText(m.Name)
@@ -95,8 +96,8 @@ func (r *redactor) learn(j *token.JWT) {
 	}
 }
 
-// each calls f for all strings, numbers and names in a claim, with the name of the outermost
-// member that is personal.
+// each calls f for all names and values in a claim. name is that of the outermost personal
+// member that contains the value.
 func each(m token.Member, f func(name string, v any, personal bool)) {
 	var v any
 	d := json.NewDecoder(bytes.NewReader(m.Value))
@@ -105,29 +106,29 @@ func each(m token.Member, f func(name string, v any, personal bool)) {
 		return
 	}
 	var walk func(string, any, bool)
-	walk = func(name string, v any, is bool) {
+	walk = func(name string, v any, masked bool) {
 		switch v := v.(type) {
 		case []any:
 			for _, e := range v {
-				walk(name, e, is)
+				walk(name, e, masked)
 			}
 		case map[string]any:
 			for _, k := range slices.Sorted(maps.Keys(v)) {
 				inner := name
-				if !is {
+				if !masked {
 					inner = k
 				}
 				f(k, k, false)
-				walk(inner, v[k], is && !general(k) || personal(k))
+				walk(inner, v[k], masked && !general(k) || personal(k))
 			}
 		default:
-			f(name, v, is)
+			f(name, v, masked)
 		}
 	}
 	walk(m.Name, v, personal(m.Name))
 }
 
-// learnText collects what identifies a person in a text.
+// learnText collects data in a text that identifies persons.
 func (r *redactor) learnText(s string) {
 	for _, m := range inText.Get().FindAllStringSubmatch(s, -1) {
 		switch {
@@ -141,8 +142,8 @@ func (r *redactor) learnText(s string) {
 	}
 }
 
-// users collects local users, to which a site maps a token. Their domains are kept, because
-// they decide what the users may do.
+// users collects the local users to whom a site maps a token. It does not mask their domains,
+// which matter for the authorization.
 func (r *redactor) users(list []finding.Finding) {
 	for _, f := range list {
 		for _, u := range f.Users {
@@ -153,8 +154,8 @@ func (r *redactor) users(list []finding.Finding) {
 	}
 }
 
-// shortest is the length below which a value is masked only in its own claim: it would
-// match by accident elsewhere.
+// shortest is the minimum length of values that are masked in other texts. Shorter ones are
+// masked only if they are the whole text, because they would match by accident.
 const shortest = 3
 
 func (r *redactor) add(name, value string) {
@@ -162,7 +163,7 @@ func (r *redactor) add(name, value string) {
 		return
 	}
 	if inText.Get().MatchString(name) {
-		name = "id" // the name would say who it is
+		name = "id" // the name identifies the person
 	}
 	r.counts[name]++
 	mask := fmt.Sprintf("[%s-%d]", name, r.counts[name])
@@ -172,7 +173,7 @@ func (r *redactor) add(name, value string) {
 	}
 	quoted := regexp.QuoteMeta(value)
 	forms := []string{value, quoted, strings.ReplaceAll(quoted, "/", `\/`), url.PathEscape(value)}
-	// Names of users are often a part of an address.
+	// The local part of an address is often a user name.
 	if local, _, ok := strings.Cut(value, "@"); ok && len(local) >= shortest {
 		forms = append(forms, local)
 	}
@@ -197,7 +198,7 @@ func (r *redactor) text(s string) string {
 		return mask
 	}
 	if len(lower) != len(s) {
-		lower = s // a character whose lower case is longer or shorter
+		lower = s // the indexes would differ
 	}
 	var b strings.Builder
 	last := 0
@@ -216,8 +217,8 @@ func (r *redactor) text(s string) string {
 	return b.String()
 }
 
-// at returns the length and the mask of the value that begins at a position of a text in
-// lower case.
+// at returns the length and the mask of the value that begins at index i of a text in lower
+// case, or 0.
 func (r *redactor) at(lower string, i int) (n int, mask string) {
 	for _, v := range r.order[lower[i]] {
 		if !strings.HasPrefix(lower[i:], v) || digits(v) && (i > 0 && isDigit(lower[i-1]) || i+len(v) < len(lower) && isDigit(lower[i+len(v)])) {
@@ -225,7 +226,7 @@ func (r *redactor) at(lower string, i int) (n int, mask string) {
 		}
 		return len(v), r.masks[v]
 	}
-	// Messages shorten long values, at their ends or in the middle.
+	// Messages shorten long values at the end or in the middle.
 	const ellipsis = "…"
 	if strings.HasPrefix(lower[i:], ellipsis) {
 		rest := lower[i+len(ellipsis):]
@@ -246,7 +247,7 @@ func (r *redactor) at(lower string, i int) (n int, mask string) {
 	return 0, ""
 }
 
-// shortened is a length below which messages show a value whole.
+// shortened is a length in bytes up to which messages do not shorten values.
 const shortened = 30
 
 func commonPrefix(a, b string) (n int) {
@@ -256,7 +257,7 @@ func commonPrefix(a, b string) (n int) {
 	return n
 }
 
-// overlap returns the length of the longest end of a value that a text begins with.
+// overlap returns the length of the longest suffix of value that is a prefix of text.
 func overlap(value, text string) int {
 	for k := min(len(value), len(text)); k > 0; k-- {
 		if strings.HasSuffix(value, text[:k]) {
@@ -268,11 +269,11 @@ func overlap(value, text string) int {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// digits reports whether a value is a number, which is not masked within another one.
+// digits reports whether a value is a number. Numbers are not masked within other numbers.
 func digits(s string) bool { return strings.Trim(s, "0123456789") == "" }
 
-// label returns the name of a file without its directory, which can have the name of a
-// user.
+// label returns the masked name of a file without its directory, which may contain the name
+// of a user.
 func (r *redactor) label(s string) string {
 	r.learnText(s)
 	return text.Brief(r.text(filepath.Base(s)), 200)
@@ -295,8 +296,8 @@ func (r *redactor) findings(list []finding.Finding) []finding.Finding {
 	return out
 }
 
-// token returns the token with masked values. Order, duplicates and the spelling of
-// numbers are kept.
+// token returns the token with masked values. It keeps the order of the members, duplicates,
+// and the spelling of numbers.
 func (r *redactor) token(j *token.JWT) *token.JWT {
 	masked := assemble(r.object(j.HeaderMembers()), r.object(j.Members()), "")
 	out, err := token.Decode(masked)
@@ -318,7 +319,7 @@ func (r *redactor) object(members []token.Member) []byte {
 			b.WriteByte(',')
 		}
 		name := m.Name
-		if inText.Get().MatchString(name) { // other names are never those of a person
+		if inText.Get().MatchString(name) { // other names do not identify persons
 			name = r.text(name)
 		}
 		b.Write(encoded(name))
@@ -331,12 +332,12 @@ func (r *redactor) object(members []token.Member) []byte {
 
 // level is an object or a list in a JSON value.
 type level struct {
-	// object says that it is an object, key that a name follows, personal that all in it is
-	// masked, and next that the next value is.
+	// object means that it is an object, key that the next string is a name, personal that
+	// all values in it are masked, and next that the next value is masked.
 	object, key, personal, next bool
 }
 
-// value masks strings in a JSON value, and numbers too if they are personal.
+// value masks strings in a JSON value, and also numbers if they are personal.
 func (r *redactor) value(raw json.RawMessage, isPersonal bool) []byte {
 	var b bytes.Buffer
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -390,6 +391,6 @@ func encoded(s string) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string
+	_ = e.Encode(s) // strings can always be encoded
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

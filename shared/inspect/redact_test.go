@@ -28,9 +28,9 @@ func TestRedactor(t *testing.T) {
 	}
 }
 
-// Persons are masked wherever they are named: in members of objects, in any spelling of a
-// name, in free text, and where a message shortens a value.
-func TestRedactorFindsPersons(t *testing.T) {
+// Personal data is masked in members of objects, in claims with other spellings of a name, in
+// free text, and where a message shortens a value.
+func TestRedactorFindsPersonalData(t *testing.T) {
 	for _, c := range []struct{ name, claims, want string }{
 		{"in an object", `{"custom":{"user":{"id":7,"type":"x"},"email":"a@b.org"}}`, `{"custom":{"user":{"id":"[user-1]","type":"x"},"email":"[email-1]"}}`},
 		{"in a list", `{"contacts":[{"name":"Jane Doe"}],"x":[{"mail":["a@b.org"]}]}`, `{"contacts":[{"name":"[contacts-1]"}],"x":[{"mail":["[mail-1]"]}]}`},
@@ -56,7 +56,7 @@ func TestRedactorFindsPersons(t *testing.T) {
 	r.learn(servicetest.JWT(t, servicetest.ES256, `{"sub":"`+long+`"}`))
 	for _, s := range []string{"sub is " + long[:60] + "…, too long", "https://i," + long[:40] + "…" + long[140:] + " is", `^https:\/\/i,` + long + `$`} {
 		if got := r.text(s); strings.Contains(got, "abcdef") || !strings.Contains(got, "[sub-1]") {
-			t.Errorf("%s becomes %s", s, got)
+			t.Errorf("%s: got %s", s, got)
 		}
 	}
 	r.users([]finding.Finding{{Users: []string{"jdoe@fnal.gov"}}, {Users: []string{"anonymous"}}})
@@ -65,7 +65,7 @@ func TestRedactorFindsPersons(t *testing.T) {
 	}
 }
 
-// Whatever is in a token, a masked one decodes, and has none of its values.
+// For any token, the masked token decodes and does not contain the masked values.
 func FuzzRedactor(f *testing.F) {
 	f.Add(`{"sub":"alice","x":[1,{"alice":"alice"}],"email":null}`)
 	f.Add(`{ "sub" : "a\u0000\"b" , "name":["x",2e5,true] , "z": "\ud800" }`)

@@ -14,7 +14,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// renderer shows the results on stdout, and on stderr what its format has no place for.
+// renderer shows the results on stdout, and on stderr what its format cannot represent.
 type renderer interface {
 	// token shows a token that was decoded and judged.
 	token(*view)
@@ -22,20 +22,20 @@ type renderer interface {
 	notToken(input)
 	// unreadable shows that a file could not be read.
 	unreadable(label string, err error)
-	// finish writes what was collected.
+	// finish writes output that was collected.
 	finish() error
 }
 
-// format is a format of -o.
+// format is an output format.
 type format struct {
 	name string
-	// depth is the depth to which tokens are judged if no check is requested.
+	// depth selects the checks that are made if no check is requested.
 	depth depth
-	// signature says that the format can show the signature.
+	// signature means that the format can show the signature.
 	signature bool
 	new       func(*output) renderer
-	// parallel says that what is written about an input depends on nothing else, so that
-	// several can be rendered at once. Only a summary is shown.
+	// parallel means that inputs can be rendered in parallel, because the output for one
+	// does not depend on others. Such a format shows only a summary.
 	parallel bool
 }
 
@@ -57,27 +57,29 @@ var formats = []format{
 
 var diffFormat = format{"diff", none, false, func(o *output) renderer { return &diffRenderer{output: o} }, false}
 
-// output is what all renderers share. It reports on stderr what is not a token.
+// output is the common part of all renderers. It reports inputs that are not tokens on
+// stderr.
 type output struct {
 	env    *cli.Env
 	stdout io.Writer
 	screen
-	// now is the time as of which tokens are judged.
+	// now is the time at which tokens are judged.
 	now time.Time
-	// several says that there are several files, so that each token is named.
+	// several means that there are several files, so that messages name the input.
 	several       bool
 	showSignature bool
 	// code is the exit code so far.
 	code int
-	// failed says that writing failed, hinted that a hint was printed: once is enough.
+	// failed means that writing failed, hinted that the hint was printed, so that neither is
+	// reported again.
 	failed, hinted bool
 }
 
-// worse keeps the exit code that says most: network before not a token before a failed
-// check.
+// worse sets the exit code to code if it takes precedence: a network error over input that is
+// not a token, and this over a failed check.
 func (o *output) worse(code int) { o.code = max(o.code, code) }
 
-// write writes to stdout what contains no raw text from tokens.
+// write writes b, which contains no raw text from tokens, to stdout.
 func (o *output) write(b []byte) {
 	if o.failed {
 		return
@@ -89,9 +91,9 @@ func (o *output) write(b []byte) {
 	}
 }
 
-// writeEscaped writes JSON or HTML to stdout, in which DEL, C1 and bidirectional
-// controls may be raw. A terminal would act on them, so there they are escaped. Tabs and the
-// like occur only between the parts of JSON.
+// writeEscaped writes JSON or HTML, which may contain raw DEL, C1 and bidirectional controls,
+// to stdout. If stdout is a terminal, which would interpret them, it escapes them, and
+// replaces tabs and carriage returns, which occur only between the tokens of JSON, by spaces.
 func (o *output) writeEscaped(b []byte) {
 	if o.tty {
 		b = []byte(text.Printable(strings.NewReplacer("\t", " ", "\r", " ").Replace(string(b))))
@@ -99,15 +101,14 @@ func (o *output) writeEscaped(b []byte) {
 	o.write(b)
 }
 
-// verdict writes one line with the verdict of the service that was named, for those who do
-// not look at what is written to stdout now.
+// verdict prints the verdict of the service to stderr, if stdout is not a terminal.
 func (o *output) verdict(v *view) {
 	if v.Target != "" && !o.tty {
 		o.env.Say("verdict: %s%s", o.where(v), text.OneLine(v.Headline))
 	}
 }
 
-// where names a token if there is more than one.
+// where returns the prefix that identifies the token in messages, or "" if there is only one.
 func (o *output) where(v *view) string {
 	if !o.several && v.Alone {
 		return ""
@@ -127,11 +128,11 @@ func (o *output) unreadable(_ string, err error) { o.env.Say("error: %s", text.O
 
 func (o *output) finish() error { return nil }
 
-// screen is the terminal that stdout is, if it is one.
+// screen describes the terminal, if stdout is one.
 type screen struct {
 	tty bool
-	// width is in columns, between 60 and what is easy to read. height is in lines; 0 if
-	// unknown.
+	// width is in columns, from 60 to 100, because longer lines are hard to read. height is
+	// in lines, or 0 if it is unknown.
 	width, height int
 	colours       bool
 }
@@ -150,6 +151,6 @@ func newScreen(env *cli.Env) screen {
 		}
 	}
 	s.width = min(max(s.width, 60), 100)
-	s.colours = s.tty && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb" && obeysColours(env.Stdout)
+	s.colours = s.tty && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb" && supportsColours(env.Stdout)
 	return s
 }

@@ -9,8 +9,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// claimsRenderer writes the claims as they are in the token, for pipes. Findings go to
-// stderr.
+// claimsRenderer prints the claims unchanged, for pipes. It prints findings on stderr.
 type claimsRenderer struct{ *output }
 
 func (r *claimsRenderer) token(v *view) {
@@ -18,7 +17,7 @@ func (r *claimsRenderer) token(v *view) {
 		r.env.Say("note: this is %s", v.Note)
 	}
 	if v.token.Unsigned() {
-		// In a pipe, its claims would be mistaken for those of an access token.
+		// A program that reads the claims would mistake them for those of an access token.
 		err := fmt.Errorf("%w: it is not signed (alg none), and no service accepts it; -o text shows its contents", token.ErrNotToken)
 		if v.Kind == "refresh token" {
 			err = fmt.Errorf("%w: it is not signed (alg none), like INDIGO IAM's refresh tokens: use the access token", token.ErrNotToken)
@@ -30,7 +29,7 @@ func (r *claimsRenderer) token(v *view) {
 	r.writeEscaped(append(bytes.Clone(v.token.Claims), '\n'))
 }
 
-// findings reports the causes, and those remarks that are about the claims themselves.
+// findings prints the causes, and the remarks on duplicates and on the kind of the token.
 func (r *claimsRenderer) findings(v *view) {
 	where := r.where(v)
 	for _, f := range v.Causes {

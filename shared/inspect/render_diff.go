@@ -27,14 +27,13 @@ func (r *diffRenderer) finish() error {
 	case len(r.views) == 2:
 		d := difference{a: r.views[0], b: r.views[1]}
 		r.write([]byte(d.String()))
-	case r.code == cli.OK: // otherwise, an error was reported
+	case r.code == cli.OK: // otherwise, an error was already reported
 		return diffUsage()
 	}
 	return nil
 }
 
-// difference is what two tokens do not share: claims, header parameters, and times to the
-// second, so that two tokens of the same kind differ only in what matters.
+// difference collects the claims and header parameters in which two tokens differ.
 type difference struct {
 	a, b    *view
 	out     strings.Builder
@@ -83,7 +82,7 @@ func (d *difference) compare(what string, a, b []token.Member) {
 	}
 }
 
-// byName returns the names of two lists, in their order, and the values of each.
+// byName returns the names in two lists, in order, and the values of each name.
 func byName(a, b []token.Member) (names []string, valuesA, valuesB map[string][]string) {
 	valuesA, valuesB = map[string][]string{}, map[string][]string{}
 	collect := func(list []token.Member, values map[string][]string) {
@@ -99,7 +98,7 @@ func byName(a, b []token.Member) (names []string, valuesA, valuesB map[string][]
 	return names, valuesA, valuesB
 }
 
-// clock is a time in words, with the space before it; "" for other claims.
+// clock returns the time of a claim in words, after two spaces, or "" for other claims.
 func (v *view) clock(what, name string) string {
 	t, ok := v.token.Time(name)
 	if !ok || what != "claim" || !isTime(name) {

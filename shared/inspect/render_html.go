@@ -10,13 +10,13 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// What a page contains at most, whatever the size of the input: tokens, and their bytes.
+// The maximum number of tokens on a page, and their maximum total size in bytes.
 const (
 	maxViews = 1000
 	maxBytes = 4 << 20
 )
 
-// htmlRenderer writes one page for all tokens.
+// htmlRenderer prints one page with all tokens.
 type htmlRenderer struct {
 	*output
 	views        []*view
@@ -64,7 +64,7 @@ func newTable(view int, part, caption string, rows []claimView, now time.Time) t
 
 func utc(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// lead splits a line of words into its subject, such as a scope, and the rest.
+// lead splits a line into its subject, such as a scope, and the rest.
 func lead(line string) (about, words string) {
 	about, words, ok := strings.Cut(line, ": ")
 	if !ok {
@@ -73,11 +73,12 @@ func lead(line string) (about, words string) {
 	return about, words
 }
 
-// divided is a text in three parts: the beginning that it shares with another one, what
-// differs, and the common end.
+// divided is a text that is compared with another one: the common prefix, the part that
+// differs, and the common suffix.
 type divided struct{ before, differs, after string }
 
-// compared returns the expected and the actual audience; ok is false for other findings.
+// compared returns the expected and the actual audience. ok is false for findings that are not
+// about the audience.
 func (v *view) compared(f finding.Finding) (expected, actual divided, ok bool) {
 	want, got, ok := v.audiences(f)
 	w, g := []rune(want), []rune(got)
@@ -89,16 +90,16 @@ func (v *view) compared(f finding.Finding) (expected, actual divided, ok bool) {
 	return divide(w), divide(g), ok
 }
 
-// unsaid returns what is missing and is not named in the message or the hint.
-func unsaid(f finding.Finding) []string {
-	var said []string
+// unmentioned returns the strings in f.Missing that neither the message nor the hint mentions.
+func unmentioned(f finding.Finding) []string {
+	var mentioned []string
 	for _, w := range strings.Fields(f.Message + " " + f.Hint) {
-		said = append(said, strings.Trim(w, `,;.()"`))
+		mentioned = append(mentioned, strings.Trim(w, `,;.()"`))
 	}
-	return slices.DeleteFunc(slices.Clone(f.Missing), func(s string) bool { return slices.Contains(said, s) })
+	return slices.DeleteFunc(slices.Clone(f.Missing), func(s string) bool { return slices.Contains(mentioned, s) })
 }
 
-// signatureWords is the state of a signature and the note on it.
+// signatureWords is the state of a signature and the rest of the note on it.
 type signatureWords struct{ Word, Rest string }
 
 func newSignature(v *view) signatureWords {

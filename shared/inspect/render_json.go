@@ -8,12 +8,11 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// jsonRenderer writes one JSON document for each token, with header and claims as they
-// are in the token.
+// jsonRenderer prints one JSON document for each token, with the unchanged header and claims.
 type jsonRenderer struct{ *output }
 
 func (r *jsonRenderer) token(v *view) {
-	// encoding/json would indent and escape the claims again.
+	// encoding/json would change the header and the claims.
 	b := v.appendResult(nil)
 	b = append(b, `,"report":{"tool":`...)
 	b = appendString(b, v.Origin.Tool)
@@ -35,7 +34,7 @@ func (r *jsonRenderer) token(v *view) {
 	r.writeEscaped(append(b, "}\n"...))
 }
 
-// ndjsonRenderer writes one line of JSON for each input, whether it is a token or not.
+// ndjsonRenderer prints one line of JSON for each input, including those that are not tokens.
 type ndjsonRenderer struct {
 	*output
 	buf []byte
@@ -56,9 +55,9 @@ func (r *ndjsonRenderer) failure(label string, line int, kind string, err error)
 	r.writeEscaped(r.buf)
 }
 
-// appendResult appends what -o ndjson and -o json say about a token, without the brace at
-// the end. It writes what encoding/json would write, but without its reflection, which would
-// take longer than all checks.
+// appendResult appends the members that -o ndjson and -o json have in common, without the
+// closing brace. The result is the same as that of encoding/json, whose reflection would take
+// longer than all checks.
 func (v *view) appendResult(b []byte) []byte {
 	b = append(b, `{"apiVersion":"`+text.APIVersion+`","file":`...)
 	b = appendString(b, v.Label)
@@ -113,7 +112,7 @@ func appendMember(b []byte, name, value string) []byte {
 	return appendString(b, value)
 }
 
-// plainJSON are the bytes that encoding/json does not escape.
+// plainJSON marks the ASCII bytes that encoding/json does not escape.
 var plainJSON = func() (t [256]bool) {
 	for c := 0x20; c < 0x80; c++ {
 		t[c] = true
@@ -128,7 +127,7 @@ var plainJSON = func() (t [256]bool) {
 func appendString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if !plainJSON[s[i]] {
-			quoted, _ := json.Marshal(s) // a string
+			quoted, _ := json.Marshal(s) // strings can always be encoded
 			return append(b, quoted...)
 		}
 	}

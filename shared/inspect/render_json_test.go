@@ -34,8 +34,8 @@ type findingJSON struct {
 	Source  string       `json:"source,omitempty"`
 }
 
-// The line is what encoding/json would write.
-func TestResultIsAsEncodingJSONWritesIt(t *testing.T) {
+// The line is the same as that of encoding/json.
+func TestAppendResult(t *testing.T) {
 	for _, s := range []string{"", "plain", `"quoted" \ `, "<a href='x'>&amp;</a>", "a\nb\tc\x00\x1f\x7f", "grüße\u2028\u202e", "\xff\xfe broken", "\u0080"} {
 		f := findingJSON{finding.Code("code-" + s), s, s, s, s}
 		want := result{text.APIVersion, s, 7, s, s, "", "", "", s, s, "fail", []findingJSON{f, f}, []findingJSON{f}, s}

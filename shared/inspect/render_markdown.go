@@ -8,7 +8,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// markdownRenderer writes reports for tickets.
+// markdownRenderer prints reports for tickets.
 type markdownRenderer struct {
 	*output
 	shown int
@@ -23,10 +23,10 @@ func (r *markdownRenderer) token(v *view) {
 	r.writeEscaped([]byte(m.b.String()))
 }
 
-// markdown builds a report. All text from tokens goes through code or plain.
+// markdown builds a report. All text from tokens must be escaped by code or plain.
 type markdown struct{ b strings.Builder }
 
-// code returns text as a code span, which nothing in it can end.
+// code returns s as a code span, with a delimiter that does not occur in it.
 func code(s string) string {
 	s = text.Printable(text.OneLine(s))
 	fence := "`"
@@ -39,9 +39,9 @@ func code(s string) string {
 	return fence + s + fence
 }
 
-// plain escapes what Markdown and HTML would interpret.
 var plainEscapes = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;", "&", "&amp;", "|", `\|`, "#", `\#`, "!", `\!`, "@", "@\u200b")
 
+// plain escapes characters that Markdown or HTML would interpret.
 func plain(s string) string { return plainEscapes.Replace(text.Printable(text.OneLine(s))) }
 
 func (m *markdown) line(format string, a ...any) { fmt.Fprintf(&m.b, format+"\n", a...) }
@@ -82,7 +82,7 @@ func (m *markdown) findings(title string, list []finding.Finding, v *view) {
 	for _, f := range list {
 		m.line("- %s (%s)", plain(f.Message), code(string(f.Code)))
 		if diff := v.difference(f); diff != nil {
-			// Each line begins with a label, so none can end the block.
+			// No line can end the block, because each begins with a label.
 			m.line("\n  ```text")
 			for _, l := range diff {
 				m.line("  %s", text.Printable(text.OneLine(l)))
@@ -112,11 +112,11 @@ func (m *markdown) claims(title string, list []claimView) {
 	}
 }
 
-// pipes matches the separator of columns, and backslashes before it.
+// pipes matches the separator of columns and the backslashes before it.
 var pipes = text.Pattern{Expr: `\\*\|`}
 
-// cell escapes the separator of columns, also in code. An even number of backslashes would
-// escape each other instead.
+// cell escapes the separator of columns, which is necessary even in code spans. The number of
+// backslashes before it must be odd, otherwise they would escape each other.
 func cell(s string) string {
 	return pipes.Get().ReplaceAllStringFunc(s, func(p string) string {
 		before := strings.Repeat(`\`, len(p)-1)

@@ -8,7 +8,7 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// textRenderer writes reports for people.
+// textRenderer prints reports for people.
 type textRenderer struct {
 	*output
 	shown int
@@ -29,13 +29,13 @@ func (r *textRenderer) token(v *view) {
 		out = "\n" + out
 	}
 	if r.tty && strings.Count(out, "\n") > r.height {
-		// The verdict has left the screen by now.
+		// Repeat the verdict, which has scrolled off the screen.
 		out += "\n" + strings.Join(fold(text.Printable(text.OneLine("verdict: "+v.Headline)), r.width, 2), "\n  ") + "\n"
 	}
 	r.write([]byte(out))
 }
 
-// paint holds the colours of a report; all are empty without a terminal.
+// paint contains the control sequences of a report. They are empty without colours.
 type paint struct{ good, bad, dim, bold, off string }
 
 func newPaint(colours bool) paint {
@@ -52,8 +52,8 @@ type textReport struct {
 	paint
 }
 
-// para adds a paragraph. All its lines are indented, all but the first by hang columns
-// more. Its text is made printable before it is coloured.
+// para adds a paragraph. Its lines are indented by indent columns, all except the first by
+// hang more. The text is made printable before it is coloured.
 func (p *textReport) para(colour string, indent, hang int, format string, a ...any) {
 	for i, l := range fold(text.Printable(text.OneLine(fmt.Sprintf(format, a...))), p.width-indent, hang) {
 		if i > 0 {
@@ -67,8 +67,8 @@ func (p *textReport) para(colour string, indent, hang int, format string, a ...a
 	}
 }
 
-// report adds the report on a token, the verdict first. signature is shown unless it is
-// empty.
+// report adds the report on a token, which begins with the verdict. The signature is shown
+// unless it is empty.
 func (p *textReport) report(v *view, signature string) {
 	colour := p.good
 	if !v.OK {
@@ -127,13 +127,13 @@ func (p *textReport) findings(v *view) {
 func (p *textReport) finding(colour, lead string, f finding.Finding, compared []string) {
 	indent := 2 + len(lead)
 	p.para(colour, 2, len(lead), "%s%s (%s)", lead, f.Message, f.Code)
-	for _, l := range compared { // unwrapped, so that they stay below each other
+	for _, l := range compared { // not wrapped, so that they remain aligned
 		p.b.WriteString(strings.Repeat(" ", indent) + text.Printable(text.OneLine(l)) + "\n")
 	}
 	if f.Hint != "" {
 		p.para("", indent, 0, "hint: %s", f.Hint)
 	}
-	if f.Command != "" { // unwrapped, to be pasted
+	if f.Command != "" { // not wrapped, so that it can be pasted
 		p.b.WriteString(strings.Repeat(" ", indent+2) + text.Printable(text.OneLine(f.Command)) + "\n")
 	}
 	if f.Source != "" {
@@ -158,8 +158,8 @@ func (p *textReport) claims(title string, list []claimView) {
 	}
 }
 
-// fold breaks text into lines at spaces, and a word that is longer than a line anywhere.
-// All lines but the first leave room for hang columns.
+// fold breaks text into lines of at most width columns at spaces, and within words that are
+// longer than a line. All lines except the first are shorter by hang columns.
 func fold(text string, width, hang int) (out []string) {
 	line, room := []rune{}, width
 	next := func() {
@@ -169,7 +169,7 @@ func fold(text string, width, hang int) (out []string) {
 	for i, word := range strings.Split(text, " ") {
 		w := []rune(word)
 		if i > 0 {
-			// A run of spaces is shown as it is.
+			// Several consecutive spaces are kept.
 			if len(line)+1+len(w) <= room || len(line) < room && len(w) > width-hang {
 				line = append(line, ' ')
 			} else {
@@ -186,7 +186,8 @@ func fold(text string, width, hang int) (out []string) {
 	return append(out, string(line))
 }
 
-// lifetime returns a bar that shows how much of the token's lifetime is over.
+// lifetime returns a bar that shows how much of the token's lifetime has passed, or "" if the
+// lifetime is unknown.
 func lifetime(v *view, width int) string {
 	if v.Issued == nil || v.Expires == nil || !v.Expires.After(*v.Issued) {
 		return ""

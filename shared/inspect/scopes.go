@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// right is what a scope allows, and which document or software defines it.
+// right describes what a scope allows. source is the document or software that defines it.
 type right struct{ what, source string }
 
 const (
@@ -15,7 +15,7 @@ const (
 	scitokensScopes  = "SciTokens, Claims and Scopes Language"
 )
 
-// allows has scopes in words.
+// allows describes scopes without a path.
 var allows = sync.OnceValue(func() map[string]right {
 	return map[string]right{
 		"compute.read": {"may view jobs", wlcgCapabilities}, "compute.modify": {"may change jobs", wlcgCapabilities},
@@ -35,7 +35,7 @@ var allows = sync.OnceValue(func() map[string]right {
 	}
 })
 
-// condorRights are the authorization levels of HTCondor, as condor:/LEVEL names them.
+// condorRights describes the authorization levels of HTCondor in scopes condor:/LEVEL.
 var condorRights = map[string]string{
 	"READ": "may view jobs and daemons", "WRITE": "may submit, change and remove jobs, and view them",
 	"DAEMON": "may act as a daemon of the pool, submit and view", "ADMINISTRATOR": "may administer the pool, submit and view",
@@ -45,6 +45,7 @@ var condorRights = map[string]string{
 	"ALLOW": "has no meaning since HTCondor 8.9.7",
 }
 
+// pathAllows describes scopes that may have a path.
 var pathAllows = map[string]right{
 	"read": {"may read", scitokensScopes}, "write": {"may write, overwrite and delete", scitokensScopes},
 	"storage.read": {"may read", wlcgCapabilities}, "storage.create": {"may create files, but not overwrite them", wlcgCapabilities},
@@ -53,7 +54,7 @@ var pathAllows = map[string]right{
 	"pelican.advertise": {"may announce a server to the director", "Pelican"}, "pelican.namespace_delete": {"may delete a namespace", "Pelican"},
 }
 
-// lookupScope returns what a scope allows, in words; the zero value if it is not known.
+// lookupScope returns what a scope allows, or the zero value if the scope is unknown.
 func lookupScope(scope string) right {
 	if r, ok := allows()[scope]; ok {
 		return r
@@ -87,7 +88,7 @@ func lookupScope(scope string) right {
 	return r
 }
 
-// sourcesOf returns the sources of scopes, each once.
+// sourcesOf returns the sources of scopes, without duplicates.
 func sourcesOf(list []string) (out []string) {
 	for _, s := range list {
 		if from := lookupScope(s).source; from != "" && !slices.Contains(out, from) {
@@ -97,8 +98,8 @@ func sourcesOf(list []string) (out []string) {
 	return out
 }
 
-// words returns what a scope allows, or "".
+// words describes what a scope allows, or returns "" if it is unknown.
 func words(scope string) string { return lookupScope(scope).what }
 
-// source is a line with the source of a scope.
+// source returns a line with the source of a scope.
 func source(scope string) string { return "  " + lookupScope(scope).source + "\n" }

@@ -18,8 +18,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// read reads what the command line names: files, stdin, or the token that bearer token
-// discovery finds.
+// read reads the files that the command line names, stdin, or, if stdin is a terminal, the
+// token that WLCG Bearer Token Discovery finds.
 func (p *pipeline) read(files []string) error {
 	if len(files) == 0 {
 		if isTerminal(p.env.Stdin) {
@@ -49,12 +49,12 @@ func (p *pipeline) file(name string) {
 	link := name != "-" && err == nil && fi.Mode()&fs.ModeSymlink != 0
 	mode := modeOf(rd)
 	idle := func() {}
-	if p.crew != nil {
-		rd, idle = stoppable{rd, &p.crew.stopped}, p.crew.send
+	if p.pool != nil {
+		rd, idle = stoppable{rd, &p.pool.stopped}, p.pool.send
 	}
 	rd, zipped, err := unzipped(rd)
 	if zipped {
-		mode, link = 0, false // what is in it is not used as a file
+		mode, link = 0, false // clients do not read compressed token files
 	}
 	n := 0
 	if err == nil {
@@ -64,25 +64,25 @@ func (p *pipeline) file(name string) {
 			if i.only {
 				i.mode, i.link = mode, link
 			}
-			// The format with a line per token is for lists of them.
+			// With -o ndjson, a file may be a list of tokens.
 			if i.among = !i.only && mode != 0 && !p.format.parallel; i.among {
 				i.form = service.Wrapped
 			} else if i.mode == 0 {
 				i.form = service.Bare
 			}
-			p.give(i)
+			p.submit(i)
 		}, idle)
 	}
 	p.afterwards(func() {
 		shown := p.shown
 		p.shown = 0
 		none := func(kind, what string) {
-			p.one(input{label: label, line: 1, kind: kind, err: fmt.Errorf("%w: %s", token.ErrNotToken, what)})
+			p.process(input{label: label, line: 1, kind: kind, err: fmt.Errorf("%w: %s", token.ErrNotToken, what)})
 			p.shown = 0
 		}
 		switch {
 		case err != nil && zipped:
-			p.worse(cli.NeedLogin) // the file can be read, but it is damaged
+			p.worse(cli.NeedLogin) // the file was read, but it is damaged
 			p.notRead(label, fmt.Errorf("could not decompress %s: %w", label, err))
 		case err != nil:
 			p.unreadable(label, err)
@@ -94,11 +94,11 @@ func (p *pipeline) file(name string) {
 	})
 }
 
-// unzipped returns the contents of input that is compressed by gzip, which is recognized by
-// its first bytes (RFC 1952 section 2.3.1), and other input as it is.
+// unzipped returns a reader for the uncompressed contents if rd is compressed by gzip, which
+// it recognizes by the first bytes (RFC 1952 section 2.3.1), otherwise for rd itself.
 func unzipped(rd io.Reader) (_ io.Reader, zipped bool, err error) {
 	r := bufio.NewReaderSize(rd, readerSize)
-	// No more than needed, because somebody may be typing.
+	// Do not wait for more bytes than necessary, because the input may be typed.
 	if b, _ := r.Peek(1); len(b) == 0 || b[0] != 0x1f {
 		return r, false, nil
 	}
@@ -109,8 +109,8 @@ func unzipped(rd io.Reader) (_ io.Reader, zipped bool, err error) {
 	return z, true, err
 }
 
-// modeOf returns the permissions of a regular file, which is also what a shell's < opens;
-// 0 for everything else. Windows has no such mode.
+// modeOf returns the permissions of rd if it is a regular file, possibly opened by a shell's
+// <, otherwise 0. On Windows, it returns 0.
 func modeOf(rd any) fs.FileMode {
 	f, ok := rd.(*os.File)
 	if !ok || runtime.GOOS == "windows" {
@@ -123,14 +123,14 @@ func modeOf(rd any) fs.FileMode {
 	return fi.Mode().Perm()
 }
 
-// unreadable reports a file that cannot be read. The others are still read.
+// unreadable reports a file that cannot be read. Processing continues with the other files.
 func (p *pipeline) unreadable(label string, err error) {
 	p.worse(cli.Usage)
 	p.notRead(label, err)
 }
 
-// notRead reports a file that cannot be read or decompressed, without its directory if
-// the output is redacted.
+// notRead reports a file that cannot be read or decompressed. If the output is redacted, it
+// omits the directory.
 func (p *pipeline) notRead(label string, err error) {
 	if p.redactor != nil {
 		err = errors.New(strings.ReplaceAll(err.Error(), label, p.redactor.label(label)))
@@ -154,15 +154,15 @@ func (p *pipeline) discover() error {
 		p.env.Say("it takes precedence over the token in %s", h)
 	}
 	if found.File != "" {
-		// The whole file, because that is what a client sends.
+		// Read the whole file, because a client sends all of it.
 		p.file(found.File)
 		return nil
 	}
-	p.give(input{label: found.Place, line: 1, raw: []byte(found.Token), only: true})
+	p.submit(input{label: found.Place, line: 1, raw: []byte(found.Token), only: true})
 	return nil
 }
 
-// place names an input: its file, and the line in it.
+// place returns the file of an input, and its line unless it is the first.
 func (i input) place() string {
 	if i.line > 1 {
 		return fmt.Sprintf("%s line %d", text.OneLine(i.label), i.line)

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// timeline is a picture of a token's times. Positions are percentages, so that it is as
-// wide as the page and its text keeps its size.
+// timeline is a picture of a token's times. Horizontal positions are percentages, so that the
+// picture fills the width of the page but the size of its text does not change.
 type timeline struct {
 	Height, Bar int
-	// From and Width are the time in which the token is valid.
+	// From and Width are the period in which the token is valid.
 	From, Width string
-	// Valid says that there is such a time, Current that it is now.
+	// Valid means that there is such a period, Current that it includes now.
 	Valid, Current bool
 	Marks          []mark
 }
@@ -22,7 +22,8 @@ type timeline struct {
 type mark struct {
 	Name, When, Clock, Class, Anchor string
 	X                                string
-	// Y is the end of the line to the label, Y1 and Y2 are the base of its two lines of text.
+	// Y is the end of the line to the label, Y1 and Y2 are the baselines of its two lines of
+	// text.
 	Dx, Y, Y1, Y2 int
 	at, place     float64
 }
@@ -64,9 +65,9 @@ func newTimeline(v *view) *timeline {
 	}
 	percent := func(f float64) string { return fmt.Sprintf("%.2f%%", f) }
 
-	// The labels of the left half are above the bar and extend to the right, those of the
+	// The labels in the left half are above the bar and extend to the right, those in the
 	// right half are below it and extend to the left. In each half, the labels closest to the
-	// middle are next to the bar. So labels never overlap, however close the times are.
+	// middle are next to the bar. So labels never overlap, even if the times are equal.
 	above := 0
 	for i := range marks {
 		m := &marks[i]
@@ -91,7 +92,8 @@ func newTimeline(v *view) *timeline {
 		m.Y2 = m.Y1 + 16
 	}
 
-	// A token is valid from the later of iat and nbf; without either, always.
+	// A token is valid from the later of iat and nbf. If it has neither, the period has no
+	// beginning.
 	from, to := 0.0, 100.0
 	for _, t := range []*time.Time{v.Issued, v.NotBefore} {
 		if t != nil {
@@ -108,7 +110,7 @@ func newTimeline(v *view) *timeline {
 	return l
 }
 
-// Words describes the picture, for screen readers.
+// Words describes the picture in words, for screen readers.
 func (l *timeline) Words() string {
 	var s []string
 	for _, m := range l.Marks {

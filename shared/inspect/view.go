@@ -11,32 +11,32 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// view is everything that a report says about one token, in the order in which it says
-// it. Its strings are from the token: renderers escape them.
+// view is the contents of a report on one token. Its strings may be from the token, so
+// renderers must escape them.
 type view struct {
-	// Label is the file the token came from, stdin or a place of discovery, and Line the
-	// line in it. Alone says that the input contains nothing else.
+	// Label is the token's file, stdin or a place of discovery. Line is the line in it.
+	// Alone means that the input contains nothing else.
 	Label string
 	Line  int
 	Alone bool
-	// Kind is what the input is, such as "access token" or "ID token". Note says what it was
-	// extracted from; mostly empty. KindNote says why tokens of its kind are not for
-	// services.
+	// Kind is the kind of input, such as "access token" or "ID token". Note says from what it
+	// was extracted, and is usually empty. KindNote says why services refuse tokens of this
+	// kind.
 	Kind, KindNote, Note string
-	// Target is the service in words; "" if there is none.
+	// Target describes the service, or is "" if there is none.
 	Target string
-	// Versions are those whose rules were applied; "" if there is no service.
+	// Versions are the versions whose rules were applied, or "" if there is no service.
 	Versions string
-	// Origin says how the report was made.
+	// Origin describes how the report was made.
 	Origin origin
-	// OK is the verdict, Headline the sentence for it.
+	// OK is the verdict. Headline describes it.
 	OK       bool
 	Headline string
-	// Causes are why the token is refused, Remarks what is worth knowing.
+	// Causes are the findings because of which the token is refused. Remarks are the others.
 	Causes, Remarks []finding.Finding
 	Claims, Header  []claimView
-	// Signature is the state of the signature: "not checked", "valid", "invalid" or
-	// "none", "missing"; SignatureNote the sentence for it.
+	// Signature is the state of the signature: "not checked", "valid", "invalid", "none" or
+	// "missing". SignatureNote describes it.
 	Signature, SignatureNote string
 	// The times are nil if the token has none.
 	Issued, NotBefore, Expires *time.Time
@@ -56,7 +56,7 @@ var unknown = []string{
 	"what the site configured differently from the defaults: audiences, issuers, mappings, file permissions",
 }
 
-// newView collects what a report says about a token.
+// newView returns the view of a token for a report.
 func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
 	v := newSummary(i, j, vd, jd)
 	v.Claims = claimViews(j.Members(), claimMeaning, jd.now)
@@ -67,8 +67,8 @@ func newView(i input, j *token.JWT, vd verdict, jd *judge) *view {
 	return v
 }
 
-// newSummary collects only what one line says about a token: not its claims, times and
-// sentences.
+// newSummary returns a view without claims, times, Headline and SignatureNote, for formats
+// with one line for each token.
 func newSummary(i input, j *token.JWT, vd verdict, jd *judge) *view {
 	v := &view{Label: i.label, Line: i.line, Alone: i.only, Note: i.note, Now: jd.now, Target: jd.target, Versions: jd.versions, Signature: vd.signature,
 		Unknown: unknown, OK: !finding.AnyRefuses(vd.findings), token: j, size: len(i.raw), Kind: vd.kind.name, KindNote: vd.kind.note, Origin: jd.origin}
@@ -94,7 +94,7 @@ func timeOf(j *token.JWT, claim string) *time.Time {
 	return nil
 }
 
-// headline is the verdict as a sentence.
+// headline returns the Headline.
 func (v *view) headline(letsAllIn string) string {
 	switch {
 	case !v.OK && v.Target != "":
@@ -122,7 +122,7 @@ func (v *view) headline(letsAllIn string) string {
 	return h
 }
 
-// note is a sentence for the state of a signature.
+// note describes the state of a signature.
 func (k *keys) note(state string) string {
 	switch {
 	case state == notChecked && k.none():
@@ -137,13 +137,13 @@ func (k *keys) note(state string) string {
 		return "INVALID: see the causes"
 	}
 	if state == sigMissing {
-		return "MISSING: it was cut off, so that nobody can check who issued the token; everything else was checked"
+		return "MISSING: it was cut off, so the issuer cannot be verified; everything else was checked"
 	}
 	return "NONE: this token is not signed, and no service accepts it"
 }
 
-// claim returns the value of a claim as it is shown, so that it can be searched for in a
-// log: the contents of a string, or the JSON.
+// claim returns the value of a claim in the form in which logs contain it: the contents of a
+// string, or the JSON of other values.
 func (v *view) claim(name string) string {
 	if s, ok := v.token.String(name); ok {
 		return s
@@ -154,17 +154,17 @@ func (v *view) claim(name string) string {
 // claimView is a claim or a header parameter.
 type claimView struct {
 	Name string
-	// Value is the contents of a string, or the JSON as it is in the token.
+	// Value is the contents of a string, or the unchanged JSON of other values.
 	Value string
-	// Meaning says what the claim is for, Source is the document that defines it.
+	// Meaning describes the claim, Source is the document that defines it.
 	Meaning, Source string
-	// Words are the value in words, one per line: scopes, times, groups.
+	// Words describe the value, one line each: scopes, times, groups.
 	Words []string
-	// Duplicate says that the name occurs more than once in the token.
+	// Duplicate means that the name occurs more than once in the token.
 	Duplicate bool
 }
 
-// maxRows is how many claims of a token a report shows.
+// maxRows is the maximum number of claims that a report shows.
 const maxRows = 500
 
 func claimViews(members []token.Member, known func(string) meaning, now time.Time) (out []claimView) {

@@ -18,26 +18,26 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-// An output that cannot be written ends the run, with one message, however long the input
-// is.
-func TestFullDiskEndsTheRun(t *testing.T) {
-	var said bytes.Buffer
+// If the output cannot be written, the program prints one message and exits, even if the
+// input is endless.
+func TestFullDiskStopsReading(t *testing.T) {
+	var stderr bytes.Buffer
 	code := Main(&cli.Env{
-		Program: "jwt-inspect", Args: []string{"-o", "ndjson"}, Stdin: &endless{text: "e30.e30.\n", n: math.MaxInt}, Stdout: fullDisk{}, Stderr: &said,
+		Program: "jwt-inspect", Args: []string{"-o", "ndjson"}, Stdin: &endless{text: "e30.e30.\n", n: math.MaxInt}, Stdout: fullDisk{}, Stderr: &stderr,
 		LookupEnv: func(string) (string, bool) { return "", false }, Now: time.Now,
 	})
-	if code != cli.NeedLogin || strings.Count(said.String(), "\n") != 1 || !strings.Contains(said.String(), "error: write the output: no space left on device") {
-		t.Errorf("exit %d: %s", code, said.String())
+	if code != cli.NeedLogin || strings.Count(stderr.String(), "\n") != 1 || !strings.Contains(stderr.String(), "error: write the output: no space left on device") {
+		t.Errorf("exit %d: %s", code, stderr.String())
 	}
 }
 
-// The verdicts on a log that is still being written come when its lines do.
-func TestVerdictsComeWithTheLines(t *testing.T) {
+// If the input is a pipe, the verdict on each line is written before the next line is read.
+func TestVerdictsAreNotDelayed(t *testing.T) {
 	in, lines := io.Pipe()
 	verdicts, out := io.Pipe()
-	ended := make(chan int)
+	exited := make(chan int)
 	go func() {
-		ended <- Main(&cli.Env{
+		exited <- Main(&cli.Env{
 			Program: "jwt-inspect", Args: []string{"-o", "ndjson"}, Stdin: in, Stdout: out, Stderr: io.Discard,
 			LookupEnv: func(string) (string, bool) { return "", false }, Now: time.Now,
 		})
@@ -50,7 +50,7 @@ func TestVerdictsComeWithTheLines(t *testing.T) {
 		}
 		for range 2 {
 			n++
-			// Without the verdict, this waits for ever.
+			// Without the verdict, this blocks.
 			line, err := rd.ReadString('\n')
 			if err != nil || !strings.Contains(line, fmt.Sprintf(`"line":%d,`, n)) {
 				t.Fatal(line, err)
@@ -60,12 +60,12 @@ func TestVerdictsComeWithTheLines(t *testing.T) {
 	if err := lines.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if code := <-ended; code != cli.NeedLogin && code != cli.OK && code != cli.Failed {
+	if code := <-exited; code != cli.NeedLogin && code != cli.OK && code != cli.Failed {
 		t.Errorf("exit %d", code)
 	}
 }
 
-// What is in a string of a JSON log counts as a token if its header says so.
+// Words in a JSON string count as tokens if they begin with a JWT header.
 func TestTokensInText(t *testing.T) {
 	const tok = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"
 	for text, want := range map[string][]string{
