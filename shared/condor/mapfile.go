@@ -311,16 +311,16 @@ func (m *MapFile) find(iss, sub string) mapped {
 
 // User returns findings about the user to whom the file maps a token's issuer and subject,
 // by the first line that matches. Lines that cannot be evaluated are remarks. If there are
-// such lines and none matches, this is only a remark too.
+// such lines and no line matches, MapMissing is a remark too.
 func (m *MapFile) User(iss, sub string) []finding.Finding {
 	out := slices.Clone(m.mistakes)
 	if m.more > 0 {
 		out = append(out, finding.Finding{Code: finding.MapLine, Remark: true, Message: fmt.Sprintf("the map file has %d more such lines", m.more), Source: srcMapFile})
 	}
 	found := m.find(iss, sub)
-	out = append(out, few(found.unknown)...)
+	out = append(out, firstFew(found.unknown)...)
 	if found.entry != nil {
-		return append(append(out, found.entry.mapped(found.user, !found.certain)), m.loose(found.entry, iss, sub)...)
+		return append(append(out, found.entry.mapped(found.user, !found.certain)), m.tooBroad(found.entry, iss, sub)...)
 	}
 	f := m.missing(iss, sub)
 	if f.Remark = !found.certain; f.Remark {
@@ -329,8 +329,8 @@ func (m *MapFile) User(iss, sub string) []finding.Finding {
 	return append(out, f)
 }
 
-// few returns the first findings of a list that may be as long as the file.
-func few(list []finding.Finding) []finding.Finding { return list[:min(len(list), 5)] }
+// firstFew returns the first findings of a list that may be as long as the file.
+func firstFew(list []finding.Finding) []finding.Finding { return list[:min(len(list), 5)] }
 
 // mapped returns the finding that the line maps the token to user. uncertain means that
 // a line before it could not be evaluated.
@@ -350,8 +350,8 @@ func (e *mapEntry) mapped(user string, uncertain bool) finding.Finding {
 	return f
 }
 
-// loose reports an expression that matches more identities than it seems to.
-func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
+// tooBroad reports an expression that matches more identities than it seems to.
+func (m *MapFile) tooBroad(e *mapEntry, iss, sub string) []finding.Finding {
 	if e.re == nil {
 		return nil
 	}
@@ -362,16 +362,16 @@ func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
 	others, _ := e.matches(iss + ",another-subject")
 	switch {
 	case hits(before):
-		f.Message = fmt.Sprintf("map file line %d does not require the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(before))
+		f.Message = fmt.Sprintf("map file line %d does not require the issuer: it also matches %s, and anybody can run an issuer", e.line, shortenMiddle(before))
 		f.Hint = "begin the expression with ^"
 	case hits(behind):
-		f.Message = fmt.Sprintf("map file line %d does not require the issuer: it also matches %s, and anybody can run an issuer", e.line, ending(behind))
+		f.Message = fmt.Sprintf("map file line %d does not require the issuer: it also matches %s, and anybody can run an issuer", e.line, shortenMiddle(behind))
 		f.Hint = "include the comma after the issuer in the expression"
 	case others != nil:
 		f.Message = fmt.Sprintf("map file line %d also maps other subjects of this issuer: another-subject becomes %s", e.line, finding.Brief(e.canonical(others)))
 		f.Hint, f.Command = "keep it if the issuer is trusted with that; otherwise, "+m.add(iss, sub), m.line(iss, sub)
 	case hits(iss + "," + sub + "0"):
-		f.Message = fmt.Sprintf("map file line %d also matches longer subjects, such as %s", e.line, ending(sub+"0"))
+		f.Message = fmt.Sprintf("map file line %d also matches longer subjects, such as %s", e.line, shortenMiddle(sub+"0"))
 		f.Hint = "end the expression with $"
 	default:
 		return nil
@@ -379,8 +379,8 @@ func (m *MapFile) loose(e *mapEntry, iss, sub string) []finding.Finding {
 	return one(f)
 }
 
-// ending shortens an identity in the middle.
-func ending(s string) string {
+// shortenMiddle shortens an identity in the middle.
+func shortenMiddle(s string) string {
 	if r := []rune(s); len(r) > 120 {
 		return string(r[:60]) + "…" + string(r[len(r)-60:])
 	}

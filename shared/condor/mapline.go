@@ -12,7 +12,7 @@ import (
 // most similar line.
 func (m *MapFile) missing(iss, sub string) finding.Finding {
 	f := finding.Finding{Code: finding.MapMissing, Source: srcMapFile + ": \"Failed to map SCITOKENS authenticated identity\"",
-		Message: "no line of the map file maps the identity " + ending(iss+","+sub), Hint: m.add(iss, sub), Command: m.line(iss, sub)}
+		Message: "no line of the map file maps the identity " + shortenMiddle(iss+","+sub), Hint: m.add(iss, sub), Command: m.line(iss, sub)}
 	if near := m.near(iss, sub); near != "" {
 		f.Hint = "compare " + near + "; or " + f.Hint
 	}

@@ -73,7 +73,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-func TestPageOfNothing(t *testing.T) {
+func TestPageWithoutTokens(t *testing.T) {
 	if out := page(nil); len(out) > 0 {
 		t.Errorf("%q", out)
 	}

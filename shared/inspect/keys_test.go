@@ -10,7 +10,7 @@ import (
 
 // The time limit of --fetch-keys starts with the first request, so time spent reading a slow
 // stdin does not count.
-func TestFetchBudgetStartsWithTheFirstFetch(t *testing.T) {
+func TestFetchBudget(t *testing.T) {
 	env := &cli.Env{
 		Program: "jwt-inspect", Args: []string{"--fetch-keys", "--timeout", "1s", "x"}, Stdout: new(bytes.Buffer), Stderr: new(bytes.Buffer),
 		LookupEnv: func(string) (string, bool) { return "", false }, Now: time.Now,

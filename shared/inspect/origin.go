@@ -61,7 +61,7 @@ func (v *view) difference(f finding.Finding) []string {
 	if !ok {
 		return nil
 	}
-	return []string{"expected: " + want, "actual:   " + actual, "          " + marks(want, actual)}
+	return []string{"expected: " + want, "actual:   " + actual, "          " + underline(want, actual)}
 }
 
 // audiences returns the expected audience, and the actual one that is most similar to it. ok
@@ -74,7 +74,7 @@ func (v *view) audiences(f finding.Finding) (want, actual string, ok bool) {
 	best := -1
 	for _, w := range f.Missing {
 		for _, g := range got {
-			if n := common(w, g); n > best {
+			if n := commonLength(w, g); n > best {
 				want, actual, best = w, g, n
 			}
 		}
@@ -82,14 +82,14 @@ func (v *view) audiences(f finding.Finding) (want, actual string, ok bool) {
 	return want, actual, best >= 0
 }
 
-// common returns the total length of the common prefix and the common suffix.
-func common(a, b string) int {
-	before, after := ends([]rune(a), []rune(b))
+// commonLength returns the total length of the common prefix and the common suffix.
+func commonLength(a, b string) int {
+	before, after := commonEnds([]rune(a), []rune(b))
 	return before + after
 }
 
-// ends returns the lengths of the common prefix and the common suffix, which do not overlap.
-func ends(a, b []rune) (before, after int) {
+// commonEnds returns the lengths of the common prefix and the common suffix, which do not overlap.
+func commonEnds(a, b []rune) (before, after int) {
 	for before < min(len(a), len(b)) && a[before] == b[before] {
 		before++
 	}
@@ -99,10 +99,10 @@ func ends(a, b []rune) (before, after int) {
 	return before, after
 }
 
-// marks returns a line that underlines the part of actual that differs from want.
-func marks(want, actual string) string {
+// underline returns a line that underlines the part of actual that differs from want.
+func underline(want, actual string) string {
 	got := []rune(actual)
-	before, after := ends([]rune(want), got)
+	before, after := commonEnds([]rune(want), got)
 	return strings.Repeat(" ", before) + strings.Repeat("^", max(1, len(got)-before-after))
 }
 

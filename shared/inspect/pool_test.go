@@ -31,7 +31,7 @@ func TestFullDiskStopsReading(t *testing.T) {
 	}
 }
 
-// If the input is a pipe, the verdict on each line is written before the next line is read.
+// The verdicts on all lines read so far are written before the program waits for more input.
 func TestVerdictsAreNotDelayed(t *testing.T) {
 	in, lines := io.Pipe()
 	verdicts, out := io.Pipe()

@@ -83,7 +83,7 @@ func (r *redactor) learn(j *token.JWT) {
 			})
 		}
 	}
-	// Do this last, because masks are named after the first claim with a value.
+	// Do this last, because a mask is named after the claim with the value, if there is one.
 	for _, list := range [][]token.Member{j.Members(), j.HeaderMembers()} {
 		for _, m := range list {
 			r.learnText(m.Name)

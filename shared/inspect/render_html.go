@@ -82,7 +82,7 @@ type divided struct{ before, differs, after string }
 func (v *view) compared(f finding.Finding) (expected, actual divided, ok bool) {
 	want, got, ok := v.audiences(f)
 	w, g := []rune(want), []rune(got)
-	before, after := ends(w, g)
+	before, after := commonEnds(w, g)
 	divide := func(r []rune) divided {
 		end := len(r) - after
 		return divided{string(r[:before]), string(r[before:end]), string(r[end:])}

@@ -32,7 +32,7 @@ func (s *Server) explain(p service.Presented) []finding.Finding {
 	if sec == nil {
 		return append(append(out, c.unknownIssuer(iss)), c.missing()...)
 	}
-	out = append(out, sec.match(p, s), sec.who(p, s))
+	out = append(out, sec.match(p, s), sec.requestUser(p, s))
 	if sec.capability(s.version) {
 		refused := sec.refusal(p, s)
 		out = append(out, refused...)

@@ -190,8 +190,8 @@ func (sec *issuerSection) claimed(j *token.JWT, v service.Version) (name, from s
 	return "", "", nil
 }
 
-// who reports the user of the request.
-func (sec *issuerSection) who(p service.Presented, s *Server) finding.Finding {
+// requestUser reports the user of the request.
+func (sec *issuerSection) requestUser(p service.Presented, s *Server) finding.Finding {
 	name, from, refused := sec.claimed(p.JWT, s.version)
 	if refused != nil {
 		return *refused

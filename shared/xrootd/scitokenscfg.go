@@ -194,7 +194,7 @@ func (c *SciTokensConfig) add(line int, f finding.Finding) {
 }
 
 func (c *SciTokensConfig) global(f *iniFile, section string) {
-	c.known(f, section, globalKeys)
+	c.checkKeys(f, section, globalKeys)
 	if e := f.get(section, "audience"); e.value != "" {
 		c.audiences = append(c.audiences, commaList(e.value)...)
 	}
@@ -232,7 +232,7 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 	if c.broken {
 		return
 	}
-	c.known(f, section, issuerKeys)
+	c.checkKeys(f, section, issuerKeys)
 	began := f.began[section]
 	iss, base := f.get(section, "issuer"), f.get(section, "base_path")
 	name := strings.TrimLeft(section[len("issuer "):], iniSpace)
@@ -329,8 +329,8 @@ var (
 	pelicanKeys = []string{"acceptable_authorization", "required_authorization"}
 )
 
-// known reports keys that are not in keys, because the plugin does not read them.
-func (c *SciTokensConfig) known(f *iniFile, section string, keys []string) {
+// checkKeys reports keys that are not in keys, because the plugin does not read them.
+func (c *SciTokensConfig) checkKeys(f *iniFile, section string, keys []string) {
 	for _, k := range f.keys[section] {
 		low := lowerASCII(k)
 		switch {
