@@ -129,7 +129,7 @@ func (m *MapFile) judge(other *MapFile, iss, sub string) []finding.Finding {
 func (c *CE) methods() []finding.Finding {
 	cfg, level := c.site.config, c.level()
 	if v, name := cfg.setting("SEC_", level, "_AUTHENTICATION"); strings.EqualFold(v, "NEVER") && (c.write || cfg.needsKey(level) || c.version.Before(optionalRead)) {
-		return one(finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not authenticate anybody at level %s", name, v, level),
+		return one(finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not authenticate clients at level %s", name, v, level),
 			Hint: fmt.Sprintf("set SEC_%s_AUTHENTICATION = REQUIRED", level), Source: srcConfig})
 	}
 	v, name := cfg.setting("SEC_", level, "_AUTHENTICATION_METHODS")
@@ -137,7 +137,7 @@ func (c *CE) methods() []finding.Finding {
 	if name == "" || slices.ContainsFunc(methods, isSciTokens) {
 		return nil
 	}
-	f := finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not authenticate by tokens", name, finding.Brief(v)),
+	f := finding.Finding{Code: finding.MethodOff, Message: fmt.Sprintf("%s = %s: the server does not accept tokens for authentication", name, finding.Brief(v)),
 		Hint: fmt.Sprintf("add SCITOKENS: %s = %s", name, finding.Brief(strings.Join(append([]string{"SCITOKENS"}, methods...), ", "))), Source: srcConfig}
 	for _, m := range methods {
 		if near := text.Nearest(strings.ToUpper(m), []string{"SCITOKENS"}); near != "" {

@@ -224,7 +224,7 @@ var sections = []Section{
 		{PathRestricted, "`restricted_path` does not let this issuer give access to the path.", "Use a path below `restricted_path`.", Always, ""},
 		{StrategyNoCapability, "`authorization_strategy` ignores scopes.", "Add `capability` to it.", Sometimes, "cause if `onmissing = deny`, otherwise remark"},
 		{OnMissingAllow, "Over https, the server admits requests that it did not authorize. Every other finding is then a remark.", "Set `onmissing = deny`.", Never, ""},
-		{OnMissingNext, "The next plugin decides about what the token does not authorize.", "Check the authorization database.", Never, ""},
+		{OnMissingNext, "The next plugin decides whether to allow what the token does not authorize.", "Check the authorization database.", Never, ""},
 		{CfgAudience, "The file has no audience: only tokens for any service are accepted.", "Set `audience` in `[Global]`.", Never, ""},
 		{CfgBroken, "The server does not start with this file.", "Correct the line.", Always, ""},
 		{CfgEmpty, "The file has no usable issuer.", "Add an `[Issuer NAME]` section.", Always, ""},

@@ -77,7 +77,7 @@ func (c *SciTokensConfig) missing() []finding.Finding {
 		return one(finding.Finding{Code: finding.OnMissingAllow, Remark: true, Message: "onmissing = allow: over https, the server admits requests that it did not authorize, even without a token",
 			Hint: "set onmissing = deny, unless the file system decides", Source: srcXRootD})
 	}
-	return one(finding.Finding{Code: finding.OnMissingNext, Remark: true, Message: "the next plugin decides about what the token does not authorize; this file does not configure it",
+	return one(finding.Finding{Code: finding.OnMissingNext, Remark: true, Message: "the next plugin decides whether to allow what the token does not authorize; this file does not configure it",
 		Hint: "check whether ofs.authlib has ++, and the authorization database; or set onmissing = deny", Source: srcSciTokens + ", OnMissing"})
 }
 
