@@ -42,7 +42,7 @@ func commands(page string) (run []string, left int) {
 // end-to-end tests run real ones.
 func TestCommandsOfThePages(t *testing.T) {
 	t.Parallel()
-	pages := []string{"quickstart.md", "htcondor-ce.md", "xrootd.md", "from-oidc-agent.md", "robots.md", "configuration.md",
+	pages := []string{"quickstart.md", "htcondor-ce.md", "xrootd.md", "from-oidc-agent.md", "robots.md", "configuration.md", "jwt-inspect.md",
 		"fresh.md", "causes.md", "log-messages.md", "../README.md"}
 	total := 0
 	for _, page := range pages {
