@@ -1,16 +1,16 @@
-// Package docs holds the documentation, and generates the pages that are made from code.
+// Package docs contains the documentation, and generates the pages that are made from code.
 package docs
 
-import _ "embed" // the pages that the programs can show
+import _ "embed" // for the pages that the programs show
 
 //go:generate go run ./causes
 
-// Plugins is the page about plugins.
+// Plugins is the page plugins.md.
 //
 //go:embed plugins.md
 var Plugins string
 
-// Configuration is the page about the configuration.
+// Configuration is the page configuration.md.
 //
 //go:embed configuration.md
 var Configuration string

@@ -25,7 +25,7 @@ func TestPagesAreGenerated(t *testing.T) {
 	}
 }
 
-// Relative links in the pages lead to files that exist.
+// TestLinks checks that the relative links in the pages lead to files that exist.
 func TestLinks(t *testing.T) {
 	pages, err := filepath.Glob("*.md")
 	if err != nil {

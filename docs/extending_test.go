@@ -18,7 +18,7 @@ import (
 const (
 	sourceFile  = "examples/_source-command/command.go"
 	sourceTable = "../shared/source/source.go"
-	// The line is added before this one.
+	// sourceLine is inserted before sourceBefore.
 	sourceBefore = "\t{name: \"plugin\", "
 	sourceLine   = "\t{name: \"command\", arg: \"COMMAND\", help: \"a token that a command prints\", open: newCommand, shared: true},\n"
 )
@@ -26,11 +26,12 @@ const (
 const (
 	exampleDir = "examples/davs-token-helper"
 	tableFile  = "../shared/ecosystems/ecosystems.go"
-	// The changes to the table: an import and a line.
+	// tableImport and tableLine are the changes to the table.
 	tableImport = "\t\"example.org/token-helpers/docs/examples/davs-token-helper/davs\"\n"
 	tableLine   = "\tdavs.Ecosystem,\n"
 )
 
+// read returns the contents of a file.
 func read(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)
@@ -40,8 +41,8 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// overlay writes a file for go build -overlay, in which the files that are named by the
-// keys have these contents.
+// overlay writes a file for go build -overlay, and returns its name. files maps names of files
+// to the contents that replace theirs.
 func overlay(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,7 +68,7 @@ func overlay(t *testing.T, files map[string]string) string {
 	return file
 }
 
-// build builds packages with an overlay into a directory, which it returns.
+// build builds packages with an overlay, and returns the directory with the programs.
 func build(t *testing.T, overlay string, packages ...string) string {
 	t.Helper()
 	bin := t.TempDir()
@@ -78,11 +79,12 @@ func build(t *testing.T, overlay string, packages ...string) string {
 	return bin
 }
 
-// program runs a program that must exit with the code.
+// program runs a program that must exit with code. It returns stdout, and the messages on stderr
+// with wrapped lines joined.
 type program func(code int, args ...string) (stdout, stderr string)
 
-// programs starts a test issuer, and returns it with a function that runs the programs in
-// bin against it, in a home directory of their own.
+// programs starts a test issuer. It returns the issuer, a new home directory, and a function that
+// runs the programs in bin with both.
 func programs(t *testing.T, bin string) (*issuertest.Server, string, program) {
 	t.Helper()
 	srv, err := issuertest.Start(issuertest.Options{Interval: 1})
@@ -111,8 +113,8 @@ func programs(t *testing.T, bin string) (*issuertest.Server, string, program) {
 		if got := cmd.ProcessState.ExitCode(); got != code {
 			t.Fatalf("%q: exit code %d, want %d\n%s", args, got, code, diag.String())
 		}
-		said := strings.ReplaceAll(diag.String(), "\n"+args[0]+":", "")
-		return out.String(), strings.Join(strings.Fields(said), " ")
+		messages := strings.ReplaceAll(diag.String(), "\n"+args[0]+":", "")
+		return out.String(), strings.Join(strings.Fields(messages), " ")
 	}
 }
 
@@ -123,13 +125,13 @@ func extended(t *testing.T) string {
 	edited := strings.Replace(table, "\t\"example.org/token-helpers/shared/condor\"\n", tableImport+"\t\"example.org/token-helpers/shared/condor\"\n", 1)
 	edited = strings.Replace(edited, "\txrootd.Ecosystem,\n", "\txrootd.Ecosystem,\n"+tableLine, 1)
 	if len(edited) != len(table)+len(tableImport)+len(tableLine) {
-		t.Fatal("the table of ecosystems has another form")
+		t.Fatal("the lines could not be inserted into the table of ecosystems")
 	}
 	return edited
 }
 
-// A new ecosystem is one file, one main and one line in the table, fewer than 50 lines in
-// all, and the walk-through shows exactly these files.
+// TestEcosystemExampleIsSmall checks that a new ecosystem needs one file, one main and one line
+// in the table, with fewer than 50 lines in total, and that extending.md shows exactly these.
 func TestEcosystemExampleIsSmall(t *testing.T) {
 	page := read(t, "extending.md")
 	lines := strings.Count(tableImport+tableLine, "\n")
@@ -151,8 +153,8 @@ func TestEcosystemExampleIsSmall(t *testing.T) {
 	t.Logf("the example has %d lines", lines)
 }
 
-// The helper in the walk-through gets a token from an issuer, names its own flags in
-// errors, and jwt-inspect judges its tokens.
+// TestEcosystemExample checks that the helper of the walk-through gets a token and names its own
+// flags in errors, and that jwt-inspect judges its tokens.
 func TestEcosystemExample(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds two programs")
@@ -189,8 +191,7 @@ func TestEcosystemExample(t *testing.T) {
 	}
 }
 
-// A new source is one file and one line in the table, and the walk-through shows exactly
-// these.
+// TestSourceExampleIsShown checks that extending.md shows the example of a source exactly.
 func TestSourceExampleIsShown(t *testing.T) {
 	page, code := read(t, "extending.md"), read(t, sourceFile)
 	if !strings.Contains(page, "```go\n"+code+"```\n") {
@@ -199,13 +200,13 @@ func TestSourceExampleIsShown(t *testing.T) {
 	if !strings.Contains(page, "+"+sourceLine) {
 		t.Errorf("extending.md does not show the line %q", sourceLine)
 	}
-	if said := fmt.Sprintf("The file has %d lines", strings.Count(code, "\n")); !strings.Contains(page, said) {
-		t.Errorf("extending.md does not say: %s", said)
+	if sentence := fmt.Sprintf("The file has %d lines", strings.Count(code, "\n")); !strings.Contains(page, sentence) {
+		t.Errorf("extending.md does not say: %s", sentence)
 	}
 }
 
-// The source in the walk-through returns tokens, which are checked and cached, and the
-// help, the sources command and the exit codes know it.
+// TestSourceExample checks that the tokens of the source in the walk-through are checked and
+// cached, and that the help, the sources command and the exit codes include the source.
 func TestSourceExample(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
@@ -213,7 +214,7 @@ func TestSourceExample(t *testing.T) {
 	table := read(t, sourceTable)
 	edited := strings.Replace(table, sourceBefore, sourceLine+sourceBefore, 1)
 	if edited == table {
-		t.Fatal("the table of sources has another form")
+		t.Fatal("the line could not be inserted into the table of sources")
 	}
 	bin := build(t, overlay(t, map[string]string{sourceTable: edited, "../shared/source/command.go": read(t, sourceFile)}), "../cmd/condor-token-helper")
 	srv, home, run := programs(t, bin)
@@ -230,9 +231,9 @@ func TestSourceExample(t *testing.T) {
 		}
 	}
 	if got := read(t, filepath.Join(home, "requests")); got != srv.URL()+" ce.example.org:9619 compute.read\n" {
-		t.Errorf("the command was asked for %q", got)
+		t.Errorf("the command was run with %q", got)
 	}
-	// Another command is another subject: its tokens are not those of the first.
+	// Another command is another subject, so the cached token is not used.
 	if _, diag := run(3, helper, "--read", "--from", "cache", "--from", "command:true", "--ce", "ce.example.org"); !strings.Contains(diag, "the command printed no token") {
 		t.Error(diag)
 	}
@@ -255,6 +256,6 @@ func TestSourceExample(t *testing.T) {
 		t.Error(out)
 	}
 	if n := srv.Requests()["token"]; n != 0 {
-		t.Errorf("the issuer was asked for %d tokens", n)
+		t.Errorf("%d tokens were requested from the issuer", n)
 	}
 }

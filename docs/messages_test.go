@@ -14,24 +14,25 @@ import (
 	"testing"
 )
 
-// hole stands for what a message says of the situation: a value, or another error.
+// hole replaces each variable part of a message: a value, or another error.
 const hole = "\x00"
 
-// verb is a verb of package fmt.
+// verb matches a verb of package fmt.
 var verb = regexp.MustCompile(`%(\[\d+\])?[-+#0]*\d*(\.\d+)?[a-zA-Z]`)
 
-// message is the constant text of an error, with a hole for each value.
+// message is the constant text of an error, with a hole for each value, and its position.
 type message struct{ text, at string }
 
 // collector finds the messages in the files of a package. A message is a constant text that
-// becomes part of an error or of a note:
+// is part of an error or of a note:
 //
-//   - an argument of a function that returns an error and has a text as parameter, such as
-//     fmt.Errorf and errors.New, and of Note, note and Say, which print;
+//   - an argument of a function that returns an error and has a parameter of type string,
+//     such as fmt.Errorf and errors.New, or of Note, note or Say, which print;
 //   - a field of an error type;
-//   - what an Error method returns, and results called problem or why.
+//   - a result of an Error method, or a result named problem or why.
 //
-// Parameters and fields called hint are not part of the message. Texts of one word are names.
+// Parameters and fields named hint are not part of the message. Texts of one word are
+// names, not messages.
 type collector struct {
 	fset *token.FileSet
 	// makers are the functions of the package that return an error, with the names of their
@@ -39,18 +40,20 @@ type collector struct {
 	makers map[string][]string
 	// fields are the names of the fields of the package's structs.
 	fields map[string][]string
-	// texts are the texts of the package's constants, and local those that are assigned in
-	// the declaration at hand.
+	// texts are the texts of the package's constants and variables, and local those in the
+	// current declaration.
 	texts, local map[string][]string
-	// findings says that the messages of findings count too, rules that note makes a finding.
+	// findings is set if the messages of findings are included. rules is set if the function
+	// note creates findings.
 	findings, rules bool
 	found           []message
 }
 
+// collect returns the messages in the package in dir.
 func collect(t *testing.T, dir string) []message {
 	t.Helper()
-	// The findings of service are the differences between grant and request. The others are
-	// causes, which causes.md lists.
+	// The findings of package service are differences between grant and request. All others
+	// are causes, which causes.md lists.
 	c := &collector{findings: filepath.Base(dir) == "service", rules: slices.Contains([]string{"condor", "xrootd"}, filepath.Base(dir)), fset: token.NewFileSet(), makers: map[string][]string{}, fields: map[string][]string{}, texts: map[string][]string{}}
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))
 	if err != nil {
@@ -86,7 +89,7 @@ func collect(t *testing.T, dir string) []message {
 	return c.found
 }
 
-// maker notes functions that make errors, and the fields of structs.
+// maker records functions that return errors, and the fields of structs.
 func (c *collector) maker(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.TypeSpec:
@@ -101,7 +104,7 @@ func (c *collector) maker(n ast.Node) bool {
 		if returnsError(n.Type) && hasText(n.Type) {
 			c.makers[n.Name.Name] = parameters(n.Type)
 		}
-	case *ast.AssignStmt: // a function that is local to another one
+	case *ast.AssignStmt: // a local function
 		for i, rhs := range n.Rhs {
 			f, ok := rhs.(*ast.FuncLit)
 			if id, named := n.Lhs[min(i, len(n.Lhs)-1)].(*ast.Ident); ok && named && returnsError(f.Type) && hasText(f.Type) {
@@ -112,7 +115,7 @@ func (c *collector) maker(n ast.Node) bool {
 	return true
 }
 
-// text notes the texts of constants and variables.
+// text records the texts of constants and variables.
 func (c *collector) text(n ast.Node) bool {
 	var names []*ast.Ident
 	var values []ast.Expr
@@ -137,6 +140,7 @@ func (c *collector) text(n ast.Node) bool {
 	return true
 }
 
+// returnsError reports whether the last result of a function is an error.
 func returnsError(f *ast.FuncType) bool {
 	if f.Results == nil || len(f.Results.List) == 0 {
 		return false
@@ -148,8 +152,7 @@ func returnsError(f *ast.FuncType) bool {
 	return isError(name(last))
 }
 
-// parameters are the names of a function's parameters. The last one of a variadic function
-// stands for all that follow.
+// parameters returns the names of a function's parameters.
 func parameters(f *ast.FuncType) (names []string) {
 	for _, p := range f.Params.List {
 		for _, n := range p.Names {
@@ -159,7 +162,7 @@ func parameters(f *ast.FuncType) (names []string) {
 	return names
 }
 
-// problems are the results of a function that are called problem or why.
+// problems returns the indexes of a function's results that are named problem or why.
 func problems(f *ast.FuncType) (out []int) {
 	if f.Results == nil {
 		return nil
@@ -176,16 +179,17 @@ func problems(f *ast.FuncType) (out []int) {
 	return out
 }
 
+// hasText reports whether a function has a parameter of type string.
 func hasText(f *ast.FuncType) bool {
 	return slices.ContainsFunc(f.Params.List, func(p *ast.Field) bool { return name(p.Type) == "string" })
 }
 
-// isError reports whether a type is an error by its name.
+// isError reports whether typ is the name of an error type.
 func isError(typ string) bool {
 	return typ == "error" || strings.HasSuffix(typ, "Error") || typ == "None" || typ == "explained"
 }
 
-// name is the last part of a name.
+// name returns the last part of a possibly qualified name.
 func name(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.Ident:
@@ -196,7 +200,7 @@ func name(e ast.Expr) string {
 	return ""
 }
 
-// use notes the messages.
+// use records the messages in a node.
 func (c *collector) use(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.CallExpr:
@@ -247,7 +251,7 @@ func (c *collector) use(n ast.Node) bool {
 	return true
 }
 
-// add notes the text of an expression, or all texts of a variable.
+// add records the text of an expression, or all texts of a variable, as messages.
 func (c *collector) add(e ast.Expr) {
 	texts := c.known(e)
 	if s, ok := c.format(e); ok {
@@ -255,7 +259,7 @@ func (c *collector) add(e ast.Expr) {
 	}
 	for _, s := range texts {
 		s = strings.Join(strings.Fields(strings.Trim(s, " :;\n")), " ")
-		// A name or a separator is no message.
+		// A name or a separator is not a message.
 		if words := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" \x00:,()", r) }); len(words) > 1 {
 			c.found = append(c.found, message{s, c.fset.Position(e.Pos()).String()})
 		}
@@ -274,8 +278,8 @@ func (c *collector) known(e ast.Expr) []string {
 	return c.texts[id.Name]
 }
 
-// format returns the text of an expression, with holes for what is not constant. ok is
-// false if nothing of it is constant.
+// format returns the text of an expression, with holes for parts that are not constant. ok is
+// false if no part is constant.
 func (c *collector) format(e ast.Expr) (text string, ok bool) {
 	switch e := e.(type) {
 	case *ast.BasicLit:
@@ -304,7 +308,7 @@ func (c *collector) format(e ast.Expr) (text string, ok bool) {
 	return hole, false
 }
 
-// sources are the directories with the programs' code.
+// sources returns the directories with the code of the programs.
 func sources(t *testing.T) []string {
 	t.Helper()
 	var dirs []string
@@ -326,16 +330,17 @@ func sources(t *testing.T) []string {
 	return dirs
 }
 
-// notMessages are texts of several words that are no messages.
+// notMessages are texts of several words that are not messages.
 var notMessages = []string{
 	"the command ended",                                                                                            // never printed
 	"JWS in JSON", "issuer-\x00.lock", "request-\x00.lock", "token-helpers: probe", "token-helpers: login at \x00", // names
-	// What a message is about. The rest of it counts.
+	// Subjects of messages; their other parts are messages.
 	"the issuer", "the registration", "the verification address", "the token endpoint",
 }
 
 // TestTroubleshooting checks that every message of the programs has a heading in
-// troubleshooting.md. In a heading, a word in capitals or any other text stands for a value.
+// troubleshooting.md, and that every heading matches a message. In a heading, any text can
+// replace a value.
 func TestTroubleshooting(t *testing.T) {
 	var headings []string
 	for line := range strings.Lines(read(t, "troubleshooting.md")) {
@@ -372,14 +377,14 @@ func TestTroubleshooting(t *testing.T) {
 	}
 	for _, h := range headings {
 		if !used[h] {
-			t.Errorf("no message matches the heading %q any more", h)
+			t.Errorf("no message matches the heading %q", h)
 		}
 	}
 	t.Logf("%d messages, %d headings", messages, len(headings))
 }
 
-// TestCollector checks that the collector finds each form of a message, and none that is a
-// hint: otherwise TestTroubleshooting could pass without having looked.
+// TestCollector checks that the collector finds each form of a message, and no hints.
+// Otherwise TestTroubleshooting could pass without checking anything.
 func TestCollector(t *testing.T) {
 	dir := t.TempDir()
 	const code = `package x

@@ -24,8 +24,8 @@ func build(t *testing.T) (dir string) {
 	return dir
 }
 
-// keyring's initialisation would run dbus-launch, or wait on a bus for ever: see
-// shared/store/dbusguard.
+// TestBinariesLeaveDBusAlone checks that the initialization of package keyring neither runs
+// dbus-launch nor waits for a session bus that does not answer: see shared/store/dbusguard.
 func TestBinariesLeaveDBusAlone(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("there is no session bus on " + runtime.GOOS)
@@ -37,15 +37,15 @@ func TestBinariesLeaveDBusAlone(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "dbus-launch"), []byte("#!/bin/sh\n: > '"+ran+"'\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	// A bus that takes the connection and never says a word.
-	mute := filepath.Join(dir, "mute")
-	l, err := net.Listen("unix", mute)
+	// A bus that accepts the connection, but never answers.
+	silent := filepath.Join(dir, "silent")
+	l, err := net.Listen("unix", silent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
 	for _, name := range binaries {
-		for _, address := range []string{"", "autolaunch:", "unix:path=" + mute} {
+		for _, address := range []string{"", "autolaunch:", "unix:path=" + silent} {
 			t.Run(name+" "+strings.SplitAfter(address+":", ":")[0], func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 				defer cancel()

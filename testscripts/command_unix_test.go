@@ -23,16 +23,16 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// patience is how long a process has for what it does at once.
+// patience is the time limit for actions that take no time. It is only reached if a test fails.
 const patience = time.Minute
 
-// job is a shell's job: a process in a group of its own, whose output is read line by
-// line.
+// job is a process that leads a process group, like a job of a shell. Its output is read line
+// by line.
 type job struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	lines chan string
-	said  bytes.Buffer
+	t      *testing.T
+	cmd    *exec.Cmd
+	lines  chan string
+	stderr bytes.Buffer
 }
 
 func startJob(t *testing.T, cmd *exec.Cmd) *job {
@@ -42,7 +42,7 @@ func startJob(t *testing.T, cmd *exec.Cmd) *job {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stdout, cmd.Stderr = w, &j.said
+	cmd.Stdout, cmd.Stderr = w, &j.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -68,21 +68,21 @@ func startJob(t *testing.T, cmd *exec.Cmd) *job {
 	return j
 }
 
-// expect reads the next line.
+// expect reads the next line, and fails the test if it is another one.
 func (j *job) expect(want string) {
 	j.t.Helper()
 	select {
 	case got, ok := <-j.lines:
 		if !ok || got != want {
-			j.t.Fatalf("it printed %q, not %q; stderr: %s", got, want, j.said.String())
+			j.t.Fatalf("it printed %q, not %q; stderr: %s", got, want, j.stderr.String())
 		}
 	case <-time.After(patience):
 		j.t.Fatalf("it did not print %q", want)
 	}
 }
 
-// rest waits for the end, and returns what was printed until then, and how it ended as a
-// shell says it.
+// rest waits until the job ends, and returns the lines that it printed, and its status as a
+// shell reports it.
 func (j *job) rest() (lines []string, status int) {
 	j.t.Helper()
 	end := time.After(patience)
@@ -94,7 +94,7 @@ func (j *job) rest() (lines []string, status int) {
 				continue
 			}
 		case <-end:
-			j.t.Fatal("it does not end")
+			j.t.Fatal("the process does not end")
 		}
 		break
 	}
@@ -120,7 +120,7 @@ func state(t *testing.T, pid int) string {
 	return rest[:1]
 }
 
-// stoppedBy returns the signal that has stopped a child of this process.
+// stoppedBy waits until a child of this process is stopped, and returns the signal.
 func stoppedBy(t *testing.T, pid int) syscall.Signal {
 	t.Helper()
 	var ws syscall.WaitStatus
@@ -133,6 +133,7 @@ func stoppedBy(t *testing.T, pid int) syscall.Signal {
 	return 0
 }
 
+// awaitState waits until a process is in one of the states in want.
 func awaitState(t *testing.T, pid int, want string) {
 	t.Helper()
 	for end := time.Now().Add(patience); !strings.Contains(want, state(t, pid)) || state(t, pid) == ""; time.Sleep(5 * time.Millisecond) {
@@ -142,8 +143,8 @@ func awaitState(t *testing.T, pid int, want string) {
 	}
 }
 
-// quiet waits until a process that leads a group, and its children, sleep and have nothing
-// left to do.
+// quiet waits until a process that leads a group, and its children, sleep without being woken
+// up.
 func quiet(t *testing.T, group int) {
 	t.Helper()
 	var before string
@@ -170,7 +171,7 @@ func quiet(t *testing.T, group int) {
 		}
 		before = now
 	}
-	t.Fatal("the processes have no rest")
+	t.Fatal("the processes do not become idle")
 }
 
 func childrenOf(pid int) []string {
@@ -183,13 +184,13 @@ func childrenOf(pid int) []string {
 	return out
 }
 
-// leftovers are the files of tokens for commands.
+// leftovers returns the token files of commands.
 func leftovers(u *user) []string {
 	list, _ := filepath.Glob(filepath.Join(u.dir, "run/token-helpers/run/*"))
 	return list
 }
 
-// program says when it is ready, and ends when it reads a line.
+// program prints a line when it is ready, and exits when it reads a line.
 const program = `
 echo ready $$
 read -r line
@@ -197,11 +198,12 @@ echo "line $line"
 exit 5
 `
 
-// commandVariable makes the test binary a program like that which prints a line for each
-// signal of the number in the variable. A shell is less exact about its traps.
+// commandVariable is an environment variable with the number of a signal. It makes the test
+// binary behave like program, and print a line for each such signal. A shell may merge signals
+// before it runs a trap.
 const commandVariable = "TEST_COMMAND_SIGNAL"
 
-// groupVariable makes it leave the process group, as a shell with job control does.
+// groupVariable makes that program leave the process group, as a shell with job control does.
 const groupVariable = "TEST_COMMAND_GROUP"
 
 func init() {
@@ -242,16 +244,16 @@ func self(t *testing.T) string {
 	return path
 }
 
-// Signals to the group and to the helper alone have the effect that they have on the
-// command when it runs without the helper.
+// TestSignals checks that a signal to the group, or only to the helper, has the same effect as
+// without the helper.
 func TestSignals(t *testing.T) {
-	// A signal that this process ignores, as under nohup, would be ignored by its children
-	// too. One that it handles has its default action there.
+	// Children would inherit signals that this process ignores, as under nohup. Signals that
+	// it handles have their default action in children.
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	t.Cleanup(func() { signal.Stop(c) })
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux shows to whom a signal was sent")
+		t.Skip("only on Linux can the helper see whether a signal was sent to the group")
 	}
 	u := newUser(t, issuertest.Options{})
 	signals := map[string]syscall.Signal{
@@ -265,7 +267,7 @@ func TestSignals(t *testing.T) {
 		} {
 			for _, to := range []string{"group", "alone"} {
 				if name == "WINCH" && what == "dies" {
-					continue // nobody does
+					continue // SIGWINCH ends no process
 				}
 				t.Run(name+" "+what+" "+to, func(t *testing.T) {
 					t.Parallel()
@@ -296,8 +298,8 @@ func TestSignals(t *testing.T) {
 	})
 }
 
-// signalRun runs a command that dies of a signal, handles or ignores it, sends the signal,
-// three times if it may, and returns what happened.
+// signalRun runs a command that dies from a signal, handles it or ignores it. It sends the
+// signal, three times unless the command dies, and returns the command's output and status.
 func signalRun(t *testing.T, cmd *exec.Cmd, sig syscall.Signal, group bool, what string) string {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()
@@ -306,7 +308,7 @@ func signalRun(t *testing.T, cmd *exec.Cmd, sig syscall.Signal, group bool, what
 	}
 	j := startJob(t, cmd)
 	if line := <-j.lines; !strings.HasPrefix(line, "ready ") {
-		t.Fatalf("%q: %s", line, j.said.String())
+		t.Fatalf("%q: %s", line, j.stderr.String())
 	}
 	to := cmd.Process.Pid
 	if group {
@@ -317,13 +319,13 @@ func signalRun(t *testing.T, cmd *exec.Cmd, sig syscall.Signal, group bool, what
 		if err := syscall.Kill(to, sig); err != nil {
 			t.Fatal(err)
 		}
-		// Each signal has its effect before the next is sent.
+		// Wait for the effect of each signal before the next one is sent.
 		if strings.HasPrefix(what, "handles") {
 			select {
 			case l := <-j.lines:
 				happened = append(happened, l)
 			case <-time.After(patience):
-				t.Fatalf("the signal did not arrive; %s", j.said.String())
+				t.Fatalf("the signal did not arrive; %s", j.stderr.String())
 			}
 		}
 		if what != "dies" {
@@ -337,7 +339,8 @@ func signalRun(t *testing.T, cmd *exec.Cmd, sig syscall.Signal, group bool, what
 	return fmt.Sprint(happened, lines, status)
 }
 
-// The helper stops when its command stops, for the shell to see, and goes on with it.
+// TestStopAndContinue checks that the helper stops when its command stops, so that the shell
+// notices, and continues with it.
 func TestStopAndContinue(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("processes are observed in /proc")
@@ -398,7 +401,8 @@ func TestStopAndContinue(t *testing.T) {
 	}
 }
 
-// What a killed helper leaves, the next run removes, and not before it has ended.
+// TestLeftoversOfAKilledHelper checks that the next run removes the token file of a helper that
+// was killed, but not that of a running one.
 func TestLeftoversOfAKilledHelper(t *testing.T) {
 	u := newUser(t, issuertest.Options{})
 	start := func() *job {
@@ -416,13 +420,13 @@ func TestLeftoversOfAKilledHelper(t *testing.T) {
 	}
 	_, _ = killed.cmd.Process.Wait()
 	if _, err := os.Stat(lost); err != nil {
-		t.Fatalf("the command that outlives its helper has no token any more: %v", err)
+		t.Fatalf("the command whose helper was killed has no token: %v", err)
 	}
-	if code, _, said := u.get("--ce", "ce.example.org"); code != 0 {
-		t.Fatal(said)
+	if code, _, stderr := u.get("--ce", "ce.example.org"); code != 0 {
+		t.Fatal(stderr)
 	}
 	if _, err := os.Stat(lost); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("it is left: %v", err)
+		t.Errorf("the token file was not removed: %v", err)
 	}
 	if _, err := os.Stat(kept); err != nil {
 		t.Errorf("the token of a running command is gone: %v", err)

@@ -17,23 +17,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dialogMain is the program dialog of the scripts, which runs a command on a terminal of
-// its own and talks to it:
+// dialogMain is the program dialog of the scripts, which runs a command on a new
+// pseudo-terminal and simulates its user:
 //
 //	dialog [-size COLUMNSxLINES] [-stdin FILE] FILE COMMAND [ARG...]
 //
 // Each line of FILE is one step:
 //
-//	> TEXT    wait until TEXT is on the terminal, after what was seen so far
-//	hidden    wait until the terminal does not show what is typed
+//	> TEXT    wait until TEXT is on the terminal, after the text of earlier steps
+//	hidden    wait until the echo is off
 //	< TEXT    type TEXT and Enter
 //	^C        press Ctrl-C
 //
-// What the terminal got is left in the file screen. Stderr is the terminal, and so is stdin
-// unless -stdin names a file; stdout is dialog's. In contrast to ttyin, nothing is typed
-// before it is asked for, and the terminal has a size. The exit code is the command's, or 128
-// and the number of the signal that ended it. It is 99 if a step fails, or if the terminal
-// is left without echo.
+// The output on the terminal is written to the file screen. The command's stderr is the
+// terminal, and so is its stdin unless -stdin names a file; its stdout is dialog's. In contrast
+// to ttyin, input can wait for its prompt, and the terminal has a size. The exit code is the
+// command's, or 128 plus the number of the signal that ended it. It is 99 if a step fails, or if
+// the echo is off at the end.
 func dialogMain() {
 	size := flag.String("size", "80x24", "")
 	stdin := flag.String("stdin", "", "")
@@ -59,7 +59,7 @@ func dialog(size, stdin, file string, command []string) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// The limit only keeps a broken program from hanging.
+	// The limit is only reached if the program hangs.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
@@ -76,7 +76,7 @@ func dialog(size, stdin, file string, command []string) (code int, err error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	// Once the command has closed its side, too, reading from the terminal ends.
+	// Reading from the terminal ends when the command has closed it, too.
 	if err := t.tty.Close(); err != nil {
 		return 0, err
 	}
@@ -87,7 +87,7 @@ func dialog(size, stdin, file string, command []string) (code int, err error) {
 	_ = cmd.Wait()
 	echo, eerr := t.echo()
 	if err == nil && eerr == nil && !echo {
-		err = errors.New("the terminal is left without echo")
+		err = errors.New("the echo of the terminal is still off")
 	}
 	screen := t.all()
 	err = errors.Join(err, eerr, os.WriteFile("screen", []byte(screen), 0o600))
@@ -100,15 +100,15 @@ func dialog(size, stdin, file string, command []string) (code int, err error) {
 	return cmd.ProcessState.ExitCode(), err
 }
 
-// terminal is a pseudo-terminal, seen from the side of the person.
+// terminal is a pseudo-terminal, as its user sees it.
 type terminal struct {
 	ptmx, tty *os.File
 
 	mu     sync.Mutex
 	more   *sync.Cond
 	screen strings.Builder
-	seen   int  // how much of the screen the dialog has been through
-	closed bool // nothing more will come
+	seen   int  // the length of the output that earlier steps matched
+	closed bool // there is no more output
 }
 
 func newTerminal(columns, lines int) (_ *terminal, err error) {
@@ -149,7 +149,7 @@ func newTerminal(columns, lines int) (_ *terminal, err error) {
 	return t, nil
 }
 
-// all returns all that the terminal got, once the command has ended.
+// all waits until the command has ended, and returns the output on the terminal.
 func (t *terminal) all() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -159,6 +159,7 @@ func (t *terminal) all() string {
 	return strings.ReplaceAll(t.screen.String(), "\r\n", "\n")
 }
 
+// echo reports whether the terminal shows what is typed.
 func (t *terminal) echo() (bool, error) {
 	state, err := unix.IoctlGetTermios(int(t.ptmx.Fd()), unix.TCGETS)
 	if err != nil {
@@ -167,6 +168,7 @@ func (t *terminal) echo() (bool, error) {
 	return state.Lflag&unix.ECHO != 0, nil
 }
 
+// talk runs the steps, one on each line.
 func (t *terminal) talk(steps string) error {
 	scanner := bufio.NewScanner(strings.NewReader(steps))
 	for scanner.Scan() {
@@ -191,7 +193,7 @@ func (t *terminal) talk(steps string) error {
 	return nil
 }
 
-// await waits until text appears after what was seen so far.
+// await waits until text appears after the text of earlier steps.
 func (t *terminal) await(text string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -201,12 +203,13 @@ func (t *terminal) await(text string) error {
 			return nil
 		}
 		if t.closed {
-			return fmt.Errorf("%q never came", text)
+			return fmt.Errorf("%q was never printed", text)
 		}
 		t.more.Wait()
 	}
 }
 
+// hidden waits until the echo is off.
 func (t *terminal) hidden() error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -218,7 +221,7 @@ func (t *terminal) hidden() error {
 		closed := t.closed
 		t.mu.Unlock()
 		if closed {
-			return fmt.Errorf("the terminal always had its echo")
+			return fmt.Errorf("the echo was never switched off")
 		}
 		<-tick.C
 	}

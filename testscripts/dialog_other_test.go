@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// dialogMain needs a pseudo-terminal, which each system opens in a different way.
+// dialogMain fails, because only the version for Linux can open a pseudo-terminal.
 func dialogMain() {
 	fmt.Fprintln(os.Stderr, "dialog works on Linux only: begin the script with [!linux] stop")
 	os.Exit(99)

@@ -14,12 +14,12 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// ours matches a line of a page that runs one of the commands.
-var ours = regexp.MustCompile(`^(\w+=\$\()?(condor-token-helper|xrd-token-helper|jwt-inspect)( |$)`)
+// ownCommand matches a line of a page that runs one of the programs.
+var ownCommand = regexp.MustCompile(`^(\w+=\$\()?(condor-token-helper|xrd-token-helper|jwt-inspect)( |$)`)
 
-// commands returns the lines of a page that run our commands, in order. A block after an
-// HTML comment "not run" is left out.
-func commands(page string) (run []string, left int) {
+// commands returns the lines of a page that run the programs, in order. Lines in a block after
+// an HTML comment "not run" are only counted.
+func commands(page string) (run []string, skipped int) {
 	skip := false
 	for _, line := range strings.Split(page, "\n") {
 		code, isCode := strings.CutPrefix(line, "    ")
@@ -28,18 +28,18 @@ func commands(page string) (run []string, left int) {
 			skip = true
 		case !isCode && line != "":
 			skip = false
-		case isCode && ours.MatchString(code) && skip:
-			left++
-		case isCode && ours.MatchString(code):
+		case isCode && ownCommand.MatchString(code) && skip:
+			skipped++
+		case isCode && ownCommand.MatchString(code):
 			run = append(run, code)
 		}
 	}
-	return run, left
+	return run, skipped
 }
 
-// The commands that the pages show work, one after the other, as a reader would type them.
-// The clients of services are replaced by a program that checks that it finds a token; the
-// end-to-end tests run real ones.
+// TestCommandsOfThePages runs the commands in the pages, in order. The clients of services are
+// replaced by a program that checks that it finds a token. The end-to-end tests run the real
+// ones.
 func TestCommandsOfThePages(t *testing.T) {
 	t.Parallel()
 	pages := []string{"quickstart.md", "htcondor-ce.md", "xrootd.md", "from-oidc-agent.md", "robots.md", "configuration.md", "jwt-inspect.md",
@@ -50,8 +50,8 @@ func TestCommandsOfThePages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines, left := commands(string(b))
-		if total += len(lines); len(lines)+left == 0 {
+		lines, skipped := commands(string(b))
+		if total += len(lines); len(lines)+skipped == 0 {
 			t.Errorf("%s shows no command", page)
 		}
 		t.Run(page, func(t *testing.T) {
@@ -80,15 +80,15 @@ func TestCommandsOfThePages(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, line := range lines {
-				// The files of an administrator.
+				// This file exists only on a CE.
 				line = strings.ReplaceAll(line, "/etc/condor-ce/mapfiles.d/10-scitokens.conf", mapfile)
 				cmd := exec.CommandContext(u.ctx, "sh", "-c", line)
 				cmd.Dir = u.dir
 				cmd.Env = append(u.env, "PATH="+u.bin+":"+u.dir+":"+os.Getenv("PATH"))
-				var said bytes.Buffer
-				cmd.Stdout, cmd.Stderr = &said, &said
+				var output bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &output, &output
 				if err := cmd.Run(); err != nil && !verdictOnly(line, cmd) {
-					t.Errorf("%s\n%v\n%s", line, err, said.String())
+					t.Errorf("%s\n%v\n%s", line, err, output.String())
 				}
 			}
 		})
@@ -98,8 +98,8 @@ func TestCommandsOfThePages(t *testing.T) {
 	}
 }
 
-// verdictOnly reports whether a command did its work and found that a service refuses the
-// token: a test issuer's token need not be good for every service that a page names.
+// verdictOnly reports whether a command ran successfully, but found that a service refuses the
+// token. Not every service in a page accepts the test issuer's tokens.
 func verdictOnly(line string, cmd *exec.Cmd) bool {
 	return strings.HasPrefix(line, "jwt-inspect ") && cmd.ProcessState.ExitCode() == 1
 }

@@ -21,9 +21,9 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Watchers with different audiences share one login of an issuer that rotates refresh
-// tokens. TEST_SOAK is how long they do it: real time passes, and a renewal can be late on
-// a machine that is overloaded, so this is no test for every run.
+// TestWatchersShareALogin runs watchers with different audiences that share one login at an
+// issuer that rotates refresh tokens. TEST_SOAK is the duration. The test does not run by
+// default, because it takes real time, and renewals can be late on an overloaded machine.
 func TestWatchersShareALogin(t *testing.T) {
 	if os.Getenv("TEST_SOAK") == "" {
 		t.Skip("it takes a minute of real time: run make soak, or set TEST_SOAK=1m")
@@ -34,17 +34,17 @@ func TestWatchersShareALogin(t *testing.T) {
 	}
 	const watchers, life = 20, 10 * time.Second
 	u := newUser(t, issuertest.Options{Rotate: true, AccessLifetime: life})
-	u.ctx = t.Context() // for longer than the other tests
+	u.ctx = t.Context() // without the time limit of the other tests
 	type watcher struct {
-		cmd  *exec.Cmd
-		file string
-		said bytes.Buffer
+		cmd    *exec.Cmd
+		file   string
+		stderr bytes.Buffer
 	}
 	var all []*watcher
 	for n := range watchers {
 		w := &watcher{file: filepath.Join(u.dir, fmt.Sprintf("token%d", n))}
 		w.cmd = u.command("--ce", fmt.Sprintf("ce%d.example.org", n), "--watch", "--file", w.file)
-		w.cmd.Stderr = &w.said
+		w.cmd.Stderr = &w.stderr
 		if err := w.cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -84,26 +84,27 @@ func TestWatchersShareALogin(t *testing.T) {
 	reading.Wait()
 	for _, w := range all {
 		if err := w.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Errorf("a watcher has ended: %v; %s", err, w.said.String())
+			t.Errorf("a watcher has exited: %v; %s", err, w.stderr.String())
 		}
 		_ = w.cmd.Wait()
-		if strings.Contains(w.said.String(), "warning: ") {
-			t.Errorf("%s: %s", w.file, w.said.String())
+		if strings.Contains(w.stderr.String(), "warning: ") {
+			t.Errorf("%s: %s", w.file, w.stderr.String())
 		}
 	}
 	if expired > 0 {
-		t.Errorf("%d reads found no token that is valid", expired)
+		t.Errorf("%d reads found no valid token", expired)
 	}
 	if least := watchers * int(span/life); len(seen) < least {
 		t.Errorf("%d different tokens, want at least %d", len(seen), least)
 	}
-	if code, _, said := u.get("--ce", "last.example.org", "--min-lifetime", "1s"); code != 0 {
-		t.Errorf("the login is lost: %s", said)
+	if code, _, stderr := u.get("--ce", "last.example.org", "--min-lifetime", "1s"); code != 0 {
+		t.Errorf("the login is lost: %s", stderr)
 	}
 	t.Logf("%d watchers, %d tokens in %v, %d requests", watchers, len(seen), span, u.srv.Requests()["token"])
 }
 
-// A watcher tells systemd when it is ready and how it is (sd_notify).
+// TestNotifiesSystemd checks that a watcher notifies systemd of its start, its status and its
+// end (sd_notify).
 func TestNotifiesSystemd(t *testing.T) {
 	u := newUser(t, issuertest.Options{AccessLifetime: 6 * time.Second})
 	socket := filepath.Join(u.dir, "notify")
@@ -173,7 +174,7 @@ func TestNotifiesSystemd(t *testing.T) {
 	}
 }
 
-// A watcher goes on if the reader of its messages has gone.
+// TestWatchWithoutItsLogger checks that a watcher continues if the reader of its stderr exits.
 func TestWatchWithoutItsLogger(t *testing.T) {
 	u := newUser(t, issuertest.Options{AccessLifetime: 3 * time.Second})
 	file := filepath.Join(u.dir, "token")
@@ -188,7 +189,7 @@ func TestWatchWithoutItsLogger(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 	_ = w.Close()
-	// The messages before the first renewal are as in any other run.
+	// Read the messages until the first renewal.
 	for lines := bufio.NewScanner(r); lines.Scan() && !strings.Contains(lines.Text(), "the token was replaced"); {
 	}
 	_ = r.Close()
@@ -213,8 +214,8 @@ func TestWatchWithoutItsLogger(t *testing.T) {
 	}
 }
 
-// A command that closes its streams, forks, or never reads its token ends as it does
-// without the helper, and nothing is left.
+// TestCommandsOfAllKinds checks that a command that closes its streams, forks, or never reads
+// its token has its own exit status, and that its token is removed.
 func TestCommandsOfAllKinds(t *testing.T) {
 	u := newUser(t, issuertest.Options{})
 	for name, c := range map[string]struct {
@@ -248,6 +249,6 @@ func TestCommandsOfAllKinds(t *testing.T) {
 		err = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	if err != nil {
-		t.Errorf("the process that outlives its command: %v", err)
+		t.Errorf("kill the process that the command left behind: %v", err)
 	}
 }

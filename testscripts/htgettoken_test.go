@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// htgettokenMain stands in for htgettoken, which needs a Vault server. It has the options
-// that the helpers use, and three settings in the environment: FAKE_TOKEN is the file with
-// the token that it gets, FAKE_WAIT makes it wait until it is killed once it has the token,
-// and FAKE_LOG is where its command line goes.
+// htgettokenMain is a fake htgettoken, because the real one needs a Vault server. It accepts
+// the options that the helpers use, and reads three environment variables: FAKE_TOKEN is the
+// file with the token to return, FAKE_WAIT makes it wait after it has written the token until
+// it is killed, and FAKE_LOG is the file to which it writes its command line.
 func htgettokenMain() {
 	outfile := flag.String("outfile", "", "")
 	flag.String("audience", "", "")
@@ -43,7 +43,7 @@ func htgettokenMain() {
 		r, w, err := os.Pipe()
 		exit(err)
 		fmt.Fprintln(os.Stderr, "htgettoken: waiting")
-		_, _ = r.Read(make([]byte, 1)) // nobody ever writes
+		_, _ = r.Read(make([]byte, 1)) // blocks
 		_ = w.Close()
 	}
 }

@@ -22,10 +22,10 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// user is a home directory, the real binaries, and a login at an issuer.
+// user runs the real binaries with a home directory and a login at a test issuer.
 type user struct {
 	t   *testing.T
-	ctx context.Context // ends what hangs
+	ctx context.Context // limits the time of all commands
 	srv *issuertest.Server
 	bin string
 	env []string
@@ -78,20 +78,20 @@ func (u *user) login() {
 	}
 }
 
-// get runs a get and returns its exit code and what it printed.
+// get runs the command get, and returns its exit code and its output.
 func (u *user) get(args ...string) (code int, stdout, stderr string) {
-	var out, said bytes.Buffer
+	var out, diag bytes.Buffer
 	cmd := u.command(args...)
-	cmd.Stdout, cmd.Stderr = &out, &said
+	cmd.Stdout, cmd.Stderr = &out, &diag
 	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
 		u.t.Fatal(err)
 	}
-	return cmd.ProcessState.ExitCode(), out.String(), said.String()
+	return cmd.ProcessState.ExitCode(), out.String(), diag.String()
 }
 
-// A thousand jobs and shells of one host that all want a token at once, with nothing cached,
-// at an issuer that rotates refresh tokens and ends the login when one is used twice.
-// kubelogin#389 and aws-vault#1275 are what happens without a lock.
+// TestAllAtOnce starts many processes at the same time that request tokens, with an empty cache,
+// at an issuer that rotates refresh tokens and revokes the login if one is used twice.
+// kubelogin#389 and aws-vault#1275 describe what happens without a lock.
 func TestAllAtOnce(t *testing.T) {
 	const processes, audiences = 1000, 50
 	u := newUser(t, issuertest.Options{Rotate: true})
@@ -131,18 +131,18 @@ func TestAllAtOnce(t *testing.T) {
 	}
 }
 
-// A run that is killed at any moment of a refresh leaves a login that works, except if the
-// issuer replaced the refresh token and the run did not live to save the new one. The moments
-// are given by requests, answers and the lines of the trace, so that each of them is reached on
-// any machine.
+// TestKilled kills processes at different moments of a refresh. The login must work afterwards,
+// unless the issuer replaced the refresh token and the process was killed before it saved the new
+// one. Requests, responses and lines of the trace determine the moments, so that each of them is
+// reached on any machine.
 func TestKilled(t *testing.T) {
 	for _, tt := range []struct {
 		grace bool
-		// Where exactly a run is when it dies differs each time.
+		// rounds is how often each moment is tested, because the exact time varies.
 		rounds int
 	}{
 		{true, 6},
-		{false, 2}, // each login that is lost takes a device flow to replace
+		{false, 2}, // each lost login is replaced with a device flow
 	} {
 		t.Run(fmt.Sprintf("grace %v", tt.grace), func(t *testing.T) {
 			t.Parallel()
@@ -199,19 +199,19 @@ func allMoments(lines int) []moment {
 
 const tokenPath = "/token"
 
-// killer is put around the issuer and kills a run at one of its requests.
+// killer wraps the issuer's handler and kills a run at one of its requests.
 type killer struct {
 	mu  sync.Mutex
-	run *victim // the run that is to be killed, if there is one
+	run *victim // the run to kill, or nil
 }
 
-// victim is a run that is killed.
+// victim is a run to kill.
 type victim struct {
 	moment
 	process        *os.Process
 	started, ended chan struct{}
-	killed         bool // at a request
-	handled        int  // token requests that the issuer handled
+	killed         bool // set when the run is killed at a request
+	handled        int  // the number of token requests that the issuer handled
 }
 
 // kill kills the run at a request. When it returns, the run can no longer read the answer.
@@ -225,15 +225,15 @@ func (k *killer) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		k.mu.Lock()
 		v := k.run
-		here := v != nil && r.URL.Path == v.path && !v.killed
-		if here {
+		kill := v != nil && r.URL.Path == v.path && !v.killed
+		if kill {
 			v.killed = true
 		}
-		if v != nil && r.URL.Path == tokenPath && !(here && v.when == unseen) {
+		if v != nil && r.URL.Path == tokenPath && !(kill && v.when == unseen) {
 			v.handled++
 		}
 		k.mu.Unlock()
-		if !here {
+		if !kill {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -296,7 +296,7 @@ func (u *user) killedAt(m moment, k *killer, grace bool) (lost bool) {
 	k.run = nil
 	k.mu.Unlock()
 	if !reached && !v.killed {
-		u.t.Fatalf("%v: the run never came to it", m)
+		u.t.Fatalf("%v: the run never reached this moment", m)
 	}
 	code, _, stderr := u.get(traced...)
 	if code == 0 {
@@ -308,17 +308,17 @@ func (u *user) killedAt(m moment, k *killer, grace bool) (lost bool) {
 	return true
 }
 
-// checkFiles fails the test if a file with its final name is not complete.
+// checkFiles fails the test if a file that has its final name is incomplete.
 func (u *user) checkFiles() {
 	u.t.Helper()
-	check := func(pattern string, whole func([]byte) bool) {
+	check := func(pattern string, complete func([]byte) bool) {
 		names, err := filepath.Glob(filepath.Join(u.dir, pattern))
 		if err != nil || len(names) == 0 {
 			u.t.Fatalf("%s: %v, %d files", pattern, err, len(names))
 		}
 		for _, name := range names {
-			if b, err := os.ReadFile(name); err != nil || !whole(b) {
-				u.t.Fatalf("%s is not whole: %v: %q", name, err, b)
+			if b, err := os.ReadFile(name); err != nil || !complete(b) {
+				u.t.Fatalf("%s is incomplete: %v: %q", name, err, b)
 			}
 		}
 	}

@@ -15,8 +15,8 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// The access token is all that is left of a lost login, and it is printed even if nobody
-// reads the messages, as in "condor-token-helper -v 2>&1 > token | head -1".
+// The access token of a lost login is printed even if stderr is a closed pipe, as in
+// "condor-token-helper -v 2>&1 > token | head -1".
 func TestLostLoginWithAClosedPipe(t *testing.T) {
 	t.Parallel()
 	r, w, err := os.Pipe()

@@ -1,5 +1,5 @@
-// Package testscripts runs the binaries as their users do, each script against an
-// issuer of its own that speaks real HTTPS.
+// Package testscripts runs the binaries as users do. Each script has its own test issuer,
+// which uses HTTPS.
 package testscripts
 
 import (
@@ -54,12 +54,12 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// parallel lets more tests run at once than there are processors, unless the command line
-// says how many: scripts spend most of their time waiting for the interval of a device flow.
+// parallel sets -test.parallel to more than the number of processors, unless it is on the
+// command line, because scripts mostly wait for the interval of a device flow.
 func parallel() {
 	testing.Init()
-	given := slices.ContainsFunc(os.Args[1:], func(a string) bool { return strings.HasPrefix(a, "-test.parallel") })
-	if !given {
+	isSet := slices.ContainsFunc(os.Args[1:], func(a string) bool { return strings.HasPrefix(a, "-test.parallel") })
+	if !isSet {
 		_ = flag.Set("test.parallel", "16")
 	}
 }
@@ -95,10 +95,10 @@ func run(t *testing.T, dir string) {
 			}
 			env.Setenv("REPO", repo)
 			env.Setenv("HOME", home)
-			// The race detector waits a second before a process ends, for races in
-			// its last moment; a script has hundreds of processes.
+			// By default, the race detector sleeps for a second before a process exits,
+			// and the scripts start many processes.
 			env.Setenv("GORACE", "atexit_sleep_ms=0")
-			// Reports word times in the local zone.
+			// Reports show times in the local time zone.
 			env.Setenv("TZ", "UTC")
 			env.Setenv("XDG_RUNTIME_DIR", run)
 			env.Setenv("TOKEN_HELPER_PASSPHRASE_FILE", pass)
@@ -129,10 +129,14 @@ func server(ts *testscript.TestScript) **issuertest.Server {
 	return ts.Value(serverKey{}).(**issuertest.Server)
 }
 
-// issuerCmd: issuer [OPTION...] starts the script's issuer and points the helpers
-// at it; issuer mode NAME makes it fail as named from now on; issuer reset forgets
-// the requests counted so far; issuer clients COUNT compares how many clients are
-// registered; issuer approve and issuer deny decide the logins that wait for it.
+// issuerCmd implements these commands:
+//
+//	issuer [OPTION...]    start the script's issuer and configure the helpers to use it
+//	issuer mode NAME      make the issuer fail in this way from now on
+//	issuer reset          set the counts of requests to zero
+//	issuer clients COUNT  fail unless this number of clients is registered
+//	issuer approve        approve all pending logins
+//	issuer deny           deny all pending logins
 func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: issuer [OPTION...]")
@@ -155,7 +159,7 @@ func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Fatalf("%d clients are registered", n)
 			}
 		default:
-			ts.Fatalf("the issuer runs already; issuer %s is not known", args[0])
+			ts.Fatalf("the issuer is already running; unknown command: issuer %s", args[0])
 		}
 		return
 	}
@@ -205,8 +209,8 @@ func issuerCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("TOKEN_HELPER_CAFILE", srv.CAFile())
 }
 
-// requestsCmd: requests NAME=COUNT... compares what the issuer counted; "total"
-// is all of them.
+// requestsCmd implements requests NAME=COUNT..., which compares the issuer's counts of
+// requests. The name total is their sum.
 func requestsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	got := (*server(ts)).Requests()
 	total := 0
@@ -229,13 +233,13 @@ func requestsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// downCmd: down ends the issuer for good.
+// downCmd implements down, which stops the issuer.
 func downCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check((*server(ts)).Close())
 }
 
-// formCmd: form NAME VALUE compares a field of the last request to the token
-// endpoint; one that was not sent is empty.
+// formCmd implements form NAME VALUE, which compares a field of the last request to the
+// token endpoint. A field that was not sent is empty.
 func formCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: form NAME VALUE")
@@ -246,7 +250,7 @@ func formCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// jwksCmd: jwks FILE writes the issuer's keys, as its jwks_uri serves them.
+// jwksCmd implements jwks FILE, which writes the issuer's JWK Set to FILE.
 func jwksCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: jwks FILE")
@@ -260,8 +264,8 @@ func jwksCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o600))
 }
 
-// jwtCmd: jwt FILE CLAIMS [HEADER] writes a token of these JSON texts, with three
-// bytes in the place of a signature.
+// jwtCmd implements jwt FILE CLAIMS [HEADER], which writes a token with these JSON texts
+// and three bytes instead of a signature.
 func jwtCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: jwt FILE CLAIMS [HEADER]")
@@ -275,8 +279,8 @@ func jwtCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(raw+"\n"), 0o600))
 }
 
-// fillCmd: fill FILE BYTES TEXT writes TEXT, repeated until it is that long. In
-// TEXT, \xNN is a byte.
+// fillCmd implements fill FILE BYTES TEXT, which writes BYTES bytes of repeated TEXT.
+// In TEXT, \xNN is a byte.
 func fillCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: fill FILE BYTES TEXT")
@@ -288,8 +292,7 @@ func fillCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat(text, n/len(text)+1)[:n]), 0o600))
 }
 
-// holdCmd: hold takes every lock there is below HOME, as another run would that
-// does not come to its end.
+// holdCmd implements hold, which locks all logins below HOME, like a process that hangs.
 func holdCmd(ts *testscript.TestScript, neg bool, args []string) {
 	locks, err := filepath.Glob(ts.MkAbs("home/.local/state/token-helpers/issuer-*.lock"))
 	ts.Check(err)
@@ -301,14 +304,14 @@ func holdCmd(ts *testscript.TestScript, neg bool, args []string) {
 		ok, err := l.TryLock()
 		ts.Check(err)
 		if !ok {
-			ts.Fatalf("%s is held already", name)
+			ts.Fatalf("%s is already locked", name)
 		}
 		ts.Defer(func() { _ = l.Unlock() })
 	}
 }
 
-// clientCmd: client FILE registers a client by hand, as a user would before; its
-// secret goes to FILE and its id to the variable CLIENT.
+// clientCmd implements client FILE, which registers a client beforehand, and writes its
+// secret to FILE and its ID to the variable CLIENT.
 func clientCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: client FILE")
@@ -327,8 +330,8 @@ func clientCmd(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(c.Secret+"\n"), 0o600))
 }
 
-// awaitCmd: await FILE TEXT waits until FILE holds TEXT, for what another process
-// does in its own time.
+// awaitCmd implements await FILE TEXT, which waits until FILE contains TEXT, written by
+// another process.
 func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: await FILE TEXT")
@@ -344,15 +347,15 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			ts.Fatalf("%s never held %q", args[0], args[1])
+			ts.Fatalf("%s never contained %q", args[0], args[1])
 		}
 	}
 }
 
-// exitsCmd: exits CODE COMMAND... runs a command that must exit with CODE. Its streams
-// are left in the files out and err, whatever the code, and the sentences of stderr (of the
-// terminal, if the command is dialog), unwrapped, in said. A usage error must leave stdout
-// empty.
+// exitsCmd implements exits CODE COMMAND..., which runs a command that must exit with CODE.
+// It writes stdout and stderr to the files out and err, and stderr with continuation lines
+// joined to messages. If the command is dialog, messages contains the text on the terminal. A usage
+// error must leave stdout empty.
 func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND [ARG...]")
@@ -364,36 +367,35 @@ func exitsCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("out"), []byte(ts.ReadFile("stdout")), 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs("err"), []byte(ts.ReadFile("stderr")), 0o600))
-	// said is stderr with the commands put into the sentences that they belong to, and
-	// what a terminal showed with wrapped lines put together again.
-	said, onTerminal := ts.ReadFile("stderr"), ""
-	if args[1] == "dialog" && said == "" {
-		said = ts.ReadFile("screen")
-		onTerminal = said
+	// Indented commands in hints, and wrapped lines on a terminal, are joined with the line before.
+	messages, onTerminal := ts.ReadFile("stderr"), ""
+	if args[1] == "dialog" && messages == "" {
+		messages = ts.ReadFile("screen")
+		onTerminal = messages
 	}
-	ts.Check(os.WriteFile(ts.MkAbs("said"), []byte(continued.ReplaceAllString(said, " ")), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("messages"), []byte(lineBreak.ReplaceAllString(messages, " ")), 0o600))
 	if code == "2" && ts.ReadFile("stdout") != "" {
 		ts.Fatalf("a usage error printed to stdout: %s", ts.ReadFile("stdout"))
 	}
 	if code != args[0] {
 		ts.Fatalf("exit %s, not %s\nstdout: %sstderr: %s", code, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 	}
-	for _, m := range message.FindAllStringSubmatch(onTerminal, -1) {
-		// An address or a command to paste is on a line of its own, unbroken.
+	for _, m := range terminalMessage.FindAllStringSubmatch(onTerminal, -1) {
+		// URLs and commands are on separate lines, which are not wrapped.
 		if text := m[1]; len(m[0]) > 80 && !strings.HasPrefix(text, "  ") && strings.Contains(strings.TrimSpace(text), " ") {
 			ts.Fatalf("wider than 80 columns: %s", m[0])
 		}
 	}
 }
 
-// message is a line of a message on a terminal.
-var message = regexp.MustCompile(`[a-z]+-token-helper: ([^\r\n]*)`)
+// terminalMessage matches a line of a message on a terminal.
+var terminalMessage = regexp.MustCompile(`[a-z]+-token-helper: ([^\r\n]*)`)
 
-// continued is where a sentence continues in the next line.
-var continued = regexp.MustCompile(`\n[a-z-]+:   `)
+// lineBreak matches the break before a continuation line of a message.
+var lineBreak = regexp.MustCompile(`\n[a-z-]+:   `)
 
-// claimCmd: claim FILE NAME VALUE compares a claim of the token in FILE; lists are
-// joined with spaces and sorted.
+// claimCmd implements claim FILE NAME VALUE, which compares a claim of the token in FILE.
+// Lists are sorted and joined with spaces.
 func claimCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: claim FILE NAME VALUE")
@@ -421,7 +423,7 @@ func claimCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// modeCmd: mode FILE OCTAL compares a file's permission bits.
+// modeCmd implements mode FILE OCTAL, which compares the permission bits of a file.
 func modeCmd(ts *testscript.TestScript, neg bool, args []string) {
 	fi, err := os.Stat(ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -430,17 +432,16 @@ func modeCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// noleakCmd: noleak [FILE...] greps every file below the work folder, but for the
-// named ones where a token is meant to be, for every secret that the issuer handed
-// out. Only the private cache of access tokens may hold one, an access token, and
-// nothing there may be open to others.
+// noleakCmd implements noleak [FILE...], which searches all files below the work directory,
+// except FILE..., for the secrets that the issuer has issued. Only the cache of access tokens
+// may contain some. Files of the helpers must not be accessible to other users.
 func noleakCmd(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("usage: noleak [FILE...]")
 	}
 	secrets := (*server(ts)).Secrets()
 	if len(secrets) == 0 {
-		ts.Fatalf("the issuer handed out no secret, so there is nothing to look for")
+		ts.Fatalf("the issuer has issued no secrets, so there is nothing to search for")
 	}
 	allowed := map[string]bool{}
 	for _, a := range args {
@@ -452,9 +453,9 @@ func noleakCmd(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil {
 			return err
 		}
-		ours := strings.Contains(path, "token-helpers")
-		if fi, err := d.Info(); err == nil && ours && fi.Mode().Perm()&0o077 != 0 {
-			return fmt.Errorf("%s can be read by others: %s", path, fi.Mode())
+		helpersFile := strings.Contains(path, "token-helpers")
+		if fi, err := d.Info(); err == nil && helpersFile && fi.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("%s is accessible to other users: %s", path, fi.Mode())
 		}
 		if d.IsDir() || allowed[path] || strings.HasPrefix(path, filepath.Join(run, "token-helpers")) {
 			return nil
@@ -465,7 +466,7 @@ func noleakCmd(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		for _, s := range secrets {
 			if bytes.Contains(data, []byte(s)) {
-				return fmt.Errorf("%s holds a secret of the issuer", path)
+				return fmt.Errorf("%s contains a secret of the issuer", path)
 			}
 		}
 		return nil

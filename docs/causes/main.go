@@ -1,5 +1,5 @@
-// Command causes writes what is generated from tables: causes.md, log-messages.md and the index
-// of log messages in troubleshooting.md.
+// Command causes writes the pages that are generated from the tables of package finding:
+// causes.md, log-messages.md, and the index of log messages in troubleshooting.md.
 package main
 
 import (

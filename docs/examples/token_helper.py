@@ -25,5 +25,5 @@ def token(helper, *flags):
 
 
 def header(helper, *flags):
-    """Returns the header of a request, as a dictionary."""
+    """Returns the Authorization header of a request, as a dictionary."""
     return {"Authorization": "Bearer " + token(helper, *flags)["token"]}

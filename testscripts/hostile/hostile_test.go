@@ -1,8 +1,8 @@
 //go:build unix
 
-// Package hostile runs condor-token-helper against an issuer that answers one kind of
-// request in a hostile way, and checks that no login, no secret and no terminal is lost
-// to it.
+// Package hostile runs condor-token-helper against an issuer with hostile responses to one
+// kind of request. It checks that the login is kept, that no secret is revealed, and that the
+// output contains no control characters or forged messages.
 package hostile
 
 import (
@@ -32,26 +32,26 @@ import (
 	"example.org/token-helpers/shared/store"
 )
 
-// hostile is an answer that an issuer gives to one kind of request, and what comes of it.
+// hostile is a response of an issuer to one kind of request, and the expected result.
 type hostile struct {
 	name   string
 	answer answer
-	// code is the expected exit code; any is every documented one.
+	// code are the expected exit codes; anyCode contains all documented ones.
 	code codes
-	// says is in stderr, and never if it begins with "!". Placeholders are those of the
-	// answers.
+	// says is a text that stderr must contain or, if it begins with "!", must not contain.
+	// It can contain the placeholders of answers.
 	says string
 	// first is how many requests get the answer; 0 means all of them.
 	first int
-	// short gives each exchange little time, because the answer has no end.
+	// short selects a short time limit, because the answer does not end.
 	short bool
-	// cert is the issuer's certificate, if that is what is hostile; trusted says that its
-	// CA is the one that the user trusts.
+	// cert is a hostile certificate of the issuer, or nil; trusted is set if the user
+	// trusts its CA.
 	cert    *x509.Certificate
 	trusted bool
-	// args are arguments besides those of the kind.
+	// args are arguments to use instead of those of the kind.
 	args []string
-	// lost says why the login cannot be expected to work afterwards.
+	// lost says why the login may not work afterwards; if it is empty, it must work.
 	lost string
 }
 
@@ -62,9 +62,9 @@ func exit(c ...int) codes { return c }
 
 var anyCode = exit(0, 1, 2, 3, 4, 5, 6, 7, 8)
 
-// Whatever an issuer answers, a helper ends, with a code that the documentation names,
-// without a panic; it prints nothing but its own lines and no secret, connects to nobody
-// else, and keeps the login.
+// TestHostileIssuer checks that, with any response of an issuer, a helper terminates without a
+// panic and with a documented exit code, prints only its own lines and no secret, connects to
+// no other host, and keeps the login.
 func TestHostileIssuer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts several hundred processes")
@@ -75,7 +75,7 @@ func TestHostileIssuer(t *testing.T) {
 		on  kind
 		row hostile
 	}
-	// Most runs that talk to a person wait for their next poll, or for a time limit.
+	// Most runs with a device flow wait for their next poll, or for a time limit.
 	quick, waiting := make(chan job), make(chan job)
 	count := map[kind]int{}
 	var (
@@ -120,16 +120,16 @@ func TestHostileIssuer(t *testing.T) {
 		logins, count[device], count[discovery], count[registration], tokens, count[poll], count[refresh], count[revocation]+count[deletion])
 	t.Logf("the longest run took %v (%s), all of them %v", longest.Round(time.Millisecond), slowest, time.Since(began).Round(time.Millisecond))
 	if logins < 60 || tokens < 60 {
-		t.Error("there must be at least 60 of either")
+		t.Error("there must be at least 60 of each")
 	}
 }
 
-// waits reports whether a run of the row waits most of its time.
+// waits reports whether a run of the row waits most of the time.
 func (row hostile) waits(on kind) bool {
 	return row.short || (on == device || on == registration) && slices.Contains(row.code, 0) || on == poll
 }
 
-// build builds the program.
+// build builds condor-token-helper and returns its path.
 func build(t *testing.T) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "condor-token-helper")
@@ -139,7 +139,7 @@ func build(t *testing.T) string {
 	return program
 }
 
-// victim is a user with a home of their own, whose issuer is hostile.
+// victim is a user with a separate home directory, whose issuer is hostile.
 type victim struct {
 	t          *testing.T
 	h          *hostileIssuer
@@ -171,7 +171,7 @@ func newVictim(t *testing.T, bin string, ca *authority, h *hostileIssuer) *victi
 	return v
 }
 
-// logIn saves a login, as if there had been a device flow.
+// logIn saves a login, as a device flow would.
 func (v *victim) logIn() {
 	v.t.Helper()
 	ctx, issuer := context.Background(), v.h.issuer()
@@ -199,14 +199,15 @@ func (v *victim) logIn() {
 	v.h.replace(v.h.old)
 }
 
-// ran is what came of a process.
+// ran is the result of a process.
 type ran struct {
 	code           int
 	stdout, stderr string
 	took           time.Duration
 }
 
-// tooLong is when a process counts as hung. It is far beyond every time limit.
+// tooLong is the time after which a process is considered hung. It is much longer than every
+// time limit.
 const tooLong = time.Minute
 
 func (v *victim) run(args ...string) ran {
@@ -219,8 +220,8 @@ func (v *victim) run(args ...string) ran {
 	for name, value := range v.env {
 		cmd.Env = append(cmd.Env, name+"="+value)
 	}
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
+	var out, diag bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diag
 	began := time.Now()
 	err := cmd.Run()
 	var failed *exec.ExitError
@@ -230,7 +231,7 @@ func (v *victim) run(args ...string) ran {
 	if ctx.Err() != nil {
 		v.t.Errorf("condor-token-helper %s: still running after %v", strings.Join(args, " "), tooLong)
 	}
-	r := ran{cmd.ProcessState.ExitCode(), out.String(), said.String(), time.Since(began)}
+	r := ran{cmd.ProcessState.ExitCode(), out.String(), diag.String(), time.Since(began)}
 	v.check(r, args)
 	return r
 }
@@ -276,7 +277,7 @@ func (row hostile) run(t *testing.T, bin string, ca *authority, on kind) time.Du
 		t.Errorf("stderr has %q: %v", says, !no)
 	}
 	if r.code == 0 || r.code == 3 {
-		// What is kept of the answer is shown there.
+		// status shows what was saved of the answer.
 		v.run("status")
 	}
 	h.answerFirst(0)
@@ -287,7 +288,7 @@ func (row hostile) run(t *testing.T, bin string, ca *authority, on kind) time.Du
 		}
 	}
 	for _, c := range h.elsewhere.caught() {
-		t.Errorf("somebody else was connected to: %.300q", c)
+		t.Errorf("the helper connected to another host: %.300q", c)
 	}
 	if t.Failed() {
 		t.Logf("condor-token-helper %s: exit code %d in %v\nstdout: %.300q\nstderr: %.6000s", strings.Join(args, " "), r.code, r.took, r.stdout, r.stderr)
@@ -295,8 +296,8 @@ func (row hostile) run(t *testing.T, bin string, ca *authority, on kind) time.Du
 	return r.took
 }
 
-// timeouts are the time limits to try. Where an answer has no end, the limit is short, and
-// on a slow machine another exchange may exceed it.
+// timeouts returns the time limits to try. If the answer does not end, the first limit is short.
+// On a slow machine, another exchange may exceed it, so the second one is longer.
 func (row hostile) timeouts(on kind) []string {
 	switch {
 	case !row.short:
@@ -307,7 +308,7 @@ func (row hostile) timeouts(on kind) []string {
 	return []string{"1s", "10s"}
 }
 
-// command is the command that gets the answer; warm is set if there is a login.
+// command returns the arguments of a run that gets the answer. warm is set if there is a login.
 func (row hostile) command(on kind, warm bool, timeout string) []string {
 	args := append(slices.Clone(row.args), "-v", "--timeout", timeout)
 	switch {
@@ -321,14 +322,14 @@ func (row hostile) command(on kind, warm bool, timeout string) []string {
 	return append(args, "--ce", "ce.example.org", "--from", "device")
 }
 
-// page is what a person is shown to approve a login.
+// page matches the text that asks the user to approve a login.
 var page = regexp.MustCompile(`to log in at [^\n]+ open\n\n    [^\n]+\n\nin any browser and (enter the code|check that it shows the code)\n\n    [^\n]+\n\n(\(or open [^\n]+ and enter the code\)\n\n)?`)
 
-// forged is a message of its own that an answer tries to add. A line that was wrapped
-// there has more spaces before it.
+// forged matches a message that an answer tries to add. A continuation line of a wrapped
+// message has more spaces before the text.
 var forged = regexp.MustCompile(`(?m)^(condor-token-helper: )?(hint|error|note): (run )?EVIL`)
 
-// check holds for every run.
+// check checks the result of a run for what must be true of every run.
 func (v *victim) check(r ran, args []string) {
 	t := v.t
 	t.Helper()
@@ -353,7 +354,7 @@ func (v *victim) check(r ran, args []string) {
 			bad("%s has the character %.1q after %.100q", name, s[i:], s[max(i-100, 0):i])
 		}
 		if m := forged.FindString(s); m != "" {
-			bad("%s has a line that the issuer made: %q", name, m)
+			bad("%s has a line that the issuer forged: %q", name, m)
 		}
 	}
 	rest := page.ReplaceAllString(r.stderr, "")
@@ -377,6 +378,7 @@ func (v *victim) check(r ran, args []string) {
 	}
 }
 
+// checkStdout checks that stdout contains what the command prints, and nothing else.
 func (v *victim) checkStdout(r ran, args []string, bad func(string, ...any)) {
 	switch {
 	case slices.Contains(args, "json"):
@@ -403,13 +405,13 @@ func (v *victim) checkStdout(r ran, args []string, bad func(string, ...any)) {
 		token, _ := strings.CutSuffix(r.stdout, "\n")
 		if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			bad("stdout has no token: %.300q", r.stdout)
-		} else if !v.h.made(token) {
+		} else if !v.h.issued(token) {
 			bad("stdout has another token: %.300q", r.stdout)
 		}
 	}
 }
 
-// secrets are what nobody may see.
+// secrets returns the secrets that must not be printed, by name.
 func (v *victim) secrets() map[string]string {
 	h := v.h
 	return map[string]string{
@@ -420,7 +422,7 @@ func (v *victim) secrets() map[string]string {
 	}
 }
 
-// forms are the spellings in which a secret can be read.
+// forms returns the encodings in which a secret can be recognized, by name.
 func forms(secret string) map[string]string {
 	return map[string]string{
 		"as it is": secret, "percent-encoded": url.QueryEscape(secret), "percent-encoded as in a path": url.PathEscape(secret),
@@ -431,7 +433,7 @@ func forms(secret string) map[string]string {
 // unwrapped joins the lines of a message that was wrapped.
 func unwrapped(s string) string { return strings.ReplaceAll(s, "\ncondor-token-helper:   ", " ") }
 
-// hidden reports whether a terminal may act on a character instead of showing it.
+// hidden reports whether a terminal may interpret a character instead of showing it.
 func hidden(r rune) bool {
 	return r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029 || r == 0xfeff
 }

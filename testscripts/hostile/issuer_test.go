@@ -41,37 +41,36 @@ const (
 	metadata     kind = "RFC 8414 metadata"
 )
 
-// hostileIssuer answers one kind of request with a scripted answer, and all others the
-// way an issuer should.
+// hostileIssuer answers one kind of request with a hostile answer, and all others correctly.
 type hostileIssuer struct {
 	srv       *httptest.Server
 	elsewhere *trap
 
-	// What the issuer and its client know, and nobody else may see.
+	// The client ID, and secrets that must not be printed.
 	clientID, clientSecret, registrationToken, deviceCode, initialToken string
-	// old is the refresh token of the login, and next the one that {refresh} stands for.
+	// old is the refresh token of the login, and next replaces the placeholder {refresh}.
 	old, next string
 
 	mu      sync.Mutex
 	on      kind
 	answer  answer
-	left    int // hostile answers that are still to be given; below 0 without end
-	given   int // hostile answers that were given
-	current string
-	access  []string // the access tokens that were handed out
-	told    []string // the secrets that clients have sent
+	left    int      // the number of further hostile answers; negative: unlimited
+	given   int      // the number of hostile answers so far
+	current string   // the only valid refresh token
+	access  []string // the access tokens that were issued
+	sent    []string // the secrets that clients have sent
 }
 
 // answer writes an answer to a request.
 type answer func(h *hostileIssuer, w http.ResponseWriter, r *http.Request)
 
-// authority is a CA with a certificate for this host, and the file that names it.
+// authority is a self-signed server certificate, and a CA file with it.
 type authority struct {
 	cert   tls.Certificate
 	caFile string
 }
 
-// newAuthority makes a CA that is its own server, with the names of the template.
+// newAuthority creates a self-signed certificate with the names of the template.
 func newAuthority(t *testing.T, names *x509.Certificate) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -95,8 +94,8 @@ func newAuthority(t *testing.T, names *x509.Certificate) *authority {
 	return a
 }
 
-// trap is a place where nobody should ever connect: the target of hostile redirects,
-// and the proxy for every host that is not on loopback.
+// trap is a server to which the helper must not connect. It is the target of hostile
+// redirects, and the proxy for all hosts that are not on loopback.
 type trap struct {
 	l    net.Listener
 	mu   sync.Mutex
@@ -131,16 +130,17 @@ func newTrap(t *testing.T) *trap {
 
 func (tr *trap) address() string { return tr.l.Addr().String() }
 
+// caught returns what clients have sent to the server.
 func (tr *trap) caught() []string {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	return slices.Clone(tr.seen)
 }
 
-// newHostileIssuer starts an issuer that has an answer for requests of the kind.
+// newHostileIssuer starts an issuer with a hostile answer to requests of the kind.
 func newHostileIssuer(t *testing.T, ca *authority, on kind, a answer) *hostileIssuer {
 	t.Helper()
-	// Every character that an encoding changes is in the secrets.
+	// The secrets contain characters that encodings change.
 	secret := func(name string) string { return name + "/" + rand.Text() + "+a=b&c%d~e" }
 	h := &hostileIssuer{
 		elsewhere: newTrap(t), clientID: "client-" + rand.Text()[:8],
@@ -161,28 +161,29 @@ func newHostileIssuer(t *testing.T, ca *authority, on kind, a answer) *hostileIs
 
 func (h *hostileIssuer) issuer() string { return h.srv.URL + "/" }
 
-// answerFirst gives the hostile answer to so many of the next requests: to all of them
-// if n is below 0, to none if it is 0.
+// answerFirst sets how many of the next requests get the hostile answer: all of them if n is
+// negative.
 func (h *hostileIssuer) answerFirst(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.left = n
 }
 
-// hostilities counts the hostile answers.
+// hostilities returns the number of hostile answers so far.
 func (h *hostileIssuer) hostilities() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.given
 }
 
-// replace makes a refresh token the only one that is accepted.
+// replace makes a refresh token the only valid one.
 func (h *hostileIssuer) replace(refreshToken string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.current = refreshToken
 }
 
+// kindOf returns the kind of a request, or "" for other paths. It reads the body.
 func (h *hostileIssuer) kindOf(r *http.Request) kind {
 	switch r.URL.Path {
 	case "/.well-known/openid-configuration":
@@ -215,7 +216,7 @@ func (h *hostileIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k := h.kindOf(r)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	h.mu.Lock()
-	h.listen(r, body)
+	h.recordSecrets(r, body)
 	hostile := k == h.on && h.left != 0
 	if hostile {
 		h.given++
@@ -238,29 +239,30 @@ func (h *hostileIssuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.NotFound(w, r)
 }
 
-// listen notes which secrets a request holds. h.mu is held.
-func (h *hostileIssuer) listen(r *http.Request, body []byte) {
+// recordSecrets adds the secrets in a request to h.sent. The caller must hold h.mu.
+func (h *hostileIssuer) recordSecrets(r *http.Request, body []byte) {
 	user, password, _ := r.BasicAuth()
-	holds := []string{r.Header.Get("Authorization"), user, password, string(body)}
+	values := []string{r.Header.Get("Authorization"), user, password, string(body)}
 	if plain, err := url.QueryUnescape(password); err == nil {
-		holds = append(holds, plain)
+		values = append(values, plain)
 	}
 	if form, err := url.ParseQuery(string(body)); err == nil {
 		for _, v := range form {
-			holds = append(holds, v...)
+			values = append(values, v...)
 		}
 	}
 	for _, s := range []string{h.clientSecret, h.registrationToken, h.deviceCode, h.initialToken, h.old, h.next} {
-		if !slices.Contains(h.told, s) && slices.ContainsFunc(holds, func(v string) bool { return strings.Contains(v, s) }) {
-			h.told = append(h.told, s)
+		if !slices.Contains(h.sent, s) && slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, s) }) {
+			h.sent = append(h.sent, s)
 		}
 	}
 }
 
-func (h *hostileIssuer) sent() []string {
+// sentSecrets returns the secrets that clients have sent.
+func (h *hostileIssuer) sentSecrets() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.told)
+	return slices.Clone(h.sent)
 }
 
 const (
@@ -273,7 +275,7 @@ const (
 	goodDevice = `{"device_code":"{device}","user_code":"ABCD-EFGH","verification_uri":"{base}/device","expires_in":600,"interval":1}`
 )
 
-// goodRefresh accepts the current refresh token alone.
+// goodRefresh accepts only the current refresh token.
 func goodRefresh(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	known := r.PostFormValue("refresh_token") == h.current
@@ -285,7 +287,7 @@ func goodRefresh(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 	js(200, `{"access_token":"{access}","expires_in":3600}`)(h, w, r)
 }
 
-// mint makes an access token, with the claims that are given instead of its own.
+// mint issues an access token. claims override the default claims.
 func (h *hostileIssuer) mint(claims map[string]any) string {
 	now := time.Now().Unix()
 	all := map[string]any{
@@ -299,7 +301,7 @@ func (h *hostileIssuer) mint(claims map[string]any) string {
 	if err != nil {
 		panic(err) // the claims are in this file
 	}
-	return h.handOut(encodeJWT(`{"alg":"ES256","kid":"k"}`, string(b)))
+	return h.issue(encodeJWT(`{"alg":"ES256","kid":"k"}`, string(b)))
 }
 
 const (
@@ -307,6 +309,7 @@ const (
 	requested = "compute.read compute.modify compute.cancel compute.create"
 )
 
+// encodeJWT returns a JWT with a random signature.
 func encodeJWT(header, claims string) string {
 	b64 := base64.RawURLEncoding.EncodeToString
 	signature := make([]byte, 64)
@@ -314,7 +317,8 @@ func encodeJWT(header, claims string) string {
 	return b64([]byte(header)) + "." + b64([]byte(claims)) + "." + b64(signature)
 }
 
-func (h *hostileIssuer) handOut(access string) string {
+// issue records an access token as issued, and returns it.
+func (h *hostileIssuer) issue(access string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.access = append(h.access, access)
@@ -327,12 +331,12 @@ func (h *hostileIssuer) accessTokens() []string {
 	return slices.Clone(h.access)
 }
 
-// made reports whether a token is one that this issuer handed out.
-func (h *hostileIssuer) made(token string) bool {
+// issued reports whether this issuer issued a token.
+func (h *hostileIssuer) issued(token string) bool {
 	return token == "opaque" || token == "a.b.c.d.e" || slices.ContainsFunc(h.accessTokens(), func(a string) bool { return strings.HasPrefix(token, a) })
 }
 
-// expand fills in a body. One that has {refresh} in it replaces the refresh token.
+// expand replaces the placeholders in a body. {refresh} also replaces the valid refresh token.
 func (h *hostileIssuer) expand(body string) string {
 	if strings.Contains(body, "{refresh}") {
 		h.replace(h.next)
@@ -342,7 +346,7 @@ func (h *hostileIssuer) expand(body string) string {
 	}
 	return strings.NewReplacer(
 		"{base}", h.srv.URL, "{issuer}", h.issuer(), "{client}", h.clientID, "{secret}", h.clientSecret,
-		"{registration}", h.registrationToken, "{secrets}", strings.Join(h.sent(), " "), "{encoded}", url.PathEscape(strings.Join(h.sent(), "/")), "{device}", h.deviceCode, "{refresh}", h.next, "{old}", h.old,
+		"{registration}", h.registrationToken, "{secrets}", strings.Join(h.sentSecrets(), " "), "{encoded}", url.PathEscape(strings.Join(h.sentSecrets(), "/")), "{device}", h.deviceCode, "{refresh}", h.next, "{old}", h.old,
 		"{device-form}", url.QueryEscape(h.deviceCode), "{base-form}", url.QueryEscape(h.srv.URL), "{elsewhere}", h.elsewhere.address(),
 	).Replace(body)
 }

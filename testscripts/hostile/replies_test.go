@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// js answers with JSON.
+// js returns an answer that is labelled as JSON.
 func js(status int, body string) answer { return typed(status, "application/json", body) }
 
-// typed answers with a body and its label, which is left out if it is empty.
+// typed returns an answer with a body and a Content-Type, which is omitted if it is empty.
 func typed(status int, contentType, body string) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, _ *http.Request) {
 		w.Header()["Content-Type"] = nil
@@ -33,22 +33,22 @@ func typed(status int, contentType, body string) answer {
 	}
 }
 
-// claims answers with an access token that has the claims, and a new refresh token.
+// claims returns an answer with an access token that has the claims, and a new refresh token.
 func claims(c map[string]any) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 		js(200, `{"access_token":"`+h.mint(c)+`","refresh_token":"{refresh}","expires_in":3600}`)(h, w, r)
 	}
 }
 
-// jwt answers with an access token of this header and these claims.
+// jwt returns an answer with an access token that has this header and these claims.
 func jwt(header, claims string) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
-		raw := h.handOut(encodeJWT(header, h.expand(claims)))
+		raw := h.issue(encodeJWT(header, h.expand(claims)))
 		js(200, `{"access_token":"`+raw+`","refresh_token":"{refresh}","expires_in":3600}`)(h, w, r)
 	}
 }
 
-// refreshToken answers with a new refresh token that ends with the suffix.
+// refreshToken returns an answer with a new refresh token that ends with the suffix.
 func refreshToken(suffix string) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 		h.replace(h.next + suffix)
@@ -60,8 +60,8 @@ func refreshToken(suffix string) answer {
 	}
 }
 
-// echo refuses with everything that the request holds in the description, in the form
-// in which it came and decoded.
+// echo returns an error whose description repeats the credentials and the body of the request,
+// both as they were sent and decoded.
 func echo(status int, code string) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -69,14 +69,14 @@ func echo(status int, code string) answer {
 		user, password, _ := r.BasicAuth()
 		plainUser, _ := url.QueryUnescape(user)
 		plain, _ := url.QueryUnescape(password)
-		said := fmt.Sprintf("%s: %s", authorization, body)
+		text := fmt.Sprintf("%s: %s", authorization, body)
 		if form, err := url.ParseQuery(string(body)); err == nil {
 			for name, v := range form {
-				said = fmt.Sprintf("%s=%s %s", name, v[0], said)
+				text = fmt.Sprintf("%s=%s %s", name, v[0], text)
 			}
 		}
-		said = fmt.Sprintf("%s %s %s %s %s", user, password, plainUser, plain, said)
-		b, err := json.Marshal(map[string]string{"error": code, "error_description": said})
+		text = fmt.Sprintf("%s %s %s %s %s", user, password, plainUser, plain, text)
+		b, err := json.Marshal(map[string]string{"error": code, "error_description": text})
 		if err != nil {
 			panic(err) // strings
 		}
@@ -84,7 +84,7 @@ func echo(status int, code string) answer {
 	}
 }
 
-// recode is echo with the secrets in another encoding.
+// recode returns an error whose description contains two secrets, encoded with f.
 func recode(status int, code string, f func(string) string) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 		b, err := json.Marshal(map[string]string{"error": code, "error_description": "no: " + f(h.old) + " " + f(h.clientSecret)})
@@ -108,14 +108,14 @@ func lowerHex(s string) string {
 	return b.String()
 }
 
-// inTurn gives the answers of several rows one after the other.
+// inTurn returns an answer that uses the answers of several rows in turn.
 func inTurn(rows ...hostile) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 		rows[(h.hostilities()-1)%len(rows)].answer(h, w, r)
 	}
 }
 
-// redirect answers with a redirect.
+// redirect returns an answer that is a redirect.
 func redirect(status int, to string) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", h.expand(to))
@@ -130,20 +130,19 @@ const (
 	closed ending = iota
 	hangs
 	resets
-	halfClosed // the TCP connection, without TLS's own close
-	repeats    // what was written last, without end
-	drips      // a byte of it every now and then
+	halfClosed // the TCP connection is half-closed, without a TLS close_notify
+	repeats    // the last part is repeated endlessly
+	drips      // the bytes of the last part are repeated slowly, one at a time
 )
 
 const ok200 = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
-// raw answers with exactly these bytes, of which the last part is repeated or dripped if
-// the ending says so.
+// raw returns an answer with exactly these bytes, which ends as end says.
 func raw(end ending, parts ...string) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {
-			panic(err) // HTTP/1.1 is all that is spoken here
+			panic(err) // the server uses only HTTP/1.1
 		}
 		defer func() { _ = conn.Close() }()
 		tcp := conn.(*tls.Conn).NetConn().(*net.TCPConn)
@@ -180,7 +179,7 @@ func raw(end ending, parts ...string) answer {
 // waitForEnd waits until the client closes the connection.
 func waitForEnd(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
-// sized answers with a Content-Length that is off by so much.
+// sized returns an answer whose Content-Length is the length of the body plus off.
 func sized(off int, body string, end ending) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, r *http.Request) {
 		b := h.expand(body)
@@ -188,7 +187,7 @@ func sized(off int, body string, end ending) answer {
 	}
 }
 
-// zipped answers with a gzip stream of the body, without its last bytes.
+// zipped returns an answer with the body compressed by gzip, without the last cut bytes.
 func zipped(body string, cut int) answer {
 	return func(h *hostileIssuer, w http.ResponseWriter, _ *http.Request) {
 		var b bytes.Buffer
@@ -201,7 +200,7 @@ func zipped(body string, cut int) answer {
 	}
 }
 
-// bomb answers with a JSON object that unpacks to 200 MB.
+// bomb answers with a gzip-compressed JSON object of 200 MB.
 func bomb(_ *hostileIssuer, w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Encoding", "gzip")
@@ -231,7 +230,7 @@ func utf16(s string) string {
 	return b.String()
 }
 
-// instead returns s with the first occurrence of a part replaced, which must be there.
+// instead replaces the first occurrence of part in s. It panics if there is none.
 func instead(s, part, by string) string {
 	if !strings.Contains(s, part) {
 		panic(part + " is not in " + s)

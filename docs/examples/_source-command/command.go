@@ -13,7 +13,7 @@ import (
 
 func newCommand(e *Env, arg string) (Source, error) { return command{e, arg}, nil }
 
-// command returns the token that a shell command prints. The command finds the request in
+// command returns the token that a shell command prints. The command gets the request in
 // its environment.
 type command struct {
 	env  *Env
