@@ -1,5 +1,4 @@
-// Package accesspoint lists the subcommands that condor-token-helper has besides those of
-// every token helper.
+// Package accesspoint lists the subcommands that only condor-token-helper has.
 package accesspoint
 
 import (
@@ -8,5 +7,5 @@ import (
 	"example.org/token-helpers/shared/preflight"
 )
 
-// Commands are the subcommands of condor-token-helper alone.
+// Commands returns the subcommands that only condor-token-helper has.
 func Commands() []helper.Command { return append(credd.Commands(), preflight.Command()) }

@@ -9,7 +9,7 @@ import (
 	"example.org/token-helpers/shared/helper"
 )
 
-// Commands are the subcommands of condor-token-helper for HTCondor's credential machinery.
+// Commands returns the subcommands of condor-token-helper for the credentials of HTCondor.
 func Commands() []helper.Command {
 	return append([]helper.Command{
 		{Name: "store", Binary: "condor-token-storer", Help: "Store the logins that your jobs need at the access point (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
@@ -23,7 +23,7 @@ type storeCmd struct {
 	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
 }
 
-// Run stores what is missing at the access point.
+// Run stores the credentials that are missing at the access point.
 func (c *storeCmd) Run(ctx context.Context, s *helper.Session) error {
 	env := s.Env()
 	if env.Binary == "condor-token-storer" {
@@ -40,7 +40,7 @@ func (c *storeCmd) Run(ctx context.Context, s *helper.Session) error {
 	return st.run(ctx)
 }
 
-// onNewLine begins a new line before the first output.
+// onNewLine writes a newline before the first output.
 type onNewLine struct {
 	w     io.Writer
 	begun bool

@@ -1,15 +1,15 @@
-// Package credd makes an HTCondor access point's credential machinery carry tokens of any
-// issuer: its jobs find a narrow token for each handle, which stays fresh.
+// Package credd supplies the jobs of an HTCondor access point with tokens of any issuer: a
+// token with the requested scopes and audience for each handle, renewed while jobs run.
 //
 //	condor_submit -> storer -> condor_credd -> .top -> credmon -> .use -> jobs
 //
-// The storer runs as the submitting user. It logs in for the access point and hands the
-// login over to condor_credd. The credmon runs as root. It alone has the refresh token from
-// then on, and renews the tokens of all users.
+// The storer runs as the submitting user. It logs in and hands the login over to
+// condor_credd. The credmon runs as root. From then on only the credmon has the refresh
+// token. It renews the tokens of all users.
 //
 // Each user has a directory below the credential directory. It belongs to HTCondor's
-// account, which is trusted less than root: everything in it is opened relative to a
-// directory that is open already, and no symbolic link is followed.
+// account, which is trusted less than root. Therefore everything in it is opened relative to
+// an open directory, and symbolic links are not followed.
 package credd
 
 import (
@@ -25,12 +25,12 @@ import (
 )
 
 const (
-	// loginService begins the name of the credential that is a login. HTCondor takes it
-	// for a service. No job names it, so no job gets it.
+	// loginService is the prefix of the names of logins. To HTCondor it is a service. Jobs do
+	// not request it, so they do not get the login.
 	loginService = "token-helpers"
-	// formatVersion is that of the files that the storer writes.
+	// formatVersion is the version of the files that the storer writes.
 	formatVersion = "1"
-	// maxTop is the longest credential file that is read, in bytes.
+	// maxTop is the maximum size of a credential file in bytes.
 	maxTop = 64 << 10
 )
 
@@ -40,11 +40,11 @@ const (
 	robotGrant   = "client_credentials"
 )
 
-// top is the contents of a .top file. condor_credd stores it as it was given, and adds
-// scopes and audience as they stand in the submit file.
+// top is the contents of a .top file. condor_credd stores it unchanged, and adds the scopes
+// and the audience of the submit file.
 //
-// A login has an issuer, a client and a grant, and until the credmon has taken it over, a
-// secret. Every other credential names the login that its tokens come from.
+// A login has an issuer, a client and a grant, and a secret until the credmon has taken it
+// over. Every other credential names the login that its tokens come from.
 type top struct {
 	Version  string          `json:"token_helpers"`
 	Login    string          `json:"login,omitempty"`
@@ -59,7 +59,7 @@ type top struct {
 // errForeign means that a .top file belongs to another credmon.
 var errForeign = errors.New("not a credential of the token helpers")
 
-// parseTop reads a .top file. The error is errForeign if another credmon's.
+// parseTop parses a .top file. It returns errForeign if the file belongs to another credmon.
 func parseTop(b []byte) (*top, error) {
 	var probe struct {
 		Version json.RawMessage `json:"token_helpers"`
@@ -68,7 +68,7 @@ func parseTop(b []byte) (*top, error) {
 		return nil, errForeign
 	}
 	var t top
-	// The error of json could quote a secret.
+	// The error of encoding/json could contain a part of a secret.
 	if json.Unmarshal(b, &t) != nil {
 		return nil, errors.New("the file cannot be read as a credential")
 	}
@@ -78,7 +78,7 @@ func parseTop(b []byte) (*top, error) {
 	return &t, nil
 }
 
-// handed is the login in a .top file that the credmon has not taken over yet.
+// handed returns the login in a .top file that the credmon has not taken over yet.
 func (t *top) handed() (*store.Login, error) {
 	lg, err := store.FromHandover(t.Secret)
 	if err != nil {
@@ -93,7 +93,7 @@ func (t *top) handed() (*store.Login, error) {
 	return lg, nil
 }
 
-// request is what the token of a credential must be good for.
+// request returns the scopes and the audience that the token of a credential must have.
 func (t *top) request(issuerURL string) (token.Request, error) {
 	req := token.Request{Issuer: issuerURL, Scopes: list(t.Scopes), Audiences: list(t.Audience), AnyLifetime: true}.Normalized()
 	if len(req.Scopes) == 0 {
@@ -102,18 +102,18 @@ func (t *top) request(issuerURL string) (token.Request, error) {
 	return req, nil
 }
 
-// list splits a list of HTCondor's, whose separators are commas and white space.
+// list splits a list of HTCondor at commas and white space.
 func list(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(", \t\r\n", r) })
 }
 
-// credentialName is the name of a credential: SERVICE or SERVICE_HANDLE.
+// credentialName matches the name of a credential: SERVICE or SERVICE_HANDLE.
 var credentialName = text.Pattern{Expr: `^[A-Za-z0-9][A-Za-z0-9_.@+-]{0,199}$`}
 
-// isLogin reports whether a credential of this name is a login.
+// isLogin reports whether the credential with this name is a login.
 func isLogin(name string) bool { return strings.HasPrefix(name, loginService+"_") }
 
-// checkLogin rejects the description of a login that this host must not use.
+// checkLogin returns an error if the login must not be used on this host.
 func (t *top) checkLogin() error {
 	if err := issuer.CheckURL("the issuer", t.Issuer); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// credmon is the command of the credmon.
+// credmon returns the credmon command.
 func credmon() []helper.Command {
 	return []helper.Command{{
 		Name: "credmon", Binary: "condor-token-credmon", Grammar: new(credmonCmd),
@@ -58,11 +58,11 @@ func (c *credmonCmd) Run(ctx context.Context, s *helper.Session) error {
 	return nil
 }
 
-// Failed writes an error to the log, too: condor_master discards stderr.
+// Failed also writes an error to the log, because condor_master discards stderr.
 func (c *credmonCmd) Failed(ctx context.Context, env *cli.Env, err error) {
 	path := c.Log
 	if path == "" {
-		path, _ = configValue(ctx, "CREDMON_OAUTH_LOG") // which fails where there is no HTCondor
+		path, _ = configValue(ctx, "CREDMON_OAUTH_LOG") // fails if HTCondor is not installed
 	}
 	if path != "" {
 		NewLog(path, io.Discard, 0, env.Now).Error("", "", "%s", err)
@@ -73,7 +73,8 @@ func credmonError(err error) error {
 	return cli.Errorf(cli.Failed, "run the credmon: %w", err).Hint("check HTCondor's configuration with: condor_config_val SEC_CREDENTIAL_DIRECTORY_OAUTH CREDMON_OAUTH_LOG")
 }
 
-// settings reads HTCondor's configuration for what the flags do not say.
+// settings returns the settings from the flags and, for flags not given, from HTCondor's
+// configuration.
 func (c *credmonCmd) settings(ctx context.Context, s *helper.Session) (Settings, error) {
 	env := s.Env()
 	value := func(flag, name string) string {
@@ -127,8 +128,8 @@ func (c *credmonCmd) settings(ctx context.Context, s *helper.Session) (Settings,
 	return set, nil
 }
 
-// condorUser is the user ID of HTCondor's account: that of its log directory, else of the
-// user condor.
+// condorUser returns the user ID of HTCondor's account: the owner of its log directory, else
+// the user condor, else the user of this process.
 func condorUser(logDir string) int {
 	if fi, err := os.Stat(filepath.Clean(logDir)); err == nil && logDir != "" {
 		return private.Owner(fi)

@@ -4,5 +4,5 @@ package credd
 
 import "example.org/token-helpers/shared/helper"
 
-// credmon is no command: access points run on Linux.
+// credmon returns no command, because access points run on Linux only.
 func credmon() []helper.Command { return nil }

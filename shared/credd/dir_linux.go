@@ -14,35 +14,35 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// folder is a directory that is open. What is in it is reached through its descriptor, so
-// that nobody can put another directory in its place meanwhile.
-type folder struct{ f *os.File }
+// directory is an open directory. Its files are accessed through its descriptor, so that the
+// directory cannot be replaced by another one in between.
+type directory struct{ f *os.File }
 
-// openFolder opens the credential directory, whose path is the administrator's.
-func openFolder(path string) (*folder, error) {
+// openDirectory opens a directory whose path the administrator has configured.
+func openDirectory(path string) (*directory, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, err
 	}
-	return &folder{f}, nil
+	return &directory{f}, nil
 }
 
-// path is a name for the directory that leads to it wherever it was moved.
-func (d *folder) path() string { return "/proc/self/fd/" + strconv.Itoa(int(d.f.Fd())) }
+// path returns a path of the directory that stays valid if the directory is moved.
+func (d *directory) path() string { return "/proc/self/fd/" + strconv.Itoa(int(d.f.Fd())) }
 
-func (d *folder) close() { _ = d.f.Close() }
+func (d *directory) close() { _ = d.f.Close() }
 
-// names lists what is in the directory.
-func (d *folder) names() ([]string, error) {
+// names returns the names of the files in the directory.
+func (d *directory) names() ([]string, error) {
 	if _, err := d.f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
 	return d.f.Readdirnames(-1)
 }
 
-// open opens a directory in d that belongs to one of the owners. It follows no symbolic
-// link. The error is errNotDirectory if name is something else.
-func (d *folder) open(name string, owners []int) (*folder, error) {
+// open opens a directory in d that belongs to one of the owners. It does not follow symbolic
+// links. It returns errNotDirectory if name is not a directory.
+func (d *directory) open(name string, owners []int) (*directory, error) {
 	fd, err := unix.Openat(int(d.f.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
 		return nil, errNotDirectory
@@ -50,7 +50,7 @@ func (d *folder) open(name string, owners []int) (*folder, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	sub := &folder{os.NewFile(uintptr(fd), name)}
+	sub := &directory{os.NewFile(uintptr(fd), name)}
 	fi, err := sub.f.Stat()
 	if err == nil && !owned(private.Owner(fi), owners) {
 		err = fmt.Errorf("the directory %s belongs to user %d", name, private.Owner(fi))
@@ -71,9 +71,9 @@ func owned(uid int, owners []int) bool {
 	return false
 }
 
-// private opens a directory in d that only this process's user can use, and creates it if
-// it does not exist.
-func (d *folder) private(name string) (*folder, error) {
+// private opens a directory in d that only the user of this process can access, and creates
+// it if it does not exist.
+func (d *directory) private(name string) (*directory, error) {
 	err := unix.Mkdirat(int(d.f.Fd()), name, 0o700)
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: err}
@@ -93,8 +93,8 @@ func (d *folder) private(name string) (*folder, error) {
 	return sub, nil
 }
 
-// stat describes a file in d, and no target of a symbolic link.
-func (d *folder) stat(name string) (stamp, error) {
+// stat describes a file in d. It does not follow symbolic links.
+func (d *directory) stat(name string) (stamp, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(int(d.f.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return stamp{}, &fs.PathError{Op: "stat", Path: name, Err: err}
@@ -102,7 +102,7 @@ func (d *folder) stat(name string) (stamp, error) {
 	return stampOf(&st), nil
 }
 
-// stamp is what tells one version of a file from another.
+// stamp distinguishes versions of a file.
 type stamp struct {
 	inode    uint64
 	size     int64
@@ -116,10 +116,10 @@ func stampOf(st *unix.Stat_t) stamp {
 	return stamp{inode: st.Ino, size: st.Size, modified: time.Unix(st.Mtim.Unix()), mode: st.Mode, uid: int(st.Uid), links: uint64(st.Nlink)}
 }
 
-// read reads a file of this process's user in d, as condor_credd writes them. It rejects
-// symbolic links, other kinds of files, files with several names, and what others own
-// or can write.
-func (d *folder) read(name string, most int64) ([]byte, stamp, error) {
+// read reads a file in d that belongs to the user of this process, as those of condor_credd
+// do. It rejects symbolic links, files that are not regular or have several names, and files
+// that other users own or can write.
+func (d *directory) read(name string, most int64) ([]byte, stamp, error) {
 	fd, err := unix.Openat(int(d.f.Fd()), name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if errors.Is(err, unix.ELOOP) {
 		return nil, stamp{}, errors.New("the file is a symbolic link")
@@ -141,10 +141,10 @@ func (d *folder) read(name string, most int64) ([]byte, stamp, error) {
 	return b, s, err
 }
 
-// regular reports whether it is a file.
+// regular reports whether it is a regular file.
 func (s stamp) regular() bool { return s.mode&unix.S_IFMT == unix.S_IFREG }
 
-// check rejects a file that somebody else could have written, or that is not one.
+// check rejects a file that another user could have written or that is not regular.
 func (s stamp) check(most int64) error {
 	switch {
 	case s.mode&unix.S_IFMT == unix.S_IFLNK:
@@ -163,9 +163,9 @@ func (s stamp) check(most int64) error {
 	return nil
 }
 
-// write puts a private file in the place of name in d, atomically. spare is a private
-// directory on the same file system, where it is made.
-func (d *folder) write(spare *folder, name string, data []byte) error {
+// write replaces the file name in d atomically by a private file. The new file is made in
+// spare, a private directory on the same file system.
+func (d *directory) write(spare *directory, name string, data []byte) error {
 	w, err := private.Create(spare.path()+"/"+name, 0)
 	if err != nil {
 		return plainPath(name, err)
@@ -174,7 +174,7 @@ func (d *folder) write(spare *folder, name string, data []byte) error {
 	return plainPath(name, w.CommitTo(d.path()+"/"+name, data))
 }
 
-// plainPath replaces the path in err, which names a descriptor, by the file's name.
+// plainPath replaces the path in err, which contains a descriptor, by the file's name.
 func plainPath(name string, err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -183,9 +183,9 @@ func plainPath(name string, err error) error {
 	return err
 }
 
-// exchange replaces a file that was read as old. If somebody else replaced it meanwhile,
-// that version stays, and the error is errChanged.
-func (d *folder) exchange(spare *folder, name string, old stamp, data []byte) error {
+// exchange replaces a file that had the stamp old when it was read. If it has been replaced
+// since, exchange leaves it as it is and returns errChanged.
+func (d *directory) exchange(spare *directory, name string, old stamp, data []byte) error {
 	w, err := private.Create(spare.path()+"/"+name, 0)
 	if err != nil {
 		return plainPath(name, err)
@@ -212,8 +212,8 @@ func (d *folder) exchange(spare *folder, name string, old stamp, data []byte) er
 	return errChanged
 }
 
-// remove removes a file in d. It is no error if there is none.
-func (d *folder) remove(name string) error {
+// remove removes a file in d. It is not an error if the file does not exist.
+func (d *directory) remove(name string) error {
 	err := unix.Unlinkat(int(d.f.Fd()), name, 0)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return &fs.PathError{Op: "remove", Path: name, Err: err}
@@ -221,8 +221,8 @@ func (d *folder) remove(name string) error {
 	return nil
 }
 
-// removeAll removes a directory in d and what is in it. It follows no symbolic link.
-func (d *folder) removeAll(name string) error {
+// removeAll removes a directory in d and its contents. It does not follow symbolic links.
+func (d *directory) removeAll(name string) error {
 	r, err := os.OpenRoot(d.path())
 	if err != nil {
 		return plainPath(name, err)
@@ -231,12 +231,12 @@ func (d *folder) removeAll(name string) error {
 	return plainPath(name, r.RemoveAll(name))
 }
 
-// publish writes a file in d that everybody may read, such as the process ID.
-func (d *folder) publish(name string, data []byte) error {
+// publish writes a file in d that all users can read, such as the process ID.
+func (d *directory) publish(name string, data []byte) error {
 	fd := int(d.f.Fd())
-	// It does not end as name does: Prometheus's collector reads each file *.prom.
+	// The suffix differs from that of name: Prometheus's collector reads each file *.prom.
 	temp := "." + name + ".tmp"
-	_ = unix.Unlinkat(fd, temp, 0) // of a killed process
+	_ = unix.Unlinkat(fd, temp, 0) // left by a killed process
 	n, err := unix.Openat(fd, temp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
 	if err != nil {
 		return &fs.PathError{Op: "create", Path: name, Err: err}
@@ -259,8 +259,9 @@ func (d *folder) publish(name string, data []byte) error {
 	return nil
 }
 
-// removeVersion removes a file that was seen as st. A newer one in its place stays.
-func (d *folder) removeVersion(spare *folder, name string, st stamp) error {
+// removeVersion removes a file that had the stamp st. If it has been replaced since,
+// removeVersion leaves it as it is and returns errChanged.
+func (d *directory) removeVersion(spare *directory, name string, st stamp) error {
 	aside := name + ".old"
 	if err := spare.remove(aside); err != nil {
 		return err

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Dispatch starts the work that is due, and returns when more will be; zero if that is
-// unknown.
+// Dispatch starts the work that is due, and returns when more will be due, or zero if that
+// is unknown.
 func (m *Monitor) Dispatch(ctx context.Context) (next time.Time) {
 	now := m.s.Now()
 	for name, u := range m.users {
@@ -24,7 +24,7 @@ func (m *Monitor) Dispatch(ctx context.Context) (next time.Time) {
 	return next
 }
 
-// earlier returns the earlier of two times, of which a zero one does not count.
+// earlier returns the earlier of two times. A zero time is ignored.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -58,7 +58,7 @@ func (m *Monitor) dispatchUser(ctx context.Context, name string, u *account, now
 	return p.next
 }
 
-// agenda is what is due for one user.
+// agenda is the work that is due for one user.
 type agenda struct {
 	m    *Monitor
 	name string
@@ -76,7 +76,7 @@ func (p *agenda) at(url string) *job {
 	return p.jobs[url]
 }
 
-// ready reports whether the issuer may be asked now for what is due then.
+// ready reports whether to send the issuer now a request that is due at the given time.
 func (p *agenda) ready(url string, due time.Time) bool {
 	st := p.m.state(url)
 	switch {
@@ -84,15 +84,15 @@ func (p *agenda) ready(url string, due time.Time) bool {
 		p.next = earlier(p.next, latest(due, st.until))
 		return false
 	case p.u.busy[url]:
-		return false // and what follows it is done then
+		return false // Finish makes the user stale, so that this is tried again
 	case st.fails > 0 && st.active > 0:
-		p.u.stale = true // another user's request finds out how the issuer fares
+		p.u.stale = true // another user's request tests whether the issuer works again
 		return false
 	}
 	return true
 }
 
-// adoptions adds the logins that are to be taken over.
+// adoptions adds the logins to take over.
 func (p *agenda) adoptions() {
 	for _, base := range slices.Sorted(maps.Keys(p.u.logins)) {
 		if l := p.u.logins[base]; l.pending && p.ready(l.top.Issuer, l.retry) {
@@ -101,7 +101,7 @@ func (p *agenda) adoptions() {
 	}
 }
 
-// renewals adds the tokens that are due.
+// renewals adds the tokens to renew.
 func (p *agenda) renewals() {
 	for _, base := range slices.Sorted(maps.Keys(p.u.creds)) {
 		c := p.u.creds[base]
@@ -130,7 +130,7 @@ func latest(a, b time.Time) time.Time {
 	return a
 }
 
-// refs are the logins that credentials can refer to.
+// refs returns the logins that credentials can refer to.
 func (u *account) refs() []*top {
 	var out []*top
 	for _, l := range u.logins {

@@ -20,8 +20,8 @@ import (
 	"example.org/token-helpers/shared/store"
 )
 
-// Whatever is in the credential directory, nobody gets the token of somebody else, no link
-// is followed, and everybody else is served.
+// Whatever a user puts into the credential directory, no user gets another user's token,
+// links are not followed, and the other users get their tokens.
 func TestHostileDirectory(t *testing.T) {
 	p := newPoint(t, issuertest.Options{Rotate: true})
 	p.putLogin("alice", p.issue())
@@ -85,7 +85,7 @@ func TestHostileDirectory(t *testing.T) {
 		t.Errorf("the target of a link was written: %q %v", b, err)
 	}
 	if uses, err := filepath.Glob(filepath.Join(eve, "*.use")); err != nil || len(uses) > 0 {
-		t.Errorf("tokens for what was planted: %q %v", uses, err)
+		t.Errorf("tokens for planted files: %q %v", uses, err)
 	}
 	if names, err := os.ReadDir(outside); err != nil || len(names) != 2 {
 		t.Errorf("outside of the credential directory: %v %v", names, err)
@@ -101,13 +101,13 @@ func TestHostileDirectory(t *testing.T) {
 		"user eve, service other: there is no login for it",
 	} {
 		if strings.Count(p.logged(), want) != 1 {
-			t.Errorf("the log does not say once %q:\n%s", want, p.logged())
+			t.Errorf("the log does not contain %q once:\n%s", want, p.logged())
 		}
 	}
 	if strings.Contains(p.logged(), "vault") {
-		t.Errorf("another credmon's credential is looked at:\n%s", p.logged())
+		t.Errorf("another credmon's credential was read:\n%s", p.logged())
 	}
-	// The directory with the logins is replaced by a link.
+	// The directory with the logins is replaced by a symbolic link.
 	logins := filepath.Join(p.dir, "alice", loginsDir)
 	if err := os.Rename(logins, filepath.Join(outside, "moved")); err != nil {
 		t.Fatal(err)
@@ -122,7 +122,7 @@ func TestHostileDirectory(t *testing.T) {
 	p.noSecrets()
 }
 
-// A login that was moved into another user's directory is of no use there.
+// A login that was moved to another user's directory cannot be decrypted.
 func TestMovedLogin(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
@@ -142,8 +142,8 @@ func TestMovedLogin(t *testing.T) {
 	}
 }
 
-// The issuer in a .top file is the user's choice: nothing is sent to one that the host does
-// not accept, and its discovery document decides where registrations are managed.
+// The user chooses the issuer in a .top file. Nothing is sent to an issuer that the host does
+// not accept, and registrations are managed only at the endpoint in its discovery document.
 func TestForeignIssuer(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	var asked atomic.Int32
@@ -168,7 +168,7 @@ func TestForeignIssuer(t *testing.T) {
 	p.leave("eve")
 	p.run()
 	if _, err := os.Stat(filepath.Join(p.dir, "alice")); err == nil {
-		t.Errorf("alice is still there:\n%s", p.logged())
+		t.Errorf("alice's directory still exists:\n%s", p.logged())
 	}
 	if n := asked.Load(); n > 0 {
 		t.Errorf("%d requests to a server that a user chose", n)
@@ -178,22 +178,23 @@ func TestForeignIssuer(t *testing.T) {
 	}
 }
 
-// leave marks a user as one without jobs, as condor_credd does, and lets the delay pass.
+// leave marks a user as having no jobs, as condor_credd does, and advances the clock past the
+// delay.
 func (p *point) leave(user string) {
 	p.t.Helper()
 	path := filepath.Join(p.dir, user+".mark")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		p.t.Fatal(err)
 	}
-	p.clock.add(time.Minute) // what was written until now has the time of the machine
+	p.clock.add(time.Minute) // files written until now have the time of the system's clock
 	if err := os.Chtimes(path, p.clock.now(), p.clock.now()); err != nil {
 		p.t.Fatal(err)
 	}
 	p.clock.add(time.Hour)
 }
 
-// A user who leaves has nothing left, here and at the issuer. One who comes back, and what
-// other credmons keep, stays.
+// All logins of a user without jobs are removed here and at the issuer. Those of a user who
+// has jobs again stay, and so do the files of other credmons.
 func TestSweep(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{Rotate: true})
@@ -204,7 +205,7 @@ func TestSweep(t *testing.T) {
 	p.putRaw("carol", "vault.top", []byte(`{"vault_token":"x"}`))
 	p.putRaw("alice", "pushed.use", []byte("x"))
 	p.run()
-	// Another login that was never taken over is ended, too.
+	// A second login that was never taken over is revoked, too.
 	p.putLogin("carol", p.issue())
 	for _, u := range []string{"alice", "bob", "carol"} {
 		p.leave(u)
@@ -212,24 +213,24 @@ func TestSweep(t *testing.T) {
 	p.putHandle("bob", "again", "compute.read", "b")
 	p.run()
 	if _, err := os.Stat(filepath.Join(p.dir, "alice")); err == nil {
-		t.Errorf("alice is still there:\n%s", p.logged())
+		t.Errorf("alice's directory still exists:\n%s", p.logged())
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, "alice.mark")); err == nil {
-		t.Error("alice's mark is still there")
+		t.Error("alice's mark still exists")
 	}
 	p.use("bob", "mysvc")
 	names, err := os.ReadDir(filepath.Join(p.dir, "carol"))
 	if err != nil || len(names) != 1 || names[0].Name() != "vault.top" {
 		t.Errorf("carol: %v %v", names, err)
 	}
-	// alice's, carol's first and carol's second login.
+	// The logins are alice's and both of carol's.
 	if r := p.srv.Requests(); r["revocation"] != 3 || r["client"] != 3 {
 		t.Errorf("%v\n%s", r, p.logged())
 	}
 	p.noSecrets()
 }
 
-// The logins of a user who leaves while the issuer is down are ended later.
+// If the issuer is down when a user has no more jobs, the logins are revoked later.
 func TestSweepWhileTheIssuerIsDown(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
@@ -249,12 +250,12 @@ func TestSweepWhileTheIssuerIsDown(t *testing.T) {
 		t.Errorf("%v\n%s", r, p.logged())
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, "alice")); err == nil {
-		t.Error("alice is still there")
+		t.Error("alice's directory still exists")
 	}
 }
 
-// While an issuer is down, it is asked more and more rarely, tokens that are still valid
-// stay, and afterwards everybody is served.
+// While an issuer is down, requests become less and less frequent, and valid tokens stay.
+// Afterwards all users get their tokens.
 func TestOutage(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{Rotate: true})
@@ -273,8 +274,8 @@ func TestOutage(t *testing.T) {
 		p.clock.add(5 * time.Second)
 		p.run()
 	}
-	// After 5 s, 10 s, ... 160 s, one user's request finds out whether the issuer is back.
-	// Each is repeated at most twice.
+	// After 5 s, 10 s, ... 160 s, one user's request tests whether the issuer works again. Each
+	// is repeated at most twice.
 	if n := p.refreshes() - first; n < 5 || n > 18 {
 		t.Errorf("%d requests in five minutes, and %d at first", n, first)
 	}
@@ -293,9 +294,9 @@ func TestOutage(t *testing.T) {
 	p.noSecrets()
 }
 
-// A login that the issuer no longer accepts is kept for a while, its users keep their valid
-// tokens, and a new login takes its place.
-func TestEndedLogin(t *testing.T) {
+// A login that the issuer no longer accepts is kept for a while. The valid tokens stay, and a
+// new login replaces it.
+func TestRejectedLogin(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{Rotate: true})
 	p.putLogin("alice", p.issue())
@@ -313,9 +314,9 @@ func TestEndedLogin(t *testing.T) {
 	if !strings.Contains(p.logged(), "the user must log in again") {
 		t.Errorf("%s", p.logged())
 	}
-	// condor_credd must say that the login is absent, so that the storer asks the user.
+	// The .top file must be gone, so that the storer asks the user to log in.
 	if _, err := os.Stat(filepath.Join(p.dir, "alice", loginName+".top")); err == nil {
-		t.Error("the description of the dead login is still there")
+		t.Error("the .top file of the rejected login still exists")
 	}
 	if err := p.srv.SetMode(""); err != nil {
 		t.Fatal(err)
@@ -328,7 +329,8 @@ func TestEndedLogin(t *testing.T) {
 	p.noSecrets()
 }
 
-// A credential that was replaced or removed since the scan gets no token for the old request.
+// No token for the old request is written for a credential that was replaced or removed since
+// the scan.
 func TestCredentialReplacedMeanwhile(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
@@ -358,8 +360,8 @@ func TestCredentialReplacedMeanwhile(t *testing.T) {
 	}
 }
 
-// A login that is not there any more, or is damaged, is not there for condor_credd either, so
-// that the storer asks the user, and a new one takes its place.
+// The .top file of a login that is missing or damaged is removed, so that the storer asks the
+// user to log in. The new login replaces the old one.
 func TestLostLogin(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	for name, lose := range map[string]func(t *testing.T, logins string){
@@ -390,7 +392,7 @@ func TestLostLogin(t *testing.T) {
 			p.clock.add(32 * time.Minute)
 			p.run()
 			if _, err := os.Stat(filepath.Join(p.dir, "alice", loginName+".top")); err == nil {
-				t.Errorf("the description of the lost login is still there\n%s", p.logged())
+				t.Errorf("the .top file of the lost login still exists\n%s", p.logged())
 			}
 			p.putLogin("alice", p.issue())
 			p.run()
@@ -399,19 +401,19 @@ func TestLostLogin(t *testing.T) {
 			}
 			p.clock.add(32 * time.Minute)
 			p.run()
-			p.start() // and nothing of the lost login is left to be ended
+			p.start() // the lost login must not leave anything to remove
 			before := p.logged()
 			p.run()
-			if said := strings.TrimPrefix(p.logged(), before); strings.Contains(said, "ERROR") {
-				t.Errorf("%s", said)
+			if added := strings.TrimPrefix(p.logged(), before); strings.Contains(added, "ERROR") {
+				t.Errorf("%s", added)
 			}
 			p.noSecrets()
 		})
 	}
 }
 
-// A token that was written before the clock was set back is renewed at once after a restart,
-// since its time says nothing.
+// After a restart, a token that was written before the clock was set back is renewed at once,
+// because its time is not valid.
 func TestClockSetBack(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
@@ -430,7 +432,7 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
-// Of two logins of a user, the later one stays, and the earlier one is ended.
+// If a user has two logins, the later one stays, and the earlier one is revoked.
 func TestReplacedLogin(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
@@ -447,7 +449,7 @@ func TestReplacedLogin(t *testing.T) {
 	}
 }
 
-// A robot's tokens are for its client. The client is not deleted with the login.
+// A robot's tokens identify its client. The client is not deleted with the login.
 func TestRobot(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	p := newPoint(t, issuertest.Options{})
@@ -466,8 +468,8 @@ func TestRobot(t *testing.T) {
 	}
 	p.noSecrets()
 
-	// The secret is replaced: condor_credd must say that there is no login, so that the
-	// storer hands over the new secret.
+	// The secret is replaced: the .top file must be removed, so that the storer hands over the
+	// new secret.
 	right := lg.ClientSecret
 	lg.ClientSecret, lg.Origin = "replaced", "another"
 	hand := func() {
@@ -482,7 +484,7 @@ func TestRobot(t *testing.T) {
 	}
 	hand()
 	if _, err := os.Stat(filepath.Join(p.dir, "robot", loginName+".top")); err == nil {
-		t.Errorf("the login that the issuer rejects is still described\n%s", p.logged())
+		t.Errorf("the .top file of the rejected login still exists\n%s", p.logged())
 	}
 	valid := p.use("robot", "mysvc")
 	lg.ClientSecret, lg.Origin = right, "a third"
@@ -499,7 +501,7 @@ func TestRobot(t *testing.T) {
 
 // A file that is replaced while the credmon works on it is not overwritten.
 func TestExchange(t *testing.T) {
-	d, err := openFolder(t.TempDir())
+	d, err := openDirectory(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -541,11 +543,11 @@ func TestExchange(t *testing.T) {
 		t.Error(err)
 	}
 	if names, err := spare.names(); err != nil || len(names) > 0 {
-		t.Errorf("left over: %q %v", names, err)
+		t.Errorf("files left: %q %v", names, err)
 	}
 }
 
-// A cancelled context ends the work that waits, and no exchange that is under way.
+// A cancelled context cancels waiting jobs, and Wait returns. The work is done later.
 func TestCancelled(t *testing.T) {
 	p := newPoint(t, issuertest.Options{})
 	p.putLogin("alice", p.issue())

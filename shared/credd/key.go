@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// keyName is the host's key in the state directory, and the credential by which
-	// systemd's LoadCredential gives it.
+	// keyName is the name of the host's key in the state directory, and of the credential
+	// for systemd's LoadCredential.
 	keyName = "condor-token-credmon.key"
 	keySize = 32
 )
 
-// hostKey is the secret that the logins on this host are encrypted with.
+// hostKey is the key that encrypts the logins on this host.
 type hostKey [keySize]byte
 
 // String is redacted.
@@ -32,8 +32,8 @@ func (hostKey) String() string { return "[key redacted]" }
 // GoString is redacted.
 func (hostKey) GoString() string { return "[key redacted]" }
 
-// loadKey reads the host's key: from the file that is given, else from the credential that
-// systemd loaded, else from the state directory, where it is made if it does not exist.
+// loadKey reads the host's key from file if it is not empty, else from the credential that
+// systemd loaded, else from the state directory, where it is created if it does not exist.
 func loadKey(file, credentials, stateDir string) (hostKey, error) {
 	if file == "" && credentials != "" {
 		path := filepath.Join(credentials, keyName)
@@ -70,8 +70,8 @@ func makeKey(stateDir, file string) error {
 	return private.Write(file, []byte(base64.StdEncoding.EncodeToString(b)+"\n"))
 }
 
-// forUser is the key of a user's logins. Each user has another one, so that files
-// that were moved into another user's directory are of no use there.
+// forUser returns the key for a user's logins. Each user has a different key, so that files
+// cannot be decrypted if they are moved to another user's directory.
 func (k hostKey) forUser(name string) []byte {
 	m := hmac.New(sha256.New, k[:])
 	_, _ = m.Write([]byte("token-helpers credmon user\x00" + name))

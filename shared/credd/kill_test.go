@@ -24,8 +24,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// TestMain lets the test binary be a credmon, which tests kill. Other tests spend their time
-// waiting for device flows, so that more of them run at once than there are processors.
+// TestMain runs a credmon if CREDD_TEST_DIR is set: tests start and kill it. The other tests
+// mostly wait for device flows, so that more of them run in parallel than there are CPUs.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("CREDD_TEST_DIR"); dir != "" {
 		childCredmon(dir)
@@ -58,7 +58,7 @@ func childCredmon(dir string) {
 	}
 }
 
-// child starts a credmon in a process of its own.
+// child starts a credmon in a separate process.
 func (p *point) child() *exec.Cmd {
 	p.t.Helper()
 	self, err := os.Executable()
@@ -74,8 +74,8 @@ func (p *point) child() *exec.Cmd {
 	return cmd
 }
 
-// answers are what the issuer answered last for each audience, which is different for each
-// credential.
+// answers records the issuer's last answer for each user. The user is the first part of the
+// audience.
 type answers struct {
 	mu   sync.Mutex
 	n    int
@@ -99,7 +99,7 @@ func (a *answers) add(access, refresh string) {
 	}
 }
 
-// refreshToken is the one that the credmon has saved for a user.
+// refreshToken returns the refresh token that the credmon has saved for a user.
 func (p *point) refreshToken(user string) string {
 	p.t.Helper()
 	h, err := p.m.openHome(user)
@@ -119,9 +119,9 @@ func (p *point) refreshToken(user string) string {
 	return lg.RefreshToken
 }
 
-// A credmon that is killed at any moment loses no login, except where the issuer had
-// answered with a new refresh token that was not saved yet. Here the issuer honours the one
-// before, as the WLCG profile recommends, so that even then all users are served again.
+// A credmon can be killed at any moment without the loss of a login, except if the issuer has
+// sent a new refresh token that is not saved yet. Here the issuer still accepts the previous
+// one, as the WLCG profile recommends, so that even then all users get tokens again.
 func TestKilledAtRandomMoments(t *testing.T) {
 	kills := 100
 	if testing.Short() {
@@ -150,7 +150,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 				break
 			}
 		}
-		// The moment within the work on that answer.
+		// The process is killed at a random moment while it processes the answer.
 		<-time.After(rand.N(20 * time.Millisecond))
 		if err := cmd.Process.Signal(syscall.SIGKILL); err != nil {
 			t.Fatal(err)
@@ -161,7 +161,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 		}
 		window += p.checkAfterKill(seen, users)
 	}
-	t.Logf("%d kills; in %d cases a refresh token had been answered and not been saved", kills, window)
+	t.Logf("%d kills; in %d cases a new refresh token had been sent but not saved", kills, window)
 	p.clock.t = time.Now()
 	p.start()
 	p.run()
@@ -175,8 +175,8 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	p.noSecrets()
 }
 
-// checkAfterKill checks what a killed process left, and returns how many logins are behind
-// the issuer.
+// checkAfterKill checks the files that a killed process left, and returns for how many logins
+// the last refresh token was not saved.
 func (p *point) checkAfterKill(seen *answers, users []string) (behind int) {
 	p.t.Helper()
 	seen.mu.Lock()
@@ -203,15 +203,15 @@ func (p *point) checkAfterKill(seen *answers, users []string) (behind int) {
 				p.t.Errorf("%s: the token was delivered, but the refresh token that came with it was not saved", path)
 			}
 			if token.New(strings.TrimSpace(string(b))).JWT() == nil {
-				p.t.Errorf("%s holds half a token", path)
+				p.t.Errorf("%s contains a truncated token", path)
 			}
 		}
 	}
 	return behind
 }
 
-// All the signals that condor_credd sends are answered by a few scans, and a credmon that
-// is told to end finishes its exchange and removes its process ID.
+// Many SIGHUPs cause a few scans only. After SIGTERM the credmon finishes its exchange and
+// removes its process ID.
 func TestSignals(t *testing.T) {
 	answered := make(chan struct{}, 100)
 	p := newPoint(t, issuertest.Options{Rotate: true, Answered: func(string, string) { answered <- struct{}{} }})
@@ -249,7 +249,7 @@ func TestSignals(t *testing.T) {
 		p.use("alice", name)
 	}
 	if _, err := os.Stat(filepath.Join(p.dir, pidName)); err == nil {
-		t.Error("the process ID is still there")
+		t.Error("the process ID was not removed")
 	}
 }
 
@@ -261,7 +261,7 @@ func (p *point) many(users, handles int) {
 	for i := range logins {
 		running.Go(func() { logins[i] = p.issue() })
 	}
-	// The issuer tells those to slow down who ask twice in the same second of its clock.
+	// The issuer answers slow_down to a second request in the same second of its clock.
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -297,8 +297,8 @@ func openDescriptors() int {
 	return len(names)
 }
 
-// A hundred users with ten credentials each cost one request for each token and half of
-// its lifetime.
+// For a hundred users with ten credentials each, the issuer gets one request for each token
+// in half of its lifetime.
 func TestManyUsers(t *testing.T) {
 	users, handles, rounds := 100, 10, 3
 	if testing.Short() || raceDetector {
@@ -309,7 +309,7 @@ func TestManyUsers(t *testing.T) {
 	var fds []int
 	for round := 1; round <= rounds; round++ {
 		p.run()
-		p.run() // has nothing to do
+		p.run() // there is nothing to do
 		if n, want := p.refreshes(), users*handles*round; n != want {
 			t.Fatalf("round %d: %d requests for tokens, want %d\n%s", round, n, want, p.logged())
 		}

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openLog opens a log file for appending. It follows no symbolic link, and writes to no
-// file that has another name.
+// openLog opens a log file for appending. It rejects symbolic links and files with several
+// names.
 func openLog(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// counts are what the metrics show. The totals begin with the process.
+// counts are the values of the metrics. The totals are since the start of the process.
 type counts struct {
 	users, credentials, logins, valid int
 	renewals, failures                int64
@@ -20,12 +20,12 @@ func (m *Monitor) count() {
 	c, now := &m.stats, m.s.Now()
 	c.users, c.credentials, c.logins, c.valid, c.oldest = 0, 0, 0, 0, 0
 	for _, u := range m.users {
-		ours := false
+		counted := false
 		for _, cr := range u.creds {
 			if cr.top == nil {
 				continue
 			}
-			ours = true
+			counted = true
 			c.credentials++
 			if cr.renewed && cr.expires.After(now) {
 				c.valid++
@@ -35,13 +35,14 @@ func (m *Monitor) count() {
 			}
 		}
 		c.logins += len(u.logins)
-		if ours {
+		if counted {
 			c.users++
 		}
 	}
 }
 
-// prometheus is the text format of Prometheus, for its node exporter's textfile collector.
+// prometheus returns the metrics in the text format of Prometheus, for the textfile
+// collector of the node exporter.
 func (c counts) prometheus() string {
 	var b strings.Builder
 	for _, x := range []struct {
@@ -61,7 +62,7 @@ func (c counts) prometheus() string {
 	return b.String()
 }
 
-// classAd is the old syntax of a ClassAd, as condor_advertise reads it.
+// classAd returns the metrics as a ClassAd in the old syntax, which condor_advertise reads.
 func (c counts) classAd(name string) string {
 	return fmt.Sprintf(`MyType = "TokenCredmon"
 Name = %q
@@ -77,13 +78,13 @@ TokenCredmonOldestToken = %d
 
 const metricsName = "condor_token_credmon"
 
-// WriteMetrics writes the metrics, if that is configured.
+// WriteMetrics writes the metrics if MetricsDir is set.
 func (m *Monitor) WriteMetrics(host string) error {
 	if m.s.MetricsDir == "" {
 		return nil
 	}
 	m.count()
-	d, err := openFolder(m.s.MetricsDir)
+	d, err := openDirectory(m.s.MetricsDir)
 	if err != nil {
 		return err
 	}

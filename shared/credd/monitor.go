@@ -13,54 +13,53 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Settings are what the credmon needs to know. All fields but Log, Owner, Jitter and
-// MetricsDir are required.
+// Settings configures a [Monitor]. All fields except Log, Owner, Jitter and MetricsDir are
+// required.
 type Settings struct {
-	// Dir is the credential directory, and StateDir the credmon's own.
+	// Dir is the credential directory, and StateDir the credmon's state directory.
 	Dir, StateDir string
 	Key           hostKey
 	// SweepDelay is how long the credentials of a user without jobs are kept.
 	SweepDelay time.Duration
-	// Owner is the user ID of HTCondor's account, which owns the users' directories
-	// besides root.
+	// Owner is the user ID of HTCondor's account. It or root must own the users' directories.
 	Owner int
 	// Issuer returns the settings of an issuer, or an error for one that this host does
 	// not accept.
 	Issuer func(url string) (IssuerSettings, error)
-	// NewClient makes the client for issuers whose certificates caFile signed; empty
-	// means the usual ones.
+	// NewClient makes a client that trusts the CAs in caFile, or those of the system if
+	// caFile is empty.
 	NewClient func(caFile string) *issuer.Client
 	LookupEnv func(string) (string, bool)
 	Now       func() time.Time
 	Log       *Log
-	// Jitter returns a number in [0, 1). Nil means a random one.
+	// Jitter returns a number in [0, 1). If nil, the numbers are random.
 	Jitter func() float64
-	// MetricsDir is where metrics are written; empty for nowhere.
+	// MetricsDir is the directory for the metrics. If empty, none are written.
 	MetricsDir string
 }
 
-// IssuerSettings say how to talk to an issuer.
+// IssuerSettings are the settings for requests to an issuer.
 type IssuerSettings struct {
 	AudienceParameter, CAFile string
 }
 
 const (
-	// atOnce is how many exchanges with one issuer are under way at the same time.
+	// atOnce is the maximum number of concurrent exchanges with one issuer.
 	atOnce = 8
-	// An issuer that fails is asked again after firstPause, then after twice that time,
-	// and so on up to lastPause.
+	// Requests to an issuer that fails are repeated after firstPause, then after twice that
+	// time, and so on up to lastPause.
 	firstPause, lastPause = 5 * time.Second, 5 * time.Minute
-	// A credential that the issuer refuses is tried again more rarely.
+	// A request that the issuer refuses is repeated less often.
 	firstRefusal, lastRefusal = time.Minute, time.Hour
-	// soonest is the least time between two renewals of one token.
+	// soonest is the minimum time between two renewals of one token.
 	soonest = 5 * time.Second
 )
 
 // Monitor is a credmon. [Monitor.Scan] looks for credentials, and [Monitor.Dispatch]
-// starts the work that is due. Their caller must be one goroutine.
+// starts the work that is due. Both must be called from one goroutine.
 type Monitor struct {
 	s       Settings
-	dir     *folder
+	dir     *directory
 	owners  []int
 	users   map[string]*account
 	issuers map[string]*issuerState
@@ -72,11 +71,11 @@ type Monitor struct {
 	clients   map[string]agedClient // by the file of certificates
 }
 
-// account is what is known of one user's directory.
+// account is the state of one user's directory.
 type account struct {
 	creds  map[string]*cred
 	logins map[string]*loginRef
-	// busy are the issuers that work is under way at; "" stands for all of them.
+	// busy are the issuers with a job in progress; "" stands for all of them.
 	busy map[string]bool
 	// tidy means that the stored logins must be compared with the .top files, not
 	// before tidyAt.
@@ -84,11 +83,11 @@ type account struct {
 	tidyAt    time.Time
 	tidyFails int
 	marked    time.Time // zero if the user has jobs
-	swept     time.Time // the mark that was dealt with
+	swept     time.Time // the mark that was processed
 	problem   string
-	seen      bool // this process has looked into the directory
-	// next is when there is work to do. It counts unless stale is set: then something
-	// has changed.
+	seen      bool // this process has scanned the directory
+	// next is when there is work to do. It is not valid while stale is set, which means that
+	// something has changed.
 	next  time.Time
 	stale bool
 }
@@ -110,23 +109,23 @@ type cred struct {
 type loginRef struct {
 	stamp   stamp
 	top     *top // without the secret
-	pending bool // the credmon has yet to take it over
+	pending bool // the credmon has not taken it over yet
 	problem string
 	retry   time.Time
 	fails   int
 }
 
-// issuerState is how an issuer fares.
+// issuerState is the state of the requests to an issuer.
 type issuerState struct {
 	slots  chan struct{}
 	active int
 	fails  int
-	until  time.Time // it is not asked before
+	until  time.Time // no requests before
 }
 
 // NewMonitor opens the credential directory.
 func NewMonitor(s Settings) (*Monitor, error) {
-	dir, err := openFolder(s.Dir)
+	dir, err := openDirectory(s.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -143,14 +142,14 @@ func NewMonitor(s Settings) (*Monitor, error) {
 // Close closes the credential directory.
 func (m *Monitor) Close() { m.dir.close() }
 
-// due is when a token is renewed: at half of its lifetime, or up to a twentieth of it
-// later, so that the tokens that were obtained together are not renewed together.
+// due returns when to renew a token: at half of its lifetime, or up to a twentieth of it
+// later, so that tokens that were obtained together are not renewed together.
 func (m *Monitor) due(t token.Token, got time.Time) time.Time {
 	whole := fresh.Lifetime(t, got)
 	half := max(whole/2, soonest)
 	at := got.Add(half)
 	if !t.Expires.IsZero() {
-		// This machine's clock may be behind the issuer's.
+		// The clock of this host may be behind the issuer's.
 		if limit := t.Expires.Add(-whole / 2); limit.Before(at) && limit.After(got.Add(soonest)) {
 			at = limit
 		}
@@ -158,7 +157,7 @@ func (m *Monitor) due(t token.Token, got time.Time) time.Time {
 	return at.Add(time.Duration(m.s.Jitter() * float64(whole/20)))
 }
 
-// backOff is how long to wait after n failures.
+// backOff returns how long to wait after n failures.
 func (m *Monitor) backOff(n int, first, last time.Duration) time.Duration {
 	d := last
 	if n < 20 {
@@ -167,7 +166,7 @@ func (m *Monitor) backOff(n int, first, last time.Duration) time.Duration {
 	return d + time.Duration(m.s.Jitter()*float64(d/10))
 }
 
-// state returns how the issuer fares.
+// state returns the state of an issuer.
 func (m *Monitor) state(url string) *issuerState {
 	st := m.issuers[url]
 	if st == nil {
@@ -177,11 +176,11 @@ func (m *Monitor) state(url string) *issuerState {
 	return st
 }
 
-// clientAge is how long a client is used. A new one reads the certificates again, which
-// are renewed while a credmon runs for months.
+// clientAge is how long a client is used. A new one reads the CA certificates again, which
+// may be replaced while the credmon runs for months.
 const clientAge = 24 * time.Hour
 
-// client returns the shared client for a file of certificates.
+// client returns the shared client for a file of CA certificates.
 func (m *Monitor) client(caFile string) *issuer.Client {
 	m.clientsMu.Lock()
 	defer m.clientsMu.Unlock()

@@ -22,7 +22,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// clock is a clock that only moves when it is told to.
+// clock is a clock that only add advances.
 type clock struct {
 	mu sync.Mutex
 	t  time.Time
@@ -71,7 +71,7 @@ func newPoint(t *testing.T, opts issuertest.Options) *point {
 	p := &point{t: t, clock: &clock{t: time.Now().Truncate(time.Second)}}
 	opts.Now, opts.Interval = p.clock.now, 1
 	if opts.DeviceLifetime == 0 {
-		opts.DeviceLifetime = 24 * time.Hour // of a clock that many advances by a second at a time
+		opts.DeviceLifetime = 24 * time.Hour // many advances the clock by seconds
 	}
 	srv, err := issuertest.Start(opts)
 	if err != nil {
@@ -91,7 +91,7 @@ func newPoint(t *testing.T, opts issuertest.Options) *point {
 	return p
 }
 
-// quickDir is a temporary directory in memory, if there is one: every renewal waits for a
+// quickDir returns a temporary directory, in memory if possible: every renewal waits for the
 // disk several times.
 func quickDir(t *testing.T) string {
 	t.Helper()
@@ -150,7 +150,7 @@ func (p *point) run() {
 	}
 }
 
-// issue logs a user in as the storer does, and returns the login.
+// issue logs in as the storer does, and returns the login.
 func (p *point) issue() *store.Login {
 	p.t.Helper()
 	var made *store.Login
@@ -222,7 +222,7 @@ func (p *point) putHandle(user, name, scopes, audience string) {
 	p.put(user, name+".top", top{Login: loginName, Scopes: scopes, Audience: audience})
 }
 
-// use returns the token that jobs of the user find.
+// use returns the token in a .use file of the user.
 func (p *point) use(user, name string) token.Token {
 	p.t.Helper()
 	path := filepath.Join(p.dir, user, name+".use")
@@ -239,15 +239,15 @@ func (p *point) use(user, name string) token.Token {
 	}
 	t := token.New(strings.TrimSpace(string(b)))
 	if t.JWT() == nil {
-		p.t.Fatalf("%s does not hold a token", path)
+		p.t.Fatalf("%s does not contain a token", path)
 	}
 	return t
 }
 
 func (p *point) refreshes() int { return p.srv.Requests()["token:refresh_token"] }
 
-// noSecrets fails the test if a file below the credential directory holds a secret of the
-// issuer except the tokens in .use files.
+// noSecrets fails the test if the log or a file below the credential directory contains a
+// secret of the issuer, except for the tokens in .use files.
 func (p *point) noSecrets() {
 	p.t.Helper()
 	secrets := p.srv.Secrets()
@@ -258,7 +258,7 @@ func (p *point) noSecrets() {
 		b, err := os.ReadFile(path)
 		for _, s := range secrets {
 			if s != "" && bytes.Contains(b, []byte(s)) {
-				p.t.Errorf("%s holds a secret", path)
+				p.t.Errorf("%s contains a secret", path)
 			}
 		}
 		return err
@@ -268,7 +268,7 @@ func (p *point) noSecrets() {
 	}
 	for _, s := range secrets {
 		if s != "" && strings.Contains(p.logged(), s) {
-			p.t.Error("the log holds a secret")
+			p.t.Error("the log contains a secret")
 		}
 	}
 }
@@ -304,7 +304,7 @@ func TestTwoHandlesOfOneLogin(t *testing.T) {
 		t.Error("the token was not replaced")
 	}
 	p.noSecrets()
-	// One that is stored again is renewed once, since the storer waits for it.
+	// A token whose credential is stored again is renewed once: the storer waits for it.
 	before := p.refreshes()
 	p.clock.add(time.Second)
 	p.putHandle("alice", "mysvc_ce", "compute.read,compute.create", "ce.example.org:9619")

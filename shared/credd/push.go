@@ -19,7 +19,7 @@ type pushCmd struct {
 	Services []string `arg:"" name:"service" help:"SERVICE, or 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'."`
 }
 
-// pushed is one token that is given to the access point.
+// pushed is one token that is stored at the access point.
 type pushed struct {
 	name    string
 	first   func(context.Context) (token.Token, error)
@@ -27,15 +27,15 @@ type pushed struct {
 	current token.Token
 }
 
-// Run gives the access point tokens of the user's own login. Nothing that could renew them
-// leaves this process.
+// Run stores tokens from the user's login at the access point. The login itself stays in this
+// process.
 func (c *pushCmd) Run(ctx context.Context, s *helper.Session) error {
 	if err := needServices(c.Services); err != nil {
 		return err
 	}
 	var all []*pushed
 	for _, arg := range c.Services {
-		w, err := parseWant(arg, s.Services())
+		w, err := parseRequest(arg, s.Services())
 		if err != nil {
 			return err
 		}
@@ -77,11 +77,11 @@ func watch(ctx context.Context, s *helper.Session, all []*pushed) error {
 		}
 		running.Go(func() { k.Run(ctx, p.current) })
 	}
-	ended := <-signals
+	received := <-signals
 	cancel()
-	running.Wait() // an exchange under way is finished, so that no login is lost
+	running.Wait() // finishes an exchange in progress, so that the login is not lost
 	release()
-	cli.Raise(ended)
+	cli.Raise(received)
 	return nil
 }
 

@@ -2,5 +2,5 @@
 
 package credd
 
-// raceDetector makes everything ten times as slow.
+// raceDetector reports whether the race detector is on, which is about ten times slower.
 const raceDetector = true

@@ -19,19 +19,20 @@ import (
 	"example.org/token-helpers/shared/private"
 )
 
-// record is what the user's earlier submissions left on this host. It holds no secret.
+// record is what earlier submissions of the user on this host recorded. It contains no
+// secrets.
 type record struct {
 	path   string
 	Logins map[string]recorded `json:"logins"`
 }
 
-// recorded is a login that the access point was given.
+// recorded is a login that was handed over to the access point.
 type recorded struct {
 	ID     string   `json:"id"`
 	Issuer string   `json:"issuer"`
 	Scopes []string `json:"scopes"`
-	// Credentials are the names of those that were stored to come from it. condor_credd
-	// does not tell them from those of another credmon, or of another issuer.
+	// Credentials are the names of the credentials that come from the login. condor_credd
+	// does not tell which login or credmon a credential belongs to.
 	Credentials []string `json:"credentials,omitempty"`
 }
 
@@ -50,7 +51,7 @@ func loadRecord(env *cli.Env, host string) *record {
 	return r
 }
 
-// load reads the record again. One that cannot be read is as good as none.
+// load reads the record again. A record that cannot be read counts as empty.
 func (r *record) load() {
 	r.Logins = map[string]recorded{}
 	if r.path == "" {
@@ -62,8 +63,9 @@ func (r *record) load() {
 	}
 }
 
-// lock keeps other submissions of the user from doing what. It calls wait if one does, and
-// returns an error only if ctx ends. Without a home directory nothing is locked.
+// lock locks the operation what against other submissions of the user. It calls wait if it
+// must wait, and returns an error only if ctx is done. Without a home directory it does not
+// lock anything.
 func (r *record) lock(ctx context.Context, what string, wait func()) (unlock func(), err error) {
 	if r.path == "" || private.MakeDir(filepath.Dir(r.path)) != nil {
 		return func() {}, nil
@@ -82,7 +84,7 @@ func (r *record) lock(ctx context.Context, what string, wait func()) (unlock fun
 	return func() { _ = l.Close() }, nil
 }
 
-// keep writes a login down.
+// keep records a login.
 func (r *record) keep(ctx context.Context, login string, to recorded) error {
 	return r.change(ctx, func() {
 		to.Credentials = r.Logins[login].Credentials
@@ -90,7 +92,7 @@ func (r *record) keep(ctx context.Context, login string, to recorded) error {
 	})
 }
 
-// stored writes down that credentials come from a login now.
+// stored records that the named credentials now come from a login.
 func (r *record) stored(ctx context.Context, login string, names []string) error {
 	return r.change(ctx, func() {
 		for key, v := range r.Logins {
@@ -103,7 +105,7 @@ func (r *record) stored(ctx context.Context, login string, names []string) error
 	})
 }
 
-// change reads the record, which other submissions may have changed, changes it, and saves it.
+// change locks the record, reads it again, calls change and saves it.
 func (r *record) change(ctx context.Context, change func()) error {
 	unlock, err := r.lock(ctx, "record", func() {})
 	if err != nil {

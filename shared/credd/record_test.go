@@ -16,7 +16,7 @@ func testRecord(home string) *record {
 	return loadRecord(&cli.Env{LookupEnv: func(k string) (string, bool) { return home, k == "HOME" }}, "ap.example.org")
 }
 
-// Submissions at the same time lose nothing of what another one writes down.
+// Concurrent submissions do not overwrite each other's records.
 func TestRecordOfManySubmissions(t *testing.T) {
 	t.Parallel() // it waits for device flows
 	home := t.TempDir()
@@ -31,7 +31,7 @@ func TestRecordOfManySubmissions(t *testing.T) {
 	}
 	all.Wait()
 	if n := len(testRecord(home).Logins); n != 20 {
-		t.Errorf("%d logins are written down, want 20", n)
+		t.Errorf("%d logins are recorded, want 20", n)
 	}
 }
 
@@ -57,11 +57,11 @@ func TestRecordOfCredentials(t *testing.T) {
 func TestRecordLock(t *testing.T) {
 	home := t.TempDir()
 	first, second := testRecord(home), testRecord(home)
-	unlock, err := first.lock(context.Background(), "a", func() { t.Error("there is nobody to wait for") })
+	unlock, err := first.lock(context.Background(), "a", func() { t.Error("waits although nothing is locked") })
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := second.lock(context.Background(), "b", func() { t.Error("another login is not waited for") })
+	other, err := second.lock(context.Background(), "b", func() { t.Error("waits for the lock of another login") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestRecordLock(t *testing.T) {
 	})
 }
 
-// Without a home directory nothing is written down, and nothing is waited for.
+// Without a home directory nothing is recorded and nothing is locked.
 func TestRecordWithoutHome(t *testing.T) {
 	r := testRecord("")
 	unlock, err := r.lock(context.Background(), "a", func() { t.Error("it waits") })
@@ -108,6 +108,6 @@ func TestRecordWithoutHome(t *testing.T) {
 	}
 	unlock()
 	if err := r.keep(context.Background(), "a", recorded{}); err == nil {
-		t.Error("it was written down somewhere")
+		t.Error("keep succeeded without a home directory")
 	}
 }

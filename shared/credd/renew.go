@@ -25,8 +25,8 @@ type job struct {
 	issuer string
 	adopt  []adoption
 	renew  []renewal
-	// tidy ends the stored logins that are not among refs, and sweep everything of the
-	// user if the mark is still of this time.
+	// tidy means to remove the stored logins that are not among refs, and sweep to remove all
+	// files of the user if the mark still has this time.
 	tidy  bool
 	sweep time.Time
 	refs  []*top
@@ -44,32 +44,32 @@ type renewal struct {
 	l    *loginRef
 }
 
-// result is what became of a job.
+// result is the result of a job.
 type result struct {
 	job     *job
 	adopted map[string]error
 	renewed map[string]outcome
 	// swept means that the user's credentials were removed.
 	swept bool
-	// err is a failure that is not about one credential.
+	// err is a failure that does not concern a single credential.
 	err error
 }
 
-// outcome is what became of one renewal.
+// outcome is the result of one renewal.
 type outcome struct {
 	t   token.Token
 	got time.Time
 	err error
 }
 
-// home is a user's directory with what the credmon keeps in it.
+// home is a user's directory with the credmon's directory of logins in it.
 type home struct {
-	user, logins *folder
+	user, logins *directory
 	store        *store.Store
 }
 
-// loginsDir is where a user's logins are kept, beside the credentials: a directory that
-// only root can use.
+// loginsDir is the directory of a user's logins, which only root can access. It is in the
+// same directory as the user's credentials.
 const loginsDir = ".logins"
 
 func (m *Monitor) openHome(name string) (*home, error) {
@@ -90,8 +90,8 @@ func (h *home) close() {
 	h.user.close()
 }
 
-// newStore makes the store of a user's logins. They are encrypted with a key of the host:
-// there is nobody who could type a passphrase.
+// newStore returns the store of a user's logins. They are encrypted with a key derived from
+// the host's key, because nobody can enter a passphrase.
 func (m *Monitor) newStore(name, dir string) *store.Store {
 	return store.New(store.Options{
 		Now: m.s.Now, Backend: "file",
@@ -111,7 +111,7 @@ func (m *Monitor) newStore(name, dir string) *store.Store {
 	})
 }
 
-// loginsAt makes what changes the logins of a user at an issuer.
+// loginsAt returns the [login.Logins] for the logins of a user at an issuer.
 func (m *Monitor) loginsAt(h *home, name, clientID string, s IssuerSettings) *login.Logins {
 	note := func(format string, a ...any) { m.s.Log.Warning(name, "", format, a...) }
 	none := func() (string, error) { return "", nil }
@@ -161,11 +161,11 @@ func (m *Monitor) work(ctx context.Context, j *job) result {
 		}
 		o := m.renew(ctx, h, j.user, w, s)
 		if stops(o.err) {
-			r.err = o.err // the others would wait in vain
+			r.err = o.err // the others would fail, too
 			return r
 		}
 		r.renewed[w.name] = o
-		m.noticeEnd(h, w, o.err)
+		m.removeUnusable(h, w, o.err)
 	}
 	return r
 }
@@ -173,8 +173,8 @@ func (m *Monitor) work(ctx context.Context, j *job) result {
 // stops reports whether the rest of a job would fail for the same reason.
 func stops(err error) bool { return issuer.IsNetwork(err) || errors.Is(err, context.Canceled) }
 
-// adopt takes a login over that the storer handed to condor_credd: it is saved encrypted,
-// and its secret is removed from the .top file.
+// adopt takes over a login that the storer handed to condor_credd: it saves the login
+// encrypted, and removes the secret from the .top file.
 func (m *Monitor) adopt(ctx context.Context, h *home, name string, a adoption, s IssuerSettings) error {
 	file := a.name + ".top"
 	// A killed process may have left a copy with the secret.
@@ -230,10 +230,10 @@ func (m *Monitor) adopt(ctx context.Context, h *home, name string, a adoption, s
 	return h.user.exchange(h.logins, file, st, append(bare, '\n'))
 }
 
-// noticeEnd removes the description of a login that the issuer no longer accepts, that is
-// damaged, or that is not there, so that condor_credd says that there is none, and the storer
-// asks the user to log in again. The login itself stays for now.
-func (m *Monitor) noticeEnd(h *home, w renewal, err error) {
+// removeUnusable removes the .top file of a login that the issuer no longer accepts, or that
+// is damaged or missing. condor_credd then reports the login as absent, and the storer asks
+// the user to log in again. The stored login itself stays for now.
+func (m *Monitor) removeUnusable(h *home, w renewal, err error) {
 	var none *login.NoLoginError
 	damaged := errors.Is(err, store.ErrDamaged)
 	if !damaged && !errors.As(err, &none) {
@@ -246,11 +246,11 @@ func (m *Monitor) noticeEnd(h *home, w renewal, err error) {
 	file := w.c.top.Login + ".top"
 	t, st, err := readTop(h.user, w.c.top.Login)
 	if err == nil && len(t.Secret) == 0 && t.ClientID == w.l.top.ClientID {
-		_ = h.user.removeVersion(h.logins, file, st) // or the next attempt does
+		_ = h.user.removeVersion(h.logins, file, st) // if it fails, the next renewal tries again
 	}
 }
 
-// renew gets a token for a credential and puts it in its place.
+// renew gets a token for a credential and writes its .use file.
 func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s IssuerSettings) outcome {
 	req, err := w.c.top.request(w.l.top.Issuer)
 	if err == nil {
@@ -269,7 +269,7 @@ func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s 
 	o.got = m.s.Now()
 	var lost *login.LostError
 	if errors.As(o.err, &lost) && !lost.Token.IsZero() {
-		// The token is all that is left of the login.
+		// The login is lost, but the token can be used.
 		o.t = lost.Token
 	} else if o.err != nil {
 		return o
@@ -292,7 +292,7 @@ func (m *Monitor) renew(ctx context.Context, h *home, name string, w renewal, s 
 }
 
 // unchanged returns errChanged if the credential was replaced or removed since the scan: a
-// token for the old request must not look like that for the new one.
+// token for the old request must not be used for the new one.
 func unchanged(h *home, w renewal) error {
 	st, err := h.user.stat(w.name + ".top")
 	if errors.Is(err, fs.ErrNotExist) || err == nil && st != w.c.stamp {
@@ -301,7 +301,7 @@ func unchanged(h *home, w renewal) error {
 	return err
 }
 
-// Finish takes note of the result of a job.
+// Finish records the result of a job.
 func (m *Monitor) Finish(r result) {
 	j, now := r.job, m.s.Now()
 	m.active--
@@ -333,7 +333,7 @@ func (m *Monitor) Finish(r result) {
 	m.finishIssuer(r, st, now)
 }
 
-// finishIssuer takes note of how the issuer fares.
+// finishIssuer records whether the requests to the issuer succeeded.
 func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 	j := r.job
 	switch {
@@ -355,18 +355,18 @@ func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 		if r.err != nil && !errors.Is(r.err, context.Canceled) {
 			j.u.tidyFails++
 			j.u.tidyAt = now.Add(m.backOff(j.u.tidyFails, firstRefusal, lastRefusal))
-			m.s.Log.Error(j.user, "", "a login was not ended at its issuer, and will be: %s", r.err)
+			m.s.Log.Error(j.user, "", "could not remove unused logins, will retry: %s", r.err)
 		} else {
 			j.u.tidyFails = 0
 		}
 	case errors.Is(r.err, context.Canceled):
 	case issuer.IsNetwork(r.err) && st.until.After(now):
-		m.stats.failures++ // it was asked before it was known to fail
+		m.stats.failures++ // the request started before the issuer was known to fail
 	case issuer.IsNetwork(r.err):
 		m.stats.failures++
 		st.fails++
 		st.until = now.Add(m.backOff(st.fails, firstPause, lastPause))
-		m.s.Log.Warning(j.user, "", "the issuer %s cannot be asked now, and will be again in %s: %s", j.issuer, text.Duration(st.until.Sub(now)), r.err)
+		m.s.Log.Warning(j.user, "", "the issuer %s is unavailable, will retry in %s: %s", j.issuer, text.Duration(st.until.Sub(now)), r.err)
 	case r.err != nil:
 		m.stats.failures++
 		m.s.Log.Error(j.user, "", "%s", r.err)
@@ -382,19 +382,19 @@ func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 	}
 }
 
-// finishRenewal takes note of the result of one renewal.
+// finishRenewal records the result of one renewal.
 func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 	var none *login.NoLoginError
 	var lost *login.LostError
 	if errors.Is(o.err, errChanged) && !errors.As(o.err, &lost) {
-		w.c.next = now.Add(soonScan) // which finds the new one
+		w.c.next = now.Add(soonScan) // the next scan finds the new one
 		return
 	}
 	if o.t.IsZero() {
 		m.stats.failures++
 		w.c.fails++
 		first, last := firstRefusal, lastRefusal
-		if here(o.err) {
+		if isLocal(o.err) {
 			first, last = firstPause, lastPause
 		}
 		w.c.next = now.Add(m.backOff(w.c.fails, first, last))
@@ -415,15 +415,15 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 	m.s.Log.Info(j.user, w.name, "renewed the token, which expires at %s", o.t.Expires.UTC().Format(time.RFC3339))
 }
 
-// here reports whether the reason of a failure is on this host, such as a full disk: it may
-// pass soon, and trying again costs the issuer nothing.
-func here(err error) bool {
+// isLocal reports whether the cause of a failure is on this host, such as a full disk. It may
+// be solved soon, and retries do not burden the issuer.
+func isLocal(err error) bool {
 	var se *store.Error
 	var pe *fs.PathError
 	return errors.As(err, &se) || errors.As(err, &pe)
 }
 
-// Wait waits until no work is under way, and takes note of its results.
+// Wait waits until no work is in progress, and records its results.
 func (m *Monitor) Wait() {
 	for m.active > 0 {
 		m.Finish(<-m.done)

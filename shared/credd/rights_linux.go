@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kept is the only right of root that the credmon needs besides owning files: the users'
-// directories belong to HTCondor's account, with mode 0700.
+// kept is the only capability that the credmon needs: the users' directories belong to
+// HTCondor's account and have the mode 0700.
 const kept = unix.CAP_DAC_OVERRIDE
 
-// dropRights gives up the capabilities of root that the credmon does not need, and starts
-// the program again, because all of its threads must lose them. It returns if they are
-// gone already or this is not root.
+// dropRights drops the capabilities of root that the credmon does not need, and executes
+// the program again, because all of its threads must lose them. It returns nil if the process
+// does not run as root or has dropped them already.
 func dropRights() error {
 	if os.Geteuid() != 0 || hasOnly(kept) {
 		return nil
 	}
-	// The thread ends with the exec, or stays locked and is of no further use.
+	// The thread ends with the exec. If the exec fails, the thread stays locked and unused.
 	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("give up the right to gain others: %w", err)
@@ -31,7 +31,7 @@ func dropRights() error {
 		}
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
 			if c > unix.CAP_LAST_CAP || err == unix.EINVAL {
-				break // this kernel has no more
+				break // the kernel does not have more capabilities
 			}
 			return fmt.Errorf("give up a capability: %w", err)
 		}
@@ -44,7 +44,7 @@ func dropRights() error {
 	return fmt.Errorf("start again without the capabilities: %w", unix.Exec("/proc/self/exe", os.Args, os.Environ()))
 }
 
-// hasOnly reports whether the process has no capability but this one, and can gain none.
+// hasOnly reports whether the process has only this capability and cannot gain others.
 func hasOnly(capability int) bool {
 	b, err := os.ReadFile("/proc/self/status")
 	if err != nil {

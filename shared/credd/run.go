@@ -15,22 +15,22 @@ import (
 )
 
 const (
-	// The credential directory is scanned every soonScan without a SIGHUP, and more rarely,
-	// up to every lastScan, if a scan takes longer than a fiftieth of the time. condor_credd
-	// sends no SIGHUP if a credential that has a token is replaced (measured on 25.14.1).
+	// Without a SIGHUP, the credential directory is scanned every soonScan. The interval is
+	// extended up to lastScan if scans take longer than a fiftieth of it. condor_credd does
+	// not send SIGHUP if a credential that has a token is replaced (measured on 25.14.1).
 	soonScan, lastScan = 5 * time.Second, time.Minute
-	// leastPause is the least time between two scans, and a scan takes at most a
-	// fifth of the time, however often SIGHUP arrives.
+	// leastPause is the minimum time between two scans. However often SIGHUP arrives, scans
+	// take at most a fifth of the time.
 	leastPause = 100 * time.Millisecond
 	// pidName and completeName are files that HTCondor reads.
 	pidName, completeName = "pid", "CREDMON_COMPLETE"
 )
 
-// Run scans and renews until SIGTERM or SIGINT arrives. Exchanges that are under way then
-// are finished. SIGHUP makes it scan at once.
+// Run scans and renews until SIGTERM or SIGINT arrives. It finishes exchanges that are in
+// progress then. SIGHUP makes it scan at once.
 func (m *Monitor) Run(ctx context.Context) error {
 	defer cli.OwnSignals()()
-	// Before the process ID can be read, since SIGHUP would end the process.
+	// This precedes the writing of the process ID, because an early SIGHUP would kill the process.
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGTERM, os.Interrupt)
 	defer signal.Stop(signals)
@@ -41,14 +41,14 @@ func (m *Monitor) Run(ctx context.Context) error {
 	defer cancel()
 	m.s.Log.Info("", "", "started, watching %s", m.s.Dir)
 	host, _ := os.Hostname()
-	r := &running{m: m, host: host}
+	r := &loop{m: m, host: host}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case s := <-signals:
 			if s != syscall.SIGHUP {
-				m.s.Log.Info("", "", "ending: %s", s)
+				m.s.Log.Info("", "", "stopping: %s", s)
 				cancel()
 				m.Wait()
 				return m.dir.remove(pidName)
@@ -62,7 +62,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	}
 }
 
-// begin announces the process to HTCondor. Only one credmon may run.
+// begin writes the process ID for HTCondor. It returns an error if another credmon runs.
 func (m *Monitor) begin() error {
 	if err := syscall.Flock(int(m.dir.f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("another credmon watches %s", m.s.Dir)
@@ -73,27 +73,27 @@ func (m *Monitor) begin() error {
 	return m.dir.publish(pidName, []byte(strconv.Itoa(os.Getpid())+"\n"))
 }
 
-// running is the state of the loop.
-type running struct {
+// loop is the state of [Monitor.Run].
+type loop struct {
 	m    *Monitor
 	host string
-	// wanted means that a scan was asked for, and incomplete that one was made whose
-	// work is not finished.
+	// wanted means that a scan was requested, and incomplete that the work that the last
+	// scan found is not finished.
 	wanted, incomplete bool
 	scanned            time.Time
-	// pause is the least time between two scans, and rescan the time without a SIGHUP.
+	// pause is the minimum time between two scans, and rescan the time without a SIGHUP.
 	pause, rescan time.Duration
 	problem       string
 }
 
-// step scans if it is time to, starts what is due, and returns how long nothing is to be
-// done unless something happens.
-func (r *running) step(ctx context.Context) time.Duration {
+// step scans if a scan is due, starts the work that is due, and returns how long to wait for
+// the next event.
+func (r *loop) step(ctx context.Context) time.Duration {
 	m := r.m
 	start, since := time.Now(), time.Since(r.scanned)
 	scans := r.scanned.IsZero() || since >= r.rescan || r.wanted && since >= r.pause
 	if scans {
-		r.complete() // at the latest now: an issuer that hangs delays nobody else
+		r.complete() // at the latest now: an issuer that hangs must not delay other users
 		r.wanted = false
 		r.report(m.Scan())
 		r.scanned = time.Now()
@@ -117,8 +117,8 @@ func (r *running) step(ctx context.Context) time.Duration {
 	return max(wait, time.Millisecond)
 }
 
-// complete tells HTCondor that the credentials that the last scan found were dealt with.
-func (r *running) complete() {
+// complete tells HTCondor that the credentials that the last scan found were processed.
+func (r *loop) complete() {
 	if !r.incomplete {
 		return
 	}
@@ -131,7 +131,7 @@ func (r *running) complete() {
 }
 
 // report logs a problem of the loop once.
-func (r *running) report(err error) {
+func (r *loop) report(err error) {
 	if problem := message(err); problem != r.problem {
 		r.problem = problem
 		if err != nil {

@@ -37,7 +37,7 @@ func (m *Monitor) Scan() error {
 			u := m.users[name]
 			u.stale, u.marked = true, marks[name]
 			if u.marked.Equal(u.swept) {
-				u.marked = time.Time{} // what is there now belongs to somebody else
+				u.marked = time.Time{} // the files that remain belong to another credmon
 			}
 		}
 	}
@@ -50,7 +50,7 @@ func (m *Monitor) Scan() error {
 	return nil
 }
 
-// scanUser looks at one user's directory, and reports whether there is one.
+// scanUser scans one user's directory, and reports whether it exists.
 func (m *Monitor) scanUser(name string) bool {
 	d, err := m.dir.open(name, m.owners)
 	if errors.Is(err, errNotDirectory) || errors.Is(err, os.ErrNotExist) {
@@ -80,8 +80,8 @@ func (m *Monitor) scanUser(name string) bool {
 	return true
 }
 
-// clean removes what a killed credmon left half-written. No other one runs.
-func clean(d *folder) error {
+// clean removes the temporary files that a killed credmon left. No other credmon runs.
+func clean(d *directory) error {
 	l, err := d.open(loginsDir, []int{os.Geteuid()})
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -106,7 +106,7 @@ func message(err error) string {
 	return err.Error()
 }
 
-func (m *Monitor) scanFiles(d *folder, name string, u *account) error {
+func (m *Monitor) scanFiles(d *directory, name string, u *account) error {
 	files, err := d.names()
 	if err != nil {
 		return err
@@ -143,8 +143,8 @@ func (m *Monitor) scanFiles(d *folder, name string, u *account) error {
 	return nil
 }
 
-// scanLogin looks at a login, if it has changed.
-func (m *Monitor) scanLogin(d *folder, name string, u *account, base string, st stamp) {
+// scanLogin reads a login if it has changed.
+func (m *Monitor) scanLogin(d *directory, name string, u *account, base string, st stamp) {
 	old := u.logins[base]
 	if old != nil && old.stamp == st {
 		return
@@ -175,8 +175,8 @@ func (m *Monitor) scanLogin(d *folder, name string, u *account, base string, st 
 	}
 }
 
-// scanCredential looks at a credential, if it has changed.
-func (m *Monitor) scanCredential(d *folder, name string, u *account, base string, st stamp) {
+// scanCredential reads a credential if it has changed.
+func (m *Monitor) scanCredential(d *directory, name string, u *account, base string, st stamp) {
 	old := u.creds[base]
 	if old != nil && old.stamp == st {
 		return
@@ -184,7 +184,7 @@ func (m *Monitor) scanCredential(d *folder, name string, u *account, base string
 	c := &cred{stamp: st}
 	t, st, err := readTop(d, base)
 	if errors.Is(err, errForeign) {
-		u.creds[base] = c // of another credmon
+		u.creds[base] = c // belongs to another credmon
 		return
 	}
 	if err == nil {
@@ -205,13 +205,13 @@ func (m *Monitor) scanCredential(d *folder, name string, u *account, base string
 		c.got, c.expires, c.renewed = old.got, old.expires, old.renewed
 		if !c.stamp.modified.After(old.stamp.modified) {
 			c.next = old.next
-		} // else it was stored again, and the storer waits for a token that is newer
+		} // else it was stored again, and the storer waits for a newer token
 		return
 	}
 	m.resume(d, base, c)
 }
 
-func readTop(d *folder, base string) (*top, stamp, error) {
+func readTop(d *directory, base string) (*top, stamp, error) {
 	b, st, err := d.read(base+".top", maxTop)
 	if err != nil {
 		return nil, st, err
@@ -220,15 +220,15 @@ func readTop(d *folder, base string) (*top, stamp, error) {
 	return t, st, err
 }
 
-// resume finds out when the token that an earlier process left must be renewed. One for
-// another request is renewed at once.
-func (m *Monitor) resume(d *folder, base string, c *cred) {
+// resume sets when to renew a token that an earlier process wrote. A token that does not
+// match the request is renewed at once.
+func (m *Monitor) resume(d *directory, base string, c *cred) {
 	b, st, err := d.read(base+".use", maxTop)
 	if err != nil || st.modified.Before(c.stamp.modified) {
 		return
 	}
 	if st.modified.Sub(m.s.Now()) > time.Minute {
-		return // the clock was corrected since, and the time says nothing
+		return // the clock was set back since
 	}
 	t := token.New(strings.TrimSpace(string(b)))
 	req, err := c.top.request("")

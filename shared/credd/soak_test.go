@@ -14,8 +14,8 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// An issuer that is down for as long as TEST_SOAK says costs no login, and neither memory nor
-// descriptors grow. make soak runs it.
+// If the issuer is down for the time in TEST_SOAK, no login is lost, and neither memory nor
+// descriptors grow. Run it with make soak.
 func TestSoakOutage(t *testing.T) {
 	span, err := time.ParseDuration(os.Getenv("TEST_SOAK"))
 	if err != nil {
@@ -30,7 +30,7 @@ func TestSoakOutage(t *testing.T) {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	}()
-	// The issuer's clock goes on.
+	// The issuer's clock must advance.
 	stop := make(chan struct{})
 	defer close(stop)
 	go func() {
@@ -71,14 +71,14 @@ func TestSoakOutage(t *testing.T) {
 	fdsAfter, kBAfter := usage(t, cmd.Process.Pid)
 	t.Logf("descriptors %d, then %d; memory %d kB, then %d kB", fds, fdsAfter, kB, kBAfter)
 	if fdsAfter > fds+2*atOnce || kBAfter > 2*kB {
-		t.Error("the credmon grows")
+		t.Error("memory or descriptors grew")
 	}
 	if strings.Contains(p.logged(), "log in again") {
 		t.Errorf("a login was lost\n%s", p.logged())
 	}
 }
 
-// usage returns the open descriptors and the resident memory of a process in kB.
+// usage returns the number of open descriptors and the resident memory of a process in kB.
 func usage(t *testing.T, pid int) (fds, kB int) {
 	t.Helper()
 	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))

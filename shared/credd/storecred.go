@@ -19,22 +19,22 @@ import (
 // toolPatience is how long one of HTCondor's programs may take.
 const toolPatience = time.Minute
 
-// toolDirs are where HTCondor's programs are besides PATH: condor_store_cred is in sbin,
-// which users do not have there.
+// toolDirs are searched for HTCondor's programs after PATH: condor_store_cred is in sbin,
+// which is often not in the PATH of users.
 var toolDirs = []string{"/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/opt/condor/sbin", "/opt/condor/bin"}
 
 // toolError is a failure of one of HTCondor's programs.
 type toolError struct {
-	tool, said string
-	err        error
-	hint       string
+	tool, output string
+	err          error
+	hint         string
 }
 
 func (e *toolError) Error() string {
-	if e.said == "" {
+	if e.output == "" {
 		return fmt.Sprintf("%s: %s", e.tool, e.err)
 	}
-	return fmt.Sprintf("%s: %s", e.tool, e.said)
+	return fmt.Sprintf("%s: %s", e.tool, e.output)
 }
 
 func (e *toolError) Unwrap() error { return e.err }
@@ -53,8 +53,7 @@ func (e *toolError) Hints() []string {
 	return []string{"check that condor_credd runs on this access point: condor_status -any -constraint 'MyType==\"CredD\"', and see its log CredLog"}
 }
 
-// tool runs one of HTCondor's programs. What is written to its stdin may be secret: it is
-// nowhere else.
+// tool runs one of HTCondor's programs. Secrets are passed only on its stdin.
 func tool(ctx context.Context, name string, stdin []byte, args ...string) (out string, status int, err error) {
 	path, err := exec.LookPath(name)
 	for _, dir := range toolDirs {
@@ -86,7 +85,7 @@ func tool(ctx context.Context, name string, stdin []byte, args ...string) (out s
 	return out, -1, &toolError{tool: name, err: err}
 }
 
-// lastLine is the line of a program's output that says what went wrong.
+// lastLine returns the last line of a program's output that is not about the account.
 func lastLine(out string) string {
 	lines := strings.Split(out, "\n")
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -97,17 +96,17 @@ func lastLine(out string) string {
 	return "it failed and printed nothing"
 }
 
-// match is what condor_credd says of a credential.
+// match is the state of a credential at condor_credd.
 type match int
 
 const (
 	absent match = iota
 	differs
-	waiting // it is stored, but the credmon has not made a token of it
+	waiting // stored, but the credmon has not written its token yet
 	valid
 )
 
-// query asks condor_credd for a credential with these scopes and this audience.
+// query returns the state of the credential with these scopes and this audience.
 func query(ctx context.Context, name, scopes, audience string) (match, error) {
 	out, status, err := tool(ctx, "condor_store_cred", nil, append([]string{"query-oauth", "-s", name}, asWritten(scopes, audience)...)...)
 	switch {
@@ -122,11 +121,11 @@ func query(ctx context.Context, name, scopes, audience string) (match, error) {
 	case status == 2:
 		return differs, nil
 	}
-	return absent, &toolError{tool: "condor_store_cred", said: lastLine(out)}
+	return absent, &toolError{tool: "condor_store_cred", output: lastLine(out)}
 }
 
-// outdated reports whether the token was made before the credential was stored: condor_credd
-// calls any token valid, and prints both times.
+// outdated reports whether the token was written before the credential was stored.
+// condor_credd reports any token as valid, but prints both times.
 func outdated(out, name string) bool {
 	var stored, made int64
 	for line := range strings.Lines(out) {
@@ -149,11 +148,11 @@ func add(ctx context.Context, name, scopes, audience string, contents []byte) er
 	return stored(tool(ctx, "condor_store_cred", contents, append(args, "-i", "-")...))
 }
 
-// push stores a token that needs no credmon.
+// push stores a token itself, which the credmon does not renew.
 func push(ctx context.Context, name, raw string) error {
 	out, status, err := tool(ctx, "condor_store_cred", []byte(raw+"\n"), "add-oauth", "-s", name, "-P", "-i", "-")
 	if status > 0 && strings.Contains(strings.ToLower(out), "usage") {
-		return &toolError{tool: "condor_store_cred", said: "this version of HTCondor stores no ready tokens (the option -P)",
+		return &toolError{tool: "condor_store_cred", output: "this version of HTCondor stores no ready tokens (the option -P)",
 			hint: "ask the administrators for the storer of the token helpers, or for HTCondor 25"}
 	}
 	return stored(out, status, err)
@@ -161,7 +160,7 @@ func push(ctx context.Context, name, raw string) error {
 
 func stored(out string, status int, err error) error {
 	if err == nil && status != 0 {
-		return &toolError{tool: "condor_store_cred", said: lastLine(out)}
+		return &toolError{tool: "condor_store_cred", output: lastLine(out)}
 	}
 	return err
 }
@@ -186,7 +185,7 @@ func configValue(ctx context.Context, name string) (string, error) {
 	return out, nil
 }
 
-// hostName names this access point in the user's records.
+// hostName returns the name of this access point for the user's records.
 func hostName() string {
 	name, err := os.Hostname()
 	if err != nil || name == "" {

@@ -23,8 +23,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// want is one argument of the storer: what a job wants of a service.
-type want struct {
+// request is one argument of the storer: the token that a job requests for a service.
+type request struct {
 	arg              string
 	service          string
 	name             string // of the credential: SERVICE or SERVICE_HANDLE
@@ -32,7 +32,7 @@ type want struct {
 	conf             helper.Service
 }
 
-// needServices rejects a command line without services. condor_submit names them.
+// needServices rejects a command line without services. condor_submit always passes some.
 func needServices(services []string) error {
 	if len(services) == 0 {
 		return cli.Errorf(cli.Usage, "there is no service to store a credential for").Hint("name it as the submit file does, such as mysvc, or 'mysvc&handle=ce&scopes=compute.read'")
@@ -40,12 +40,12 @@ func needServices(services []string) error {
 	return nil
 }
 
-// parseWant parses SERVICE[&handle=NAME][&scopes=A,B][&audience=X], as condor_submit
+// parseRequest parses SERVICE[&handle=NAME][&scopes=A,B][&audience=X], as condor_submit
 // writes it.
-func parseWant(arg string, services map[string]helper.Service) (want, error) {
+func parseRequest(arg string, services map[string]helper.Service) (request, error) {
 	const form = "write it as 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'"
 	parts := strings.Split(arg, "&")
-	w := want{arg: arg, service: parts[0], name: parts[0]}
+	w := request{arg: arg, service: parts[0], name: parts[0]}
 	for _, p := range parts[1:] {
 		key, value, ok := strings.Cut(p, "=")
 		switch {
@@ -58,7 +58,7 @@ func parseWant(arg string, services map[string]helper.Service) (want, error) {
 		case key == "audience":
 			w.audience = value
 		case key == "options":
-			// For other storers.
+			// Only other storers use it.
 		default:
 			return w, cli.Errorf(cli.Usage, "%q: unknown word %q", arg, key).Hint(form)
 		}
@@ -89,27 +89,27 @@ func parseWant(arg string, services map[string]helper.Service) (want, error) {
 	return w, nil
 }
 
-// group are the credentials that come from one login.
+// group is the credentials that come from one login.
 type group struct {
-	login  string // the credential's name
-	issuer string
-	conf   helper.Service
-	wants  []want
-	// missing are those that condor_credd does not have, or not from this login.
-	missing []want
+	login    string // the credential's name
+	issuer   string
+	conf     helper.Service
+	requests []request
+	// missing are the requests without a credential from this login at condor_credd.
+	missing []request
 }
 
-// scopes are all that the login must have.
+// scopes returns all scopes that the login must have.
 func (g *group) scopes() []string {
 	var out []string
-	for _, w := range g.wants {
+	for _, w := range g.requests {
 		out = append(out, list(w.scopes)...)
 	}
 	return text.Set(out)
 }
 
-// loginFor is the name of the login of a client at an issuer. Without a client that is
-// configured, there is one login for each issuer.
+// loginFor returns the name of the login of a client at an issuer. Without a configured
+// client, there is one login for each issuer.
 func loginFor(issuerURL, clientID string) string {
 	b, _ := json.Marshal([]string{strings.TrimSuffix(issuerURL, "/"), clientID})
 	sum := sha256.Sum256(b)
@@ -120,12 +120,12 @@ func loginFor(issuerURL, clientID string) string {
 type storer struct {
 	s      *helper.Session
 	record *record
-	// wait is how long to wait for the first tokens.
+	// wait is how long to wait for the first tokens; 0 means not to wait.
 	wait time.Duration
 	args []string
 }
 
-// run stores what is missing for the arguments.
+// run stores the credentials that are missing for the arguments.
 func (st *storer) run(ctx context.Context) error {
 	groups, err := st.groups()
 	if err != nil {
@@ -139,11 +139,11 @@ func (st *storer) run(ctx context.Context) error {
 	return st.await(ctx, groups)
 }
 
-// groups sorts the arguments by the logins that they need.
+// groups groups the arguments by the logins that they need.
 func (st *storer) groups() ([]*group, error) {
 	var groups []*group
 	for _, arg := range st.args {
-		w, err := parseWant(arg, st.s.Services())
+		w, err := parseRequest(arg, st.s.Services())
 		if err != nil {
 			return nil, err
 		}
@@ -165,27 +165,27 @@ func (st *storer) groups() ([]*group, error) {
 			at = len(groups)
 			groups = append(groups, &group{login: name, issuer: i.URL, conf: w.conf})
 		}
-		groups[at].wants = append(groups[at].wants, w)
+		groups[at].requests = append(groups[at].requests, w)
 	}
 	return groups, nil
 }
 
-// clash returns another credential of the submission with the same name: that of the service
-// a with the handle b_c is that of the service a_b with the handle c.
-func clash(groups []*group, w want) (want, bool) {
+// clash returns another request of the submission whose credential has the same name. The
+// service a with the handle b_c, for example, has the same name as a_b with the handle c.
+func clash(groups []*group, w request) (request, bool) {
 	for _, g := range groups {
-		for _, other := range g.wants {
+		for _, other := range g.requests {
 			if other.name == w.name && other.arg != w.arg {
 				return other, true
 			}
 		}
 	}
-	return want{}, false
+	return request{}, false
 }
 
-// serve stores the credentials of one login, and the login first if it is not there.
+// serve stores the credentials of one login, and first the login itself if it is missing.
 func (st *storer) serve(ctx context.Context, g *group) error {
-	for _, w := range g.wants {
+	for _, w := range g.requests {
 		m, err := query(ctx, w.name, w.scopes, w.audience)
 		if err != nil {
 			return err
@@ -197,11 +197,11 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 			st.s.Note("note: jobs that you submitted before with other scopes or another audience for %s get this token, too", w.name)
 		}
 	}
-	there, err := st.loggedIn(ctx, g)
+	ok, err := st.loggedIn(ctx, g)
 	if err != nil {
 		return err
 	}
-	if !there {
+	if !ok {
 		if err := st.login(ctx, g); err != nil {
 			return err
 		}
@@ -227,8 +227,7 @@ func (st *storer) serve(ctx context.Context, g *group) error {
 	return nil
 }
 
-// loggedIn reports whether the access point has a login that this user made, and that
-// may do what is wanted.
+// loggedIn reports whether the access point has a login of this user with the scopes of g.
 func (st *storer) loggedIn(ctx context.Context, g *group) (bool, error) {
 	r, ok := st.record.Logins[g.login]
 	if !ok {
@@ -242,8 +241,8 @@ func (st *storer) loggedIn(ctx context.Context, g *group) (bool, error) {
 	return m == waiting || m == valid, err
 }
 
-// login logs in for the access point and hands the login over, unless another submission
-// of this user does so meanwhile.
+// login logs in and hands the login over to the access point, unless another submission of
+// this user has done so in the meantime.
 func (st *storer) login(ctx context.Context, g *group) error {
 	logins, url, err := st.s.Logins(g.conf)
 	if err != nil {
@@ -254,7 +253,7 @@ func (st *storer) login(ctx context.Context, g *group) error {
 		return err
 	}
 	if !terminal && !g.conf.Robot {
-		return cli.Errorf(cli.NeedLogin, "your jobs need a login at %s for the service %s, but there is no terminal to ask on", url, g.wants[0].service).
+		return cli.Errorf(cli.NeedLogin, "your jobs need a login at %s for the service %s, but there is no terminal to ask on", url, g.requests[0].service).
 			Hint("run this on a terminal of this access point, and then submit again:\n  %s store %s", st.s.Env().Program, quoted(st.args))
 	}
 	unlock, err := st.record.lock(ctx, g.login, func() {
@@ -265,13 +264,13 @@ func (st *storer) login(ctx context.Context, g *group) error {
 	}
 	defer unlock()
 	st.record.load()
-	if there, err := st.loggedIn(ctx, g); there || err != nil {
+	if ok, err := st.loggedIn(ctx, g); ok || err != nil {
 		return err
 	}
 	if g.conf.Robot {
 		return st.robot(ctx, g, logins, url)
 	}
-	// What other credentials of the login need, too.
+	// The new login replaces the old one, so it must also have the scopes of that one.
 	req := token.Request{Issuer: url, Scopes: text.Set(g.scopes(), st.record.Logins[g.login].Scopes)}.Normalized()
 	st.s.Note("log in once, so that your jobs get tokens from %s", url)
 	return logins.Issue(ctx, req, func(ctx context.Context, lg *store.Login) error {
@@ -279,12 +278,13 @@ func (st *storer) login(ctx context.Context, g *group) error {
 			return cli.Errorf(cli.GrantDiffer, "the issuer did not grant %s", strings.Join(missing, " ")).
 				Hint("ask the issuer's administrators for the group that may have %s, or request less in the submit file", strings.Join(missing, " "))
 		}
-		return st.hand(ctx, g, refreshGrant, lg)
+		return st.handOver(ctx, g, refreshGrant, lg)
 	})
 }
 
-// robot hands over the client of a robot. It gets a token for each credential first, as the
-// credmon will, because nobody reads the credmon's log when a robot submits.
+// robot hands over the client of a robot. It first requests a token for each credential, as
+// the credmon will do, so that the submission fails if the issuer refuses one: nobody reads
+// the credmon's log when a robot submits.
 func (st *storer) robot(ctx context.Context, g *group, logins *login.Logins, url string) error {
 	secret, err := logins.ClientSecret()
 	if err != nil {
@@ -295,7 +295,7 @@ func (st *storer) robot(ctx context.Context, g *group, logins *login.Logins, url
 			Issuer: url, ClientID: g.conf.ClientID, ClientSecret: secret, AuthMethod: issuer.AuthMethod(md),
 			Scopes: text.Set(g.scopes(), st.record.Logins[g.login].Scopes), Created: time.Now(), Origin: rand.Text(),
 		}
-		for _, w := range g.wants {
+		for _, w := range g.requests {
 			req, err := (&top{Scopes: w.scopes, Audience: w.audience}).request(url)
 			if err != nil {
 				return err
@@ -308,7 +308,7 @@ func (st *storer) robot(ctx context.Context, g *group, logins *login.Logins, url
 				return err
 			}
 		}
-		return st.hand(ctx, g, robotGrant, lg)
+		return st.handOver(ctx, g, robotGrant, lg)
 	})
 }
 
@@ -320,8 +320,8 @@ func quoted(args []string) string {
 	return strings.Join(out, " ")
 }
 
-// hand gives a login to condor_credd, and remembers what it may do.
-func (st *storer) hand(ctx context.Context, g *group, grant string, lg *store.Login) error {
+// handOver stores a login at condor_credd, and records its scopes.
+func (st *storer) handOver(ctx context.Context, g *group, grant string, lg *store.Login) error {
 	secret, err := lg.Handover()
 	if err != nil {
 		return err
@@ -330,7 +330,7 @@ func (st *storer) hand(ctx context.Context, g *group, grant string, lg *store.Lo
 	if err != nil {
 		return err
 	}
-	// The audience tells this login from a later one.
+	// The audience distinguishes this login from a later one.
 	if err := add(ctx, g.login, "", lg.Origin, b); err != nil {
 		return err
 	}
@@ -340,8 +340,8 @@ func (st *storer) hand(ctx context.Context, g *group, grant string, lg *store.Lo
 	return nil
 }
 
-// await waits until the credmon has made the tokens. HTCondor holds a job whose token is not
-// there, and does not release it (measured on 23.9.6 and 25.14.1).
+// await waits until the credmon has written the tokens. HTCondor holds a job whose token is
+// missing, and does not release it (measured on 23.9.6 and 25.14.1).
 func (st *storer) await(ctx context.Context, groups []*group) error {
 	if st.wait <= 0 {
 		return nil
@@ -349,7 +349,7 @@ func (st *storer) await(ctx context.Context, groups []*group) error {
 	ctx, cancel := context.WithTimeout(ctx, st.wait)
 	defer cancel()
 	for _, g := range groups {
-		for _, w := range g.wants {
+		for _, w := range g.requests {
 			for {
 				m, err := query(ctx, w.name, w.scopes, w.audience)
 				if m == valid {

@@ -13,7 +13,7 @@ import (
 	"example.org/token-helpers/shared/helper"
 )
 
-func TestParseWant(t *testing.T) {
+func TestParseRequest(t *testing.T) {
 	services := map[string]helper.Service{
 		"mysvc": {}, "Upper": {}, "fixed": {Scopes: []string{"compute.read", "compute.create"}, Audience: []string{"ce.example.org:9619"}},
 	}
@@ -34,7 +34,7 @@ func TestParseWant(t *testing.T) {
 		{"token-helpers&handle=0123456789ab&scopes=a", "", "", "", "not the name of a service"},
 		{"", "", "", "", "not the name of a service"},
 	} {
-		w, err := parseWant(c.arg, services)
+		w, err := parseRequest(c.arg, services)
 		if c.err != "" {
 			var e *cli.Error
 			if err == nil || !strings.Contains(err.Error(), c.err) || !errors.As(err, &e) || e.Code != cli.Usage || len(e.Hints()) == 0 {
@@ -50,14 +50,14 @@ func TestParseWant(t *testing.T) {
 
 func TestClash(t *testing.T) {
 	services := map[string]helper.Service{"my": {}, "my_svc": {}}
-	parse := func(arg string) want {
-		w, err := parseWant(arg, services)
+	parse := func(arg string) request {
+		w, err := parseRequest(arg, services)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return w
 	}
-	groups := []*group{{wants: []want{parse("my&handle=svc_h&scopes=a")}}}
+	groups := []*group{{requests: []request{parse("my&handle=svc_h&scopes=a")}}}
 	for arg, want := range map[string]bool{
 		"my_svc&handle=h&scopes=a": true, "my&handle=svc_h&scopes=a": false, "my&handle=svc_h&scopes=b": true, "my_svc&scopes=a": false,
 	} {
@@ -67,7 +67,7 @@ func TestClash(t *testing.T) {
 	}
 }
 
-// The output is that of condor_store_cred query-oauth of 25.14.1.
+// The form is the output of condor_store_cred query-oauth of HTCondor 25.14.1.
 func TestOutdated(t *testing.T) {
 	const form = "Account: <current> (bob)\nCredType: oauth\n\nA credential was stored and is valid.\n\nCredential info:\nTopmysvc_hTime = %s\nfully_qualified_user = \"bob@local\"\nmysvc_h = %s\n\n"
 	for times, want := range map[[2]string]bool{
@@ -88,7 +88,7 @@ func TestParseTop(t *testing.T) {
 		`{`:                                errForeign.Error(),
 		`[]`:                               errForeign.Error(),
 		`{"vault_token":"x"}`:              errForeign.Error(),
-		`{"token_helpers":null}`:           "", // as good as absent
+		`{"token_helpers":null}`:           "", // counts as absent
 		`{"token_helpers":"2"}`:            "another version",
 		`{"token_helpers":"1","scopes":7}`: "cannot be read",
 		`{"token_helpers":"1","login":"token-helpers_0"}`: "",
@@ -115,7 +115,7 @@ func FuzzParseTop(f *testing.F) {
 			return
 		}
 		if lg, err := top.handed(); err == nil && (lg.Issuer != top.Issuer || lg.ClientID != top.ClientID) {
-			t.Error("the login of another issuer")
+			t.Error("the login has another issuer or client")
 		}
 		_, _ = top.request("https://i.example.org/")
 		_ = top.checkLogin()
@@ -129,7 +129,7 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := loadKey("", dir, state) // without a credential of systemd's
+	again, err := loadKey("", dir, state) // without a credential of systemd
 	if err != nil || again != first {
 		t.Errorf("the key changed: %v", err)
 	}
@@ -137,7 +137,7 @@ func TestKeys(t *testing.T) {
 		t.Error("users share a key")
 	}
 	if first.String() != "[key redacted]" {
-		t.Error("the key prints itself")
+		t.Error("String returns the key")
 	}
 	write := func(name, text string) {
 		t.Helper()

@@ -17,12 +17,12 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// giveUp is for how long an issuer that cannot be asked keeps the logins of a user who is
-// gone from being removed.
+// giveUp is how long the logins of a user without jobs are kept because their issuer is
+// unavailable.
 const giveUp = 7 * 24 * time.Hour
 
-// housekeep ends the logins that nothing refers to. For a user without jobs it removes the
-// credentials first; swept reports whether they were removed.
+// housekeep revokes and removes the logins that no .top file describes. For a user without
+// jobs it first removes the credentials; swept reports whether they were removed.
 func (m *Monitor) housekeep(ctx context.Context, j *job, h *home) (swept bool, err error) {
 	if j.tidy {
 		return false, m.endUnused(ctx, j, h, false)
@@ -39,7 +39,7 @@ func (m *Monitor) housekeep(ctx context.Context, j *job, h *home) (swept bool, e
 	if err := h.user.removeAll(loginsDir); err != nil {
 		return true, err
 	}
-	// What other credmons keep there stays, and so does what was stored meanwhile.
+	// Files of other credmons stay, and so do credentials stored in the meantime.
 	err = unix.Unlinkat(int(m.dir.f.Fd()), j.user, unix.AT_REMOVEDIR)
 	if err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EEXIST) {
 		return true, &fs.PathError{Op: "remove", Path: j.user, Err: err}
@@ -53,9 +53,9 @@ func (m *Monitor) housekeep(ctx context.Context, j *job, h *home) (swept bool, e
 	return true, nil
 }
 
-// sweepFiles removes a user's credentials. It stops, and returns false, if the mark has
-// changed, since the user has jobs again, or if one was stored after the mark and not
-// long enough ago.
+// sweepFiles removes a user's credentials. It stops and returns false if the mark has changed,
+// which means that the user has jobs again, or if a credential was stored after the mark and
+// less than SweepDelay ago.
 func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 	files, err := h.user.names()
 	if err != nil {
@@ -82,7 +82,7 @@ func (m *Monitor) sweepFiles(j *job, h *home, mark string) (bool, error) {
 }
 
 // sweepCredential removes a credential and its token. again reports whether it stays because
-// it was stored after the mark and not long enough ago.
+// it was stored after the mark and less than SweepDelay ago.
 func (m *Monitor) sweepCredential(j *job, h *home, base string) (again bool, err error) {
 	file := base + ".top"
 	t, st, err := readTop(h.user, base)
@@ -93,7 +93,7 @@ func (m *Monitor) sweepCredential(j *job, h *home, base string) (again bool, err
 		return true, nil
 	}
 	if err == nil && len(t.Secret) > 0 {
-		// Only the credmon can end it, once it has taken it over.
+		// It must be taken over before it can be revoked.
 		if aerr := m.adoptForSweep(h, j.user, base, t); aerr != nil {
 			return false, aerr
 		}
@@ -107,17 +107,17 @@ func (m *Monitor) sweepCredential(j *job, h *home, base string) (again bool, err
 	return false, h.user.remove(base + ".use")
 }
 
-// wasPushed reports whether a file is a token that came without a credential to renew it.
+// wasPushed reports whether a file is a token without a credential to renew it from.
 func wasPushed(file string, files []string) bool {
 	base, ok := strings.CutSuffix(file, ".use")
 	return ok && !slices.Contains(files, base+".top")
 }
 
-// adoptForSweep takes a login over that is ended next.
+// adoptForSweep takes over a login so that it can be revoked.
 func (m *Monitor) adoptForSweep(h *home, name, base string, t *top) error {
 	s, err := m.s.Issuer(t.Issuer)
 	if err != nil || t.checkLogin() != nil {
-		return nil // nothing could be ended there
+		return nil // it cannot be revoked
 	}
 	bare := *t
 	bare.Secret = nil
@@ -128,8 +128,9 @@ func (m *Monitor) adoptForSweep(h *home, name, base string, t *top) error {
 	return err
 }
 
-// endUnused ends the stored logins that no .top file describes. A login that the issuer no
-// longer accepts stays while jobs use its credentials, in case the issuer is mistaken.
+// endUnused revokes and removes the stored logins that no .top file describes. A login that
+// the issuer no longer accepts stays while jobs use its credentials, in case the issuer
+// accepts it again.
 func (m *Monitor) endUnused(ctx context.Context, j *job, h *home, force bool) error {
 	in, err := h.store.Index()
 	if err != nil {
@@ -144,7 +145,7 @@ func (m *Monitor) endUnused(ctx context.Context, j *job, h *home, force bool) er
 		if err == nil {
 			logins := m.loginsAt(h, j.user, e.ClientID, s)
 			if _, err = logins.Logout(ctx, e.Issuer, force); errors.Is(err, store.ErrDamaged) {
-				_, err = logins.Logout(ctx, e.Issuer, true) // waiting does not mend it
+				_, err = logins.Logout(ctx, e.Issuer, true) // it would fail every time
 			}
 		}
 		var left *login.LeftError
@@ -155,7 +156,7 @@ func (m *Monitor) endUnused(ctx context.Context, j *job, h *home, force bool) er
 			failed = err
 			continue
 		}
-		m.s.Log.Info(j.user, "", "ended the login at %s", e.Issuer)
+		m.s.Log.Info(j.user, "", "logged out at %s", e.Issuer)
 	}
 	return failed
 }

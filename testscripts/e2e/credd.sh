@@ -357,6 +357,6 @@ for v in trixie today; do
 	# Carol has a login of her own, whose client her jobs use, too.
 	count_check "$v: clients that are deleted at the issuer" $(($(requests client) - before)) 2
 	count_check "$v: logins that are revoked at the issuer" $(($(requests revocation) - revoked)) 3
-	grep -a 'ended the login\|removed the credentials' "$p/$v/e2e/log/CredMonOAuthLog" | tail -n 4 | sed 's/^/     | /'
+	grep -a 'logged out\|removed the credentials' "$p/$v/e2e/log/CredMonOAuthLog" | tail -n 4 | sed 's/^/     | /'
 done
 holds "no secret in a log" bash -c '! cat "$1"/*/e2e/log/* | grep -aqFf "$2"' bash "$p" "$p/refresh"

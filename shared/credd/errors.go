@@ -5,8 +5,8 @@ package credd
 import "errors"
 
 var (
-	// errNotDirectory means that something is not a directory, or a symbolic link.
+	// errNotDirectory means that a file is a symbolic link or not a directory.
 	errNotDirectory = errors.New("not a directory")
-	// errChanged means that a file was replaced while it was worked on.
+	// errChanged means that a file was replaced while it was processed.
 	errChanged = errors.New("the file was replaced meanwhile")
 )
