@@ -18,7 +18,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// Command is the subcommand of condor-token-helper.
+// Command returns the preflight subcommand of condor-token-helper.
 func Command() helper.Command {
 	return helper.Command{
 		Name: "preflight", Usage: "FILE...", Grammar: new(command),

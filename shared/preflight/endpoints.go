@@ -15,7 +15,7 @@ import (
 	"example.org/token-helpers/shared/xrootd"
 )
 
-// purpose is the operation in words.
+// purpose returns the operation in words.
 func purpose(write bool) string {
 	if write {
 		return "write files"
@@ -57,8 +57,8 @@ func (c *check) transfer(j submit.Job, t submit.Transfer) {
 	c.judgeStorage(e, t, held)
 }
 
-// judgeStorage judges a token at a storage server. Files are created; whether they may also
-// replace others is a remark.
+// judgeStorage judges a token at a storage server. Writing means to create files. If the token
+// does not allow replacing existing files, that is a remark.
 func (c *check) judgeStorage(e *Endpoint, t submit.Transfer, held *Credential) {
 	o := xrootd.Options{Access: "read", Version: c.XRootD, Flag: "the URL"}
 	if t.Write {
@@ -84,7 +84,8 @@ func (c *check) judgeStorage(e *Endpoint, t submit.Transfer, held *Credential) {
 	}
 }
 
-// problem is what is wrong with a value, without the flag that it was not given with.
+// problem returns the problem of a value. It omits the flag of a usage error, because the value
+// comes from the submit file.
 func problem(err error) string {
 	var ue *service.UsageError
 	if errors.As(err, &ue) {
@@ -93,7 +94,7 @@ func problem(err error) string {
 	return err.Error()
 }
 
-// missing is the cause for a URL whose credential the job does not carry.
+// missing returns the cause for a URL whose credential the job does not request.
 func (c *check) missing(t submit.Transfer) finding.Finding {
 	f := finding.Finding{Code: finding.CredentialMissing, Message: "the URL names the token " + t.Credential + ", which the job does not request: there will be no file " + t.Credential + ".use",
 		Source: "measured on HTCondor 23.9.6 and 25.14.1: Unable to open credential file"}
@@ -113,8 +114,8 @@ func (c *check) missing(t submit.Transfer) finding.Finding {
 	return f
 }
 
-// withoutToken judges a URL that is transferred without a token. Only if the submit file
-// itself requests a token for the server is it clear that the server wants one.
+// withoutToken judges a URL that is transferred without a token. The verdict is Unknown unless
+// the submit file requests a token for the server.
 func (c *check) withoutToken(e *Endpoint, t submit.Transfer, scheme string) {
 	if !slices.Contains(plain, scheme) && scheme != "http" {
 		e.Verdict, e.Why = Unknown, "HTCondor's plugin for "+scheme+":// chooses the token"
@@ -137,7 +138,7 @@ func (c *check) withoutToken(e *Endpoint, t submit.Transfer, scheme string) {
 		meant.used = true
 		e.Verdict, e.Causes = Refused, []finding.Finding{f}
 		if !web {
-			// What a plugin of the site does is not known.
+			// The plugin depends on the site.
 			e.Verdict, e.Causes, e.Why = Unknown, nil, "HTCondor's plugin for "+scheme+":// chooses the token"
 		}
 	case !web:
@@ -180,7 +181,7 @@ func (c *check) grid(j submit.Job) {
 	e.code = errorCode(err)
 }
 
-// errorCode is the exit code of an error; 0 if there is none.
+// errorCode returns the exit code of an error, or 0 if err is nil.
 func errorCode(err error) int {
 	if err == nil {
 		return cli.OK
@@ -188,8 +189,8 @@ func errorCode(err error) int {
 	return cli.Explain(err).Code
 }
 
-// unused judges a token that no URL names by what the submit file requests it for: its
-// audience and its scopes.
+// unused judges a token that no URL names, at the service that its requested audience and
+// scopes are for.
 func (c *check) unused(held *Credential) {
 	j := submit.Job{}
 	aud := held.Audience
@@ -200,7 +201,7 @@ func (c *check) unused(held *Credential) {
 	compute := slices.ContainsFunc(held.scopes(), func(s string) bool { return strings.HasPrefix(s, "compute.") || strings.HasPrefix(s, "condor:") })
 	switch {
 	case aud != "" && (compute || !isURL):
-		// Whoever writes https://ce.example.org:9619 means a CE.
+		// Compute scopes with a URL such as https://ce.example.org:9619 are for a CE.
 		if isURL {
 			aud, _, _ = strings.Cut(rest, "/")
 		}
@@ -219,7 +220,8 @@ func (c *check) unused(held *Credential) {
 	c.granted(e, held)
 }
 
-// compute judges a token at the CE that its audience names, if it is one.
+// compute judges a token at the CE that its audience names. It returns false if the audience
+// is not a CE.
 func (c *check) compute(held *Credential, host string) bool {
 	write := slices.ContainsFunc(held.scopes(), func(s string) bool {
 		return s == "compute.create" || s == "compute.modify" || s == "compute.cancel" || strings.EqualFold(s, "condor:/WRITE")

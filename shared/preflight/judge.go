@@ -13,7 +13,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// unobtained reports whether a token could not be obtained, and sets the verdict then.
+// unobtained reports whether err is not nil, that is, a token could not be obtained. It then
+// sets the verdict.
 func (c *check) unobtained(e *Endpoint, err error) bool {
 	if err == nil {
 		return false
@@ -32,7 +33,7 @@ func (c *check) unobtained(e *Endpoint, err error) bool {
 	return true
 }
 
-// hintsOf are the hints of an error.
+// hintsOf returns the hints of an error.
 func hintsOf(err error) []string {
 	var known cli.Explained
 	if !errors.As(err, &known) {
@@ -41,7 +42,8 @@ func hintsOf(err error) []string {
 	return known.Hints()
 }
 
-// judge judges a token at a service, in all versions that sites run unless one is given.
+// judge judges a token at a service. Unless a version is given, it adds a remark if another
+// version that sites run decides differently.
 func (c *check) judge(e *Endpoint, s service.Service, t token.Token, err error, versionGiven bool) {
 	e.Service = s.Name()
 	if v, ok := s.(service.Versioned); ok {
@@ -62,16 +64,17 @@ func (c *check) judge(e *Endpoint, s service.Service, t token.Token, err error, 
 	e.conclude(list)
 }
 
-// presented is a token as a job presents it.
+// presented returns a token as a job presents it.
 func (c *check) presented(t token.Token) service.Presented {
 	return service.Presented{JWT: t.JWT(), Size: len(t.Raw()), Now: c.at(t)}
 }
 
-// leeway is how far the issuer's clock may be ahead of this machine's: the job presents
-// the token later.
+// leeway is how far the issuer's clock may be ahead of the local clock: the job presents the
+// token later.
 const leeway = time.Minute
 
-// at is the time that a token is judged at: now, or when it becomes valid if that is soon.
+// at returns the time at which to judge a token: now, or when it becomes valid if that is
+// within leeway.
 func (c *check) at(t token.Token) time.Time {
 	now := c.Now()
 	latest := now.Add(leeway)
@@ -86,7 +89,7 @@ func (c *check) at(t token.Token) time.Time {
 	return now
 }
 
-// others says which other version of a service decides differently.
+// others returns a remark for each other version of a service that decides differently.
 func others(s service.Versioned, p service.Presented, list []finding.Finding) []finding.Finding {
 	var out []finding.Finding
 	for _, other := range s.Others() {
@@ -104,7 +107,7 @@ func others(s service.Versioned, p service.Presented, list []finding.Finding) []
 	return out
 }
 
-// conclude sets the verdict.
+// conclude sets the verdict, causes and remarks.
 func (e *Endpoint) conclude(list []finding.Finding) {
 	e.Verdict = Accepted
 	for _, f := range list {

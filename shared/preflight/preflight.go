@@ -21,12 +21,11 @@ import (
 
 // Tokens gets the tokens that jobs carry.
 type Tokens interface {
-	// Token returns the token for a credential. Its errors are those of cli.Explained if
-	// they know what to do.
+	// Token returns the token for a credential. Errors with a hint implement [cli.Explained].
 	Token(ctx context.Context, c submit.Credential) (token.Token, error)
 }
 
-// Options are what a check depends on besides the submit file.
+// Options are the inputs of a check besides the submit file.
 type Options struct {
 	Tokens Tokens
 	// File reads the token that scitokens_file names.
@@ -34,7 +33,7 @@ type Options struct {
 	Now  func() time.Time
 	// Program is the name of the helper, for the commands in hints.
 	Program string
-	// HTCondor and XRootD are the versions of the servers, the newest known by default.
+	// HTCondor and XRootD are the versions of the servers. The default is the newest known.
 	HTCondor, XRootD service.Version
 }
 
@@ -50,34 +49,34 @@ const (
 type Credential struct {
 	submit.Credential
 	Token token.Token
-	// Err is why there is none.
+	// Err is the reason why there is no token.
 	Err error
-	// used says that a URL of the submit file names it.
+	// used means that a URL of the submit file names it.
 	used bool
 }
 
 // Endpoint is one service that the jobs use, and the verdict about the token that they
 // present there.
 type Endpoint struct {
-	// What is the URL, or HOST:PORT of a CE, as it is in the submit file; Purpose the
-	// operation, such as "read files".
+	// What is the URL, or HOST:PORT of a CE, as in the submit file. Purpose is the operation,
+	// such as "read files".
 	What, Purpose string
 	// Credential is the name of the token's file without .use, or the file of the token
 	// for a CE; empty if no token is presented.
 	Credential string
 	At         submit.Position
-	// Jobs is how many of the jobs use it, and First the number of the first one.
+	// Jobs is the number of jobs that use it, and First the number of the first one.
 	Jobs, First int
-	// Implied says that no command names the service: the token is requested for it.
+	// Implied means that no command names the service: it follows from the token's audience.
 	Implied  bool
 	last     int
 	Service  string
 	Versions string
 	Verdict  string
-	// Why says why the verdict is unknown.
+	// Why is the reason why the verdict is unknown.
 	Why             string
 	Causes, Remarks []finding.Finding
-	// code is the exit code of the error for which there is no token.
+	// code is the exit code of the error if the token could not be obtained.
 	code int
 }
 
@@ -92,10 +91,10 @@ type Report struct {
 	Code int
 }
 
-// OK reports whether nothing was found that makes the jobs fail.
+// OK reports whether the check found no reason for the jobs to fail.
 func (r *Report) OK() bool { return r.Code == cli.OK }
 
-// check collects a report.
+// check is a check in progress.
 type check struct {
 	Options
 	report *Report
@@ -177,7 +176,7 @@ func (c *check) code() int {
 	return code
 }
 
-// endpoint returns the endpoint for a key, and whether it is new.
+// endpoint returns the endpoint like e, and whether it is new.
 func (c *check) endpoint(j submit.Job, e Endpoint) (*Endpoint, bool) {
 	key := strings.Join([]string{e.What, e.Purpose, e.Credential}, "\x00")
 	if old, ok := c.seen[key]; ok {

@@ -22,7 +22,7 @@ import (
 
 var now = time.Unix(1_767_225_600, 0)
 
-// issued returns a token with these claims, at most.
+// issued returns a token with these claims. aud may be empty.
 func issued(aud, scope string, exp time.Duration) token.Token {
 	b64 := base64.RawURLEncoding.EncodeToString
 	claims := map[string]any{"iss": "https://i.example.org", "sub": "u", "jti": "x", "wlcg.ver": "1.0", "scope": scope,
@@ -34,8 +34,7 @@ func issued(aud, scope string, exp time.Duration) token.Token {
 	return token.New(b64([]byte(`{"alg":"ES256","kid":"k"}`)) + "." + b64(c) + ".c2ln")
 }
 
-// granting is an issuer that grants what is requested, except to the services that it
-// does not know.
+// granting is an issuer that grants all requests, except those of the service nobody.
 type granting struct{ lifetime time.Duration }
 
 func (g granting) Token(_ context.Context, c submit.Credential) (token.Token, error) {
@@ -68,8 +67,7 @@ func checked(t *testing.T, text string, o Options) *Report {
 	return r
 }
 
-// verdicts are the endpoints in short: verdict, endpoint, causes, and the commands of the
-// hints.
+// verdicts returns for each endpoint its verdict, name, causes and the commands of the hints.
 func (r *Report) verdicts() []string {
 	var out []string
 	for _, e := range r.Endpoints {
@@ -133,7 +131,7 @@ func TestCheck(t *testing.T) {
 		{"no token for the CE", "universe = grid\ngrid_resource = condor s ce.example.org:9619\nqueue", 0, []string{"unknown ce.example.org:9619"}},
 		{"the token's file is missing", "universe = grid\ngrid_resource = condor s ce.example.org:9619\nscitokens_file = nothere\nqueue", 3,
 			[]string{"fail ce.example.org:9619 token-unavailable [condor-token-helper --ce ce.example.org:9619 --file /nothere]"}},
-		{"a CE that is none", "universe = grid\ngrid_resource = condor s https://ce\nscitokens_file = token\nqueue", 1, []string{"fail https://ce url-unusable"}},
+		{"an invalid CE", "universe = grid\ngrid_resource = condor s https://ce\nscitokens_file = token\nqueue", 1, []string{"fail https://ce url-unusable"}},
 		{"nothing", "queue", 0, nil},
 	}
 	for _, tt := range tests {
@@ -141,20 +139,20 @@ func TestCheck(t *testing.T) {
 		if got := r.verdicts(); r.Code != tt.code || !slices.Equal(got, tt.want) {
 			t.Errorf("%s: exit code %d, %q\nwant %d, %q", tt.name, r.Code, got, tt.code, tt.want)
 		}
-		// What is said of it is the same in both forms.
+		// The report must be valid in both formats.
 		out, err := r.json()
 		if err != nil || !json.Valid(out) || strings.Count(string(out), "\n") != 1 {
 			t.Errorf("%s: %s %v", tt.name, out, err)
 		}
 		for _, e := range r.Endpoints {
 			if !strings.Contains(strings.Join(strings.Fields(r.text(80, false)), " "), e.What) {
-				t.Errorf("%s: the report lacks %s:\n%s", tt.name, e.What, r.text(80, false))
+				t.Errorf("%s: the report does not contain %s:\n%s", tt.name, e.What, r.text(80, false))
 			}
 		}
 	}
 }
 
-// An issuer's clock that is ahead is not the job's problem, and an expired token is.
+// A token is accepted if the issuer's clock is slightly ahead, and refused if it has expired.
 func TestTimes(t *testing.T) {
 	text := se + "transfer_input_files = s.se+https://se.example.org/store/in/a\nqueue\n"
 	if r := checked(t, text, Options{Tokens: granting{-time.Minute}}); r.Code != 1 || r.Endpoints[0].Causes[0].Code != "expired" {
@@ -170,7 +168,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// Versions decide: the prefix of a path, and statements after the queue statement.
+// Versions of servers differ in path prefixes and in statements after the queue statement.
 func TestVersions(t *testing.T) {
 	text := se + "transfer_input_files = s.se+https://se.example.org/store/inside\nqueue\nqueue\n"
 	if r := checked(t, text, Options{XRootD: service.Version{Major: 5, Minor: 5, Patch: 3}}); r.Code != 0 {
@@ -188,7 +186,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// Many jobs with a URL each are shown in a few lines.
+// The report about many jobs with different URLs is short.
 func TestManyJobs(t *testing.T) {
 	r := checked(t, se+"transfer_input_files = s.se+https://se.example.org/store/in/$(Process), s.se+https://se.example.org/x/$(Process)\nqueue 5000\n", Options{})
 	if len(r.Endpoints) != 10000 || r.Code != 1 {

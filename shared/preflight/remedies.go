@@ -10,8 +10,8 @@ import (
 	"example.org/token-helpers/shared/submit"
 )
 
-// remedies names the line of the submit file to change where the token is what was
-// requested, but not what the service demands.
+// remedies sets the hints to the line of the submit file to change, for causes where the token
+// is as requested, but the service requires another one.
 func (e *Endpoint) remedies(held *Credential, aud string, t submit.Transfer) {
 	for i := range e.Causes {
 		f := &e.Causes[i]
@@ -29,7 +29,7 @@ func (e *Endpoint) remedies(held *Credential, aud string, t submit.Transfer) {
 	}
 }
 
-// scopesFor are the scopes for a transfer, spelled as the others of the token.
+// scopesFor returns the scopes for a transfer, in the same form as the token's other scopes.
 func scopesFor(held *Credential, t submit.Transfer) []string {
 	name := map[bool]string{false: "read", true: "write"}[t.Write]
 	for _, s := range append(slices.Clone(held.Scopes), held.Token.Scopes...) {
@@ -62,7 +62,7 @@ func joined(lists ...[]string) string {
 	return strings.Join(out, ", ")
 }
 
-// scopes are those that are requested, or else those of the token.
+// scopes returns the requested scopes, or those of the token if none are requested.
 func (h *Credential) scopes() []string {
 	if len(h.Scopes) > 0 {
 		return h.Scopes
@@ -70,7 +70,7 @@ func (h *Credential) scopes() []string {
 	return h.Token.Scopes
 }
 
-// intended are the operations at a storage server that the scopes are for.
+// intended returns the operations at a storage server that the scopes allow.
 func intended(held *Credential, aud string) []submit.Transfer {
 	var out []submit.Transfer
 	for _, s := range held.scopes() {

@@ -12,19 +12,19 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// paint holds the colours of a report; all are empty without a terminal.
+// paint is the colours of a report. All are empty if stdout is not a terminal.
 type paint struct{ good, bad, dim, bold, off string }
 
-// page builds the report for people.
+// page builds the report as text.
 type page struct {
 	b     strings.Builder
 	width int
 	paint
-	// said are the remarks that were shown.
-	said map[string]bool
+	// remarks are the remarks that were shown already.
+	remarks map[string]bool
 }
 
-// line adds a paragraph that is indented. It is made printable before it is coloured.
+// line adds an indented paragraph. The text is made printable before it is coloured.
 func (p *page) line(colour string, indent int, format string, a ...any) {
 	for _, l := range text.Wrap(text.OneLine(text.Printable(fmt.Sprintf(format, a...))), p.width-indent) {
 		if colour != "" {
@@ -34,14 +34,14 @@ func (p *page) line(colour string, indent int, format string, a ...any) {
 	}
 }
 
-// command adds a line to be pasted, which is never wrapped.
+// command adds a command to be pasted. It is not wrapped.
 func (p *page) command(indent int, s string) {
 	p.b.WriteString(strings.Repeat(" ", indent) + text.OneLine(text.Printable(s)) + "\n")
 }
 
-// text is the report for people.
+// text returns the report as text.
 func (r *Report) text(width int, colours bool) string {
-	p := &page{width: width, said: map[string]bool{}}
+	p := &page{width: width, remarks: map[string]bool{}}
 	if colours {
 		p.paint = paint{"\x1b[32;1m", "\x1b[31;1m", "\x1b[2m", "\x1b[1m", "\x1b[0m"}
 	}
@@ -74,7 +74,7 @@ func (r *Report) text(width int, colours bool) string {
 	return p.b.String()
 }
 
-// headline is the verdict as a sentence.
+// headline returns the verdict as a sentence.
 func (r *Report) headline() string {
 	n := map[string]int{}
 	for _, e := range r.Endpoints {
@@ -152,11 +152,11 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// maxAlike is how many endpoints of one line of the submit file are shown that have the
-// same verdict for the same reason.
+// maxAlike is how many endpoints with the same [Endpoint.alike] are shown.
 const maxAlike = 3
 
-// alike is what endpoints have in common of which only some are shown.
+// alike returns the line of the submit file, verdict and reasons. Only some of the endpoints
+// that have these in common are shown.
 func (e *Endpoint) alike() string {
 	out := fmt.Sprintf("%s: %s with %s: %s", e.At, e.Verdict, orNone(e.Credential), e.Purpose)
 	for _, f := range e.Causes {
@@ -207,15 +207,15 @@ func (p *page) endpoint(e *Endpoint, r *Report) {
 		p.finding(fmt.Sprintf("%d. ", i+1), f)
 	}
 	for _, f := range e.Remarks {
-		// Most remarks are about the token and hold at each endpoint.
-		if key := string(f.Code) + f.Message; !p.said[key] {
-			p.said[key] = true
+		// Most remarks are about the token, and are the same for each endpoint.
+		if key := string(f.Code) + f.Message; !p.remarks[key] {
+			p.remarks[key] = true
 			p.line("", 2, "- %s (%s)", f.Message, f.Code)
 		}
 	}
 }
 
-// has reports whether a token is among the credentials, whose errors are shown above the
+// has reports whether a token is among the credentials. Their errors are shown above the
 // endpoints.
 func (r *Report) has(name string) bool {
 	return slices.ContainsFunc(r.Credentials, func(h *Credential) bool { return h.Name() == name })
@@ -286,7 +286,7 @@ type reportJSON struct {
 	Endpoints   []endpointJSON   `json:"endpoints"`
 }
 
-// json is the report as one line of JSON.
+// json returns the report as one line of JSON.
 func (r *Report) json() ([]byte, error) {
 	out := reportJSON{APIVersion: text.APIVersion, File: r.File, Jobs: r.Jobs, Verdict: Accepted, ExitCode: r.Code,
 		Notes: []noteJSON{}, Credentials: []credentialJSON{}, Endpoints: []endpointJSON{}}

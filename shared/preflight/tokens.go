@@ -16,7 +16,7 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// directory holds tokens as HTCondor gives them to a job: NAME.use.
+// directory reads tokens from files NAME.use, as HTCondor provides them to a job.
 type directory struct{ path string }
 
 // Token implements [Tokens].
@@ -62,8 +62,8 @@ func readFile(name string) ([]byte, error) {
 	return private.ReadAll(f)
 }
 
-// logins gets tokens with the user's own logins, as the access point would: narrow, for
-// each handle. all are the credentials of the submit file.
+// logins gets tokens from the user's logins, as the access point would: one for each handle,
+// with the requested scopes only. all are the credentials of the submit file.
 type logins struct {
 	session *helper.Session
 	all     []submit.Credential

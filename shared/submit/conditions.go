@@ -7,12 +7,12 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// condition is an if statement that is open.
+// condition is an open if statement.
 type condition struct {
-	// on says that the branch at hand is read, taken that one was, outer that the statement
-	// itself is in a branch that is read.
+	// on means that the current branch is active, taken that one of the branches was, and outer
+	// that the if statement itself is in an active branch.
 	on, taken, outer bool
-	// last says that there was an else.
+	// last means that there was an else.
 	last bool
 }
 
@@ -66,7 +66,7 @@ func (r *reader) conditional(ifs *conditions, line string) (bool, error) {
 
 var versionTest = text.Pattern{Expr: `^(?i:version)\s*(==|!=|>=|<=|>|<)\s*(\d+)\.(\d+)(?:\.(\d+))?$`}
 
-// newest is the version that conditions about the version are decided for.
+// newest is the version of HTCondor that version conditions are evaluated for.
 var newest = [3]int{25, 14, 1}
 
 // condition evaluates the condition of an if statement.
@@ -91,7 +91,7 @@ func (r *reader) condition(s string) (bool, error) {
 	if m := versionTest.Get().FindStringSubmatch(s); m != nil {
 		var v [3]int
 		for i := range v {
-			v[i], _ = strconv.Atoi(m[i+2]) // the expression admits digits only
+			v[i], _ = strconv.Atoi(m[i+2]) // the expression matches digits only
 		}
 		return compares(newest, m[1], v), nil
 	}

@@ -9,8 +9,8 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// function returns a macro function, such as that of $ENV(HOME). It gets what is between
-// the parentheses, with its macros expanded.
+// function returns a macro function, such as the one of $ENV(HOME). Its argument is the text
+// between the parentheses, with macros expanded.
 func (m *macros) function(name string) func(string) (string, error) {
 	switch strings.ToUpper(name) {
 	case "ENV":
@@ -32,7 +32,7 @@ func (m *macros) function(name string) func(string) (string, error) {
 	return nil
 }
 
-// fileFunction returns the function that takes parts of a file's name from a macro.
+// fileFunction returns the function that returns parts of the file name in a macro.
 func (m *macros) fileFunction(parts string) func(string) (string, error) {
 	return func(s string) (string, error) {
 		v, err := m.reference(strings.TrimSpace(s), "", false)
@@ -43,7 +43,7 @@ func (m *macros) fileFunction(parts string) func(string) (string, error) {
 	}
 }
 
-// unsupported are functions whose value only HTCondor knows, or that are random.
+// unsupported are functions that are random or that only HTCondor can evaluate.
 var unsupported = []string{"RANDOM_CHOICE", "RANDOM_INTEGER", "REAL", "STRING", "EVAL"}
 
 // env is $ENV(NAME) or $ENV(NAME:DEFAULT).
@@ -58,7 +58,7 @@ func (m *macros) env(s string) (string, error) {
 	return otherwise, nil
 }
 
-// operand returns the value of a macro, or the text itself if there is none of that name.
+// operand returns the value of the macro s, or s itself if there is no such macro.
 func (m *macros) operand(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if _, ok := m.lookup(s); !ok {
@@ -142,7 +142,7 @@ func (m *macros) substr(s string) (string, error) {
 	return v.text[start:end], nil
 }
 
-// full is the absolute name of a file, which is relative to initialdir.
+// full returns the absolute name of a file. Names are relative to initialdir.
 func (m *macros) full(name string) (string, error) {
 	if path.IsAbs(name) {
 		return name, nil
@@ -154,14 +154,14 @@ func (m *macros) full(name string) (string, error) {
 	return strings.TrimSuffix(dir.Text, "/") + "/" + name, err
 }
 
-// filePart returns parts of a file's name: p the directory, d the last directory (dd the
-// last two), n the name, x the extension. With b the slash after a directory without a name
-// is left out, and the dot before an extension without one. q puts it in quotes, a in single
-// ones, and w writes backslashes. Without a part it is the name itself.
+// filePart returns parts of a file's name: p is the directory, d the last directory (dd the
+// last two), n the name, and x the extension. b omits the slash after a directory without a
+// name, and the dot before an extension without a name. q adds double quotes, a single
+// quotes, and w writes backslashes. Without parts, filePart returns the name itself.
 func filePart(parts, name string) string {
 	dir, base := path.Split(name)
 	ext := path.Ext(base)
-	if ext == base { // a hidden file
+	if ext == base { // a hidden file without an extension
 		ext = ""
 	}
 	var b strings.Builder
@@ -200,7 +200,7 @@ func filePart(parts, name string) string {
 	return out
 }
 
-// lastDirectories returns the end of a directory's name, which ends with a slash.
+// lastDirectories returns the last n elements of dir, which ends with a slash.
 func lastDirectories(dir string, n int) string {
 	at := len(dir)
 	for range n {
@@ -209,7 +209,7 @@ func lastDirectories(dir string, n int) string {
 	return dir[at:]
 }
 
-// evaluate computes an expression of integers with + - * / % and parentheses.
+// evaluate evaluates an integer expression with + - * / % and parentheses.
 func evaluate(s string) (int, error) {
 	e := &expression{rest: s}
 	n := e.sum()
@@ -222,13 +222,13 @@ func evaluate(s string) (int, error) {
 type expression struct {
 	rest string
 	bad  bool
-	// depth is that of the parentheses.
+	// depth is the nesting depth of parentheses.
 	depth int
 }
 
 func (e *expression) skip() { e.rest = strings.TrimLeft(e.rest, " \t") }
 
-// operator returns the next of the operators, or 0.
+// operator returns the next character if it is one of the operators, or 0.
 func (e *expression) operator(of string) byte {
 	e.skip()
 	if e.rest == "" || strings.IndexByte(of, e.rest[0]) < 0 {

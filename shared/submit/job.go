@@ -10,8 +10,8 @@ import (
 	"example.org/token-helpers/shared/text"
 )
 
-// Commands that the job's ClassAd is made of, by attribute. A command can be spelled as
-// the attribute, too.
+// commands are the attributes of the job's ClassAd that are read, and the commands that set
+// them. The name of the attribute is also accepted as the command.
 var commands = []struct{ attribute, command string }{
 	{"TransferInput", "transfer_input_files"},
 	{"TransferOutput", "transfer_output_files"},
@@ -29,7 +29,7 @@ var commands = []struct{ attribute, command string }{
 // streams are other names of the commands for the standard streams.
 var streams = map[string]string{"In": "stdin", "Out": "stdout", "Err": "stderr"}
 
-// job evaluates the commands for the job at hand.
+// job evaluates the commands for the current job.
 func (r *reader) job() (Job, error) {
 	j := Job{Proc: r.file.Total, Attributes: map[string]string{}}
 	values := map[string]Value{}
@@ -82,7 +82,7 @@ func (r *reader) job() (Job, error) {
 	return j, r.custom(&j)
 }
 
-// transfersFiles rejects files for a job that transfers none.
+// transfersFiles rejects transfer_input_files if should_transfer_files is NO.
 func (r *reader) transfersFiles(values map[string]Value) error {
 	should, _, err := r.macros.get("should_transfer_files", "ShouldTransferFiles")
 	if err != nil {
@@ -110,8 +110,8 @@ func (r *reader) custom(j *Job) error {
 	return nil
 }
 
-// attribute returns the text that an attribute of the job gets from +NAME, MY.NAME, or a
-// submit command.
+// attribute returns the text of a job attribute, which +NAME, MY.NAME or a submit command
+// sets.
 func (r *reader) attribute(attribute, command string) (Value, bool, error) {
 	v, ok, err := r.macros.get("my." + attribute)
 	if err != nil || ok {
@@ -125,7 +125,7 @@ func (r *reader) attribute(attribute, command string) (Value, bool, error) {
 	return r.macros.get(command, attribute)
 }
 
-// unquote returns the text of a string of ClassAds.
+// unquote returns the text of a ClassAd string.
 func unquote(s string) (string, bool) {
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return "", false
@@ -159,10 +159,10 @@ func split(list string) []string {
 	return out
 }
 
-// gridTypes are what grid_resource can begin with.
+// gridTypes are the words that grid_resource can begin with.
 var gridTypes = []string{"condor", "batch", "arc", "ec2", "gce", "azure"}
 
-// grid reads where a job of the grid universe goes, and with which token.
+// grid reads the destination of a job of the grid universe and its token.
 func (r *reader) grid(j *Job, values map[string]Value) (bool, error) {
 	u, ok, err := r.macros.get("universe", "JobUniverse")
 	if err != nil || !ok || !strings.EqualFold(u.Text, "grid") && u.Text != "9" {
@@ -188,7 +188,7 @@ func (r *reader) grid(j *Job, values map[string]Value) (bool, error) {
 	return true, nil
 }
 
-// gridToken reads which file holds the token for the CE.
+// gridToken reads which file contains the token for the CE.
 func (r *reader) gridToken(j *Job) error {
 	use, hasUse, err := r.macros.get("use_scitokens", "use_scitoken")
 	if err != nil {
@@ -235,7 +235,7 @@ func (r *reader) gridToken(j *Job) error {
 
 var oauthCommand = text.Pattern{Expr: `^(.+)_oauth_(permissions|resource|options)(?:_(.*))?$`}
 
-// services returns the services that the job uses, sorted, as they are spelled first.
+// services returns the services that the job uses, sorted, in their first spelling.
 func (r *reader) services() ([]string, Value, error) {
 	v, _, err := r.macros.get("use_oauth_services", "UseOAuthServices")
 	list := strings.FieldsFunc(v.Text, separator)
@@ -245,15 +245,14 @@ func (r *reader) services() ([]string, Value, error) {
 
 func foldCompare(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) }
 
-// handle is the name of a credential, such as mysvc or mysvc*ce, and the first of its
-// commands.
+// handle is the name of a credential, such as mysvc or mysvc*ce, and its first command.
 type handle struct {
 	name string
 	at   Position
 }
 
-// handles returns the credentials of the services, sorted. Their case is that of the first
-// command in the order of names, as condor_submit finds it (measured on 23.9.6 and 25.14.1).
+// handles returns the credentials of the services, sorted. Each has the case of its first
+// command in the order of names, as in condor_submit (measured on 23.9.6 and 25.14.1).
 func (r *reader) handles() ([]handle, error) {
 	services, use, err := r.services()
 	if err != nil {
@@ -289,7 +288,7 @@ func (r *reader) handles() ([]handle, error) {
 	return out, nil
 }
 
-// needs returns the credentials that the job at hand needs.
+// needs returns the credentials that the current job needs.
 func (r *reader) needs() ([]string, error) {
 	v, ok, err := r.attribute("OAuthServicesNeeded", "OAuthServicesNeeded")
 	if err != nil {
@@ -306,7 +305,7 @@ func (r *reader) needs() ([]string, error) {
 	return out, err
 }
 
-// credentials returns what condor_submit requests.
+// credentials returns the credentials that condor_submit requests.
 func (r *reader) credentials() ([]Credential, error) {
 	all, err := r.handles()
 	if err != nil {
@@ -352,8 +351,9 @@ func (r *reader) ignored() error {
 	return nil
 }
 
-// unrequested notes credentials that the job needs and condor_submit does not request, for
-// it requests those of the first job, before the first item of the queue statement is known.
+// unrequested notes credentials that the job needs but condor_submit does not request:
+// condor_submit requests those of the first job, before it sets the variables of the first
+// item of the queue statement.
 func (r *reader) unrequested(j Job) error {
 	for _, name := range j.Needs {
 		known := slices.ContainsFunc(r.file.Credentials, func(c Credential) bool {
@@ -375,7 +375,8 @@ func (r *reader) unrequested(j Job) error {
 	return nil
 }
 
-// scheme is what a URL begins with; HTCondor reads names with an underscore as local files.
+// scheme matches the scheme of a URL. HTCondor treats a URL whose scheme contains an
+// underscore as a local file.
 var scheme = text.Pattern{Expr: `^([A-Za-z][A-Za-z0-9+.-]*)://`}
 
 var underscored = text.Pattern{Expr: `^([A-Za-z][A-Za-z0-9.-]*(?:_[A-Za-z0-9_.-]*)+)\+[a-z0-9]+://`}

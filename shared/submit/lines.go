@@ -11,11 +11,11 @@ import (
 type lines struct {
 	name, rest string
 	number     int
-	// commented says that a comment ended a continued line.
+	// commented means that a comment ended a continued line.
 	commented bool
 }
 
-// raw returns the next line of the file without white space at both ends.
+// raw returns the next line of the file without leading and trailing white space.
 func (l *lines) raw() (string, bool) {
 	if l.rest == "" {
 		return "", false
@@ -26,7 +26,7 @@ func (l *lines) raw() (string, bool) {
 	return strings.TrimSpace(line), true
 }
 
-// next returns the next statement and where it begins.
+// next returns the next statement and its position.
 func (l *lines) next() (string, Position, bool) {
 	for {
 		line, ok := l.raw()
@@ -55,8 +55,8 @@ func (l *lines) next() (string, Position, bool) {
 	}
 }
 
-// until returns the lines up to the one that is @TAG, joined by newlines, and whether
-// there is one.
+// until returns the lines before the line @TAG, joined by newlines, and whether there is such
+// a line.
 func (l *lines) until(tag string) (string, bool) {
 	var out []string
 	for {
@@ -79,13 +79,12 @@ func firstWord(line string) (word, rest string) {
 	}
 	rest = strings.TrimSpace(line[i:])
 	if strings.HasPrefix(rest, "=") {
-		return "", line // an assignment to a macro called, say, queue
+		return "", line // an assignment, such as to a macro called queue
 	}
 	return line[:i], rest
 }
 
-// assignment splits NAME = VALUE. multi says that VALUE is the tag of a value of several
-// lines.
+// assignment splits NAME = VALUE. multi means that VALUE is the tag of a multi-line value.
 func assignment(line string) (name, value string, multi, ok bool) {
 	name, value, ok = strings.Cut(line, "=")
 	if !ok {
@@ -101,7 +100,7 @@ func assignment(line string) (name, value string, multi, ok bool) {
 	return name, strings.TrimSpace(value), multi, true
 }
 
-// resolve returns the name of a file in FS.
+// resolve returns the name that a file has in FS.
 func (o Options) resolve(name string) string {
 	if !path.IsAbs(name) {
 		name = path.Join(o.Dir, name)
@@ -112,7 +111,7 @@ func (o Options) resolve(name string) string {
 	return name
 }
 
-// maxFile is the size of the largest file that is read.
+// maxFile is the maximum size in bytes of a file that is read.
 const maxFile = 32 << 20
 
 func (o Options) read(name string) (string, error) {
@@ -131,7 +130,8 @@ func (o Options) read(name string) (string, error) {
 	return string(b), err
 }
 
-// reason is an error without the name of the file, which the message has.
+// reason returns the text of an error without the name of the file, which the message
+// already contains.
 func reason(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

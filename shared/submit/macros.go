@@ -15,18 +15,18 @@ type macro struct {
 	at          Position
 }
 
-// macros are the commands and macros of a submit file. Names are compared without regard to
-// case. live ones, such as Process, come after the file's own.
+// macros are the commands and macros of a submit file. Names are case-insensitive. Macros of
+// the file have priority over live ones, such as Process.
 type macros struct {
 	Options
 	table, live map[string]macro
 	// busy are the macros that are being expanded, the outermost first.
 	busy []string
-	// steps is how many references were expanded.
+	// steps is the number of references expanded so far.
 	steps int
 }
 
-// maxSteps is how many references are expanded: more than 100 for each of [MaxJobs].
+// maxSteps is the maximum number of references to expand: more than 100 for each of [MaxJobs].
 const maxSteps = 20_000_000
 
 func newMacros(o Options) *macros {
@@ -43,15 +43,15 @@ func newMacros(o Options) *macros {
 	return m
 }
 
-// unknown are macros that condor_submit takes from the configuration of HTCondor.
+// unknown are macros that condor_submit reads from the configuration of HTCondor.
 var unknown = []string{"arch", "opsys", "opsysandver", "opsysmajorver", "opsysver", "spool", "submit_time", "year", "month", "day"}
 
 func (m *macros) setLive(name, value string) {
 	m.live[strings.ToLower(name)] = macro{name: name, value: value}
 }
 
-// set assigns a macro. A reference of the value to the macro itself is replaced by the
-// old value at once.
+// set assigns a macro. References to the macro itself in the value are replaced by its old
+// value at once.
 func (m *macros) set(name, value string, at Position) {
 	key := strings.ToLower(name)
 	if strings.HasPrefix(key, "+") {
@@ -68,7 +68,7 @@ func (m *macros) set(name, value string, at Position) {
 		})
 	}
 	if again {
-		name = old.name // condor_submit keeps the first spelling, and so do credentials
+		name = old.name // condor_submit keeps the first spelling, and names credentials by it
 	}
 	m.table[key] = macro{name: name, value: value, at: at}
 }
@@ -83,7 +83,7 @@ func (m *macros) lookup(name string) (macro, bool) {
 	return v, ok
 }
 
-// get returns the expanded value of the first of the commands that is set.
+// get returns the expanded value of the first of the named commands that is set.
 func (m *macros) get(names ...string) (Value, bool, error) {
 	for _, n := range names {
 		if v, ok := m.table[strings.ToLower(n)]; ok {
@@ -145,7 +145,7 @@ func (m *macros) expand(s string) (string, error) {
 	return b.String(), nil
 }
 
-// expandBody expands what is inside of a reference, such as $(a$(b)).
+// expandBody expands the references inside a reference, such as $(a$(b)).
 func (m *macros) expandBody(body string) (string, error) {
 	if !strings.Contains(body, "$") {
 		return body, nil
@@ -153,7 +153,7 @@ func (m *macros) expandBody(body string) (string, error) {
 	return m.expand(body)
 }
 
-// balanced returns s up to the parenthesis that closes it.
+// balanced splits s at the unmatched closing parenthesis.
 func balanced(s string) (body, rest string, ok bool) {
 	depth := 1
 	for i, c := range s {
@@ -169,13 +169,13 @@ func balanced(s string) (body, rest string, ok bool) {
 	return "", "", false
 }
 
-// result is what a reference expands to; literal says that it is none.
+// result is the expansion of a reference; literal means that the text is not a reference.
 type result struct {
 	text    string
 	literal bool
 }
 
-// call evaluates $FUNCTION(BODY); the function of $(NAME) has no name.
+// call evaluates $FUNCTION(BODY). For $(NAME), function is empty.
 func (m *macros) call(function, body string) (result, error) {
 	if function == "" {
 		name, otherwise, hasDefault := strings.Cut(body, ":")
@@ -197,7 +197,7 @@ func (m *macros) call(function, body string) (result, error) {
 // reference expands $(NAME) or $(NAME:DEFAULT).
 func (m *macros) reference(name, otherwise string, hasDefault bool) (result, error) {
 	v, ok := m.lookup(name)
-	if !ok || v.value == "" { // condor_submit takes the default for an empty value, too
+	if !ok || v.value == "" { // condor_submit also uses the default for an empty value
 		if slices.Contains(unknown, strings.ToLower(name)) && !hasDefault {
 			return result{}, fmt.Errorf("$(%s) comes from the configuration of HTCondor, which is not read", name)
 		}

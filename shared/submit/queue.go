@@ -15,10 +15,10 @@ type queueArgs struct {
 	count int
 	vars  []string
 	rows  []string
-	// indexes are the places of the rows in the list before it was sliced.
+	// indexes are the positions of the rows in the list before it was sliced.
 	indexes []int
-	// columns says that a row holds a value for each variable (from); otherwise it is one
-	// value.
+	// columns means that a row contains a value for each variable (from). Otherwise a row is
+	// a single value.
 	columns bool
 }
 
@@ -36,7 +36,7 @@ func (r *reader) queue(l *lines, rest string) error {
 	}
 	if len(r.file.Jobs) == 0 {
 		for _, v := range q.vars {
-			// The requests for credentials are made before the first item is known.
+			// condor_submit requests credentials before it sets the variables of the first item.
 			r.macros.setLive(v, "")
 		}
 		if r.file.Credentials, err = r.credentials(); err != nil {
@@ -178,7 +178,7 @@ func separator(c rune) bool { return c == ',' || c == ' ' || c == '\t' }
 
 var sliceForm = text.Pattern{Expr: `^\[\s*(-?\d*)\s*(?:(:)\s*(-?\d*)\s*(?::\s*(-?\d*)\s*)?)?\]`}
 
-// list reads the items of in and from: inline, or in a file.
+// list reads the items of in and from, which are inline or in a file.
 func (r *reader) list(l *lines, items string, words bool) ([]string, []int, error) {
 	slice := sliceForm.Get().FindStringSubmatch(items)
 	if slice != nil {
@@ -225,8 +225,8 @@ func (r *reader) list(l *lines, items string, words bool) ([]string, []int, erro
 	return rows, indexes, nil
 }
 
-// sliced applies a slice [START:END:STEP] to the items, as Python does, and returns their
-// places in the list.
+// sliced applies a slice [START:END:STEP] to the items, as in Python. It also returns their
+// positions in the list.
 func sliced(rows, slice []string) ([]string, []int) {
 	if slice == nil {
 		return rows, nil
@@ -256,7 +256,7 @@ func sliced(rows, slice []string) ([]string, []int) {
 	return out, indexes
 }
 
-// matching returns the names that the patterns match, each once.
+// matching returns the file names that match the patterns, each once.
 func (r *reader) matching(items string) ([]string, []int, error) {
 	what := "files"
 	if word, rest := firstWord(items); slices.Contains([]string{"files", "dirs", "any"}, strings.ToLower(word)) {

@@ -1,9 +1,9 @@
-// Package submit reads submit files of HTCondor, as far as a check of the job's tokens
-// needs them: the macros, conditions, includes and queue statements of the submit language,
-// and the commands about credentials, file transfer and the grid universe.
+// Package submit reads the parts of HTCondor's submit files that a check of the jobs' tokens
+// needs: the macros, conditions, includes and queue statements of the submit language, and
+// the commands for credentials, file transfer and the grid universe.
 //
-// It was compared with condor_submit -dry-run of HTCondor 23.9.6 and 25.14.1. It never runs a
-// command: what depends on one is an error.
+// It was compared with condor_submit -dry-run of HTCondor 23.9.6 and 25.14.1. It never runs
+// commands: a submit file that includes the output of one is rejected.
 package submit
 
 import (
@@ -35,32 +35,32 @@ type Value struct {
 type Error struct {
 	At      Position
 	Problem string
-	// Hint says what to do; it may be empty.
+	// Hint is what to do; it may be empty.
 	Hint string
 }
 
 func (e *Error) Error() string { return e.At.String() + ": " + e.Problem }
 
-// Note is something that condor_submit accepts, but that does not do what it seems to.
+// Note is a construct that condor_submit accepts but that does not do what it appears to do.
 type Note struct {
 	At   Position
 	Text string
-	// Breaks says that the job fails because of it.
+	// Breaks means that the job fails because of it.
 	Breaks bool
 	Hint   string
 }
 
 // Credential is a token that a job requests with use_oauth_services.
 type Credential struct {
-	// Service and Handle are spelled as in the first command about them, and so are the names
-	// of the token's files. Handle is empty if the service's only token is requested.
+	// Service and Handle are spelled as in their first command, and so is the name of the
+	// token's file. Handle is empty for a token without a handle.
 	Service, Handle string
-	// Scopes and Audience are what the submit file requests; Audience may be empty.
+	// Scopes and Audience are as requested in the submit file; Audience may be empty.
 	Scopes   []string
 	Audience string
 	// Permissions is the text of the scopes, as HTCondor stores and compares it.
 	Permissions string
-	// At is where use_oauth_services or the handle's first command is.
+	// At is the position of use_oauth_services or of the handle's first command.
 	At Position
 }
 
@@ -84,12 +84,12 @@ func (c Credential) Command(kind string) string {
 
 // Transfer is a URL that HTCondor transfers a file from or to.
 type Transfer struct {
-	// URL is without the credential. Credential is the name of the token's file, such as
-	// mysvc_se, and empty if the URL names none.
+	// URL does not contain the credential. Credential is the name of the token's file, such as
+	// mysvc_se, and empty if the URL does not name one.
 	URL, Credential string
 	// Given is the URL as HTCondor gets it.
 	Given string
-	// Write says that the file is written there.
+	// Write means that the file is written there.
 	Write bool
 	At    Position
 }
@@ -102,10 +102,10 @@ type Job struct {
 	Needs []string
 	// Transfers are the URLs of its files.
 	Transfers []Transfer
-	// Collector is the HOST[:PORT] of the CE's collector for a job of the grid universe at
-	// another HTCondor. TokenFile is the file of the token that is presented there.
+	// Collector is the HOST[:PORT] of the CE's collector, for a job of the grid universe with
+	// grid_resource = condor. TokenFile is the file of the token that is presented there.
 	Collector, TokenFile Value
-	// Attributes are those attributes of the job's ClassAd that were read, as ClassAd
+	// Attributes are the attributes of the job's ClassAd that were read, as ClassAd
 	// expressions.
 	Attributes map[string]string
 }
@@ -121,17 +121,17 @@ type File struct {
 	Notes       []Note
 }
 
-// MaxJobs is how many jobs of a submit file are read.
+// MaxJobs is the maximum number of jobs that are read from a submit file.
 const MaxJobs = 100_000
 
-// Options is what a submit file can refer to.
+// Options are the directory, files and environment that a submit file can refer to.
 type Options struct {
-	// Dir is the directory that relative names start from: condor_submit takes the current
+	// Dir is the directory that relative names refer to. condor_submit uses the current
 	// directory.
 	Dir string
-	// FS holds the files by absolute names without the first slash.
+	// FS contains the files, with their absolute names without the first slash.
 	FS fs.FS
-	// Getenv looks an environment variable up.
+	// Getenv looks up an environment variable.
 	Getenv func(string) (string, bool)
 }
 
@@ -163,14 +163,14 @@ type reader struct {
 	macros *macros
 	file   *File
 	at     Position
-	// queued says that there was a queue statement, and queuedAt where the last one is.
+	// queued means that there was a queue statement. queuedAt is the position of the last one.
 	queued   bool
 	queuedAt Position
-	// after says that the statement after the queue statement was noted.
+	// after means that a statement after the queue statement was noted.
 	after bool
-	// short says that an item with too few values was noted.
+	// short means that an item with too few values was noted.
 	short bool
-	// depth is how many files include the one at hand.
+	// depth is the include depth of the current file.
 	depth int
 }
 
@@ -254,14 +254,14 @@ func (r *reader) statement(l *lines, line string, depth int) error {
 	return nil
 }
 
-// identifier is what condor_submit takes as the name of a command (measured on 23.9.6 and
-// 25.14.1).
+// identifier matches what condor_submit accepts as the name of a command (measured on 23.9.6
+// and 25.14.1).
 var identifier = text.Pattern{Expr: `^(?:[A-Za-z0-9_./]+|\+.+)$`}
 
-// dagWords begin the lines of a DAG file.
+// dagWords are the first words of the lines of a DAG file.
 var dagWords = []string{"JOB", "PARENT", "VARS", "SPLICE", "SUBDAG", "FINAL", "SCRIPT", "RETRY", "CONFIG"}
 
-// includeStatement reads a file, or refuses to run a command.
+// includeStatement includes a file. It returns an error instead of running a command.
 func (r *reader) includeStatement(rest string, depth int) error {
 	how, target, ok := strings.Cut(rest, ":")
 	if !ok {
@@ -294,12 +294,12 @@ func (r *reader) includeStatement(rest string, depth int) error {
 
 func (r *reader) note(n Note) { r.file.Notes = append(r.file.Notes, n) }
 
-// errorf returns an error about the statement at hand.
+// errorf returns an error at the current statement.
 func (r *reader) errorf(hint, format string, a ...any) error {
 	return &Error{At: r.at, Problem: fmt.Sprintf(format, a...), Hint: hint}
 }
 
-// failed puts the place of the statement at hand into the error of an expansion.
+// failed adds the position of the current statement to the error of an expansion.
 func (r *reader) failed(err error) error {
 	return r.errorf("", "%s", err)
 }

@@ -10,7 +10,7 @@ import (
 	"testing/fstest"
 )
 
-// world is the directory of the tests.
+// world is the file system of the tests.
 var world = fstest.MapFS{
 	"d/list.txt":   {Data: []byte("a1, b1\n# comment?\na2 b2\n  a3,b3 with more\n")},
 	"d/common.inc": {Data: []byte("inc = from-include\n")},
@@ -99,9 +99,9 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
-// TestMistakes checks what is rejected, and at which line. condor_submit rejects the same,
-// except what is marked: it depends on commands or on the configuration of HTCondor, or
-// condor_submit never ends.
+// TestMistakes checks which submit files are rejected, and at which line. condor_submit
+// rejects them too, except those marked, which depend on commands or on the configuration of
+// HTCondor, or for which condor_submit does not terminate.
 func TestMistakes(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"# nothing\n", "job.sub:1: the submit file has no queue statement"},
@@ -216,7 +216,7 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// TestMany checks that the number of jobs costs no memory without end.
+// TestMany checks that at most MaxJobs jobs are kept.
 func TestMany(t *testing.T) {
 	f, err := read("queue 2000000000\n")
 	if err != nil || f.Total != 2_000_000_000 || len(f.Jobs) != MaxJobs {
@@ -234,7 +234,7 @@ func FuzzRead(f *testing.F) {
 		file, err := read(s)
 		if err != nil {
 			if err.Error() == "" {
-				t.Fatal("an error says nothing")
+				t.Fatal("an error has no message")
 			}
 			return
 		}
