@@ -1,4 +1,4 @@
-// The tools that build packages, apart from go.mod because they have many dependencies:
+// The tools that build packages. They are not in go.mod because they have many dependencies:
 //
 //	go tool -modfile=packaging/tools.mod nfpm
 module example.org/token-helpers

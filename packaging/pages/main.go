@@ -7,8 +7,8 @@
 //	DIR/completions/zsh/_condor-token-helper ...
 //	DIR/completions/fish/condor-token-helper.fish ...
 //
-// They are made from what --help is made from. The date of the man pages is that of
-// SOURCE_DATE_EPOCH, so that two builds of a release have the same bytes.
+// They are made from the same data as --help. The date of the man pages is SOURCE_DATE_EPOCH,
+// so that builds are reproducible.
 package main
 
 import (
@@ -41,7 +41,7 @@ func main() {
 	}
 }
 
-// programs are the programs that have pages.
+// programs returns the programs that have pages.
 func programs() []*cmdline.Program {
 	return []*cmdline.Program{
 		helper.Describe("condor-token-helper", new(condor.Flags), accesspoint.Commands()...),
@@ -65,8 +65,8 @@ func pages(date string) map[string]string {
 	return out
 }
 
-// pageDate is the date of the pages in the form of mdoc. Without SOURCE_DATE_EPOCH it is
-// that of the first release.
+// pageDate returns the date of the pages in the format of mdoc. If epoch is empty, it is the
+// date of the first release.
 func pageDate(epoch string) (string, error) {
 	if epoch == "" {
 		epoch = "1767225600"

@@ -7,7 +7,7 @@ import (
 	"example.org/token-helpers/shared/cmdline"
 )
 
-// programPage is the page of a program.
+// programPage returns the page of a program.
 func programPage(p *cmdline.Program, all []*cmdline.Program, date string) string {
 	m := newPage(date, p.Name, 1, p.Name, p.Brief)
 	m.line(".Sh SYNOPSIS")
@@ -62,8 +62,8 @@ func programPage(p *cmdline.Program, all []*cmdline.Program, date string) string
 	return m.String()
 }
 
-// command writes the flags of a command that the first command does not have, or describes
-// differently, and names the others.
+// command writes the flags of a command that the first command does not have or describes
+// differently, and the names of the other flags.
 func (m *mdoc) command(p *cmdline.Program, main, c *cmdline.Command) {
 	var own, shared []*cmdline.Flag
 	for _, f := range c.Shown(true) {
@@ -88,7 +88,7 @@ func (m *mdoc) command(p *cmdline.Program, main, c *cmdline.Command) {
 	}
 }
 
-// configurationPage is the page of the configuration.
+// configurationPage returns the page of the configuration.
 func configurationPage(p *cmdline.Program, date string) string {
 	m := newPage(date, "token-helpers.toml", 5, "token-helpers.toml", "configuration of the token helpers")
 	m.line(".Sh DESCRIPTION")
@@ -97,7 +97,7 @@ func configurationPage(p *cmdline.Program, date string) string {
 	return m.String()
 }
 
-// overviewPage is the page about all programs, with the topics that have no other page.
+// overviewPage returns the page about all programs, with the topics that have no other page.
 func overviewPage(all []*cmdline.Program, date string) string {
 	m := newPage(date, "token-helpers", 7, "token-helpers", "get and explain the tokens that grid services require")
 	m.line(".Sh DESCRIPTION")

@@ -26,7 +26,7 @@ func newPage(date, title string, section int, name, brief string) *mdoc {
 
 func (m *mdoc) line(format string, a ...any) { fmt.Fprintf(m, format+"\n", a...) }
 
-// escape keeps roff from reading s as anything but text.
+// escape escapes s so that roff treats it as text only.
 func escape(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ReplaceAll(s, `\`, `\e`) {
@@ -44,7 +44,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// dashes writes a hyphen between letters as one that can be broken and searched for.
+// dashes writes a hyphen between letters as -, where lines can be broken, and others as \-.
 func dashes(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -60,7 +60,7 @@ func dashes(s string) string {
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// text writes a paragraph, one sentence on each line, as the style of mdoc demands.
+// text writes a paragraph, one sentence on each line, as the style of mdoc requires.
 func (m *mdoc) text(s string) {
 	var b strings.Builder
 	for _, span := range manual.Spans(s) {
@@ -119,7 +119,7 @@ func fill(s string) []string {
 	return append(out, s)
 }
 
-// code writes lines as they are.
+// code writes lines without formatting.
 func (m *mdoc) code(lines ...string) {
 	m.line(".Bd -literal -offset indent")
 	for _, l := range lines {
@@ -132,8 +132,8 @@ func (m *mdoc) code(lines ...string) {
 	m.line(".Ed")
 }
 
-// page writes a page of the documentation. The title is left out, and headings of level
-// become sections or subsections.
+// page writes a page of the documentation. It omits the title. Headings become the macro
+// heading, such as .Sh or .Ss.
 func (m *mdoc) page(markdown, heading string) {
 	blocks := manual.Parse(markdown)
 	list := false
@@ -142,7 +142,7 @@ func (m *mdoc) page(markdown, heading string) {
 			m.line(".El")
 			list = false
 		}
-		// A macro that begins a part has the space of a paragraph itself.
+		// A macro that begins a section also begins a paragraph.
 		first := i == 0 || blocks[i-1].Kind == manual.Heading
 		switch b.Kind {
 		case manual.Heading:
@@ -185,7 +185,7 @@ func (m *mdoc) page(markdown, heading string) {
 	}
 }
 
-// term is the head of a list item.
+// term returns the head of a list item.
 func term(s string) string { return `\fB\%` + escape(s) + `\fR` }
 
 // flags writes a list of flags.

@@ -12,7 +12,7 @@ import (
 )
 
 // Every flag of every command is in --help-all, in the man page, in the completion and in
-// help environment, and none of these has another flag.
+// help environment, and these do not contain other flags.
 func TestFlagsAreEverywhere(t *testing.T) {
 	files := pages("January 1, 2026")
 	for _, p := range programs() {
@@ -84,8 +84,8 @@ func complete(t *testing.T, p *cmdline.Program, command, word string) []string {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
 }
 
-// A flag that takes a value says how it is completed, and no help text has a variable that
-// nothing replaces.
+// A flag with a value describes its completion, and no help text contains an unreplaced
+// variable.
 func TestFlagsAreDescribed(t *testing.T) {
 	groups := map[string]bool{}
 	for _, p := range programs() {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// name is the name of the artifacts for t, without an extension.
+// name returns the name of the artifacts for t, without an extension.
 func (r *release) name(t target) string {
 	return fmt.Sprintf("token-helpers-%s-%s", r.version, t)
 }
@@ -52,7 +52,7 @@ type entry struct {
 	uid    int
 }
 
-// tree lists what is below dir, sorted, with modes that do not depend on the umask.
+// tree returns the files below dir, sorted, with modes that do not depend on the umask.
 func tree(dir string) ([]entry, error) {
 	var entries []entry
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -83,7 +83,7 @@ func tree(dir string) ([]entry, error) {
 	return entries, err
 }
 
-// writeTar writes entries with owner root, unless they have another one.
+// writeTar writes entries. Their owner is root unless they name another one.
 func writeTar(w io.Writer, entries []entry, date time.Time) error {
 	tw := tar.NewWriter(w)
 	for _, e := range entries {
@@ -106,7 +106,7 @@ func writeTar(w io.Writer, entries []entry, date time.Time) error {
 	return tw.Close()
 }
 
-// compress writes what write writes, as small as gzip can, without name and time.
+// compress compresses the output of write with gzip -9, without name and time.
 func compress(w io.Writer, write func(io.Writer) error) error {
 	gz, err := gzip.NewWriterLevel(w, gzip.BestCompression)
 	if err != nil {
@@ -170,7 +170,7 @@ func windowsName(name string) (string, bool) {
 	return "config.toml", name == "etc/token-helpers/config.toml"
 }
 
-// writeFile creates a file; what write leaves unfinished is removed.
+// writeFile creates a file. If write fails, the file is removed.
 func writeFile(path string, write func(io.Writer) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

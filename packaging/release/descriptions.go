@@ -16,7 +16,7 @@ import (
 //go:embed templates
 var templates embed.FS
 
-// published is what the templates of the descriptions see.
+// published is the data of the templates.
 type published struct {
 	Version  string
 	Plugin   string // kubectl's name of the program
@@ -27,7 +27,7 @@ type published struct {
 type publishedArchive struct{ OS, Arch, Dir, URL, SHA256 string }
 
 // descriptions writes a formula for Homebrew and manifests for krew, kubectl's plugin manager.
-// They contain URLs, so they are written only if it is known where the archives will be.
+// They contain URLs, so they are written only if RELEASE_URL is set.
 func (r *release) descriptions() error {
 	if r.url == "" {
 		r.say("no formula and no manifests for krew, because RELEASE_URL is not set")
@@ -131,7 +131,7 @@ func (r *release) sign(path string) (err error) {
 		return runCommand(cmd)
 	}
 	defer func() {
-		// The agent that gpg started ends when its directory is removed.
+		// The agent that gpg started exits when its directory is removed.
 		if removeErr := os.RemoveAll(home); err == nil {
 			err = removeErr
 		}

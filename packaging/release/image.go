@@ -20,14 +20,14 @@ import (
 // The images contain the static programs, the CA certificates of Mozilla, and a user. They are
 // written as archives with one layer, which podman load, docker load and skopeo read: an OCI
 // image layout (https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md) with
-// the manifest.json of docker save. That takes a tar file and four small documents, so neither
-// a daemon nor a library is needed, and an image is the same in every build. packaging/Containerfile
-// makes the same image from the same layer.
+// the manifest.json of docker save. An image is a tar file and four small documents, so neither
+// a daemon nor a library is needed, and the image is the same in every build.
+// packaging/Containerfile makes the same image from the same layer.
 
 const (
-	// imageUser is the user of the image; any other one works as well.
+	// imageUser is the user of the image. It can be run as any other user, too.
 	imageUser = 65532
-	// maxImage is the largest compressed size of an image.
+	// maxImage is the maximum compressed size of an image in bytes.
 	maxImage = 15_000_000
 )
 
@@ -108,7 +108,7 @@ func (r *release) images() error {
 	return nil
 }
 
-// imageFiles is the root file system of an image.
+// imageFiles returns the root file system of an image.
 func imageFiles(bin string) ([]entry, error) {
 	dir := func(name string) entry { return entry{name: name, mode: fs.ModeDir | 0o755} }
 	file := func(name, content string) entry { return entry{name: name, mode: 0o644, data: []byte(content)} }
@@ -143,8 +143,8 @@ func imageFiles(bin string) ([]entry, error) {
 		file("usr/share/doc/token-helpers/"+noticesName, string(third))), nil
 }
 
-// certificates are Mozilla's CAs for servers. A file cannot express that a CA is only trusted
-// for certificates that it issued before some date, so such CAs are left out.
+// certificates returns Mozilla's CAs for servers in PEM. A file cannot express that a CA is
+// trusted only for certificates issued before some date, so such CAs are omitted.
 func certificates() string {
 	var b bytes.Buffer
 	for root := range bundle.Roots() {
@@ -159,7 +159,8 @@ func certificates() string {
 	return b.String()
 }
 
-// config is what packaging/Containerfile says, too; the end-to-end tests compare them.
+// config returns the configuration of an image. It must match packaging/Containerfile; the
+// end-to-end tests compare them.
 func (r *release) config(t target, diff string) imageConfig {
 	created := r.date.Format(time.RFC3339)
 	return imageConfig{

@@ -1,7 +1,7 @@
-// Command release builds what is published: packages, archives, container images, software
-// bills of materials, checksums, and the descriptions for Homebrew and krew. make packages,
-// make image and make release run it. What it writes depends only on the commit, the version
-// and the Go release, except for signatures.
+// Command release builds the artifacts of a release: packages, archives, container images,
+// software bills of materials, checksums, and the descriptions for Homebrew and krew. make
+// packages, make image and make release run it. Its output depends only on the commit, the
+// version and the Go release, except for signatures.
 package main
 
 import (
@@ -102,12 +102,12 @@ func run(args []string, stderr io.Writer) error {
 	return fmt.Errorf("unknown command %q", flags.Arg(0))
 }
 
-// all builds everything from the commit that the version's tag names.
+// all builds all artifacts from the commit that the version's tag names.
 func (r *release) all() error {
 	if err := r.checkTag(); err != nil {
 		return err
 	}
-	// Nothing of an earlier run may be published with this one.
+	// Files of an earlier run must not be published with this release.
 	if err := os.RemoveAll(r.dir); err != nil {
 		return err
 	}
@@ -121,8 +121,8 @@ func (r *release) all() error {
 
 var versionForm = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.]+)?$`)
 
-// identify determines the version and the date, which do not depend on when or where the
-// build runs.
+// identify determines the version and the date. They do not depend on when or where the build
+// runs.
 func (r *release) identify() error {
 	dir, err := filepath.Abs(r.dir)
 	if err != nil {
@@ -162,7 +162,7 @@ func (r *release) identify() error {
 	return nil
 }
 
-// checkTag makes sure that a release can be built again from its tag.
+// checkTag returns an error if the release could not be reproduced from its tag.
 func (r *release) checkTag() error {
 	head, err := output("git", "rev-parse", "HEAD")
 	if err != nil {
@@ -192,7 +192,7 @@ func (r *release) build(t target) (string, error) {
 		return dir, nil
 	}
 	r.say("building for %s", t)
-	// Not what git says of the checkout, as its tags are not always seen in the same way.
+	// -buildvcs=false: the version that Go derives from git depends on the tags that were fetched.
 	cmd := command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X example.org/token-helpers/shared/cli.Version="+r.version,
 		"-o", dir+string(filepath.Separator), "./cmd/...")
 	cmd.Env = append(cmd.Env, "CGO_ENABLED=0", "GOOS="+t.os, "GOARCH="+t.arch, "GOFLAGS=")
@@ -218,7 +218,7 @@ func (r *release) pages() (string, error) {
 	return dir, runCommand(cmd)
 }
 
-// stage installs what was built for t below a new directory, and returns it.
+// stage installs the files for t below a new directory, and returns it.
 func (r *release) stage(name string, t target, variables ...string) (string, error) {
 	bin, err := r.build(t)
 	if err != nil {
@@ -243,7 +243,7 @@ func (r *release) say(format string, args ...any) {
 	fmt.Fprintf(r.stderr, format+"\n", args...)
 }
 
-// command prepares a command without the variables that would change what it builds.
+// command returns a command without the environment variables that would change its output.
 func command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
@@ -254,12 +254,12 @@ func command(name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// runCommand runs a command and returns its messages only if it fails.
+// runCommand runs a command. If it fails, the error contains its output.
 func runCommand(cmd *exec.Cmd) error {
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args[:min(2, len(cmd.Args))], " "), err, said.Bytes())
+		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args[:min(2, len(cmd.Args))], " "), err, out.Bytes())
 	}
 	return nil
 }

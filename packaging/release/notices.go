@@ -28,8 +28,8 @@ type module struct {
 // licenceText is a file of a module that must be distributed with it.
 type licenceText struct{ name, text string }
 
-// linked returns the modules that the programs in a directory contain, according to the
-// programs, and Go's standard library, which each of them contains.
+// linked returns Go's standard library and the modules in the build information of the
+// programs in a directory.
 func linked(dir string) ([]module, error) {
 	found := map[string]*debug.Module{}
 	var goVersion string
@@ -79,7 +79,7 @@ func linked(dir string) ([]module, error) {
 	return modules, nil
 }
 
-// moduleDirs returns where the sources of each module are.
+// moduleDirs returns the source directory of each module.
 func moduleDirs() (map[string]string, error) {
 	out, err := command("go", "mod", "download", "-json").Output()
 	if err != nil {
@@ -97,8 +97,8 @@ func moduleDirs() (map[string]string, error) {
 	return dirs, nil
 }
 
-// standardLibrary describes Go's own library. Distributions of Go without their licence file
-// exist; the modules of the Go project have the same one.
+// standardLibrary describes Go's standard library. Some distributions of Go do not contain the
+// licence file. The modules of the Go project have the same licence.
 func standardLibrary(version string, dirs map[string]string) (module, error) {
 	m := module{path: "std", version: strings.TrimPrefix(version, "go")}
 	root, err := output("go", "env", "GOROOT")
@@ -139,8 +139,8 @@ func licenceTexts(dir string) ([]licenceText, error) {
 	return texts, nil
 }
 
-// identifiers are the licences that may be linked, each with a sentence that only it has.
-// They allow distribution together with a program under the Apache licence.
+// identifiers are the accepted licences, each with a sentence that identifies it. They allow
+// distribution together with a program under the Apache licence.
 var identifiers = []struct{ id, sentence string }{
 	{"Apache-2.0", "Apache License Version 2.0, January 2004"},
 	{"BSD-3-Clause", "may be used to endorse or promote products derived from this software"},
@@ -148,8 +148,8 @@ var identifiers = []struct{ id, sentence string }{
 	{"MIT", "Permission is hereby granted, free of charge, to any person obtaining a copy of this software"},
 }
 
-// identifier returns the SPDX identifier of a licence. An unknown licence is an error:
-// somebody must read it before it is published.
+// identifier returns the SPDX identifier of a licence. An unknown licence is an error, because
+// it must be reviewed first.
 func identifier(texts []licenceText) (string, error) {
 	for _, t := range texts {
 		words := strings.Join(strings.Fields(t.text), " ")
@@ -162,7 +162,7 @@ func identifier(texts []licenceText) (string, error) {
 	return "", errors.New("the licence is unknown: add it to identifiers if it allows distribution")
 }
 
-// notices is the page with the licences of the modules.
+// notices returns the page with the licences of the modules.
 func notices(modules []module) string {
 	var b strings.Builder
 	b.WriteString("Token Helpers is licensed under the Apache License, Version 2.0: see LICENSE.\n" +

@@ -14,7 +14,7 @@ import (
 
 // packages builds a .deb and an .rpm for each architecture.
 func (r *release) packages() error {
-	// An artifact of another version would be published with this one.
+	// Packages of another version must not be published with this one.
 	for _, pattern := range []string{"*.deb", "*.rpm"} {
 		old, err := filepath.Glob(r.artifact(pattern))
 		if err != nil {
@@ -64,7 +64,7 @@ func (r *release) pack(kind string, t target) error {
 	if err != nil {
 		return err
 	}
-	// nfpm itself does not expand variables in all of its keys.
+	// nfpm does not expand variables in all of its keys.
 	modules, err := linked(filepath.Join(r.dir, "build", t.String(), "bin"))
 	if err != nil {
 		return err
@@ -87,8 +87,8 @@ func (r *release) pack(kind string, t target) error {
 	return nil
 }
 
-// contents says what an .rpm contains besides its own code: the licences of all, as its field
-// License has them, and the capabilities by which a distribution finds packages with a module
+// contents returns the field License of an .rpm, with the licences of all modules, and the
+// bundled(...) provides, by which a distribution finds packages that contain a module
 // (https://docs.fedoraproject.org/en-US/packaging-guidelines/#bundling).
 func contents(modules []module) (licence, bundled string) {
 	licences := []string{"Apache-2.0"}
@@ -101,7 +101,7 @@ func contents(modules []module) (licence, bundled string) {
 	return strings.Join(slices.Compact(licences), " AND "), strings.TrimSpace(b.String())
 }
 
-// normalize gives files the commit's time, and modes that do not depend on the umask.
+// normalize sets the times of files to the commit's, and modes that do not depend on the umask.
 func (r *release) normalize(stage string) error {
 	return filepath.WalkDir(stage, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.Type()&os.ModeSymlink != 0 {
@@ -122,7 +122,8 @@ func (r *release) normalize(stage string) error {
 	})
 }
 
-// debianize adds what Debian's policy demands, and puts the licences where it wants them.
+// debianize adds the files that Debian's policy requires, and moves the licences to the
+// copyright file.
 func (r *release) debianize(stage string, t target) error {
 	doc := filepath.Join(stage, "usr/share/doc/token-helpers")
 	third, err := os.ReadFile(filepath.Join(doc, noticesName))
@@ -172,8 +173,8 @@ func (r *release) debianize(stage string, t target) error {
 	})
 }
 
-// rpmPages takes documentation and licences out of the tree, and returns the entries for
-// them: nfpm accepts the types by which rpm marks them for single files only.
+// rpmPages moves documentation and licences out of the tree, and returns the entries for
+// them: nfpm accepts file types such as doc and licence for single files only.
 func rpmPages(stage string) (string, error) {
 	var b strings.Builder
 	add := func(kind, dir, to string) error {
@@ -219,8 +220,8 @@ func rpmPages(stage string) (string, error) {
 	return strings.TrimSpace(b.String()), nil
 }
 
-// changelog is the packages' changelog, in the format of nfpm. What changed is described in
-// CHANGELOG.md, which the packages contain.
+// changelog returns the packages' changelog in the format of nfpm. It refers to CHANGELOG.md,
+// which the packages contain.
 func (r *release) changelog() string {
 	return fmt.Sprintf(`---
 - semver: %s
@@ -234,9 +235,9 @@ func (r *release) changelog() string {
 `, strings.Replace(r.version, "-", "~", 1)+"-1", r.date.Format(time.RFC3339), r.version)
 }
 
-// copyright is the machine-readable copyright file
-// (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/). The third parties'
-// licences are quoted in full, because each of them names its own holders.
+// copyright returns the machine-readable copyright file
+// (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/). The licences of third
+// parties are quoted in full, because each names different copyright holders.
 func copyright(modules []module, date time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -277,7 +278,7 @@ License: Apache-2.0
 	return b.String()
 }
 
-// short is a module's path as a part of a licence's short name.
+// short converts a module's path to a part of a licence's short name.
 func short(path string) string {
 	return strings.NewReplacer("/", "-", ".", "-").Replace(path)
 }

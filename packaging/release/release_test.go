@@ -34,13 +34,13 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// licences are beginnings of texts, wrapped in different ways.
 func TestUnknownArchitecture(t *testing.T) {
 	if err := run([]string{"-dir", t.TempDir(), "-arch", "x86_64", "packages"}, io.Discard); err == nil || !strings.Contains(err.Error(), "use amd64 or arm64") {
 		t.Error(err)
 	}
 }
 
+// The texts are the beginnings of licences, wrapped in different ways.
 func TestIdentifier(t *testing.T) {
 	for want, text := range map[string]string{
 		"MIT":          "The MIT License\n\nPermission is hereby granted, free of\ncharge, to any person obtaining a copy\nof this software",
@@ -203,7 +203,7 @@ func TestImage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Every blob has the digest by which it is referred to, from the index to the layer.
+	// From the index to the layer, every blob must match the digest in its reference.
 	var index imageIndex
 	var manifest imageManifest
 	var config imageConfig
@@ -211,7 +211,7 @@ func TestImage(t *testing.T) {
 		t.Helper()
 		blob := files[blobName(d)]
 		if digest(blob) != d.Digest || len(blob) != d.Size {
-			t.Errorf("%s is not what it should be", d.Digest)
+			t.Errorf("the blob %s does not match its digest", d.Digest)
 		}
 		if v != nil {
 			if err := json.Unmarshal(blob, v); err != nil {
@@ -231,7 +231,7 @@ func TestImage(t *testing.T) {
 	}
 	layer, err := io.ReadAll(gz)
 	if err != nil || digest(layer) != config.RootFS.DiffIDs[0] {
-		t.Errorf("the layer is not the one of the configuration: %v", err)
+		t.Errorf("the layer does not match the configuration: %v", err)
 	}
 	if config.Config.User != "65532:65532" || config.Config.Labels["org.opencontainers.image.version"] != "1.2.3" {
 		t.Errorf("%+v", config.Config)

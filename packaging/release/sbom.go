@@ -12,9 +12,9 @@ import (
 )
 
 // The software bills of materials are CycloneDX 1.5 documents
-// (https://cyclonedx.org/docs/1.5/json/). They are made from the same data as the notices,
-// the build information in the programs, so a tool with many modules of its own is not needed
-// and the document is the same in every build.
+// (https://cyclonedx.org/docs/1.5/json/). Like the notices, they are made from the build
+// information in the programs, so that no other tool is needed and the document is the same in
+// every build.
 type (
 	bom struct {
 		Schema       string       `json:"$schema"`
