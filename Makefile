@@ -6,7 +6,7 @@ GO ?= go
 CC_FOUND := $(shell command -v $(firstword $(shell $(GO) env CC)) 2>/dev/null)
 RACE := $(if $(CC_FOUND),-race,)
 BIN ?= bin
-# What --version says; without VERSION, the commit.
+# VERSION is the output of --version; without it, the programs print the commit.
 LDFLAGS := -s -w $(if $(VERSION),-X example.org/token-helpers/shared/cli.Version=$(VERSION))
 
 .PHONY: all build pages install uninstall packages image release test fuzz lint e2e soak bench demo demo-issuer clean
@@ -16,13 +16,13 @@ all: build
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="$(LDFLAGS)" -o $(BIN)/ ./cmd/...
 
-# Man pages, completions and the licences of what is linked, for make install.
+# Man pages, completions and the licences of the linked modules, for make install.
 pages: build
 	CGO_ENABLED=0 $(GO) run ./packaging/pages $(BIN)/pages
 	CGO_ENABLED=0 $(GO) run ./packaging/release notices $(BIN)
 
 # packaging/install describes PREFIX, DESTDIR and the other variables. make install builds
-# first, unless there is no Go, as under sudo: then it installs what make pages has built.
+# first. Without Go in the PATH, as under sudo, it installs what make pages has built.
 export PREFIX DESTDIR SYSCONFDIR ZSHDIR
 install: $(if $(shell command -v $(GO)),pages)
 	BIN=$(BIN) packaging/install
@@ -30,8 +30,8 @@ install: $(if $(shell command -v $(GO)),pages)
 uninstall:
 	BIN=$(BIN) packaging/install -u
 
-# .deb and .rpm packages, images and whole releases, in $(DIST). VERSION is without v, and
-# by default the tag of the commit. RELEASE_URL is where the archives will be published.
+# .deb and .rpm packages, images and whole releases, in $(DIST). VERSION is without v; the
+# default is the tag of the commit. RELEASE_URL is where the archives will be published.
 # ARCH limits packages and images to one architecture. SIGNING_KEY is a file with an OpenPGP
 # secret key, and NFPM_PASSPHRASE its passphrase.
 DIST ?= dist
@@ -68,16 +68,16 @@ lint:
 e2e:
 	testscripts/e2e/run
 
-# Tests of what must last: 10,000 renewals in a row, watchers that share a login, and an
-# issuer that is down. SOAK is how long the watchers run.
+# Long-running tests: 10,000 renewals in a row, watchers that share a login, and an issuer that
+# is down. SOAK is how long the watchers run and the issuer is down.
 SOAK ?= 5m
 soak:
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestManyRenewals' ./shared/helper
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestWatchersShareALogin' ./testscripts
 	TEST_SOAK=$(SOAK) $(GO) test -count=1 -timeout 1h -v -run 'TestSoakOutage' ./shared/credd
 
-# Measures the programs beside their peers, and writes docs/performance.md; 3 minutes on an idle
-# machine, and more the first time, when the peers are built.
+# Compares the programs with similar ones, and writes docs/performance.md. It takes 3 minutes on
+# an idle machine, and more the first time, when the other programs are built.
 # BENCH=quick measures less and prints the report.
 bench:
 	BENCH=$(BENCH) bench/run

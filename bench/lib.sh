@@ -1,4 +1,4 @@
-# What the parts of the benchmarks share.
+# Functions for the parts of the benchmarks.
 # shellcheck shell=bash
 
 die() {
@@ -8,15 +8,15 @@ die() {
 
 say() { echo "bench: $*" >&2; }
 
-# doc writes lines of the report.
+# doc appends lines to the report.
 doc() { printf '%s\n' "$@" >>"$W/report"; }
 
-# quick reports whether a short run is wanted.
+# quick reports whether a short run is requested.
 quick() { [ "${BENCH:-}" = quick ]; }
 
-# timed RUNS NAME=COMMAND... measures commands with hyperfine, without a shell, and keeps the
-# results in $W/timed.json. A command that fails is an error. The commands are measured in five
-# rounds, so that what else the machine does in the meantime concerns all of them.
+# timed RUNS NAME=COMMAND... measures commands with hyperfine, without a shell, and writes the
+# results to $W/timed.json. A command that fails is an error. The commands are measured in five
+# rounds, so that other load on the machine affects all of them.
 timed() {
 	local runs=$(($1 / 5)) args=() i
 	shift
@@ -42,8 +42,8 @@ timed() {
 # median NAME prints the median of a command in $W/timed.json, in milliseconds.
 median() { jq -r --arg n "$1" '.results[] | select(.command == $n) | .median * 1000' "$W/timed.json"; }
 
-# rows BASE... prints a row of a table for each command: median, spread, how many times the
-# medians of the base commands it takes, and the mean of its CPU time.
+# rows BASE... prints a row of a table for each command: median, spread, ratios of the median to
+# those of the base commands, and the mean of the CPU time.
 rows() {
 	jq -r '
 		def ms: . * 1000 | if . < 100 then . * 100 | round / 100 else round end;
@@ -55,7 +55,7 @@ rows() {
 			+ ($ARGS.positional | map("\($r.median / $m[.] | ratio) |") | join(" ")) + " \($r.user + $r.system | ms) ms |"' --args "$@" <"$W/timed.json"
 }
 
-# heading BASE... prints the head of the table that rows makes.
+# heading BASE... prints the heading of the table of rows.
 heading() {
 	local b row='| command | median | min – max | standard deviation |' rule='|---|---|---|---|'
 	for b in "$@"; do
@@ -65,10 +65,10 @@ heading() {
 	printf '%s\n%s\n' "$row CPU |" "$rule---|"
 }
 
-# measured FILTER prints a value of the JSON that measure printed, on stdin.
+# measured FILTER prints a value of the JSON of measure, which is on stdin.
 measured() { jq -r "$1"; }
 
-# counts prints what the issuer counted since the last time, as JSON.
+# counts prints the issuer's counts since the last call as JSON.
 counts() { curl -sf "$COUNTS"; }
 
 # wire NAME prints a row of the table of requests.
@@ -82,7 +82,7 @@ size() { stat -L -c %s "$1" | awk '{ printf "%.1f", $1 / 1e6 }'; }
 # share A B prints A divided by B.
 share() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
-# compare A B MORE LESS prints MORE or LESS, in which % stands for how many times A is B, or B is A.
+# compare A B MORE LESS prints MORE with A / B for % if A is larger, else LESS with B / A.
 compare() {
 	local ratio
 	ratio=$(share "$1" "$2")

@@ -1,4 +1,4 @@
-// Command fill makes a token cache or a list of logins large, with copies of what is there.
+// Command fill fills a token cache or a list of logins with copies of its first entry.
 //
 //	fill tokens COUNT DIR     copies the cached token in DIR until there are COUNT
 //	fill logins COUNT FILE    copies the login in FILE until there are COUNT

@@ -1,5 +1,5 @@
-// Command floor1 prints one line, and could speak TLS: it has net/http and crypto/tls
-// linked, whose initialization every Go program pays that can get a token.
+// Command floor1 prints one line. It has net/http and crypto/tls linked, which every Go program
+// that can get a token must initialize.
 package main
 
 import (

@@ -1,6 +1,6 @@
 // Command issuer is the test issuer for benchmarks. It counts requests and connections, and
-// approves each login at once. It prints its URL, the file with its CA, and the address where
-// a GET of /counts returns and resets the counts; and runs until stdin ends.
+// approves each login at once. It prints its URL, the file with its CA, and the URL where GET
+// returns and resets the counts. It runs until the end of stdin.
 package main
 
 import (
@@ -54,12 +54,11 @@ func run() error {
 	return nil
 }
 
-// counter counts what clients ask for. The pages on which a person approves a login do not
-// count.
+// counter counts requests of clients, except for the pages on which a person approves a login.
 type counter struct {
 	mu       sync.Mutex
 	requests map[string]int
-	// connections are the addresses of clients: each connection has another port, and one
+	// connections are the addresses of clients. Each connection has a different port, and one
 	// TLS handshake.
 	connections map[string]bool
 }
@@ -79,7 +78,7 @@ func (c *counter) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// endpoint names what is asked for, or returns "" for the pages of a login.
+// endpoint returns the name of the requested endpoint, or "" for the pages of a login.
 func endpoint(r *http.Request) string {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/.well-known/"):
@@ -97,7 +96,7 @@ func endpoint(r *http.Request) string {
 	}
 }
 
-// serve returns the counts as JSON, and begins anew.
+// serve writes the counts as JSON and resets them.
 func (c *counter) serve(w http.ResponseWriter, _ *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

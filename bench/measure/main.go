@@ -1,11 +1,12 @@
-// Command measure runs a command and prints, as one line of JSON, how long it took and how
-// much memory one of the processes used at most, as GNU time says: what the kernel reports to
-// this program includes its own memory, which a child has until it executes the command.
+// Command measure runs a command and prints its times and the peak memory of one of the
+// processes as one line of JSON. The memory is measured with GNU time: what the kernel reports
+// to this program includes this program's memory, which a child has until it executes the
+// command.
 //
 //	measure [-runs N] [-in FILE] COMMAND [ARG...]       one after the other
 //	measure [-at-once N] COMMAND [ARG...]               N processes at the same time
 //
-// In the arguments, {} is the number of the process. Output goes nowhere.
+// In the arguments, {} is replaced by the number of the process. Output is discarded.
 package main
 
 import (
@@ -24,7 +25,7 @@ import (
 	"time"
 )
 
-// result is the outcome. Times are in seconds, of the command that ran, memory in kilobytes.
+// result is the result. Times of the command are in seconds, memory is in kilobytes.
 type result struct {
 	Median   float64 `json:"median"`
 	Min      float64 `json:"min"`
@@ -90,7 +91,7 @@ func series(runs int, in string, args []string) (result, error) {
 	return r, nil
 }
 
-// crowd runs many processes at the same time. The times are those until each of them ended.
+// crowd runs many processes at the same time. The times are until the exit of each process.
 func crowd(n int, args []string) (result, error) {
 	var r result
 	var mu sync.Mutex
@@ -105,8 +106,8 @@ func crowd(n int, args []string) (result, error) {
 			own[k] = strings.ReplaceAll(own[k], "{}", strconv.Itoa(i))
 		}
 		cmd, memory := command(i == n/2, own)
-		var said strings.Builder
-		cmd.Stdout, cmd.Stderr = io.Discard, &said
+		var stderr strings.Builder
+		cmd.Stdout, cmd.Stderr = io.Discard, &stderr
 		wg.Go(func() {
 			<-start
 			err := cmd.Run()
@@ -117,7 +118,7 @@ func crowd(n int, args []string) (result, error) {
 			if err != nil {
 				r.Failures++
 				if first == nil {
-					first = fmt.Errorf("%w: %s", err, said.String())
+					first = fmt.Errorf("%w: %s", err, stderr.String())
 				}
 				if cmd.ProcessState == nil {
 					return
@@ -138,7 +139,8 @@ func crowd(n int, args []string) (result, error) {
 	return r, nil
 }
 
-// command returns a command, and what returns its memory after it ran, or 0.
+// command returns a command, and a function that returns its peak memory in kilobytes after it
+// has run, or 0 if unknown.
 func command(measured bool, args []string) (cmd *exec.Cmd, memory func() int64) {
 	const gnuTime = "/usr/bin/time"
 	if _, err := os.Stat(gnuTime); err != nil || !measured {

@@ -1,12 +1,12 @@
-# A thousand processes at once.
+# Measures a thousand processes at the same time.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 n=1000
 quick && n=200
 ulimit -n "$(ulimit -Hn)"
 doc "## $n processes at once" '' \
-	"All want a token at the same time, with nothing cached, as the jobs and shells of a host do after a" \
-	'reboot. The time is until the last one had its token; memory is that of one of the processes.' '' \
+	"All request a token at the same time, with nothing cached, as the jobs and shells of a host do after a" \
+	'reboot. The time is until the last one has its token; memory is that of one of the processes.' '' \
 	'| what | time | median of the processes | CPU | memory of one | requests | failures |' '|---|---|---|---|---|---|---|'
 
 # crowd NAME COMMAND... adds a row.
@@ -29,5 +29,5 @@ if [ -n "${OIDC_SOCK:-}" ]; then
 fi
 doc '' 'One of the processes asks the issuer, and the others wait for it and find its token in the cache.' \
 	'oidc-agent serves one process after the other, and asks the issuer each time if an audience is named.' \
-	'What `floor1` takes is the price of starting that many processes in Go. Failures are those of the' \
+	'The time of `floor1` is the cost of starting that many Go processes. Failures are those of the' \
 	'processes: an agent that is busy may not answer in time.' ''

@@ -1,4 +1,4 @@
-# What grows with the number of tokens and logins.
+# Measures how times grow with the number of tokens and logins.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 runs=50
@@ -6,7 +6,7 @@ quick && runs=10
 export HOME=$W/grown XDG_RUNTIME_DIR=$memory/grown
 doc '## Growth' '' \
 	'The time of a cached token must not depend on how many others are cached, or on how many logins there are.' \
-	"A new token is asked for at the test issuer on this machine. Runs: $runs." '' \
+	"New tokens come from the test issuer on this machine. Runs: $runs." '' \
 	'| cached tokens | logins | a cached token | a new token |' '|---|---|---|---|'
 
 # grow TOKENS LOGINS adds a row.
@@ -28,6 +28,6 @@ for n in 100 10000; do grow 10 $n; done
 rm -rf "$XDG_RUNTIME_DIR"
 doc '' 'A cached token is one file, whose name is a digest of the request. Expired tokens are removed when a' \
 	'new token is cached, but at most every 10 seconds, and if there are many, only about 500 tokens are looked at;' \
-	'this delays one of the new tokens. With 10,000 logins, a refresh reads and rewrites the list of logins, which has 5 MB.' \
+	'this delays one of the new tokens. With 10,000 logins, a refresh reads and rewrites the list of logins (5 MB).' \
 	'Here, a new token is requested with `--force-new`, which also fetches the discovery document.' ''
 export HOME=$W/home XDG_RUNTIME_DIR=$memory/run

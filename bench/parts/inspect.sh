@@ -1,4 +1,4 @@
-# One token.
+# Measures the inspection of one token.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 runs=100
@@ -7,7 +7,7 @@ condor-token-helper --ce ce.example.org --read >"$W/token"
 chmod 600 "$W/token"
 commands=("F0=floor0" "F1=floor1" "jwt-inspect=jwt-inspect $W/token" "jwt-inspect --ce=jwt-inspect --ce ce.example.org:9619 --read $W/token")
 if [ -x "$cache/htgettoken/bin/htdecodetoken" ]; then
-	# Without scitokens-verify, which it would run too, and which would use the network.
+	# scitokens-verify is not in the PATH: htdecodetoken would run it, and it would use the network.
 	mkdir "$W/plain"
 	for tool in bash jq base64 tr cut date id cat; do ln -s "$(command -v $tool)" "$W/plain/$tool"; done
 	commands+=("htdecodetoken=env PATH=$W/plain bash $cache/htgettoken/bin/htdecodetoken $W/token")
@@ -33,7 +33,7 @@ if [ -x "$cache/htgettoken/bin/htdecodetoken" ]; then
 fi
 if command -v jwt >/dev/null; then
 	doc "$(compare "$(median jwt-inspect)" "$(median jwt-cli)" \
-		"It takes % times as long as jwt-cli, which is written in Rust and starts without a runtime. What is above F1 is the command line and the decoding." \
+		"It takes % times as long as jwt-cli, which is written in Rust and starts without a runtime. The difference to F1 is the command line and the decoding." \
 		"jwt-cli takes % times as long.")"
 fi
 if command -v scitokens-verify >/dev/null; then

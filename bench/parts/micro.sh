@@ -1,4 +1,4 @@
-# The parts of the programs, in one process.
+# Runs the Go benchmarks.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 time=1s count=1

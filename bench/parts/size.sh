@@ -1,4 +1,4 @@
-# Sizes, and the start without the page cache.
+# Measures sizes, and the start without the page cache.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 runs=15
@@ -33,17 +33,17 @@ for p in condor-token-helper xrd-token-helper jwt-inspect; do
 	bytes=$(stat -c %s "$W/bin/$p")
 	if [ "$bytes" -le 9000000 ]; then met+="${met:+, }$p"; else missed+="${missed:+, }$p ($bytes bytes)"; fi
 done
-doc '' "The goal for our programs is 9 MB, that is 9,000,000 bytes (9 MiB are 9,437,184). It is met by: ${met:-none}; missed by: ${missed:-none}." \
+doc '' "The goal for the programs of this project is 9 MB, that is 9,000,000 bytes (9 MiB are 9,437,184). It is met by: ${met:-none}; missed by: ${missed:-none}." \
 	'Peers in C and C++ use shared libraries of the system, which do' \
-	'not count here but are read at a cold start. What is in our programs, by the' \
-	'sizes of their symbols; the rest is what the linker adds, such as tables of functions, which take' \
-	'three quarters of what the code takes:' ''
+	'not count here but are read at a cold start. The table shows the contents of the programs by the' \
+	'sizes of their symbols. The linker adds the rest, such as tables of functions, whose size is' \
+	'three quarters of that of the code:' ''
 
 # symbols PROGRAM prints the kilobytes of the symbols of each module.
 symbols() {
 	(cd "$root" && CGO_ENABLED=0 go build -trimpath -o "$W/symbols" "./cmd/$1")
 	go tool nm -size "$W/symbols" | awk -v self=example.org/token-helpers '
-		$3 ~ /^[TtRrDd]$/ && $2 < 4e6 { # not what only takes memory
+		$3 ~ /^[TtRrDd]$/ && $2 < 4e6 { # without the BSS
 			size = $2; name = $4
 			sub(/^(type:|go:itab\.)[*\[\]]*/, "", name)
 			if (name ~ self) m = "this project"

@@ -1,10 +1,10 @@
-# A cached token.
+# Measures a cached token.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 runs=200
 quick && runs=30
 
-# agent logs oidc-agent in at the same issuer, once.
+# agent starts oidc-agent and logs in at the same issuer, once.
 agent() {
 	[ -z "${OIDC_SOCK:-}" ] || return 0
 	command -v oidc-agent >/dev/null || return 1
@@ -18,7 +18,7 @@ agent() {
 
 get=(condor-token-helper --ce ce.example.org)
 "${get[@]}" >/dev/null
-# With the same scopes, for which the login is good.
+# The login has these scopes.
 xget=(xrd-token-helper --server root://ce.example.org --scope compute.read)
 "${xget[@]}" >/dev/null
 commands=("F0=floor0" "F1=floor1" "condor-token-helper, cached=${get[*]}" "xrd-token-helper, cached=${xget[*]}" "condor-token-helper --version=condor-token-helper --version")
@@ -36,14 +36,14 @@ heading F0 F1 >>"$W/report"
 rows F0 F1 >>"$W/report"
 cached=$(median "condor-token-helper, cached")
 doc '' "A cached token takes $(share "$cached" "$(median F1)") times F1 from condor-token-helper, and $(share "$(median "xrd-token-helper, cached")" "$(median F1)") times from xrd-token-helper; the goal was 1.3." \
-	'If the machine was busy, the CPU time, of which the table has the means, says more.'
+	'If the machine was busy, compare the CPU times, which are means.'
 if [ -n "$sock" ]; then
 	agents=$(median "oidc-token, cached")
 	doc "$(compare "$cached" "$agents" \
 		"It takes % times as long as a token from oidc-agent's memory. oidc-token is a small program in C that asks a daemon, and starts faster than a program in Go can; the helper needs no daemon, and reads and checks a file." \
 		"A token from oidc-agent's memory takes % times as long, although oidc-token is a small program in C that asks a daemon.")" \
 		"$(compare "$(median "oidc-token --aud, never cached")" "$cached" \
-			"For a token with an audience, which oidc-agent does not cache, oidc-token takes % times as long as our cache." \
+			"For a token with an audience, which oidc-agent does not cache, oidc-token takes % times as long as the helpers' cache." \
 			"Even a token with an audience, which oidc-agent does not cache, is % times faster from oidc-token.")"
 fi
 doc ''

@@ -1,12 +1,12 @@
-# Millions of tokens.
+# Measures the inspection of millions of tokens.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 many=1000000 some=100000 runs=3
 if quick; then many=100000 some=20000 runs=1; fi
 now=(--now 2026-01-01T00:30:00Z)
 
-# stream NAME COUNT FILE COMMAND... adds a row: seconds, tokens per second, memory, and how
-# many times the time of the floor before.
+# stream NAME COUNT FILE COMMAND... adds a row: seconds, tokens per second, memory, and ratios to
+# the preceding floor.
 stream() {
 	local name=$1 count=$2 file=$3
 	shift 3
@@ -24,7 +24,7 @@ head -n $some "$W/many" >"$W/es256"
 tokens make $some RS256 "$W/rs256.jwks" >"$W/rs256"
 tokens log <"$W/es256" >"$W/log"
 gzip -1 <"$W/es256" >"$W/es256.gz"
-# The same tokens for storage: they are refused by the CE, and accepted by XRootD.
+# Tokens for storage, which XRootD accepts.
 tokens make $some ES256 "$W/storage.jwks" storage >"$W/storage"
 
 doc '## Inspecting millions of tokens' '' \

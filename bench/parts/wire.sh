@@ -1,4 +1,4 @@
-# What the issuer is asked.
+# Counts the requests to the issuer.
 # shellcheck shell=bash disable=SC2016,SC2154
 
 doc '## Requests to the issuer' '' \
@@ -7,7 +7,7 @@ doc '## Requests to the issuer' '' \
 	'do not count.' '' \
 	'| what | requests | connections | |' '|---|---|---|---|'
 
-# As in a new account.
+# A new account without logins.
 export HOME=$W/other XDG_RUNTIME_DIR=$memory/other
 mkdir -m 700 "$HOME" "$XDG_RUNTIME_DIR"
 counts >/dev/null
@@ -53,7 +53,7 @@ doc '' 'The helpers keep one connection for a login: discovery, registration, th
 	'The day is computed with tokens that are valid for an hour: the test TestADayOfRenewals runs' \
 	'`--watch` with an injected clock and the average jitter, and counts its renewals. They come at' \
 	'three fifths to two thirds of the lifetime, so that a failure leaves 20 minutes for retries.' \
-	"oidc-agent renews a token only when somebody asks for it, and caches none with an audience; for" \
-	'these, its requests are as many as its calls.' ''
+	"oidc-agent renews a token only on request, and does not cache tokens with an audience: for these," \
+	'each call is a request.' ''
 export HOME=$W/home XDG_RUNTIME_DIR=$memory/run
 [ -z "${sock:-}" ] || export OIDC_SOCK=$sock

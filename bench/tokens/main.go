@@ -1,12 +1,12 @@
-// Command tokens makes the input of the benchmarks, and does the least work that a program
-// can do with it, as a floor to compare with.
+// Command tokens generates the input of the benchmarks. It also does the minimum work that is
+// possible with this input, as a floor to compare with.
 //
 //	tokens make COUNT ALG KEYS > tokens   signed tokens of 1 kB for a compute element, one per line; their
 //	                                      JWK Set in the file KEYS
 //	tokens make COUNT ALG KEYS storage > tokens    the same for storage
 //	tokens log < tokens > log             the same tokens in lines of a JSON log
 //	tokens decode < tokens                base64 decoding and JSON validation, on all processors
-//	tokens decode log < log               the same, after validation of the line of the log
+//	tokens decode log < log               the same, after validation of the log line as JSON
 //	tokens verify KEYS < tokens           the same, and one verification each by Go's crypto
 package main
 
@@ -71,17 +71,17 @@ var b64 = base64.RawURLEncoding
 
 const (
 	keyID = "bench"
-	// size is the length of a token without the line end.
+	// size is the length of a token in bytes, without the newline.
 	size = 1000
-	// rsaTokens is how many different tokens are signed with RSA, which takes a millisecond
+	// rsaTokens is the number of different tokens signed with RSA, which takes a millisecond
 	// each. They are repeated.
 	rsaTokens = 2000
 )
 
-// use is what tokens are for.
+// use is the audience and the scopes of the tokens.
 type use struct{ audience, scope string }
 
-// generate writes n tokens, which the service accepts.
+// generate writes n tokens that the service accepts, and the key set to the file keys.
 func generate(n int, alg, keys string, purpose use) error {
 	var sign func(digest []byte) ([]byte, error)
 	key := map[string]string{"kid": keyID, "use": "sig", "alg": alg}
@@ -129,7 +129,7 @@ func generate(n int, alg, keys string, purpose use) error {
 		return err
 	}
 	header := b64.EncodeToString([]byte(fmt.Sprintf(`{"kid":%q,"alg":%q,"typ":"JWT"}`, keyID, alg)))
-	// The rest is for the claims.
+	// room is the size of the claims.
 	room := b64.DecodedLen(size - len(header) - b64.EncodedLen(length) - 2)
 	lines := make([]string, different)
 	err = parallel(different, func(i int) error {
@@ -151,8 +151,8 @@ func generate(n int, alg, keys string, purpose use) error {
 	return w.Flush()
 }
 
-// claims are those of a token of a WLCG issuer, with as many groups as there is room for.
-// They are valid for an hour, from 2026-01-01T00:00:00Z.
+// claims returns the claims of a WLCG token, filled with groups up to the size room. The token
+// is valid for an hour from 2026-01-01T00:00:00Z.
 func claims(i, room int, purpose use) string {
 	head := fmt.Sprintf(`{"wlcg.ver":"1.0","sub":"%08x-5c1c-4d8a-9d4f-0f8a5f3b6c2d","aud":%q,"nbf":1767225540,"scope":%q,`+
 		`"iss":"https://iam.example.org/","exp":1767229200,"iat":1767225600,"jti":"%08x-93a1-4c53-8a55-7e0f1c3f1c11","client_id":"a3f1b5c2-7d1e-4b57-9a4e-2f6f0d9c8b7a","wlcg.groups":["/wlcg"`, i, purpose.audience, purpose.scope, i)
@@ -170,7 +170,7 @@ func claims(i, room int, purpose use) string {
 	return b.String() + "}"
 }
 
-// toLog writes each token as a web server's log would contain it.
+// toLog writes a line of a web server's log for each token.
 func toLog() error {
 	sc := bufio.NewScanner(os.Stdin)
 	w := bufio.NewWriterSize(os.Stdout, 1<<20)
@@ -204,8 +204,8 @@ func parallel(n int, f func(int) error) error {
 }
 
 // process decodes every line of stdin on all processors, checks that header and claims are
-// JSON, and calls check with what was signed and the signature. Order does not matter. In a
-// log, the token is what follows Bearer.
+// JSON, and calls check with the signed part and the signature, in any order. In a log, the
+// token follows the word Bearer.
 func process(log bool, check func(signed string, signature []byte) bool) error {
 	chunks := make(chan []byte, runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
@@ -247,7 +247,7 @@ func process(log bool, check func(signed string, signature []byte) bool) error {
 	return err
 }
 
-// split sends whole lines.
+// split sends chunks of whole lines.
 func split(r io.Reader, chunks chan<- []byte) error {
 	var rest []byte
 	for {
@@ -286,7 +286,7 @@ func decode(line []byte, buf *[3][]byte, check func(string, []byte) bool) bool {
 	return json.Valid(buf[0]) && json.Valid(buf[1]) && check(string(line[:len(line)-len(parts[2])-1]), buf[2])
 }
 
-// verifier returns a function that verifies with the key of a set that generate wrote.
+// verifier returns a function that verifies signatures with the key in a file of generate.
 func verifier(file string) (func(string, []byte) bool, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
