@@ -1,8 +1,8 @@
-# What the parts that compare verdicts with servers share. Sourced by them.
+# Functions for the parts that compare verdicts with servers. The parts source this file.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # W and pki come from the other parts
 
-# stored DATA makes the files that tokens are tried on.
+# stored DATA creates the files for the tests of tokens.
 stored() {
 	local d
 	for d in store "store/user x" store/user/sub store/user2 STORE/user Store/user; do
@@ -14,7 +14,7 @@ stored() {
 	chown -R xrootd: "$1"
 }
 
-# several_keys starts an issuer with several keys, once: its tokens must name their key.
+# several_keys starts an issuer with several keys, unless it runs. Its tokens must name their key.
 several_keys() {
 	[ -e "$W/more.log" ] && return
 	"$W/bin/demo" serve --addr 127.0.0.1:18448 --dir "$pki" --no-trailing-slash --more-keys >"$W/more.log" 2>&1 &

@@ -1,4 +1,4 @@
-# Agreement with today's servers, also if no versions are given.
+# Compares the verdicts of jwt-inspect with today's servers, with and without versions.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, c, x, t and today come from the other parts
 

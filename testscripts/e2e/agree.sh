@@ -1,5 +1,5 @@
-# Agreement with real servers: tokens that differ in one thing each are presented to
-# HTCondor, to XRootD and to a newer XRootD, and the verdicts of jwt-inspect must match. Each
+# Compares the verdicts of jwt-inspect with real servers: tokens with one difference each are
+# presented to HTCondor, to XRootD and to a newer XRootD, and the verdicts must match. Each
 # XRootD runs twice: without restrictions, and with base_path and restricted_path.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, tree, c, x and pool come from the other parts
@@ -12,7 +12,8 @@ stored "$x/data"
 sed -e 's#^base_path = /$#base_path = /store\nrestricted_path = /user#' "$x/scitokens.cfg" >"$W/part.cfg"
 
 # another NAME PORT WEB-PORT SCITOKENS-CFG DIRECTORY INSIDE COMMAND... starts an XRootD
-# with the configuration of the first one, except for these. It sees DIRECTORY as INSIDE.
+# with the configuration of the first one, except for these arguments. INSIDE is the server's
+# name for DIRECTORY.
 another() {
 	local name=$1 port=$2 web=$3 cfg=$4 y=$5 inside=$6
 	shift 6

@@ -2,13 +2,13 @@
 # bash-completion, zsh and fish.
 # shellcheck shell=bash
 # shellcheck disable=SC2016  # the shell on the terminal expands what is in single quotes
-# shellcheck disable=SC2154  # here, root and W come from run
+# shellcheck disable=SC2154  # root and W come from run
 
 cd "$root" || die "there is no $root"
 pages=$W/completion/pages
 mkdir -p "$W/completion"
 expect "the pages are written" 0 '' go run ./packaging/pages "$pages"
-expect "another run writes the same bytes" 0 '' bash -c 'go run ./packaging/pages "$1.2" && diff -r "$1" "$1.2"' - "$pages"
+expect "another run writes the same files" 0 '' bash -c 'go run ./packaging/pages "$1.2" && diff -r "$1" "$1.2"' - "$pages"
 expect "SOURCE_DATE_EPOCH is their date" 0 '^\.Dd March 5, 2026$' bash -c 'SOURCE_DATE_EPOCH=1772668800 go run ./packaging/pages "$1.3" && cat "$1.3/man/man1/jwt-inspect.1"' - "$pages"
 makewhatis "$pages/man"
 expect "mandoc finds no problem" 0 '^none$' bash -c 'MANPATH=$1/man: mandoc -T lint "$1"/man/*/* | grep . && exit 1; echo none' - "$pages"
@@ -21,7 +21,7 @@ for file in condor-token-helper xrd-token-helper jwt-inspect; do
 	expect "fish reads the script of $file" 0 '' fish -n "$pages/completions/fish/$file.fish"
 done
 
-# A home with a configuration, accounts of oidc-agent, a plugin, and files.
+# A home directory with a configuration, accounts of oidc-agent, a plugin, and files.
 tab=$W/completion
 mkdir -p "$tab/home/.config/token-helpers" "$tab/home/.config/oidc-agent" "$tab/home/bin" "$tab/home/work/dir one"
 printf '[issuer.cernlab]\nurl = "https://lab.example.org/"\n[token.jobs]\nscopes = ["compute.read"]\n' >"$tab/home/.config/token-helpers/config.toml"
@@ -30,7 +30,7 @@ printf '#!/bin/sh\n' >"$tab/home/bin/token-source-mysite"
 chmod 755 "$tab/home/bin/token-source-mysite"
 printf 'set -g status off\nset -g history-limit 0\n' >"$tab/tmux.conf"
 
-# The startup files do what a package does: the scripts are where the shells look for them.
+# As with a package, the scripts are where the shells look for them.
 mkdir -p "$tab/home/.local/share/bash-completion" "$tab/home/.config/fish"
 ln -s "$pages/completions/bash" "$tab/home/.local/share/bash-completion/completions"
 ln -s "$pages/completions/fish" "$tab/home/.config/fish/completions"
@@ -63,8 +63,7 @@ shows() {
 	done
 }
 
-# completes NAME TEXT PATTERN types TEXT and Tab on an empty line of an empty screen, and then
-# waits for PATTERN.
+# completes NAME TEXT PATTERN clears the screen, types TEXT and Tab, and waits for PATTERN.
 completes() {
 	local status=0
 	in_tab send-keys C-e C-u C-l
@@ -100,7 +99,7 @@ for shell in "bash with bash-completion" "bash alone" zsh fish; do
 	completes "a command to run" 'condor-token-helper --ce ce.example.org -- jwt-inspe' ' -- jwt-inspect'
 	completes "a file for jwt-inspect" 'jwt-inspect oth' 'jwt-inspect other'
 	completes "a cause" 'jwt-inspect --explain aud-mism' ' --explain aud-mismatch'
-	# Several candidates are listed with what they are.
+	# Several candidates are listed.
 	in_tab send-keys C-e C-u C-l
 	in_tab send-keys -l -- 'condor-token-helper log'
 	in_tab send-keys Tab

@@ -1,5 +1,5 @@
-# A real HTCondor with the authentication settings of an HTCondor-CE, in the tree that the
-# installation unpacked.
+# A real HTCondor with the authentication settings of an HTCondor-CE, in the tree that install
+# unpacked.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki and the issuers come from issuers.sh
 
@@ -89,7 +89,7 @@ await "HTCondor's collector" as ce condor_status -pool $pool -any -af Name
 listed() { as ce condor_status -pool $pool -schedd -af Name | grep -q $schedd; }
 await "HTCondor's schedd" listed
 
-# because PATTERN: what the server's log gained since the last call must give this
+# because PATTERN checks that the lines of the server's log since the last call contain this
 # reason.
 read_so_far=$(wc -l <"$c/log/CollectorLog")
 because() {
@@ -97,7 +97,7 @@ because() {
 	line=$(tail -n "+$((read_so_far + 1))" "$c/log/CollectorLog" | grep -aE -- "$1" | tail -n 1) || true
 	read_so_far=$(wc -l <"$c/log/CollectorLog")
 	[ -n "$line" ] && good=0 || good=1
-	result "  … and the server's log says: $1" $good
+	result "  … and the server's log contains: $1" $good
 	[ -z "$line" ] || echo "     server: …${line: -160}"
 }
 
@@ -110,7 +110,7 @@ done
 
 expect "ce-read may READ" 0 'succeeded|SUCCEED' as ce-read condor_ping -pool $pool -type COLLECTOR READ
 expect "ce-read sees the queue" 0 '' as ce-read condor_q -pool $pool -name $schedd -all -af ClusterId
-expect "ce-read is denied a submission" ! 'DENIED' as ce-read condor_submit -pool $pool -remote $schedd -spool /e2e/client/job.sub
+expect "ce-read may not submit" ! 'DENIED' as ce-read condor_submit -pool $pool -remote $schedd -spool /e2e/client/job.sub
 expect "ce-read may not WRITE" ! 'DENIED|FAIL|failed' as ce-read condor_ping -pool $pool -type COLLECTOR WRITE
 expect "a token for another CE is refused" ! 'Failed to authenticate|FAIL|failed' as ce-elsewhere condor_ping -verbose -pool $pool -type COLLECTOR WRITE
 because "'aud' claim verification failed"

@@ -1,8 +1,8 @@
-# HTCondor's credential machinery with our storer and credmon: two pools on loopback, one of
-# the version that Debian's next release has and one of today's, whose jobs use the XRootD and
-# the HTCondor of the other parts with tokens that live for 20 seconds.
+# HTCondor's credentials with the storer and credmon of the token helpers: two pools on
+# loopback, with the HTCondor of Debian 13 and today's. Their jobs use the XRootD and the
+# HTCondor of the other parts, with tokens that are valid for 20 seconds.
 # shellcheck shell=bash
-# shellcheck disable=SC2016  # each script is for a shell of its own
+# shellcheck disable=SC2016  # each script is expanded by another shell
 # shellcheck disable=SC2154  # here, pki, x and server come from the other parts
 
 # shellcheck source=keyrings/lib.sh
@@ -10,13 +10,13 @@
 
 p=$W/credd
 mkdir "$p"
-# XRootD and HTCondor know this issuer by the port.
+# XRootD and HTCondor are configured with this port of the issuer.
 credd_issuer=https://localhost:18448
 start_issuer credd 18448 -lifetime 20s -rotate
 credd_control=$control
 
-# holds NAME COMMAND... counts whether a command succeeds.
-holds() {
+# check NAME COMMAND... counts whether a command succeeds.
+check() {
 	local status=0
 	"${@:2}" || status=1
 	result "$1" $status
@@ -118,11 +118,11 @@ pool() {
 	chown -R 4302:4302 "$e/home/bob"
 	chown -R 4303:4303 "$e/home/carol"
 	chown -R 64:64 "$e"/{log,spool,execute,lock,run,cache}
-	mount -t tmpfs -o size=8m tmpfs "$e/creds" # to be filled
+	mount -t tmpfs -o size=8m tmpfs "$e/creds" # small, so that a test can fill it
 	chown 0:64 "$e/creds"
 	chmod 2770 "$e/creds"
 	chmod 700 "$e/state"
-	# Without what the other parts mounted in the tree.
+	# A bind mount does not include what the other parts mounted in the tree.
 	mkdir -p "$from/etc/token-helpers"
 	mount --bind "$from" "$r"
 	mount --rbind "$e" "$r/e2e"
@@ -156,7 +156,7 @@ id_of() {
 	carol) echo 4303 ;;
 	esac
 }
-# at_terminal COMMAND... runs a function on a terminal of its own.
+# at_terminal COMMAND... runs a function on a new terminal.
 at_terminal() { script -qec "bash -c '\"\$@\"' t $(printf '%q ' "$@")" /dev/null; }
 # twice POOL USER SERVICE stores the credentials of a service twice at the same time.
 twice() {
@@ -171,10 +171,9 @@ export p
 
 ready() { user "$1" alice condor_status -af Name | grep -q slot && user "$1" alice condor_status -schedd -af Name | grep -q .; }
 creds() { echo "$p/$1/e2e/creds"; }
-says() { grep -acE -- "$1" "$2" || true; }
 
-# hostile POOL plants what somebody with HTCondor's account could: nothing of it may be
-# followed or used, and everybody else must be served.
+# hostile POOL plants files that somebody with HTCondor's account could plant. None of them may
+# be followed or used, and all other users must get their tokens.
 hostile() {
 	local d
 	d=$(creds "$1")
@@ -196,17 +195,17 @@ hostile() {
 	chown 4301:4301 "$d/eve/foreign.top"
 	ln -s /etc/passwd "$d/eve/foreign.use"
 }
-# finished POOL reports whether no job is left.
+# finished POOL reports whether all jobs have left the queue.
 finished() { [ -z "$(user "$1" alice condor_q -all -af ClusterId)" ]; }
 credmon_pid() { cat "$(creds "$1")/pid"; }
-# restarted POOL PID reports whether another credmon than PID runs.
+# restarted POOL PID reports whether a credmon other than PID runs.
 restarted() {
 	local now
 	now=$(credmon_pid "$1")
 	[ "$now" != "$2" ] && [ -d "/proc/$(in_host "$1")" ]
 }
-# in_host POOL is the process ID of the pool's credmon here. The tree has the same process
-# IDs, for it is no process namespace.
+# in_host POOL prints the process ID of the pool's credmon outside of the tree, which is the
+# same: the tree has no process namespace.
 in_host() { credmon_pid "$1"; }
 export -f creds credmon_pid in_host
 
@@ -215,7 +214,7 @@ pool today "$E2E_CACHE/today-forky" 49618
 for v in trixie today; do
 	patience=60 await "the pool $v" ready $v
 	await "the credmon of $v" test -s "$(creds $v)/pid"
-	# --- without a terminal the submission stops, and says what to do
+	# --- without a terminal the submission fails with the command to run
 	expect "$v: without a terminal nothing is submitted" ! 'there is no terminal' user $v alice condor_submit /e2e/home/alice/job.sub
 	expect "$v: and the message names the command" ! "condor-token-helper store 'mysvc&handle=ce" user $v alice condor_submit /e2e/home/alice/job.sub
 	for u in alice bob; do
@@ -227,16 +226,16 @@ done
 control=$credd_control
 count_check "logins: one for each user and access point" "$(requests device)" 4
 
-# --- what only root may see, while the jobs run
+# --- what only root may read, while the jobs run
 
 for v in trixie today; do
-	expect "$v: the credmon has given up the rights that it does not need" 0 'CapEff:.0000000000000002$' grep CapEff "/proc/$(credmon_pid $v)/status"
+	expect "$v: the credmon has dropped the capabilities that it does not need" 0 'CapEff:.0000000000000002$' grep CapEff "/proc/$(credmon_pid $v)/status"
 	write_secrets "$p/secrets"
 	found=0
 	while IFS= read -r secret; do
 		! find "$(creds $v)" "$p/$v/e2e/state" "$p/$v/e2e/log" "$p/$v/e2e/home" "$p/$v/e2e/spool" -type f ! -name '*.use' -print0 | xargs -0 grep -aqF -- "$secret" || found=$((found + 1))
 	done <"$p/secrets"
-	count_check "$v: secrets in files besides the tokens of jobs" $found 0
+	count_check "$v: secrets in files other than the tokens of jobs" $found 0
 	for _ in $(seq 200); do kill -HUP "$(credmon_pid $v)"; done
 done
 
@@ -247,7 +246,7 @@ for v in trixie today; do
 done
 expect "today: carol pushes a token" 0 'has a token for mysvc_ce' user today carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
 expect "today: it is the token that was requested" 0 '' jwt-inspect --read --ce localhost:9619 "$(creds today)/carol/mysvc_ce.use"
-expect "trixie: HTCondor 23 stores no ready tokens" 8 'this version of HTCondor stores' user trixie carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
+expect "trixie: HTCondor 23 cannot store tokens" 8 'this version of HTCondor stores' user trixie carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
 for v in trixie today; do
 	sed -e 's/^arguments .*/arguments = 0 - - -/; /^mysvc_/d; s/mysvc$/fixed/' "$p/$v/e2e/home/carol/job.sub" >"$p/$v/e2e/home/carol/fixed.sub"
 	before=$(requests device)
@@ -271,60 +270,60 @@ for v in trixie today; do
 	done
 	ask_issuer refresh >"$p/refresh"
 	count_check "$v: jobs that see a refresh token" "$(cat "$p/$v"/e2e/home/*/*.out | grep -acFf "$p/refresh" || true)" 0
-	holds "$v: the refresh tokens were searched for" [ "$(wc -l <"$p/refresh")" -gt 20 ]
-	holds "$v: a job sees its own tokens" grep -aq 'mysvc_ce.use' "$p/$v"/e2e/home/alice/*.out
-	holds "$v: the job with configured scopes has its token" grep -aq 'fixed.use' "$p/$v"/e2e/home/carol/*.out
+	check "$v: there were refresh tokens to search for" [ "$(wc -l <"$p/refresh")" -gt 20 ]
+	check "$v: a job sees its own tokens" grep -aq 'mysvc_ce.use' "$p/$v"/e2e/home/alice/*.out
+	check "$v: the job with configured scopes has its token" grep -aq 'fixed.use' "$p/$v"/e2e/home/carol/*.out
 done
 
-# --- another audience for the same credential. HTCondor 25 tells the credmon nothing of it.
+# --- another audience for the same credential. HTCondor 25 does not signal the credmon.
 
 for v in trixie today; do
 	expect "$v: carol replaces a credential" 0 'get this token, too' user $v carol condor-token-helper store 'fixed&scopes=compute.read&audience=other.example.org:9619'
-	# The storer has waited for it, but condor_credd tells it times in seconds only: a token that
+	# The storer has waited for it, but condor_credd reports times in seconds only: a token that
 	# was renewed in the second before looks like the new one.
 	await "the token of $v for the other audience" jwt-inspect --aud other.example.org:9619 "$(creds $v)/carol/fixed.use"
-	expect "$v: and its token follows" 0 '' jwt-inspect --aud other.example.org:9619 "$(creds $v)/carol/fixed.use"
+	expect "$v: its token is replaced, too" 0 '' jwt-inspect --aud other.example.org:9619 "$(creds $v)/carol/fixed.use"
 done
 
-# --- what was planted
+# --- planted files
 
 for v in trixie today; do
 	log=$p/$v/e2e/log/CredMonOAuthLog
-	count_check "$v: tokens for what was planted" "$(find "$(creds $v)"/{eve,foreign} -name '*.use' -type f | wc -l)" 0
-	holds "$v: the planted link is as it was" [ -L "$(creds $v)/mallory" ]
+	count_check "$v: tokens for planted files" "$(find "$(creds $v)"/{eve,foreign} -name '*.use' -type f | wc -l)" 0
+	check "$v: the planted link is unchanged" [ -L "$(creds $v)/mallory" ]
 	expect "$v: the log names the foreign file" 0 'user eve, service foreign: ignored: the file belongs to user 4301' grep -a 'service foreign' "$log"
 	expect "$v: the log names the foreign directory" 0 'user foreign: .*belongs to user 4303' grep -a 'user foreign' "$log"
 	expect "$v: the log names the issuer that is not configured" 0 'does not name the issuer https://127.0.0.1:1/' grep -a 'user eve, service token-helpers_0' "$log"
-	holds "$v: the credential of another credmon is left alone" [ -s "$(creds $v)/eve/vault.top" ]
+	check "$v: the credential of another credmon is not changed" [ -s "$(creds $v)/eve/vault.top" ]
 	rm -rf "$(creds $v)"/{eve,foreign,mallory}
 done
 
-# --- accidents
+# --- failures
 
 for v in trixie today; do
 	old=$(credmon_pid $v)
 	kill -KILL "$old"
 	patience=60 await "the credmon of $v after a kill" restarted $v "$old"
-	holds "$v: the master starts a killed credmon again" restarted $v "$old"
+	check "$v: the master starts a killed credmon again" restarted $v "$old"
 done
 fresh() { jwt-inspect --read --ce localhost:9619 "$1"; }
 export -f fresh
-# served CAUSE checks that there is a good token again.
+# served CAUSE checks that there is a valid token again.
 served() {
 	local v use
 	for v in trixie today; do
 		use=$(creds $v)/alice/mysvc_ce.use
 		patience=60 await "a token after $1" fresh "$use"
-		expect "$v: after $1 there is a good token" 0 '' fresh "$use"
+		expect "$v: after $1 there is a valid token" 0 '' fresh "$use"
 	done
 }
 mode() { curl -sS --fail --max-time 10 --unix-socket "$credd_control" -X POST "http://issuer/mode?$1"; }
 mode server-error
 before=$(requests token:refresh_token)
 sleep 60
-asked=$(($(requests token:refresh_token) - before))
-echo "     | $asked requests while the issuer was down"
-holds "an issuer that is down is asked less and less often" [ "$asked" -lt 100 ]
+sent=$(($(requests token:refresh_token) - before))
+echo "     | $sent requests while the issuer was down"
+check "requests to an issuer that is down become less frequent" [ "$sent" -lt 100 ]
 mode ""
 served "the issuer was down for a minute"
 full() { grep -aq 'no space left on device' "$p/$1/e2e/log/CredMonOAuthLog"; }
@@ -338,25 +337,25 @@ for v in trixie today; do rm "$(creds $v)/filler"; done
 served "the disk was full"
 logins=0
 for v in trixie today; do logins=$((logins + $(grep -acE 'no longer valid|is lost' "$p/$v/e2e/log/CredMonOAuthLog" || true))); done
-count_check "logins lost in all accidents" $logins 0
+count_check "logins lost in all failures" $logins 0
 
-# --- users who leave
+# --- users without jobs
 
 for v in trixie today; do
 	before=$(requests client)
 	revoked=$(requests revocation)
 	for u in alice bob carol; do
-		# What was stored after the mark would be kept.
+		# Credentials stored after the mark would be kept.
 		touch -d '3 hours ago' "$(creds $v)/$u"/*.top
 		touch -d '2 hours ago' "$(creds $v)/$u.mark"
 	done
 	kill -HUP "$(credmon_pid $v)"
 	gone() { [ -z "$(find "$(creds "$1")" -mindepth 1 -type d)" ]; }
 	patience=60 await "the users of $v to be removed" gone $v
-	count_check "$v: marks that are left" "$(find "$(creds $v)" -name 'alice.mark' -o -name 'bob.mark' | wc -l)" 0
-	# Carol has a login of her own, whose client her jobs use, too.
-	count_check "$v: clients that are deleted at the issuer" $(($(requests client) - before)) 2
-	count_check "$v: logins that are revoked at the issuer" $(($(requests revocation) - revoked)) 3
+	count_check "$v: remaining marks" "$(find "$(creds $v)" -name 'alice.mark' -o -name 'bob.mark' | wc -l)" 0
+	# Carol also has a login in her home, and its client is used for her jobs, too.
+	count_check "$v: clients deleted at the issuer" $(($(requests client) - before)) 2
+	count_check "$v: logins revoked at the issuer" $(($(requests revocation) - revoked)) 3
 	grep -a 'logged out\|removed the credentials' "$p/$v/e2e/log/CredMonOAuthLog" | tail -n 4 | sed 's/^/     | /'
 done
-holds "no secret in a log" bash -c '! cat "$1"/*/e2e/log/* | grep -aqFf "$2"' bash "$p" "$p/refresh"
+check "no secret in a log" bash -c '! cat "$1"/*/e2e/log/* | grep -aqFf "$2"' bash "$p" "$p/refresh"

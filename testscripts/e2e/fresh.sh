@@ -1,7 +1,7 @@
-# Tokens that stay fresh: commands, services and cron jobs with tokens that live for 20
-# seconds, against the XRootD and the HTCondor of the other parts.
+# Renewal of tokens: commands, services and cron jobs with tokens that are valid for 20
+# seconds, with the XRootD and the HTCondor of the other parts.
 # shellcheck shell=bash
-# shellcheck disable=SC2016  # each script is for a shell of its own
+# shellcheck disable=SC2016  # each script is expanded by another shell
 # shellcheck disable=SC2154  # root, here, pki, x, c and server come from the other parts
 
 # shellcheck source=keyrings/lib.sh
@@ -9,30 +9,30 @@
 
 f=$W/fresh
 mkdir "$f" "$f/cron"
-# XRootD and HTCondor know this issuer by the port.
+# XRootD and HTCondor are configured with this port of the issuer.
 short=https://localhost:18448 hourly=https://localhost:18463
 start_issuer fresh/cron 18463
 cron_control=$control
 start_issuer fresh 18448 -lifetime 20s
 short_pid=$issuer_pid
 short_control=$control
-expect "the login for tokens that live 20 seconds" 0 'logged in' xrd-token-helper login --issuer $short --write --path /
-expect "it is widened for HTCondor" 0 'logged in' condor-token-helper login --issuer $short
-expect "the login for tokens that live an hour" 0 'logged in' condor-token-helper login --issuer $hourly
+expect "the login for tokens that are valid for 20 seconds" 0 'logged in' xrd-token-helper login --issuer $short --write --path /
+expect "a second login adds scopes for HTCondor" 0 'logged in' condor-token-helper login --issuer $short
+expect "the login for tokens that are valid for an hour" 0 'logged in' condor-token-helper login --issuer $hourly
 
-# holds NAME COMMAND... counts whether a command succeeds.
-holds() {
+# check NAME COMMAND... counts whether a command succeeds.
+check() {
 	local status=0
 	"${@:2}" || status=1
 	result "$1" $status
 }
-# says PATTERN FILE prints how many lines match.
-says() { grep -cE -- "$1" "$2" || true; }
+# matching_lines PATTERN FILE prints how many lines match.
+matching_lines() { grep -cE -- "$1" "$2" || true; }
 
-# leftovers prints the files of tokens for commands.
+# leftovers prints the number of token files for commands.
 leftovers() { find "$XDG_RUNTIME_DIR/token-helpers/run" -type f | wc -l; }
 
-# --- cron, which looks once a minute, while the other tests run
+# --- cron, which runs the job every minute while the other tests run
 
 mkdir "$f/crontabs" "$f/cron.d"
 mount --bind "$f/crontabs" /var/spool/cron/crontabs
@@ -50,20 +50,20 @@ cron_pid=$!
 
 # --- XRootD and HTCondor in loops of 90 seconds
 
-# loop SECONDS COMMAND... runs a command again and again, and writes how often it failed.
+# loop SECONDS COMMAND... runs a command repeatedly, and prints how often it failed.
 loop() {
 	local end=$((SECONDS + $1)) n=0 bad=0
 	shift
 	while [ $SECONDS -lt $end ]; do
 		n=$((n + 1))
-		# Through a shell, for the command is a function.
+		# Run it in a shell, because the command is a function.
 		timeout 60 bash -c '"$@"' loop "$@" >"$f/last" 2>&1 || { bad=$((bad + 1)) && cat "$f/last"; }
 		sleep 1
 	done
 	echo "$bad of $n failed"
 }
 copy() { xrdcp -N -f "$x/in.txt" root://localhost:11094//store/fresh.txt; }
-# HTCondor's tools run in a tree of their own, as another user.
+# HTCondor's tools run in a separate tree, as another user.
 submit() {
 	install -m 600 "$BEARER_TOKEN_FILE" "$W/tokens/fresh"
 	as fresh condor_submit -pool localhost:9619 -remote ce@localhost -spool /e2e/client/job.sub &&
@@ -72,21 +72,21 @@ submit() {
 export -f loop copy submit
 export f x
 
-# keeps NAME LEAST COMMAND... runs a helper that keeps a token fresh with -v. Nothing that
-# the command does may fail, and each renewal is one request. One that was under way when
-# the command ended is not in the trace.
+# keeps NAME LEAST COMMAND... runs a helper with -v that keeps a token fresh for a command. The
+# command must not fail, and each renewal must be one request. A renewal in progress when the
+# command exits is not in the output.
 keeps() {
 	local name=$1 least=$2 before renewals more status=0
 	shift 2
 	before=$(control=$short_control requests token)
 	"$@" >"$f/$name.out" 2>"$f/$name.err" || status=$?
-	renewals=$(says 'was replaced' "$f/$name.err")
-	result "$name: the helper ends with the command's status" $status
+	renewals=$(matching_lines 'was replaced' "$f/$name.err")
+	result "$name: the helper exits with the command's status" $status
 	count_check "$name: failures" "$(sed -n 's/ of [1-9].* failed$//p' "$f/$name.out")" 0
 	tail -n 1 "$f/$name.out" | sed "s/^/     | /; s/\$/, $renewals renewals/"
-	holds "$name: at least $least renewals" [ "$renewals" -ge "$least" ]
+	check "$name: at least $least renewals" [ "$renewals" -ge "$least" ]
 	more=$(($(control=$short_control requests token) - before - renewals - 1))
-	holds "$name: one request for each token ($more more)" [ $((more == 0 || more == 1)) = 1 ]
+	check "$name: one request for each token ($more more)" [ $((more == 0 || more == 1)) = 1 ]
 }
 keeps XRootD 5 xrd-token-helper -v --issuer $short --write --server root://localhost:11094 --force-new -- bash -c 'loop 90 copy'
 keeps HTCondor 5 condor-token-helper -v --issuer $short --ce localhost:9619 --force-new -- bash -c 'loop 90 submit'
@@ -105,8 +105,8 @@ expect "and the newer token" 0 'read me' curl -sS --fail-with-body --cacert "$pk
 kill -TERM $watcher
 status=0
 wait $watcher || status=$?
-count_check "a watcher ends by the signal" $status 143
-holds "and leaves the file" [ -s "$f/header" ]
+count_check "a signal ends a watcher" $status 143
+check "and the file stays" [ -s "$f/header" ]
 with=$root/docs/examples/with-bearer-token
 expect "gfal2 with the wrapper" 0 '' xrd-token-helper --issuer $short --write --server https://localhost:11443 -- \
 	env PYTHONPATH= "$with" /usr/bin/python3 /usr/bin/gfal-copy -f "file://$x/in.txt" davs://localhost:11443/store/fresh-gfal.txt
@@ -115,7 +115,7 @@ expect "davix with the wrapper" 0 'read me' xrd-token-helper --issuer $short --r
 
 # --- an issuer that does not answer
 
-# outage FILE SECONDS stops the issuer for SECONDS, 5 seconds after a command has made FILE.
+# outage FILE SECONDS stops the issuer for SECONDS, 5 seconds after a command has created FILE.
 outage() {
 	await "the command" test -e "$1"
 	sleep 5
@@ -123,23 +123,23 @@ outage() {
 	sleep "$2"
 	kill -CONT "$short_pid"
 }
-# The token lives for 20 seconds, so it is good for the first reads, and there is another
-# soon after the issuer is back.
+# The token is valid for 20 seconds, so it expires during the outage, and there is a new one
+# soon after the issuer works again.
 outage "$f/outage.began" 30 &
 condor-token-helper -v --timeout 3s --issuer $short --ce localhost:9619 --force-new -- bash -c 'touch "$f/outage.began"; sleep 55; cp "$BEARER_TOKEN_FILE" "$f/after"' >"$f/outage.out" 2>"$f/outage.err" || true
 sed 's/^/     | /' "$f/outage.err" | cut -c -200
-count_check "an outage: warnings of a failed renewal" "$(says 'could not renew the token, and' "$f/outage.err")" 1
-count_check "an outage: warnings of the expiry" "$(says 'the token has expired' "$f/outage.err")" 1
-count_check "an outage: one note of the recovery" "$(says 'the token was renewed' "$f/outage.err")" 1
-expect "after it the token is good" 0 '' jwt-inspect --ce localhost:9619 "$f/after"
+count_check "an outage: warnings of a failed renewal" "$(matching_lines 'could not renew the token, and' "$f/outage.err")" 1
+count_check "an outage: warnings of the expiry" "$(matching_lines 'the token has expired' "$f/outage.err")" 1
+count_check "an outage: one note of the recovery" "$(matching_lines 'the token was renewed' "$f/outage.err")" 1
+expect "after the outage the token is valid" 0 '' jwt-inspect --ce localhost:9619 "$f/after"
 
-# Down for good: one warning, then the expiry, and the command goes on.
+# The issuer stays down: one warning, then the expiry, and the command continues.
 outage "$f/down.began" 60 &
 outage_pid=$!
 condor-token-helper --timeout 3s --issuer $short --ce localhost:9619 --force-new -- bash -c 'touch "$f/down.began"; sleep 40; echo done' >"$f/down.out" 2>"$f/down.err"
 sed 's/^/     | /' "$f/down.err" | cut -c -200
-count_check "down for good: warnings" "$(says 'warning: ' "$f/down.err")" 2
-count_check "down for good: the command ends by itself" "$(cat "$f/down.out")" "done"
+count_check "an issuer that stays down: warnings" "$(matching_lines 'warning: ' "$f/down.err")" 2
+count_check "an issuer that stays down: the command finishes" "$(cat "$f/down.out")" "done"
 wait $outage_pid
 
 # --- a terminal
@@ -156,13 +156,13 @@ await "a full-screen program in tmux" shows 'all.role server'
 tm send-keys -t fresh C-z
 await "the job to be stopped" shows 'Stopped'
 types fg
-await "the job to go on" shows 'oss.localroot'
+await "the job to continue" shows 'oss.localroot'
 tm resize-window -t fresh -x 60 -y 12
-await "the program to follow the size" bash -c '[ "$(tmux -S "$1" capture-pane -p -t fresh | sed "/^$/d" | wc -l)" -le 12 ]' bash "$f/tmux"
+await "the program to adapt to the size" bash -c '[ "$(tmux -S "$1" capture-pane -p -t fresh | sed "/^$/d" | wc -l)" -le 12 ]' bash "$f/tmux"
 tm send-keys -t fresh q
 types 'echo status=$?'
 await "the program's status" shows 'status=0'
-result "a full-screen program stops, goes on, follows the size and ends" 0
+result "a full-screen program stops, continues, adapts to the size and exits" 0
 types clear
 types "$helper sleep 6001"
 await "the command to run" pgrep -x -f 'sleep 6001'
@@ -174,8 +174,8 @@ types clear
 types "for i in 1 2 3; do $helper sleep 6002; done; echo loop-ended"
 await "the command in the loop to run" pgrep -x -f 'sleep 6002'
 tm send-keys -t fresh C-c
-types 'echo still here'
-await "Ctrl-C to end the loop" shows '^still here'
+types 'echo shell ready'
+await "Ctrl-C to end the loop" shows '^shell ready'
 count_check "Ctrl-C ends a shell's loop" "$(screen | grep -c '^loop-ended' || true)" 0
 tm kill-server
 count_check "leftovers" "$(leftovers)" 0
@@ -205,7 +205,7 @@ kill $cron_pid
 umount /var/spool/cron/crontabs
 umount /etc/cron.d
 count_check "cron: status of each run" "$(sort -u "$f/cron.status")" 0
-holds "cron: a run says nothing" [ ! -s "$f/cron.out" ]
+check "cron: a run prints nothing" [ ! -s "$f/cron.out" ]
 count_check "cron: requests for a token" "$(($(control=$cron_control requests token) - before_cron))" 1
-expect "cron: the token is where clients look" 0 '' jwt-inspect --ce ce.example.org "$f/cron.token"
+expect "cron: the token is in BEARER_TOKEN_FILE" 0 '' jwt-inspect --ce ce.example.org "$f/cron.token"
 kill "$short_pid"

@@ -1,6 +1,6 @@
 # Many configurations of real HTCondors (ALLOW and DENY, map files, audiences, foreign
 # issuers, authentication of READ): the verdicts of jwt-inspect --condor-config must match.
-# It needs the parts condor and today, whose servers it configures again.
+# It needs the parts condor and today, whose servers it reconfigures.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, c, t, tree and today come from the other parts
 

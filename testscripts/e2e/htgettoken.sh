@@ -1,18 +1,18 @@
 # A real htgettoken with a substitute for the part of Vault that it calls.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # pki and the servers come from the others
+# shellcheck disable=SC2154  # pki and the servers come from the other parts
 
 v=$W/vault
 mkdir -m 700 "$v" "$v/home" "$v/run"
 python3 "$here/vault.py" 18200 "$pki/host.pem" "$pki/host.key" hvs.e2e >"$v/log" 2>&1 &
-await "the stand-in for Vault" grep -q ready "$v/log"
+await "the substitute for Vault" grep -q ready "$v/log"
 (umask 077 && echo hvs.e2e >"$v/vt")
 cat >"$W/bin/htgettoken" <<SH
 #!/bin/sh
 PYTHONPATH='$E2E_CACHE/htgettoken' exec /usr/bin/python3 -c 'import htgettoken; htgettoken.main()' "\$@"
 SH
 chmod 755 "$W/bin/htgettoken"
-# vaulted ARG... runs a helper for a user who has nothing but htgettoken.
+# vaulted ARG... runs a helper for a user who has only htgettoken.
 vaulted() {
 	env -u XDG_CACHE_HOME HOME="$v/home" XDG_RUNTIME_DIR="$v/run" \
 		HTGETTOKENOPTS="--vaultserver=localhost:18200 --issuer=e2e --credkey=user --nokerberos --nossh --cafile=$pki/ca.pem" "$@"

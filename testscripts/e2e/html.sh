@@ -2,19 +2,19 @@
 # at once, and a hostile one. The namespace has no network, so a page that loads something
 # fails.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # W comes from run, the tokens and the servers from the others
+# shellcheck disable=SC2154  # W comes from run, the tokens and the servers from the other parts
 
 h=$W/html
 mkdir "$h/pages" "$h/tmp"
 
-# hostile makes a token whose claims contain markup, terminal escapes and bidirectional
+# hostile creates a token whose claims contain markup, terminal escapes and bidirectional
 # controls.
 hostile() {
 	local bad='</style></code><script>alert(1)</script><img src=http://localhost:9619/x onerror=alert(1)>\u001b[2J\u202egpj.exe\u2066\u2028{{.}}'
 	local part parts=() raw=$'\xe2\x80\xaegpj\xe2\x81\xa6'
 	for part in '{"alg":"RS256","typ":"JWT","kid":"'"$bad"'"}' \
 		'{"iss":"https://localhost:18444","sub":"'"$bad"'","aud":["'"$bad$raw"'","localhost:9619"],"wlcg.ver":"1.0","scope":"compute.read '"$bad"'","iat":1700000000,"nbf":1700000000,"exp":4000000000,"'"$bad"'":"javascript:alert(1)","'"$raw"'":{"'"$raw"'":["'"$bad"'"]}}' \
-		"not a signature that anybody made"; do
+		"not a signature"; do
 		parts+=("$(printf %s "$part" | base64 -w 0 | tr '+/' '-_' | tr -d =)")
 	done
 	(IFS=. && echo "${parts[*]}") >"$W/tokens/hostile"
@@ -22,16 +22,16 @@ hostile() {
 }
 hostile
 
-# reported NAME STATUS ARG... writes a page; the exit code is the verdict.
+# reported NAME STATUS ARG... writes a report; the exit code is the verdict.
 reported() {
 	local name=$1 status=$2
 	shift 2
-	# shellcheck disable=SC2016  # its own shell's
+	# shellcheck disable=SC2016  # expanded by the inner shell
 	expect "a report: $name" "$status" '' bash -c 'page=$1 && shift && jwt-inspect -o html "$@" >"$page"' e2e "$h/pages/$name.html" "$@"
 }
-# looked NAME VERDICT opens the page in the browser.
+# looked NAME VERDICT checks the report in the browser.
 looked() {
-	expect "a browser shows it" 0 ' checks hold, 0 do not' env TMPDIR="$h/tmp" node "$h/look.mjs" "$h/pages/$1.html" "$2"
+	expect "a browser shows it" 0 ' checks passed, 0 failed' env TMPDIR="$h/tmp" node "$h/look.mjs" "$h/pages/$1.html" "$2"
 }
 
 reported good 0 --ce "$pool" --write "$W/tokens/ce"
@@ -43,9 +43,9 @@ looked several '2 of 3 tokens refused'
 reported hostile 1 --ce other.example.org "$W/tokens/hostile"
 looked hostile REFUSED
 
-# In any case and any encoding that a browser accepts: tags, ESC, bidirectional controls.
+# Tags, ESC and bidirectional controls, in any case and any encoding that a browser accepts.
 expect "it contains no hostile text" 1 '' env LC_ALL=C grep -anP '(?i)<script|<img|\x1b|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]|&#(x1b|27|8238|x202e);' "$h/pages/hostile.html"
-# shellcheck disable=SC2016  # its own shell's
+# shellcheck disable=SC2016  # expanded by the inner shell
 expect "the hostile text is shown escaped" 0 '' bash -c 'for w in "&lt;script&gt;" "\\u001b[2J" "\\u202egpj" "{{.}}"; do grep -qF -- "$w" "$1" || { echo "no $w"; exit 1; }; done' e2e "$h/pages/hostile.html"
 for t in ce ce-read ce-elsewhere xrd-path hostile; do
 	cut -d. -f3 "$W/tokens/$t"

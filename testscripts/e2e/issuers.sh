@@ -11,12 +11,12 @@ await "the WLCG issuer" grep -q ready "$W/wlcg.log"
 "$W/bin/demo" serve --addr 127.0.0.1:18445 --dir "$pki" --no-trailing-slash --interval 1 --auto-approve --profile scitokens >"$W/scitokens.log" 2>&1 &
 await "the SciTokens issuer" grep -q ready "$W/scitokens.log"
 
-# libcurl, and so scitokens-cpp, knows one CA bundle: the machine's, seen from here
-# with the test CA in it.
+# libcurl, and so scitokens-cpp, reads one CA bundle. In this namespace, the machine's bundle
+# also contains the test CA.
 cat /etc/ssl/certs/ca-certificates.crt "$pki/ca.pem" >"$W/bundle.pem"
 mount --bind "$W/bundle.pem" /etc/ssl/certs/ca-certificates.crt
 
-# The helpers as a user has them: on PATH, a home of their own, a login each.
+# The environment of a user: the helpers in PATH, a home, and logins.
 export PATH="$W/bin:$PATH" HOME="$W/home" XDG_RUNTIME_DIR="$W/run"
 unset XDG_CONFIG_HOME XDG_DATA_HOME XDG_STATE_HOME BEARER_TOKEN BEARER_TOKEN_FILE OIDC_SOCK
 export XDG_CACHE_HOME="$W/cache"
@@ -26,27 +26,27 @@ export TOKEN_HELPER_PASSPHRASE_FILE="$W/passphrase" TOKEN_HELPER_KEYRING=file
 export TOKEN_HELPER_ISSUER=$wlcg TOKEN_HELPER_CAFILE="$pki/ca.pem"
 
 expect "condor-token-helper logs in by device flow" 0 'logged in at https://localhost:18444' condor-token-helper login
-expect "xrd-token-helper widens the login to storage" 0 'logged in' xrd-token-helper login --write --path /
-expect "xrd-token-helper widens it to the WLCG scopes" 0 'logged in' xrd-token-helper login --profile wlcg --write --create --stage
+expect "xrd-token-helper adds storage scopes to the login" 0 'logged in' xrd-token-helper login --write --path /
+expect "xrd-token-helper adds WLCG scopes to the login" 0 'logged in' xrd-token-helper login --profile wlcg --write --create --stage
 expect "condor-token-helper logs in at the SciTokens issuer" 0 'logged in' condor-token-helper login --issuer $scitokens --profile scitokens
 expect "xrd-token-helper logs in at the SciTokens issuer" 0 'logged in' xrd-token-helper login --issuer $scitokens --write
 
-# get NAME HELPER [FLAG...] gets a token by refresh and keeps it under a name.
+# get NAME HELPER [FLAG...] gets a token by refresh and saves it under a name.
 get() {
 	local name=$1
 	shift
 	expect "token $name: $*" 0 '' "$@" --no-prompt --file "$W/tokens/$name"
 }
 
-# rights RAW ISSUER AUDIENCE prints the rights that scitokens-cpp reads out of a
-# token, sorted, on one line.
+# rights RAW ISSUER AUDIENCE prints the rights that scitokens-cpp finds in a token, sorted, on
+# one line.
 rights() {
 	scitokens-list-access "$@" | sed -n 's/^ACL: //p' | sort | paste -sd ' '
 }
 export -f rights
 
-# verified NAME ISSUER AUDIENCE RIGHTS checks that the verifiers of another project accept
-# the token and read exactly these rights in it.
+# verified NAME ISSUER AUDIENCE RIGHTS checks that the tools of scitokens-cpp accept the token
+# and find exactly these rights in it.
 verified() {
 	local raw
 	raw=$(cat "$W/tokens/$1")

@@ -1,9 +1,9 @@
 # A real Keycloak: public and confidential clients, registration and its policies,
 # PKCE, rotation, exchange, client credentials, audiences, and accounts and clients
-# that are disabled or deleted. What the helpers say is compared with the sessions,
-# clients and events that Keycloak itself reports.
+# that are disabled or deleted. The output of the helpers is compared with the sessions,
+# clients and events that Keycloak reports.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # pki comes from the others
+# shellcheck disable=SC2154  # pki comes from the other parts
 
 k=$W/keycloak
 kc=https://localhost:18449
@@ -12,12 +12,12 @@ grid=$kc/realms/grid
 ce=ce.example.org:9619
 mkdir -m 700 "$k" "$k/homes" "$k/data" "$k/tmp"
 
-# The distribution is in the cache. What the server writes goes to the work directory,
-# beginning with a copy of the database that was made when it was built.
+# The distribution is in the cache. The server writes to the work directory, which contains a
+# copy of the database that was created with the build.
 keycloak=$E2E_CACHE/keycloak-$(<"$here/keycloak/version")
 cp -r "$keycloak/data/." "$k/data"
 mount --bind "$k/data" "$keycloak/data"
-# C1 alone: on few cores the optimizing compiler costs more than it gains in a minute.
+# Only C1: on few cores the optimizing compiler costs more than it saves in a minute.
 JAVA_OPTS_APPEND="-Xmx900m -XX:TieredStopAtLevel=1 -Djava.io.tmpdir=$k/tmp" sh "$keycloak/bin/kc.sh" start --optimized \
 	--hostname=$kc --http-host=127.0.0.1 --https-port=18449 --cache=local \
 	--https-certificate-file="$pki/host.pem" --https-certificate-key-file="$pki/host.key" >"$k/log" 2>&1 &
@@ -30,14 +30,14 @@ admin() {
 	curl -sSf --cacert "$pki/ca.pem" -H "@$k/admin" -H 'Content-Type: application/json' \
 		-X "$1" "$kc/admin/realms/grid$2" ${3:+-d "$3"}
 }
-# id client|user NAME prints the internal ID, nothing if there is none.
+# id_of client|user NAME prints the internal ID, or nothing if there is none.
 id_of() {
 	case $1 in
 	client) admin GET "/clients?clientId=$2" ;;
 	user) admin GET "/users?username=$2&exact=true" ;;
 	esac | jq -r '.[0].id // empty'
 }
-# sessions CLIENT counts the logins of a client that are alive at Keycloak.
+# sessions CLIENT counts the valid logins of a client at Keycloak.
 sessions() {
 	admin GET "/clients/$(id_of client "$1")/offline-session-count" | jq .count
 }
@@ -52,31 +52,30 @@ end_sessions() {
 registered() {
 	admin GET /clients | jq '[.[] | select(.name == "token-helpers")] | length'
 }
-# events TYPE [CLIENT] counts what happened since the part began.
+# events TYPE [CLIENT] counts the events since the start of the part.
 events() {
 	admin GET "/events?max=1000&type=$1${2:+&client=$2}" | jq length
 }
-# policy NAME deletes a policy for the registration of clients without a token.
+# policy NAME deletes a policy for client registration without a token.
 policy() {
 	admin DELETE "/components/$(admin GET /components | jq -r --arg name "$1" \
 		'.[] | select(.name == $name and .subType == "anonymous").id')"
 }
 
-# at HOME ARG... runs a command with a home, a login and a cache of its own, and
-# without a terminal.
+# at HOME ARG... runs a command with a separate home, login and cache, and without a terminal.
 at() {
 	local home=$k/homes/$1
 	shift
 	[ -d "$home" ] || mkdir -m 700 "$home" "$home/run"
 	setsid --wait env -u XDG_CACHE_HOME HOME="$home" XDG_RUNTIME_DIR="$home/run" TOKEN_HELPER_ISSUER=$grid "$@"
 }
-# person WHAT... runs person.py with an untouched browser, or with the one that
-# $browser names.
+# person ARG... runs person.py with the cookies in the file $browser, or without cookies if it
+# is empty.
 person() {
 	python3 "$here/keycloak/person.py" "$pki/ca.pem" "${browser:-}" "$@"
 }
-# approved USER HOME ARG... runs a command that asks for a login, and approves it as
-# USER. denied is the same, but USER says no.
+# approved USER HOME ARG... runs a command that requires a login, and approves it as USER.
+# denied is the same, but USER denies the login.
 approved() {
 	decided 'Device Login Successful' accept=Yes "$@"
 }
@@ -104,7 +103,7 @@ decided() {
 export here k kc grid pki browser=
 export -f admin id_of sessions registered events at person approved denied decided
 
-# No secret may be printed: raw, percent-encoded, or as HTTP's Basic has it.
+# No secret may be printed: raw, percent-encoded, or encoded for HTTP Basic authentication.
 for f in "$k"/*.secret; do
 	client=${f##*/}
 	secret=$(<"$f")
@@ -112,11 +111,11 @@ for f in "$k"/*.secret; do
 	printf '%s\n' "$secret" "$encoded" "$(printf %s "${client%.secret}:$encoded" | base64 -w 0)"
 done >"$k/never"
 
-# row NAME STATUS STDOUT STDERR COMMAND... runs a command. All three are extended
-# regular expressions for what must come of it: an empty STDOUT or STDERR means that
-# it writes nothing there, and - is anything. Nothing may show a secret, and stderr no
-# token. What it wrote stays in $k/out and $k/err, the latter on one line, for messages
-# are wrapped.
+# row NAME STATUS STDOUT STDERR COMMAND... runs a command. STATUS, STDOUT and STDERR are
+# extended regular expressions for its result: an empty STDOUT or STDERR means that there is
+# no output, and - matches anything. The output must not contain a secret, and stderr must not
+# contain a token. The output stays in $k/out and $k/err, the latter joined to one
+# line.
 row() {
 	local name=$1 want=$2 out=$3 err=$4 got=0 problems=()
 	shift 4
@@ -139,20 +138,20 @@ matches() {
 	*) grep -qE -- "$2" "$1" ;;
 	esac
 }
-# said NAME PATTERN: the last row's stderr matches that, too.
-said() {
+# stderr_has NAME PATTERN checks that stderr of the last row matches PATTERN, too.
+stderr_has() {
 	local status=0
 	matches "$k/err" "$2" || status=1
 	result "keycloak:   … $1" $status
 }
-# unsaid NAME PATTERN: nothing that the last row wrote matches.
-unsaid() {
+# output_lacks NAME PATTERN checks that no output of the last row matches PATTERN.
+output_lacks() {
 	local status=0
 	! grep -qE -- "$2" "$k/out" "$k/err" || status=1
 	result "keycloak:   … $1" $status
 }
-# same NAME WANT COMMAND...: Keycloak reports exactly WANT.
-same() {
+# equals NAME WANT COMMAND... checks that the command prints exactly WANT.
+equals() {
 	local name=$1 want=$2 got
 	shift 2
 	got=$("$@") || got="status $?"
@@ -170,49 +169,49 @@ claim() {
 token='^eyJ[A-Za-z0-9_.-]+$'
 helper=condor-token-helper
 
-# A public client: the whole life of a login.
+# A public client, from login to logout.
 row "no login yet" 3 '' "$helper login .*--client-id public" at public $helper --client-id public --ce $ce
 row "login of a public client" 0 '' 'logged in' approved alice public $helper login --client-id public
-same "is one login at Keycloak" 1 sessions public
+equals "is one login at Keycloak" 1 sessions public
 refreshes=$(events REFRESH_TOKEN public)
-row "a narrow token" 0 "$token" '' at public $helper --client-id public --read --ce $ce
-same "comes by one refresh" $((refreshes + 1)) events REFRESH_TOKEN public
-same "has the scope and no other" compute.read claim .scope
-same "has the audience" $ce claim .aud
-row "the same from the cache" 0 "$token" '' at public $helper --client-id public --read --ce $ce
-same "is not requested again" $((refreshes + 1)) events REFRESH_TOKEN public
+row "a token with one scope" 0 "$token" '' at public $helper --client-id public --read --ce $ce
+equals "takes one refresh" $((refreshes + 1)) events REFRESH_TOKEN public
+equals "has only the requested scope" compute.read claim .scope
+equals "has the audience" $ce claim .aud
+row "the same token from the cache" 0 "$token" '' at public $helper --client-id public --read --ce $ce
+equals "is not requested again" $((refreshes + 1)) events REFRESH_TOKEN public
 row "a token for scitokens-cpp" 0 '' '' at public $helper --client-id public --ce $ce --file "$W/tokens/keycloak"
 verified keycloak $grid $ce "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
 row "the only login is found without --client-id" 0 "$token" '' at public $helper --force-new --read --ce $ce
 row "status" 0 'public' '' at public $helper status
-unsaid "shows no token" 'eyJ'
+output_lacks "shows no token" 'eyJ'
 row "status as JSON" 0 '"clientId": *"public"' '' at public $helper status -o json
-unsaid "shows no token" 'eyJ'
+output_lacks "shows no token" 'eyJ'
 
-# Keycloak ignores the audience of a refresh request: mappers decide.
-row "an audience that no mapper gives" 6 '' 'other\.example\.org' at public $helper --client-id public --read --ce other.example.org
-row "a wider login" 0 '' 'logged in' approved alice public xrd-token-helper login --client-id public
-same "revokes the login that it replaces" 1 sessions public
+# Keycloak ignores the audience of a refresh request: mappers determine the audience.
+row "an audience that no mapper adds" 6 '' 'other\.example\.org' at public $helper --client-id public --read --ce other.example.org
+row "a login with more scopes" 0 '' 'logged in' approved alice public xrd-token-helper login --client-id public
+equals "revokes the login that it replaces" 1 sessions public
 row "a scope without any audience" 6 '' 'se\.example\.org' at public xrd-token-helper --client-id public --server https://se.example.org
 row "no audience requested" 0 "$token" '' at public xrd-token-helper --client-id public
-row "the wider login still has the compute scopes" 0 "$token" '' at public $helper --client-id public --force-new --read --ce $ce
+row "the new login still has the compute scopes" 0 "$token" '' at public $helper --client-id public --force-new --read --ce $ce
 
 row "logout of a public client" 0 '' 'logged out' at public $helper logout --client-id public
-same "ends the login at Keycloak" 0 sessions public
+equals "ends the login at Keycloak" 0 sessions public
 row "after the logout" 3 '' "$helper login" at public $helper --client-id public --read --ce $ce
 row "status after the logout" 0 'no login' '' at public $helper status
 
-# In a browser that is logged in elsewhere, all logins of a client share one session:
-# to revoke the refresh token of one ends the others.
+# In a browser with a session, all logins of a client share that session: revoking the refresh
+# token of one login ends the others.
 end_sessions public
 browser=$k/cookies
 person "$grid/protocol/openid-connect/auth?client_id=portal&response_type=code&redirect_uri=$grid/.well-known/openid-configuration" \
 	issuer username=alice "password=$(<"$k/password")"
 row "login in a browser with a session" 0 '' 'logged in' approved alice shared $helper login --client-id public
-row "login once more in that session" 0 '' 'logged in' approved alice shared $helper login --client-id public
+row "a second login in that session" 0 '' 'logged in' approved alice shared $helper login --client-id public
 browser=
 row "the second login works" 0 "$token" '' at shared $helper --client-id public --read --ce $ce
-same "is one session at Keycloak" 1 sessions public
+equals "is one session at Keycloak" 1 sessions public
 
 # An administrator ends the session.
 end_sessions public
@@ -220,27 +219,27 @@ row "the session was ended at Keycloak" 3 '' "$helper login .*--client-id public
 row "status of a login that was ended" 0 '(no longer valid|expired|ended|log in again)' '' at shared $helper status
 row "logout of a login that was ended" 0 '' 'logged out' at shared $helper logout --client-id public
 
-# A confidential client. Its secret comes with the login, and stays.
+# A confidential client. Its secret is saved with the login.
 echo wrong >"$k/wrong"
 chmod 600 "$k/wrong"
 secret=(--client-id confidential --client-secret-file "$k/confidential.secret")
 row "login with a wrong client secret" 4 '' 'nvalid client' at confidential $helper login --client-id confidential --client-secret-file "$k/wrong"
 row "login of a confidential client" 0 '' 'logged in' approved alice confidential $helper login "${secret[@]}"
 row "a token of a confidential client" 0 "$token" '' at confidential $helper "${secret[@]}" --read --ce $ce
-row "login with a wrong secret over a working one" 4 '' 'nvalid client' at confidential $helper login --client-id confidential --client-secret-file "$k/wrong"
-row "leaves the working one" 0 "$token" '' at confidential $helper --client-id confidential --force-new --read --ce $ce
+row "login with a wrong secret if there is a working login" 4 '' 'nvalid client' at confidential $helper login --client-id confidential --client-secret-file "$k/wrong"
+row "keeps the working login" 0 "$token" '' at confidential $helper --client-id confidential --force-new --read --ce $ce
 row "status of a confidential client" 0 'confidential' '' at confidential $helper status
 row "logout without --client-id" 0 '' 'logged out' at confidential $helper logout
-same "ends the login at Keycloak" 0 sessions confidential
+equals "ends the login at Keycloak" 0 sessions confidential
 
-# What Keycloak says only after the approval: it does not check scopes before.
+# Keycloak reports these errors only after the approval: it does not check scopes before.
 row "a user who may not have offline tokens" 4 '' 'Offline tokens not allowed' approved bob bob $helper login --client-id public
 row "a scope that does not exist" 6 '' 'compute\.nosuch' approved alice lacking $helper login --client-id public --scope compute.nosuch
 
-# PKCE, where a client demands it.
-row "login of a client that demands PKCE" 0 '' 'logged in' approved alice pkce $helper login --client-id pkce
-row "a token of a client that demands PKCE" 0 "$token" '' at pkce $helper --client-id pkce --read --ce $ce
-row "logout of a client that demands PKCE" 0 '' 'logged out' at pkce $helper logout --client-id pkce
+# PKCE, if a client requires it.
+row "login of a client that requires PKCE" 0 '' 'logged in' approved alice pkce $helper login --client-id pkce
+row "a token of a client that requires PKCE" 0 "$token" '' at pkce $helper --client-id pkce --read --ce $ce
+row "logout of a client that requires PKCE" 0 '' 'logged out' at pkce $helper logout --client-id pkce
 row "status of a user with a configuration" 0 'no login' '' at configured $helper status
 mkdir -p "$k/homes/configured/.config/token-helpers"
 cat >"$k/homes/configured/.config/token-helpers/config.toml" <<CONF
@@ -251,16 +250,16 @@ pkce = true
 CONF
 refused=$(events OAUTH2_DEVICE_AUTH_ERROR pkce)
 row "login with pkce in the configuration" 0 '' 'logged in' approved alice configured $helper login --issuer grid
-same "is not refused first" "$refused" events OAUTH2_DEVICE_AUTH_ERROR pkce
+equals "is not refused at first" "$refused" events OAUTH2_DEVICE_AUTH_ERROR pkce
 
-# Refresh tokens that are good for one use.
+# Refresh tokens for a single use.
 end_sessions public
 row "login before rotation" 0 '' 'logged in' approved alice rotating $helper login --client-id public
 admin PUT '' '{"revokeRefreshToken":true,"refreshTokenMaxReuse":0}'
 row "the first refresh with rotation" 0 "$token" '' at rotating $helper --client-id public --read --ce $ce
 row "the second refresh with rotation" 0 "$token" '' at rotating $helper --client-id public --force-new --read --ce $ce
-# crowd runs ten processes at once, each for other scopes, and prints the scopes of
-# their tokens.
+# crowd runs ten processes at once, each with different scopes, and prints the scopes of their
+# tokens.
 crowd() {
 	local scopes=(read modify cancel create 'read modify' 'read cancel' 'read create'
 		'modify cancel' 'modify create' 'cancel create') s flags pids=() status=0
@@ -279,23 +278,23 @@ export -f crowd
 refreshes=$(events REFRESH_TOKEN public)
 refused=$(events REFRESH_TOKEN_ERROR public)
 row "ten processes at once" 0 - '' crowd
-same "get what each wants" "4 compute.cancel 4 compute.create 4 compute.modify 4 compute.read" xargs -a "$k/out"
-same "with a refresh each" $((refreshes + 10)) events REFRESH_TOKEN public
-same "and none is refused" "$refused" events REFRESH_TOKEN_ERROR public
-row "the login goes on" 0 "$token" '' at rotating $helper --client-id public --force-new --read --ce $ce
+equals "get the scopes that each requests" "4 compute.cancel 4 compute.create 4 compute.modify 4 compute.read" xargs -a "$k/out"
+equals "with one refresh each" $((refreshes + 10)) events REFRESH_TOKEN public
+equals "and none is refused" "$refused" events REFRESH_TOKEN_ERROR public
+row "the login still works" 0 "$token" '' at rotating $helper --client-id public --force-new --read --ce $ce
 row "logout with rotation" 0 '' 'logged out' at rotating $helper logout --client-id public
-same "ends the login at Keycloak" 0 sessions public
+equals "ends the login at Keycloak" 0 sessions public
 admin PUT '' '{"revokeRefreshToken":false}'
 
-# Client credentials, with a secret full of what must be encoded.
+# Client credentials, with a secret full of characters that must be encoded.
 robot=(--from client-credentials --client-id robot --client-secret-file "$k/robot.secret")
 row "client credentials" 0 '' - at robot $helper "${robot[@]}" --ce $ce --file "$k/robot.token"
-said "names the scope that nobody asked for" exchangeable
+stderr_has "names the scope that was not requested" exchangeable
 row "a secret from a command" 0 "$token" - at robot $helper "${robot[@]:0:4}" --client-secret-command "cat '$k/robot.secret'" --force-new --read --ce $ce
 row "client credentials with a wrong secret" 4 '' 'nvalid client' at robot $helper "${robot[@]:0:4}" --client-secret-file "$k/wrong" --force-new --read --ce $ce
 row "a client without a service account" 4 '' 'not enabled to retrieve service account' at robot $helper --from client-credentials "${secret[@]}" --read --ce $ce
 
-# Exchange: Keycloak trades a token only for a client that is in its audience.
+# Exchange: Keycloak exchanges a token only for a client that is in its audience.
 exchange() {
 	local subject=$1
 	shift
@@ -304,21 +303,21 @@ exchange() {
 export -f exchange
 row "login of a user with a job" 0 '' 'logged in' approved alice user $helper login --client-id public
 row "a job's token" 0 '' '' at user $helper --client-id public --read --scope offline_access --ce $ce --file "$k/job.token"
-row "exchange of a token for others" 4 '' 'not within the token audience' exchange "$k/job.token" exchanger --read --ce $ce
-unsaid "is not called a denied login" 'login was denied'
+row "exchange of a token with another audience" 4 '' 'not within the token audience' exchange "$k/job.token" exchanger --read --ce $ce
+output_lacks "is not reported as a denied login" 'login was denied'
 row "exchange that the client may not do" 4 '' 'token exchange is not enabled' exchange "$k/robot.token" confidential --read --ce $ce
 row "exchange for an audience that Keycloak does not know" 4 '' 'Audience not found' exchange "$k/robot.token" exchanger --read --ce other.example.org
-# Without offline_access among its scopes, a token of an offline login belongs to an
-# online session, which has ended: Keycloak itself takes it for invalid.
-row "a narrower token" 0 '' '' at user $helper --client-id public --read --ce $ce --file "$k/narrow.token"
+# Without the scope offline_access, a token of an offline login belongs to an online session,
+# which has ended: Keycloak considers it invalid.
+row "a token without offline_access" 0 '' '' at user $helper --client-id public --read --ce $ce --file "$k/narrow.token"
 row "exchange of a token that Keycloak considers invalid" 4 '' 'Invalid token' exchange "$k/narrow.token" exchanger --read --ce $ce
 row "logout of the job's user" 0 '' 'logged out' at user $helper logout --client-id public
 row "exchange" 0 "$token" '' exchange "$k/robot.token" exchanger --read --ce $ce
-same "has the scope and no other" compute.read claim .scope
-same "has the audience" $ce claim .aud
-same "is the exchanger's" exchanger claim .azp
+equals "has only the requested scope" compute.read claim .scope
+equals "has the audience" $ce claim .aud
+equals "is issued to the exchanger" exchanger claim .azp
 
-# A user who is disabled for a while.
+# A user who is disabled temporarily.
 row "login before the user is disabled" 0 '' 'logged in' approved alice disabled $helper login --client-id public
 admin PUT "/users/$(id_of user alice)" '{"enabled":false}'
 row "the user is disabled" '3|4' '' 'User disabled' at disabled $helper --client-id public --read --ce $ce
@@ -335,44 +334,44 @@ row "login of a deleted client" 4 '' 'nvalid client' at doomed $helper login --c
 row "logout of a deleted client" 0 '' 'logged out' at doomed $helper logout --client-id doomed
 row "leaves nothing" 0 'no login' '' at doomed $helper status
 
-# Registration: Keycloak's own policies trust no host. Their order is not fixed.
+# Registration: Keycloak's default policies trust no host. Their order is not fixed.
 row "registration is refused" 4 '' "Policy '(Trusted Hosts|Allowed Client Scopes)' rejected" at stranger $helper login
-unsaid "is not called a denied login" 'login was denied'
-said "has a hint that helps" 'hint: .*--client-id'
+output_lacks "is not reported as a denied login" 'login was denied'
+stderr_has "has a hint for --client-id" 'hint: .*--client-id'
 
-# An initial access token lifts that. A client may then have the realm's default
-# scopes; openid is not among them.
+# An initial access token allows registration. The client may have the realm's default scopes,
+# which do not include openid.
 admin POST /clients-initial-access '{"count":1,"expiration":600}' | jq -r .token >"$k/initial"
 chmod 600 "$k/initial"
 row "registration with an initial access token" 0 '' 'logged in' approved alice invited $helper login --registration-token-file "$k/initial"
-same "registers one client" 1 registered
-row "a token of the client registered with it" 0 "$token" '' at invited $helper --read --ce $ce
-row "logout of the client registered with it" 0 '' 'logged out' at invited $helper logout
-same "deletes the client" 0 registered
-row "an initial access token that is used up" 4 '' 'No remaining count' at late $helper login --registration-token-file "$k/initial"
+equals "registers one client" 1 registered
+row "a token of the client registered with an initial access token" 0 "$token" '' at invited $helper --read --ce $ce
+row "logout of the client registered with an initial access token" 0 '' 'logged out' at invited $helper logout
+equals "deletes the client" 0 registered
+row "an initial access token without remaining uses" 4 '' 'No remaining count' at late $helper login --registration-token-file "$k/initial"
 
-# A realm that is open to all.
+# A realm with open registration.
 policy 'Trusted Hosts'
 policy 'Allowed Client Scopes'
 row "the user denies the login" 4 '' 'denied' denied alice open $helper login
 row "open registration" 0 '' 'logged in' approved alice open $helper login
-same "registers one client" 1 registered
+equals "registers one client" 1 registered
 row "a token of a client registered openly" 0 "$token" '' at open $helper --read --ce $ce
 row "logout of a client registered openly" 0 '' 'logged out' at open $helper logout
-same "deletes the client" 0 registered
+equals "deletes the client" 0 registered
 row "after that logout" 3 '' "$helper login" at open $helper --read --ce $ce
 
 row "open registration again" 0 '' 'logged in' approved alice open $helper login
 admin DELETE "/clients/$(admin GET /clients | jq -r '.[] | select(.name == "token-helpers").id')"
-row "our own client was deleted" 3 '' "$helper login" at open $helper --read --ce $ce
+row "the helper's client was deleted" 3 '' "$helper login" at open $helper --read --ce $ce
 row "login registers a new one" 0 '' 'logged in' approved alice open $helper login
-same "which is the only one" 1 registered
+equals "which is the only client" 1 registered
 admin DELETE "/clients/$(admin GET /clients | jq -r '.[] | select(.name == "token-helpers").id')"
-row "logout after our own client was deleted" 0 '' 'logged out' at open $helper logout
+row "logout after the helper's client was deleted" 0 '' 'logged out' at open $helper logout
 
 row "a last registration" 0 '' 'logged in' approved alice left $helper login
 admin POST "/clients/$(admin GET /clients | jq -r '.[] | select(.name == "token-helpers").id')/registration-access-token" >"$k/taken"
-row "logout when our registration token was replaced" 4 '' 'client' at left $helper logout
-same "leaves the client" 1 registered
+row "logout after the registration token was replaced" 4 '' 'client' at left $helper logout
+equals "leaves the client" 1 registered
 
 kill $keycloak_pid

@@ -1,7 +1,7 @@
 # Real keyrings: gnome-keyring on a session bus, pass with gpg, and the kernel's key
-# store. In each of them a login must survive rotation and many processes at once, and
-# logout must remove it. Then what fails: a locked keyring, a bus that dies, a gpg agent
-# without a terminal, a full quota, a full disk, two keyrings that each hold a login.
+# store. In each of them a login must survive rotation and many concurrent processes, and
+# logout must remove it. Then failures: a locked keyring, a bus that dies, a gpg agent without
+# a terminal, an exceeded quota, a full disk, and two keyrings with a login each.
 # shellcheck shell=bash
 # shellcheck disable=SC2016  # sh -c expands what is in single quotes
 # shellcheck disable=SC2154  # here and issuer_pid come from run and lib.sh
@@ -14,18 +14,18 @@ mkdir -m 755 "$k"
 start_issuer keyrings 18461 -rotate
 
 # Everything runs as an ordinary user without a terminal: the kernel's quota for root
-# is another one, and gpg and D-Bus look up the user's name.
+# differs, and gpg and D-Bus look up the user's name.
 ring=42011
 cp /etc/passwd "$k/passwd"
 echo "ring:x:$ring:$ring:ring:$k:/bin/sh" >>"$k/passwd"
 mount --bind "$k/passwd" /etc/passwd
 
-declare -A extra   # one more variable for each home directory
-declare -A session # the command that starts commands there
+declare -A extra   # an additional variable for each home directory
+declare -A session # the command that runs commands for each home directory
 limit=20           # seconds that a command may take
 
-# place DIR [VARIABLE=VALUE] makes a home directory for the user.
-place() {
+# new_home DIR [VARIABLE=VALUE] creates a home directory for the user.
+new_home() {
 	mkdir -m 755 "$k/$1"
 	mkdir -m 700 "$k/$1/home" "$k/$1/run"
 	chown -R $ring:$ring "$k/$1"
@@ -44,16 +44,16 @@ as_ring() {
 		"${start[@]}" "$@" </dev/null
 }
 
-# said NAME STATUS STDOUT STDERR COMMAND... runs a command. It must end with STATUS,
+# check NAME STATUS STDOUT STDERR COMMAND... runs a command. It must exit with STATUS,
 # or one of several (0|8). STDOUT is "-" (nothing), "token" (one token) or an extended
-# regular expression; with a status that is not 0 nothing else may be there. STDERR is an
-# expression that the messages must match once they are joined to one line. A command
-# that fails must print an error and a hint. No secret may be printed.
-said() {
+# regular expression. If the status is not 0, stdout must be empty, unless STDOUT begins with
+# "always:". STDERR is an expression that the messages, joined to one line, must match. A
+# command that fails must print an error and a hint. No secret may be printed.
+check() {
 	local name=$1 want=$2 out=$3 err=$4 got=0 problems=()
 	shift 4
 	"$@" >"$k/stdout" 2>"$k/stderr" || got=$?
-	[ "$got" != 124 ] || problems+=("it did not end within $limit seconds")
+	[ "$got" != 124 ] || problems+=("it did not exit within $limit seconds")
 	[[ "|$want|" == *"|$got|"* ]] || problems+=("status $got, want $want")
 	[ "$got" = 0 ] || [ "$want" = 0 ] || [[ $out == always:* ]] || out=-
 	case ${out#always:} in
@@ -67,8 +67,8 @@ said() {
 		sed -E 's/^condor-token-helper: +/ /' "$k/stderr" | tr -s '\n ' ' ' | grep -iE -- "$err" >/dev/null || problems+=("stderr does not match /$err/")
 	fi
 	write_secrets "$k/secrets"
-	! grep -qFf "$k/secrets" "$k/stderr" || problems+=("stderr holds a secret")
-	[ "${out#always:}" = token ] || ! grep -qFf "$k/secrets" "$k/stdout" || problems+=("stdout holds a secret")
+	! grep -qFf "$k/secrets" "$k/stderr" || problems+=("stderr contains a secret")
+	[ "${out#always:}" = token ] || ! grep -qFf "$k/secrets" "$k/stdout" || problems+=("stdout contains a secret")
 	report "$name" "$k/stdout" "$k/stderr" "${problems[@]}"
 }
 
@@ -77,8 +77,8 @@ unchanged() {
 	count_check "$1" "$(requests "$2")" "$3"
 }
 
-# at_once DIR PREFIX NUMBER starts processes at the same time, each with an audience of
-# its own, or with one for all ("same"), and prints how many got a token for it.
+# at_once DIR PREFIX NUMBER starts processes at the same time, each with a different audience,
+# or all with the same one (PREFIX "same"), and prints how many got a token for it.
 at_once() {
 	local dir=$1 prefix=$2 number=$3 i host right=0 pids=()
 	for ((i = 1; i <= number; i++)); do
@@ -100,14 +100,14 @@ at_once() {
 	echo "$right"
 }
 
-# backends DIR prints the keyrings that status names, one for each login.
+# backends DIR prints the keyring of each login in the output of status.
 backends() {
 	as_ring "$1" condor-token-helper status -o json | jq -r '[.logins[].backend] | sort | join(" ")'
 }
 
-# mend DIR KEYRING logs in again where a check has lost the login, so that the next one
-# starts with a login.
-mend() {
+# restore_login DIR KEYRING logs in again if the login was lost, so that the next check starts
+# with a login.
+restore_login() {
 	as_ring "$1" condor-token-helper --no-prompt --force-new --ce mend.example.org >"$k/mend" 2>&1 ||
 		as_ring "$1" condor-token-helper login --keyring "$2" >"$k/mend" 2>&1 || die "login: $(tail -n 3 "$k/mend")"
 }
@@ -117,12 +117,12 @@ client_of() {
 	"$W/bin/jwt-inspect" -o claims "$1" | jq -r .client_id
 }
 
-# files_with SECRETS DIR prints the user's files that hold one of the secrets.
+# files_with SECRETS DIR prints the user's files that contain one of the secrets.
 files_with() {
 	grep -rlFf "$1" --devices=skip "$k/$2/home" "$k/$2/run" || true
 }
 
-# The logins in each keyring, one a line.
+# The items_KEYRING functions print the logins in a keyring, one per line.
 items_secret-service() {
 	as_ring "$1" gdbus call --session --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets/collection/login \
 		--method org.freedesktop.DBus.Properties.Get org.freedesktop.Secret.Collection Items |
@@ -132,12 +132,12 @@ items_pass() { find "$k/$1/home/.password-store" -name '*.gpg'; }
 items_keyctl() { as_ring "$1" keyctl show @u | grep -oE 'user: token-helpers-[0-9a-f]+' || true; }
 items_file() { find "$k/$1/home" -path '*/token-helpers/keyring/token-helpers-*' ! -name '*-probe'; }
 
-# nothing_left DIR KEYRING checks what logout leaves behind.
+# nothing_left DIR KEYRING checks that nothing is left after logout.
 nothing_left() {
-	said "$2: after logout status shows no login" 0 '[Nn]o login' '' as_ring "$1" condor-token-helper status
-	count_check "$2: after logout the keyring holds no login" "$("items_$2" "$1" | wc -l)" 0
+	check "$2: after logout status shows no login" 0 '[Nn]o login' '' as_ring "$1" condor-token-helper status
+	count_check "$2: after logout the keyring contains no login" "$("items_$2" "$1" | wc -l)" 0
 	write_secrets "$k/secrets"
-	count_check "$2: after logout no file holds a secret" "$(files_with "$k/secrets" "$1")" ''
+	count_check "$2: after logout no file contains a secret" "$(files_with "$k/secrets" "$1")" ''
 	count_check "$2: after logout there is no cached discovery document" "$(find "$k/$1/home" "$k/$1/run" -path '*discovery*' -type f)" ''
 }
 
@@ -145,24 +145,24 @@ nothing_left() {
 logged_out() {
 	local revoked deleted
 	revoked=$(requests revocation) deleted=$(requests client)
-	said "$2: logout" 0 - '' as_ring "$1" condor-token-helper logout
+	check "$2: logout" 0 - '' as_ring "$1" condor-token-helper logout
 	count_check "$2: logout revokes the login" "$(($(requests revocation) - revoked))" 1
 	count_check "$2: logout deletes the client" "$(($(requests client) - deleted))" 1
 	nothing_left "$1" "$2"
 }
 
-# suite DIR KEYRING is what must work in every keyring. Afterwards the user is logged
-# in, and a token for a.example.org is cached.
+# suite DIR KEYRING checks what must work in every keyring. Afterwards the user is logged in,
+# and a token for a.example.org is cached.
 suite() {
 	local d=$1 r=$2 before
-	said "$r: login" 0 - '' as_ring "$d" condor-token-helper login --keyring "$r"
-	said "$r: status names the keyring" 0 "$r" '' as_ring "$d" condor-token-helper status
-	count_check "$r: so does its JSON" "$(backends "$d")" "$r"
-	count_check "$r: the keyring holds one login" "$("items_$r" "$d" | wc -l)" 1
+	check "$r: login" 0 - '' as_ring "$d" condor-token-helper login --keyring "$r"
+	check "$r: status names the keyring" 0 "$r" '' as_ring "$d" condor-token-helper status
+	count_check "$r: so does status -o json" "$(backends "$d")" "$r"
+	count_check "$r: the keyring contains one login" "$("items_$r" "$d" | wc -l)" 1
 	before=$(requests token:refresh_token)
-	said "$r: a token by refresh" 0 token '' as_ring "$d" condor-token-helper --ce a.example.org
-	said "$r: another, with the rotated refresh token" 0 token '' as_ring "$d" condor-token-helper --ce a.example.org --force-new
-	said "$r: the same from the cache" 0 token '' as_ring "$d" condor-token-helper --ce a.example.org
+	check "$r: a token by refresh" 0 token '' as_ring "$d" condor-token-helper --ce a.example.org
+	check "$r: a second token, with the rotated refresh token" 0 token '' as_ring "$d" condor-token-helper --ce a.example.org --force-new
+	check "$r: the same from the cache" 0 token '' as_ring "$d" condor-token-helper --ce a.example.org
 	count_check "$r: that took two refreshes" "$(($(requests token:refresh_token) - before))" 2
 	before=$(requests token:refresh_token)
 	count_check "$r: 20 processes at once get 20 tokens" "$(at_once "$d" h 20)" 20
@@ -170,33 +170,33 @@ suite() {
 	before=$(requests token:refresh_token)
 	count_check "$r: 20 processes at once get the same token" "$(at_once "$d" same 20)" 20
 	count_check "$r: with one refresh for all" "$(($(requests token:refresh_token) - before))" 1
-	said "$r: the login is intact" 0 token '' as_ring "$d" condor-token-helper --ce b.example.org
-	# Access tokens, the signed ones, may be in the cache.
+	check "$r: the login is intact" 0 token '' as_ring "$d" condor-token-helper --ce b.example.org
+	# Access tokens, which are signed, may be in the cache.
 	write_secrets "$k/secrets"
 	grep -vxE '[^.]+\.[^.]+\.[^.]+' "$k/secrets" >"$k/lasting"
-	count_check "$r: no file holds a refresh token or a client secret" "$(files_with "$k/lasting" "$d")" ''
+	count_check "$r: no file contains a refresh token or a client secret" "$(files_with "$k/lasting" "$d")" ''
 }
 
-# encrypted_files DIR KEYRING: a first login without a choice of keyring, where the
-# session bus holds no usable one.
+# encrypted_files DIR KEYRING checks a first login without --keyring if the session bus has no
+# usable keyring.
 encrypted_files() {
 	local bus=${extra[gnome]} before
-	place "$1" "$bus"
+	new_home "$1" "$bus"
 	before=$(requests registration)
-	said "$2: a first login that asks for the desktop keyring" 8 - 'hint:.*(unlock|--keyring|desktop)' as_ring "$1" condor-token-helper login --keyring secret-service
-	said "$2: a first login without a passphrase for files" 8 - 'hint:.*(TOKEN_HELPER_PASSPHRASE|--keyring)' as_ring "$1" condor-token-helper login
+	check "$2: a first login with --keyring secret-service" 8 - 'hint:.*(unlock|--keyring|desktop)' as_ring "$1" condor-token-helper login --keyring secret-service
+	check "$2: a first login without a passphrase for files" 8 - 'hint:.*(TOKEN_HELPER_PASSPHRASE|--keyring)' as_ring "$1" condor-token-helper login
 	unchanged "$2: no client was registered" registration "$before"
 	(umask 077 && head -c 32 /dev/urandom | base64 >"$k/$1/passphrase")
 	chown $ring:$ring "$k/$1/passphrase"
-	said "$2: a first login with one is saved in encrypted files" 0 - '' \
+	check "$2: a first login with a passphrase is saved in encrypted files" 0 - '' \
 		as_ring "$1" TOKEN_HELPER_PASSPHRASE_FILE="$k/$1/passphrase" condor-token-helper login
-	count_check "$2: status says so" "$(backends "$1")" file
-	said "$2: that login works" 0 token '' as_ring "$1" TOKEN_HELPER_PASSPHRASE_FILE="$k/$1/passphrase" condor-token-helper --ce a.example.org
+	count_check "$2: status shows encrypted files" "$(backends "$1")" file
+	check "$2: the login works" 0 token '' as_ring "$1" TOKEN_HELPER_PASSPHRASE_FILE="$k/$1/passphrase" condor-token-helper --ce a.example.org
 }
 
 # --- gnome-keyring
 
-place gnome "DBUS_SESSION_BUS_ADDRESS=unix:path=$k/gnome/bus"
+new_home gnome "DBUS_SESSION_BUS_ADDRESS=unix:path=$k/gnome/bus"
 
 # start_bus starts a session bus, always at the same address.
 start_bus() {
@@ -205,14 +205,14 @@ start_bus() {
 	await "the session bus" as_ring gnome gdbus call --session --dest org.freedesktop.DBus \
 		--object-path /org/freedesktop/DBus --method org.freedesktop.DBus.GetId
 }
-# kill_bus breaks the connections of everything that uses the bus.
+# kill_bus kills the bus and so closes all connections to it.
 kill_bus() {
 	local pid
 	pid=$(cat "$k/gnome/pid")
 	kill -KILL "$pid"
 	while kill -0 "$pid" 2>/dev/null; do sleep 0.02; done
 }
-# unlock_keyring starts the keyring daemon, in place of one that runs.
+# unlock_keyring starts the keyring daemon, and replaces a running one.
 unlock_keyring() {
 	as_ring gnome sh -c 'printf secret | gnome-keyring-daemon --replace --unlock --components=secrets' >"$k/gnome/daemon.log" 2>&1
 	await "the keyring" as_ring gnome sh -c "gdbus call --session --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets/collection/login \
@@ -227,50 +227,50 @@ start_bus
 unlock_keyring
 suite gnome secret-service
 
-# The dialog that would unlock it has no display to appear on.
+# There is no display for the dialog that would unlock it.
 lock_keyring
 before=$(requests token) devices=$(requests device)
-said "locked keyring: get" 8 - 'error:.*lock.*hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper --ce c.example.org
-said "locked keyring: a cached token needs no keyring" 0 token '' as_ring gnome condor-token-helper --ce a.example.org
-said "locked keyring: status names the keyring" 0 'secret-service' '' as_ring gnome condor-token-helper status
-said "locked keyring: logout" 8 - 'error:.*lock.*hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper logout
-said "locked keyring: login" 8 - 'error:.*lock.*hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper login
+check "locked keyring: get" 8 - 'error:.*lock.*hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper --ce c.example.org
+check "locked keyring: a cached token needs no keyring" 0 token '' as_ring gnome condor-token-helper --ce a.example.org
+check "locked keyring: status names the keyring" 0 'secret-service' '' as_ring gnome condor-token-helper status
+check "locked keyring: logout" 8 - 'error:.*lock.*hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper logout
+check "locked keyring: login" 8 - 'error:.*lock.*hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper login
 unchanged "locked keyring: no token was requested" token "$before"
-unchanged "locked keyring: no login was begun" device "$devices"
+unchanged "locked keyring: no login was started" device "$devices"
 encrypted_files locked "locked keyring"
 
-# A dialog appears on the desktop, and nobody is there to answer it.
+# A dialog appears on the desktop, but nobody answers it.
 unlock_keyring
 lock_keyring
 install -m 644 "$here/keyrings/prompter.py" "$k/prompter.py"
 limit=600 as_ring gnome /usr/bin/python3 "$k/prompter.py" >"$k/gnome/prompter.log" 2>&1 &
 prompter=$!
 await "the password dialog" grep -q ready "$k/gnome/prompter.log"
-said "unanswered dialog: get" 8 - 'hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper --no-prompt --timeout 5s --ce c.example.org
-said "unanswered dialog: a cached token needs no keyring" 0 token '' as_ring gnome condor-token-helper --no-prompt --ce a.example.org
-expect "unanswered dialog: it was really opened" 0 asked cat "$k/gnome/prompter.log"
+check "unanswered dialog: get" 8 - 'hint:.*(unlock|--keyring)' as_ring gnome condor-token-helper --no-prompt --timeout 5s --ce c.example.org
+check "unanswered dialog: a cached token needs no keyring" 0 token '' as_ring gnome condor-token-helper --no-prompt --ce a.example.org
+expect "unanswered dialog: the dialog was opened" 0 asked cat "$k/gnome/prompter.log"
 kill $prompter
 
 unlock_keyring
-said "unlocked again: the login is intact" 0 token '' as_ring gnome condor-token-helper --ce c.example.org
-mend gnome secret-service
+check "unlocked again: the login is intact" 0 token '' as_ring gnome condor-token-helper --ce c.example.org
+restore_login gnome secret-service
 
 # The bus dies between two commands.
 kill_bus
 before=$(requests token)
-said "dead bus: get" 8 - 'error:.*(bus|secret-service|keyring).*hint:' as_ring gnome condor-token-helper --ce d.example.org
-said "dead bus: a cached token needs no bus" 0 token '' as_ring gnome condor-token-helper --ce a.example.org
-said "dead bus: status names the keyring" 0 'secret-service' '' as_ring gnome condor-token-helper status
-said "dead bus: logout" 8 - 'error:.*(bus|secret-service|keyring).*hint:' as_ring gnome condor-token-helper logout
+check "dead bus: get" 8 - 'error:.*(bus|secret-service|keyring).*hint:' as_ring gnome condor-token-helper --ce d.example.org
+check "dead bus: a cached token needs no bus" 0 token '' as_ring gnome condor-token-helper --ce a.example.org
+check "dead bus: status names the keyring" 0 'secret-service' '' as_ring gnome condor-token-helper status
+check "dead bus: logout" 8 - 'error:.*(bus|secret-service|keyring).*hint:' as_ring gnome condor-token-helper logout
 unchanged "dead bus: no token was requested" token "$before"
 encrypted_files dead "dead bus"
 start_bus
 unlock_keyring
-said "a new bus: the login is intact" 0 token '' as_ring gnome condor-token-helper --ce d.example.org
-mend gnome secret-service
+check "a new bus: the login is intact" 0 token '' as_ring gnome condor-token-helper --ce d.example.org
+restore_login gnome secret-service
 
-# The bus dies while the issuer is asked: what the issuer answers cannot be saved. The
-# issuer is stopped until the bus is gone.
+# The bus dies during a request to the issuer, so that the answer cannot be saved. The issuer is
+# stopped until the bus is gone.
 connected() { [ -n "$(ss -Htn state established '( dport = :18461 )')" ]; }
 kill -STOP "$issuer_pid"
 as_ring gnome condor-token-helper --ce e.example.org >"$k/out" 2>"$k/err" &
@@ -278,22 +278,22 @@ helper=$!
 await "the request for a token" connected
 kill_bus
 kill -CONT "$issuer_pid"
-ended() {
+helper_result() {
 	local got=0
 	wait $helper || got=$?
 	cat "$k/out"
 	cat "$k/err" >&2
 	return $got
 }
-said "the bus dies during a refresh: the token is printed, the loss reported" 8 always:token 'error:.*hint:.*log ?in' ended
+check "the bus dies during a refresh: the token is printed, the loss reported" 8 always:token 'error:.*hint:.*log ?in' helper_result
 start_bus
 unlock_keyring
-said "the bus dies during a refresh: afterwards a login is required" 3 - 'hint:.* login' as_ring gnome condor-token-helper --ce f.example.org
-said "the bus dies during a refresh: login" 0 - '' as_ring gnome condor-token-helper login
-said "the bus dies during a refresh: that login works" 0 token '' as_ring gnome condor-token-helper --ce f.example.org
+check "the bus dies during a refresh: afterwards a login is required" 3 - 'hint:.* login' as_ring gnome condor-token-helper --ce f.example.org
+check "the bus dies during a refresh: login" 0 - '' as_ring gnome condor-token-helper login
+check "the bus dies during a refresh: the new login works" 0 token '' as_ring gnome condor-token-helper --ce f.example.org
 logged_out gnome secret-service
 
-# A daemon that has no login keyring: it would ask for a new password.
+# A daemon without a login keyring would ask for a new password.
 rm -rf "$k"/gnome/home/.local/share/keyrings
 as_ring gnome gnome-keyring-daemon --replace --daemonize --components=secrets >"$k/gnome/daemon.log" 2>&1
 await "the keyring daemon" as_ring gnome gdbus call --session --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets \
@@ -303,7 +303,7 @@ kill_bus
 
 # --- pass
 
-# gpg_key DIR PASSPHRASE makes a key and a password store for it.
+# gpg_key DIR PASSPHRASE creates a key and a password store for it.
 gpg_key() {
 	{
 		as_ring "$1" gpg --batch --quiet --passphrase "$2" --quick-gen-key ring@example.org rsa2048 encrypt,sign
@@ -311,9 +311,9 @@ gpg_key() {
 	} >"$k/gpg.log" 2>&1 || die "gpg and pass: $(tail -n 3 "$k/gpg.log")"
 }
 
-place pass
+new_home pass
 before=$(requests registration)
-said "pass without a store: login" 8 - 'hint:.*pass init' as_ring pass condor-token-helper login --keyring pass
+check "pass without a store: login" 8 - 'hint:.*pass init' as_ring pass condor-token-helper login --keyring pass
 unchanged "pass without a store: no client was registered" registration "$before"
 gpg_key pass ''
 suite pass pass
@@ -322,36 +322,36 @@ suite pass pass
 store=$k/pass/home/.password-store
 cp -p "$store/.gpg-id" "$k/gpg-id"
 echo nobody@example.org >"$store/.gpg-id"
-said "pass cannot encrypt: get" 8 - 'error:.*hint:' as_ring pass condor-token-helper --ce c.example.org
+check "pass cannot encrypt: get" 8 - 'error:.*hint:' as_ring pass condor-token-helper --ce c.example.org
 cp -p "$k/gpg-id" "$store/.gpg-id"
-said "pass cannot encrypt: afterwards the login is intact" 0 token '' as_ring pass condor-token-helper --ce c.example.org
-mend pass pass
+check "pass cannot encrypt: afterwards the login is intact" 0 token '' as_ring pass condor-token-helper --ce c.example.org
+restore_login pass pass
 
-# gpg truncates the old file before it writes the new one. It may find room for that.
+# gpg truncates the old file before it writes the new one. The new one may fit.
 cp -a "$store" "$k/store"
 mount -t tmpfs -o size=64k,mode=700,uid=$ring,gid=$ring tmpfs "$store"
 cp -a "$k/store/." "$store"
 head -c 1m /dev/zero >"$store/fill" 2>/dev/null || true
-said "a full disk under pass: get" "0|8" token 'error:.*hint:' as_ring pass condor-token-helper --ce d.example.org
+check "a full disk under pass: get" "0|8" token 'error:.*hint:' as_ring pass condor-token-helper --ce d.example.org
 rm "$store/fill"
-said "a full disk under pass: afterwards the login is intact" 0 token '' as_ring pass condor-token-helper --ce d.example.org
+check "a full disk under pass: afterwards the login is intact" 0 token '' as_ring pass condor-token-helper --ce d.example.org
 cp -a "$store/." "$k/store"
 umount "$store"
 cp -a "$k/store/." "$store"
-mend pass pass
+restore_login pass pass
 
 mkdir -m 755 "$k/bin"
 ln -s "$W/bin/condor-token-helper" "$k/bin/"
-said "pass is not installed: get" 8 - 'error:.*pass.*hint:' as_ring pass PATH="$k/bin" condor-token-helper --ce e.example.org
-said "pass is not installed: logout" 8 - 'error:.*pass.*hint:' as_ring pass PATH="$k/bin" condor-token-helper logout
-said "pass is installed again: the login is intact" 0 token '' as_ring pass condor-token-helper --ce e.example.org
-mend pass pass
+check "pass is not installed: get" 8 - 'error:.*pass.*hint:' as_ring pass PATH="$k/bin" condor-token-helper --ce e.example.org
+check "pass is not installed: logout" 8 - 'error:.*pass.*hint:' as_ring pass PATH="$k/bin" condor-token-helper logout
+check "pass is installed again: the login is intact" 0 token '' as_ring pass condor-token-helper --ce e.example.org
+restore_login pass pass
 logged_out pass pass
 
-# A key with a passphrase that the agent asks for on a terminal, where there is none.
-place pin
+# A key with a passphrase, which the agent would ask for on a terminal, but there is none.
+new_home pin
 gpg_key pin 'gpg passphrase'
-# enter_pin has the agent remember the passphrase, as an answer to its question would.
+# enter_pin makes the agent remember the passphrase, as if it had been entered.
 enter_pin() {
 	as_ring pin sh -c 'echo x | gpg --batch --quiet --trust-model always --recipient ring@example.org --encrypt |
 		gpg --batch --quiet --pinentry-mode loopback --passphrase "gpg passphrase" --decrypt' >"$k/gpg.log" 2>&1 || die "gpg: $(cat "$k/gpg.log")"
@@ -359,35 +359,35 @@ enter_pin() {
 forget_pin() { as_ring pin gpg-connect-agent reloadagent /bye >"$k/gpg.log" 2>&1; }
 forget_pin
 before=$(requests registration)
-said "gpg without a terminal: a first login" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper login --keyring pass
+check "gpg without a terminal: a first login" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper login --keyring pass
 unchanged "gpg without a terminal: no client was registered" registration "$before"
 enter_pin
-said "the passphrase is known to the agent: login" 0 - '' as_ring pin condor-token-helper login --keyring pass
-said "the passphrase is known to the agent: get" 0 token '' as_ring pin condor-token-helper --ce a.example.org
+check "the passphrase is known to the agent: login" 0 - '' as_ring pin condor-token-helper login --keyring pass
+check "the passphrase is known to the agent: get" 0 token '' as_ring pin condor-token-helper --ce a.example.org
 forget_pin
 before=$(requests token)
-said "gpg without a terminal: get" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper --ce b.example.org
-said "gpg without a terminal: a cached token needs no passphrase" 0 token '' as_ring pin condor-token-helper --ce a.example.org
-said "gpg without a terminal: status names the keyring" 0 pass '' as_ring pin condor-token-helper status
-said "gpg without a terminal: logout" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper logout
+check "gpg without a terminal: get" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper --ce b.example.org
+check "gpg without a terminal: a cached token needs no passphrase" 0 token '' as_ring pin condor-token-helper --ce a.example.org
+check "gpg without a terminal: status names the keyring" 0 pass '' as_ring pin condor-token-helper status
+check "gpg without a terminal: logout" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper logout
 # A dialog that nobody answers.
 printf '#!/bin/sh\necho $$ >>%s\nexec sleep 600\n' "$k/pin/asked" >"$k/pin/pinentry"
 chmod 755 "$k/pin/pinentry"
 echo "pinentry-program $k/pin/pinentry" >"$k/pin/home/.gnupg/gpg-agent.conf"
 as_ring pin gpgconf --kill gpg-agent
-said "gpg with an unanswered dialog: get" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper --no-prompt --timeout 5s --ce b.example.org
-expect "gpg with an unanswered dialog: it was really opened" 0 '^[0-9]+$' cat "$k/pin/asked"
+check "gpg with an unanswered dialog: get" 8 - 'hint:.*(gpg|pass|PIN|--keyring)' as_ring pin condor-token-helper --no-prompt --timeout 5s --ce b.example.org
+expect "gpg with an unanswered dialog: the dialog was opened" 0 '^[0-9]+$' cat "$k/pin/asked"
 unchanged "gpg without its passphrase: no token was requested" token "$before"
 rm "$k/pin/home/.gnupg/gpg-agent.conf"
 as_ring pin gpgconf --kill gpg-agent
 enter_pin
-said "the passphrase is known again: the login is intact" 0 token '' as_ring pin condor-token-helper --ce b.example.org
-mend pin pass
+check "the passphrase is known again: the login is intact" 0 token '' as_ring pin condor-token-helper --ce b.example.org
+restore_login pin pass
 logged_out pin pass
 
 # --- the kernel's key store
 
-place keyctl
+new_home keyctl
 printf '#!/bin/sh\nkeyctl link @u @s && exec env "$@"\n' >"$k/linked"
 chmod 755 "$k/linked"
 session[keyctl]="keyctl session - $k/linked"
@@ -398,80 +398,80 @@ suite keyctl keyctl
 
 # A batch job's session has no link to the user's keyring.
 session[keyctl]="keyctl session - env"
-said "a session without a link to the user's keyring: get" 0 token '' as_ring keyctl condor-token-helper --ce c.example.org
-said "a session without a link to the user's keyring: status" 0 keyctl '' as_ring keyctl condor-token-helper status
+check "a session without a link to the user's keyring: get" 0 token '' as_ring keyctl condor-token-helper --ce c.example.org
+check "a session without a link to the user's keyring: status" 0 keyctl '' as_ring keyctl condor-token-helper status
 session[keyctl]="keyctl session - $k/linked"
 
-# The user's quota is used up.
+# The user's quota is exhausted.
 as_ring keyctl sh -c 'i=0; for size in 2000 100; do
 	while head -c $size /dev/zero | keyctl padd user fill$i @u; do i=$((i + 1)); done
 done' >"$k/fill" 2>&1
 expect "full quota: the kernel refuses another key" 0 '[Qq]uota' tail -n 1 "$k/fill"
-# A new value of the same size would need no further quota: then a token is right, too.
-said "full quota: get" '0|8' token 'error:.*quota.*hint:' as_ring keyctl condor-token-helper --ce d.example.org
-place full
+# A new value of the same size may need no further quota. Then a token is correct, too.
+check "full quota: get" '0|8' token 'error:.*quota.*hint:' as_ring keyctl condor-token-helper --ce d.example.org
+new_home full
 session[full]=${session[keyctl]}
 before=$(requests registration)
-said "full quota: a first login" 8 - 'error:.*quota.*hint:' as_ring full condor-token-helper login --keyring keyctl
+check "full quota: a first login" 8 - 'error:.*quota.*hint:' as_ring full condor-token-helper login --keyring keyctl
 unchanged "full quota: no client was registered" registration "$before"
 as_ring keyctl keyctl purge -p user fill >/dev/null 2>&1
-said "room again: the login is intact" 0 token '' as_ring keyctl condor-token-helper --ce e.example.org
-mend keyctl keyctl
+check "quota free again: the login is intact" 0 token '' as_ring keyctl condor-token-helper --ce e.example.org
+restore_login keyctl keyctl
 logged_out keyctl keyctl
 
 # After a reboot the key store is empty.
-said "keyctl: login once more" 0 - '' as_ring keyctl condor-token-helper login --keyring keyctl
+check "keyctl: login again" 0 - '' as_ring keyctl condor-token-helper login --keyring keyctl
 as_ring keyctl keyctl clear @u >/dev/null 2>&1
-said "an empty key store: get" 3 - 'hint:.* login' as_ring keyctl condor-token-helper --ce a.example.org
-said "an empty key store: login" 0 - '' as_ring keyctl condor-token-helper login
-said "an empty key store: that login works" 0 token '' as_ring keyctl condor-token-helper --ce a.example.org
+check "an empty key store: get" 3 - 'hint:.* login' as_ring keyctl condor-token-helper --ce a.example.org
+check "an empty key store: login" 0 - '' as_ring keyctl condor-token-helper login
+check "an empty key store: the new login works" 0 token '' as_ring keyctl condor-token-helper --ce a.example.org
 count_check "an empty key store: status shows one login" "$(backends keyctl)" keyctl
 logged_out keyctl keyctl
 as_ring keyctl keyctl clear @u >/dev/null 2>&1
 
-# --- two keyrings that each hold a login
+# --- two keyrings with a login each
 
-place two "TOKEN_HELPER_PASSPHRASE_FILE=$k/two/passphrase"
+new_home two "TOKEN_HELPER_PASSPHRASE_FILE=$k/two/passphrase"
 (umask 077 && head -c 32 /dev/urandom | base64 >"$k/two/passphrase")
 chown $ring:$ring "$k/two/passphrase"
 gpg_key two ''
-said "two keyrings: login to encrypted files" 0 - '' as_ring two condor-token-helper login --keyring file
+check "two keyrings: login to encrypted files" 0 - '' as_ring two condor-token-helper login --keyring file
 count_check "two keyrings: status names the first" "$(backends two)" file
 revoked=$(requests revocation)
-said "two keyrings: login to pass" 0 - '' as_ring two condor-token-helper login --keyring pass
+check "two keyrings: login to pass" 0 - '' as_ring two condor-token-helper login --keyring pass
 count_check "two keyrings: status names the second" "$(backends two)" pass
-count_check "two keyrings: the first one's login is gone" "$(items_file two)" ''
+count_check "two keyrings: the login in the first is gone" "$(items_file two)" ''
 count_check "two keyrings: and revoked" "$(($(requests revocation) - revoked))" 1
-said "two keyrings: get needs no passphrase of the first" 0 token '' \
+check "two keyrings: get needs no passphrase of the first" 0 token '' \
 	as_ring two TOKEN_HELPER_PASSPHRASE_FILE=/nonexistent condor-token-helper --ce a.example.org
-said "two keyrings: without pass, get does not fall back to files" 8 - 'error:.*pass.*hint:' as_ring two PATH="$k/bin" condor-token-helper --ce b.example.org
+check "two keyrings: without pass, get does not fall back to files" 8 - 'error:.*pass.*hint:' as_ring two PATH="$k/bin" condor-token-helper --ce b.example.org
 logged_out two pass
 count_check "two keyrings: the first one is empty, too" "$(items_file two)" ''
 
-# Two clients of one issuer: our own in files, one that an administrator registered in
-# pass. get, status and logout must mean the same one.
+# Two clients of one issuer: the helper's client in files, and one that an administrator
+# registered in pass. get, status and logout must use the same one.
 curl -sS --cacert "$W/pki/ca.pem" -H 'Content-Type: application/json' -o "$k/client.json" https://localhost:18461/iam/api/client-registration -d '{
 	"client_name": "e2e", "grant_types": ["urn:ietf:params:oauth:grant-type:device_code", "refresh_token"], "token_endpoint_auth_method": "client_secret_basic",
 	"scope": "openid offline_access wlcg compute.read compute.modify compute.create compute.cancel"}'
 client=$(jq -r .client_id "$k/client.json")
 (umask 077 && jq -r .client_secret "$k/client.json" >"$k/two/secret")
 chown $ring:$ring "$k/two/secret"
-# clients prints the clients that status shows, one a line.
+# clients prints the clients in the output of status, one per line.
 clients() { as_ring two condor-token-helper status -o json | jq -r '.logins[].clientId'; }
-said "two clients: login to encrypted files" 0 - '' as_ring two condor-token-helper login --keyring file
+check "two clients: login to encrypted files" 0 - '' as_ring two condor-token-helper login --keyring file
 own=$(clients)
-said "two clients: login to pass with a client of one's own" 0 - '' \
+check "two clients: login to pass with --client-id" 0 - '' \
 	as_ring two condor-token-helper login --keyring pass --client-id "$client" --client-secret-file "$k/two/secret"
 count_check "two clients: status shows both" "$(clients | sort | paste -sd ' ')" "$(printf '%s\n' "$own" "$client" | sort | paste -sd ' ')"
-count_check "two clients: each in its keyring" "$(backends two)" "file pass"
-said "two clients: get" 0 token '' as_ring two condor-token-helper --ce a.example.org
-count_check "two clients: that was the one that the helper registered" "$(client_of "$k/stdout")" "$own"
-said "two clients: get with --client-id" 0 token '' as_ring two condor-token-helper --client-id "$client" --ce a.example.org
-count_check "two clients: that was the other" "$(client_of "$k/stdout")" "$client"
-said "two clients: logout" 0 - '' as_ring two condor-token-helper logout
-count_check "two clients: that ended the login that get had used" "$(clients)" "$client"
-count_check "two clients: files hold no login" "$(items_file two)" ''
-said "two clients: get finds the other" 0 token '' as_ring two condor-token-helper --ce b.example.org
+count_check "two clients: each in a different keyring" "$(backends two)" "file pass"
+check "two clients: get" 0 token '' as_ring two condor-token-helper --ce a.example.org
+count_check "two clients: get used the client that the helper registered" "$(client_of "$k/stdout")" "$own"
+check "two clients: get with --client-id" 0 token '' as_ring two condor-token-helper --client-id "$client" --ce a.example.org
+count_check "two clients: get used that client" "$(client_of "$k/stdout")" "$client"
+check "two clients: logout" 0 - '' as_ring two condor-token-helper logout
+count_check "two clients: logout removed the login that get had used" "$(clients)" "$client"
+count_check "two clients: files contain no login" "$(items_file two)" ''
+check "two clients: get finds the other" 0 token '' as_ring two condor-token-helper --ce b.example.org
 count_check "two clients: and uses it" "$(client_of "$k/stdout")" "$client"
-said "two clients: logout ends that one" 0 - '' as_ring two condor-token-helper logout
+check "two clients: logout of the other" 0 - '' as_ring two condor-token-helper logout
 nothing_left two pass

@@ -9,7 +9,7 @@ die() {
 passed=0
 failed=0
 
-# result NAME STATUS counts and prints.
+# result NAME STATUS counts a check and prints its result.
 result() {
 	if [ "$2" = 0 ]; then
 		passed=$((passed + 1))
@@ -21,12 +21,12 @@ result() {
 }
 
 # expect NAME STATUS PATTERN COMMAND... runs a command with a time limit and shows
-# what it said. It must end with STATUS (! is anything but 0) and say PATTERN, an
-# extended regular expression; an empty one asks for nothing.
+# its output. It must exit with STATUS (! is any status except 0), and its output must match
+# PATTERN, an extended regular expression, unless that is empty.
 expect() {
 	local name=$1 want=$2 pattern=$3 got=0 good=0 out
 	shift 3
-	# Through a shell, for COMMAND may be an exported function.
+	# Run it in a shell, because COMMAND may be an exported function.
 	out=$(timeout -k 5 90 bash -c '"$@"' e2e "$@" 2>&1 </dev/null | tr -d '\0') || got=$?
 	case $want in
 	!) [ "$got" != 0 ] && [ "$got" != 124 ] || good=1 ;;
@@ -38,8 +38,8 @@ expect() {
 	[ "$good" = 0 ] || printf '     wanted status %s and /%s/, got status %s\n' "$want" "$pattern" "$got"
 }
 
-# await WHAT COMMAND... waits for a server to be up, and gives up after 30 s, or
-# after $patience seconds.
+# await WHAT COMMAND... waits until COMMAND succeeds, and fails after 30 s, or after
+# $patience seconds.
 await() {
 	local what=$1 end=$((SECONDS + ${patience:-30}))
 	shift

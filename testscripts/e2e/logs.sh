@@ -1,9 +1,9 @@
-# Every line in which a server's log says that it refused a token must be explained by
-# jwt-inspect --explain. It needs the parts whose servers refused tokens before.
+# jwt-inspect --explain must explain every line of a server's log about a refused token. It needs
+# the parts whose servers refused tokens.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # W comes from the other parts
 
-# refusals prints the lines of all logs that are about a refused token, each kind once.
+# refusals prints the lines of all logs about refused tokens, each kind once.
 refusals() {
 	find "$W" -path '*/log/*' \( -name CollectorLog -o -name SchedLog -o -name xrootd.log \) -exec cat {} + |
 		grep -aE 'verification failed|SciToken.*fail|SCITOKENS.*fail|scitokens_.*(Fail|fail)|not in list|PERMISSION DENIED' |
@@ -19,4 +19,4 @@ while IFS= read -r line; do
 done < <(refusals | head -n 2000)
 echo "     $lines different lines about refused tokens in the servers' logs, $unexplained not explained"
 [ "$lines" -gt 0 ] && [ "$unexplained" = 0 ] && good=0 || good=1
-result "jwt-inspect --explain knows what the servers' logs say" "$good"
+result "jwt-inspect --explain explains the lines of the servers' logs" "$good"

@@ -6,8 +6,8 @@
 # shellcheck source=agree-lib.sh
 . "$here/agree-lib.sh"
 mkdir -m 711 "$W/names"
-# named DIRECTORY INSIDE PORT WEB-PORT OWNER prepares the directory of a server, which sees
-# it as INSIDE.
+# named DIRECTORY INSIDE PORT WEB-PORT OWNER prepares the directory of a server, whose name for
+# the server is INSIDE.
 named() {
 	local y=$1 inside=$2
 	mkdir -p "$y"/{log,admin,tls,cache}

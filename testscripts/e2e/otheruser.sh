@@ -1,7 +1,7 @@
 # Another user of the host plants files, links, pipes, sockets and directories where
-# the helpers of a user, or of root, will read, write or connect. Nothing that was
-# planted may be used, followed or overwritten, nothing may hang, and nothing of the
-# user's may become readable for the other.
+# the helpers of a user, or of root, read, write or connect. Nothing planted may be used,
+# followed or overwritten, nothing may hang, and no file of the user may become readable for
+# the other user.
 # shellcheck shell=bash
 # shellcheck disable=SC2016  # sh -c expands what is in single quotes
 # shellcheck disable=SC2154  # here and control come from run and lib.sh
@@ -17,9 +17,8 @@ victim=42021 attacker=42022
 limit=20 # seconds that a command may take
 grep -H . /proc/sys/fs/protected_{symlinks,hardlinks,fifos,regular} | sed 's/^/     | /'
 
-# A /tmp of its own, so that names there cannot meet those of the machine. The work
-# directory stays where it was.
-# The work directory may be further below /tmp.
+# A separate /tmp, so that names there cannot clash with existing ones. The work directory keeps
+# its path, which may be deeper below /tmp.
 above=${W#/tmp/}
 above=/tmp/${above%%/*}
 mount -t tmpfs -o mode=755 tmpfs /mnt
@@ -33,8 +32,8 @@ mount --bind /mnt/work "$W"
 sed '$a victim:x:42021:42021::/:/bin/sh\nattacker:x:42022:42022::/:/bin/sh' /etc/passwd >"$o/passwd"
 mount --bind "$o/passwd" /etc/passwd
 
-# The homes. den is the other user's own directory, open is one that everybody may
-# write to. It has no sticky bit, so that the kernel's protections do not apply there.
+# The homes. den is the directory of the other user; open is one that all users may write to. It
+# has no sticky bit, so that the kernel's protections do not apply there.
 den=$o/den open=$o/open
 mkdir -m 755 "$o/users" "$o/snapshot"
 home=$o/users/victim run=$o/users/victim.run
@@ -44,7 +43,7 @@ chown $victim:$victim "$home" "$run"
 chown $attacker:$attacker "$o/users/attacker"
 
 # as UID HOME RUN [VARIABLE=VALUE...] COMMAND... runs a command as a user, without a
-# terminal, until the limit.
+# terminal and with a time limit. v, a and r run one as the victim, the attacker and root.
 as() {
 	local uid=$1 dir=$2 runtime=$3
 	shift 3
@@ -70,7 +69,7 @@ getter() {
 	"$who" "${variables[@]}" condor-token-helper --no-prompt --timeout 5s --ce "${ce:-victim.example.org}" "$@"
 }
 
-# logged_in HOME UID WHO makes a login and its passphrase.
+# logged_in HOME UID WHO creates a passphrase and logs in.
 logged_in() {
 	(umask 077 && head -c 32 /dev/urandom | base64 >"$1/passphrase")
 	chown "$2:$2" "$1/passphrase"
@@ -80,10 +79,10 @@ logged_in "$o/users/attacker" $attacker a
 logged_in "$home" $victim v
 logged_in "$roothome" 0 r
 
-# What is planted as a token is one that the issuer gave the other user for the same
-# audience and scopes: nothing is wrong with it but its owner.
+# The planted token is one that the issuer issued to the other user for the same audience and
+# scopes. Only its owner is wrong.
 a condor-token-helper --ce victim.example.org >"$o/planted" || die "no token to plant"
-# A cached token of the victim's and of root's show the names of the files.
+# The names of the files are found by a cached token of the victim and of root.
 { get -- && root_get --; } >"$o/stdout" || die "no token for the victim"
 echo "a file of the victim" >"$home/precious"
 mkdir "$home/precious.d"
@@ -93,17 +92,16 @@ chmod 600 "$home/precious" "$roothome/precious"
 chown -R $victim:$victim "$home/precious" "$home/precious.d"
 cp -a "$o/users" "$o/snapshot/"
 
-# The files that the helper keeps, by what they hold. A way to plant one is worth
-# nothing if it is elsewhere.
-# the_file WHAT PATTERN DIR... prints the one file with this content.
-the_file() {
+# The files of the helper are found by their contents: planting a file elsewhere would not test
+# anything. file_with WHAT PATTERN DIR... prints the first file whose contents match.
+file_with() {
 	local what=$1 pattern=$2 found
 	shift 2
 	found=$(grep -rlE -- "$pattern" "$@") || die "the helper keeps no $what"
 	head -n 1 <<<"$found"
 }
-cached=$(the_file "cached token" 'eyJ[A-Za-z0-9_-]+\.eyJ' "$run" "$home/.cache")
-index=$(the_file "list of logins" localhost:18462 "$home/.local/state")
+cached=$(file_with "cached token" 'eyJ[A-Za-z0-9_-]+\.eyJ' "$run" "$home/.cache")
+index=$(file_with "list of logins" localhost:18462 "$home/.local/state")
 mapfile -t locks < <(find "$home/.local/state" "$run" -name '*.lock')
 [ "${#locks[@]}" -gt 0 ] || die "the helper keeps no lock files"
 item=$(find "$home/.local/share/token-helpers/keyring" -type f ! -name '*-probe' | sed -n 1p)
@@ -117,30 +115,30 @@ done < <(find "$home/.cache" -type f)
 cp "$cached" "$o/cached"
 /usr/bin/python3 "$o/plant.py" token "$o/cached" "$(cat "$o/planted")"
 
-# What the other user's programs write goes to den/*.log.
+# The other user's programs write to den/*.log.
 server_log=$o/server.log
 (umask 000 && : >"$server_log")
 setpriv --reuid $attacker --regid $attacker --clear-groups -- /usr/bin/python3 "$o/plant.py" tcp 18470 "$server_log" &
 await "the other user's server" bash -c 'exec 3<>/dev/tcp/127.0.0.1/18470'
 
 declare -A ways
-planters=()      # process groups of the other user's
-kept=()          # files of the victim's that must stay as they are
-planted_paths=() # what was planted, also inside directories of the victim's
-foreign=()       # directories in which a command may leave nothing
-theirs=           # a secret that the other user knows for the sake of the test
+planters=()      # process groups of the other user
+kept=()          # files of the victim that must not change
+planted_paths=() # planted files, also in directories of the victim
+foreign=()       # directories in which commands must not leave files
+theirs=           # a secret that the other user knows for the test
 
-# again_logged_in makes the victim's login anew in what is put back: a login that a way
-# made has ended the one before it at the issuer.
+# log_in_again logs the victim in again and updates the snapshot: a login in a test has revoked
+# the one in the snapshot.
 stale=0
-again_logged_in() {
+log_in_again() {
 	stale=0
 	v condor-token-helper login >"$o/login.log" 2>&1 || die "login: $(tail -n 3 "$o/login.log")"
 	rm -rf "$o/snapshot/users"
 	cp -a "$o/users" "$o/snapshot/"
 }
 
-# begin NAME puts everything back as it was and counts the way of this name.
+# begin NAME restores the initial state and counts NAME as a way to plant something.
 begin() {
 	way=$1
 	ways[$1]=1
@@ -150,7 +148,7 @@ begin() {
 	find /tmp -mindepth 1 -maxdepth 1 ! -path "$above" -exec rm -rf {} +
 	rm -rf "$o/users" "$den" "$open"
 	cp -a "$o/snapshot/users" "$o/"
-	[ "$stale" = 0 ] || again_logged_in
+	[ "$stale" = 0 ] || log_in_again
 	mkdir -m 755 "$den"
 	mkdir -m 777 "$open"
 	chmod 777 "$open"
@@ -159,13 +157,13 @@ begin() {
 	: >"$server_log"
 }
 
-# planter COMMAND... runs a program of the other user's until the next way begins.
+# planter COMMAND... runs a program of the other user until the next call of begin.
 planter() {
 	setsid setpriv --reuid $attacker --regid $attacker --clear-groups -- "$@" >"$den/$RANDOM.log" 2>&1 </dev/null &
-	planters+=(-$!) # with what it has started
+	planters+=(-$!) # its process group
 	disown
 }
-# listening PATH KIND [FILE] has a program of the other user's listen on a socket.
+# listening PATH KIND [FILE] runs a program of the other user that listens on a socket.
 listening() {
 	local path=$1
 	shift
@@ -179,9 +177,9 @@ listening() {
 	mv "$2" "$1"
 }
 
-# plant KIND PATH puts something of the other user's at PATH. Its content is that of
-# den/token, which a way may change first. root does here what the other user could
-# do while a directory was open to everybody.
+# plant KIND PATH creates a file of the other user at PATH. Its contents are those of den/token,
+# which a test may change first. root does here what the other user could do while a directory
+# was writable for all.
 plant() {
 	local kind=$1 path=$2
 	rm -rf "$path"
@@ -190,7 +188,7 @@ plant() {
 	file) install -m 644 "$den/token" "$path" ;;
 	private) install -m 600 "$den/token" "$path" ;; # root can read it
 	writable) install -m 666 "$den/token" "$path" ;;
-	spy) install -m 666 "$den/token" "$path" && ln "$path" "$path.spy" ;; # keeps what is written to the first name
+	spy) install -m 666 "$den/token" "$path" && ln "$path" "$path.spy" ;; # shows what is written to PATH
 	link) ln -s "$den/token" "$path" ;;
 	link-to-writable)
 		install -m 666 "$den/token" "$den/spy"
@@ -227,28 +225,27 @@ plant() {
 	esac
 }
 
-# written_by_others lists the other user's files and links with their content.
+# written_by_others lists the other user's files and links with their contents.
 written_by_others() {
 	find /tmp "$den" "$open" "$o/users" -path "$W" -prune -o -user $attacker ! -name '*.log' \( -type f -size -1024k -exec sha256sum {} + -o -type l -printf '%l  %p\n' \) | sort
 }
 
 # tries STATUSES RESULT STDERR COMMAND... runs a command after something was planted.
-# It must end in time with one of STATUSES (0|8). If that is 0, RESULT is what is there:
-# "token" on stdout, "file:PATH" with a token, "none" or "any". Else stdout must be
-# empty, and stderr must have an error and a hint that match STDERR, an extended regular
-# expression. The planted token may be nowhere, and no secret where the other user can
-# read it.
+# It must exit in time with one of STATUSES (0|8). If that is 0, RESULT is the expected result:
+# "token" on stdout, "file:PATH" with a token, "none" or "any". Otherwise stdout must be empty,
+# and stderr must contain an error and a hint and match STDERR, an extended regular expression.
+# The planted token must not be copied, and the other user must not be able to read a secret.
 tries() {
 	local want=$1 expected=$2 pattern=$3 got=0 problems=() before found file
 	shift 3
 	before=$(written_by_others)
 	"$@" >"$o/stdout" 2>"$o/stderr" || got=$?
-	victims_secrets
-	[ "$got" != 124 ] && [ "$got" != 137 ] || problems+=("it did not end within $limit seconds")
+	write_victim_secrets
+	[ "$got" != 124 ] && [ "$got" != 137 ] || problems+=("it did not exit within $limit seconds")
 	[[ "|$want|" == *"|$got|"* ]] || problems+=("status $got, want $want")
 	if [ "$got" = 0 ]; then
 		case $expected in
-		token) only_token "$o/stdout" && grep -qxFf "$o/secrets" "$o/stdout" || problems+=("stdout is not a token of the victim's") ;;
+		token) only_token "$o/stdout" && grep -qxFf "$o/secrets" "$o/stdout" || problems+=("stdout is not a token of the victim") ;;
 		file:*) whole_file "${expected#file:}" || problems+=("${expected#file:} is not a private file with a token") ;;
 		none) [ ! -s "$o/stdout" ] || problems+=("stdout is not empty") ;;
 		esac
@@ -258,31 +255,31 @@ tries() {
 		grep -qE '^[a-z-]+: hint: ' "$o/stderr" || problems+=("stderr has no hint line")
 		sed -E 's/^[a-z-]+: +/ /' "$o/stderr" | tr -s '\n ' ' ' | grep -iE -- "$pattern" >/dev/null || problems+=("stderr does not match /$pattern/")
 	fi
-	! grep -qFf "$o/planted" -e planted-account "$o/stdout" "$o/stderr" || problems+=("it printed what was planted")
-	! grep -qFf "$o/secrets" "$o/stderr" || problems+=("stderr holds a secret")
-	# What was planted is nowhere but where it was planted.
+	! grep -qFf "$o/planted" -e planted-account "$o/stdout" "$o/stderr" || problems+=("it printed planted contents")
+	! grep -qFf "$o/secrets" "$o/stderr" || problems+=("stderr contains a secret")
+	# The planted token is only in the planted files.
 	while IFS= read -r file; do
-		[[ " ${planted_paths[*]} " == *" $file "* ]] || problems+=("$file holds the planted token")
+		[[ " ${planted_paths[*]} " == *" $file "* ]] || problems+=("$file contains the planted token")
 	done < <(find "$o/users/victim" "$o/users/victim.run" "$o/users/root" "$o/users/root.run" -type f -size -1024k -exec grep -lFf "$o/planted" {} +)
-	# Nothing was written through a link or into a file of the other user's.
+	# Nothing was written through a link or to a file of the other user.
 	found=$(comm -13 <(echo "$before") <(written_by_others))
-	[ -z "$found" ] || problems+=("a file of the other user's was changed: $found")
+	[ -z "$found" ] || problems+=("a file of the other user was changed: $found")
 	for file in "${kept[@]}"; do
 		[ "$(cat "$file" 2>&1)" = "a file of the victim" ] || problems+=("$file was changed")
 	done
-	# The other user finds no secret in what they can read.
+	# No file that the other user can read contains a secret.
 	found=$(readable_secrets)
 	[ -z "$found" ] || problems+=("the other user can read a secret in $found")
 	[ ! -s "$server_log" ] || problems+=("it connected to the other user's server")
-	# root leaves nothing in the homes of users.
+	# root leaves no files in the homes of users.
 	found=$(find "$o/users/victim" "$o/users/victim.run" "${foreign[@]}" -mindepth 1 ! -user $victim ! -user $attacker ! -name '*.log')
 	[ "${#foreign[@]}" = 0 ] || found+=$(find "${foreign[@]}" -mindepth 1 ! -user $attacker ! -name '*.log')
 	[ -z "$found" ] || problems+=("it left files: $found")
 	report "$way" "$o/stdout" "$o/stderr" "${problems[@]}"
 }
 
-# victims_secrets writes what the issuer has issued, but for what was planted.
-victims_secrets() {
+# write_victim_secrets writes the secrets that the issuer has issued, except the planted ones.
+write_victim_secrets() {
 	write_secrets "$o/all-secrets"
 	grep -vxF -e "$(cat "$o/planted")" -e "$theirs" "$o/all-secrets" >"$o/secrets"
 }
@@ -294,21 +291,20 @@ readable_secrets() {
 		xargs -0 -r grep -lFf "$o/secrets" | grep -vF "$o/users/attacker/" || true
 }
 
-# whole_file PATH reports whether it is a regular file with one token of the user's,
-# which nobody else can read.
+# whole_file PATH reports whether PATH is a regular file with one token of the user, which other
+# users cannot read.
 whole_file() {
 	[ ! -s "$o/stdout" ] && [ ! -L "$1" ] && [ -f "$1" ] &&
 		[[ "$(stat -c '%a %h %u' "$1")" =~ ^600\ 1\ ($victim|0)$ ]] &&
 		only_token "$1" && grep -qxFf "$o/secrets" "$1"
 }
 
-# reading lists what can be planted where something is read.
+# reading lists what can be planted where the helpers read.
 reading=(file link link-to-yours fifo fifo-fed socket directory link-to-zero device huge yours-writable)
-# writing lists what can be planted where something is written.
+# writing lists what can be planted where the helpers write.
 writing=(writable spy link-to-writable link-to-yours link-to-nothing link-to-null fifo fifo-read socket directory hard-link yours-writable)
 
-# --- where a token is looked for, with the kernel's protections for sticky directories
-# and without
+# --- where a token is read, with and without the kernel's protections for sticky directories
 
 for mode in 1777 777; do
 	for kind in "${reading[@]}"; do
@@ -320,12 +316,12 @@ for mode in 1777 777; do
 done
 chmod 1777 /tmp
 for kind in "${reading[@]}"; do
-	begin "\$XDG_RUNTIME_DIR/bt_u\$UID in somebody else's directory: $kind"
+	begin "\$XDG_RUNTIME_DIR/bt_u\$UID in another user's directory: $kind"
 	mkdir -m 777 /tmp/run && chown $attacker:$attacker /tmp/run
 	plant "$kind" /tmp/run/bt_u$victim
 	tries '1|3|4|8' token '' get XDG_RUNTIME_DIR=/tmp/run -- --from bearer
 done
-# inspect runs jwt-inspect as at a shell's prompt; what it writes to stderr is kept apart.
+# inspect runs jwt-inspect on a terminal, with stderr in a file.
 inspect() {
 	local got=0
 	v XDG_RUNTIME_DIR= script -qefc 'stty rows 24 cols 120; jwt-inspect 2>"$HOME/said" </dev/tty' /dev/null || got=$?
@@ -342,7 +338,7 @@ done
 
 for place in "$open/token" /tmp/token; do
 	for kind in "${writing[@]}"; do
-		begin "--file in $([ "$place" = /tmp/token ] && echo /tmp || echo "a directory that all may write to"): $kind"
+		begin "--file in $([ "$place" = /tmp/token ] && echo /tmp || echo "a directory that all users may write to"): $kind"
 		plant "$kind" "$place"
 		tries '0|1|8' "file:$place" '' get -- --file "$place"
 	done
@@ -361,7 +357,7 @@ for kind in spy link-to-yours fifo-read; do
 	plant "$kind" "$open/bearer"
 	tries '0|1|8' "file:$open/bearer" '' get BEARER_TOKEN_FILE="$open/bearer" -- --bearer-file
 done
-begin "--bearer-file, \$XDG_RUNTIME_DIR of somebody else"
+begin "--bearer-file, \$XDG_RUNTIME_DIR of another user"
 mkdir -m 777 /tmp/run && chown $attacker:$attacker /tmp/run
 plant spy /tmp/run/bt_u$victim
 tries '0|1|8' any '' get XDG_RUNTIME_DIR=/tmp/run -- --bearer-file
@@ -372,30 +368,30 @@ for kind in link-to-writable link-to-yours fifo-read; do
 	done
 	tries 0 "file:$open/token" '' get -- --file "$open/token"
 done
-# during runs a command with a token, and looks while it runs.
+# during runs a command with a token, and checks what the other user can read while it runs.
 during() {
 	local got=0 helper found
 	get XDG_RUNTIME_DIR=/tmp/run TMPDIR=/tmp/run -- -- sh -c 'cat "$BEARER_TOKEN_FILE"; touch "$HOME/started"
 		i=0; while [ -e "$HOME/started" ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i + 1)); done' &
 	helper=$!
 	while kill -0 $helper 2>/dev/null && [ ! -e "$home/started" ]; do sleep 0.05; done
-	victims_secrets
+	write_victim_secrets
 	found=$(readable_secrets)
 	rm -f "$home/started"
 	wait $helper || got=$?
 	[ -z "$found" ] || { echo "while the command runs, the other user can read $found" >&2 && got=99; }
 	return $got
 }
-begin "-- COMMAND, \$XDG_RUNTIME_DIR and \$TMPDIR of somebody else"
+begin "-- COMMAND, \$XDG_RUNTIME_DIR and \$TMPDIR of another user"
 mkdir -m 777 /tmp/run && chown $attacker:$attacker /tmp/run
 tries '0|8' token '' during
 
-# --- what is kept: directories of somebody else
+# --- stored files: directories of another user
 
-# kinds of what stands in the way of the helper's own directory
+# The kinds are planted in place of the helper's directory.
 for variable in XDG_RUNTIME_DIR XDG_CACHE_HOME XDG_STATE_HOME XDG_DATA_HOME; do
 	for kind in none writable link fifo socket directory copy; do
-		begin "\$$variable of somebody else, token-helpers in it: $kind"
+		begin "\$$variable of another user, token-helpers in it: $kind"
 		mkdir -m 777 /tmp/xdg && chown $attacker:$attacker /tmp/xdg
 		foreign=("$den")
 		case $kind in
@@ -405,7 +401,7 @@ for variable in XDG_RUNTIME_DIR XDG_CACHE_HOME XDG_STATE_HOME XDG_DATA_HOME; do
 			ln -s "$open/theirs" /tmp/xdg/token-helpers
 			foreign+=("$open/theirs")
 			;;
-		copy) # of what the victim has, with forgeries
+		copy) # of the victim's files, with forged ones
 			case $variable in
 			XDG_RUNTIME_DIR) cp -r "$run/." /tmp/xdg ;;
 			XDG_CACHE_HOME) cp -r "$home/.cache/." /tmp/xdg ;;
@@ -425,8 +421,8 @@ for variable in XDG_RUNTIME_DIR XDG_CACHE_HOME XDG_STATE_HOME XDG_DATA_HOME; do
 	done
 done
 
-# --- what is kept: files that were planted while the directory was open to others; then
-# the user has followed the hint and run chmod 700
+# --- stored files: they were planted while other users could write to the directory; then the
+# user has followed the hint and run chmod 700
 
 for kind in file link fifo fifo-fed socket directory link-to-zero huge yours-writable; do
 	begin "a cached token: $kind"
@@ -471,7 +467,7 @@ for kind in file link-to-yours link-to-nothing fifo fifo-read socket directory h
 	ce=other.example.org tries '0|1|7|8' token '' get --
 done
 for kind in link-to-yours fifo directory link-to-directory; do
-	begin "half-written files of long ago: $kind"
+	begin "old temporary files: $kind"
 	for dir in "$(dirname "$cached")" "$(dirname "$index")" "$(dirname "$item")"; do
 		for name in .tmp-1 .keyring-1; do
 			if [ $kind = link-to-directory ]; then
@@ -503,17 +499,17 @@ for kind in file writable link fifo fifo-fed socket directory link-to-zero devic
 	plant "$kind" "$configuration"
 	tries '1|2|8' none 'config\.toml' configured
 done
-begin "\$XDG_CONFIG_HOME of somebody else"
+begin "\$XDG_CONFIG_HOME of another user"
 config_text
 mkdir -p /tmp/xdg/token-helpers
 plant file /tmp/xdg/token-helpers/config.toml
 chown -R $attacker:$attacker /tmp/xdg
 tries '1|2|8' none 'config\.toml' configured XDG_CONFIG_HOME=/tmp/xdg
-# The host's configuration, in an /etc of its own.
+# The host's configuration, in a separate /etc.
 mkdir "$o/etc"
 mount -t tmpfs tmpfs "$o/etc"
 mkdir "$o/etc/upper" "$o/etc/work"
-expect "the host's configuration can be planted in an /etc of its own" 0 '' mount -t overlay -o "lowerdir=/etc,upperdir=$o/etc/upper,workdir=$o/etc/work" overlay /etc
+expect "the host's configuration can be planted in a separate /etc" 0 '' mount -t overlay -o "lowerdir=/etc,upperdir=$o/etc/upper,workdir=$o/etc/work" overlay /etc
 if findmnt -n -t overlay /etc >"$o/stdout"; then
 	mkdir -p /etc/token-helpers
 	for kind in file writable link yours-writable; do
@@ -522,7 +518,8 @@ if findmnt -n -t overlay /etc >"$o/stdout"; then
 		plant $kind /etc/token-helpers/config.toml
 		tries '1|2|8' none 'config\.toml' configured
 	done
-	# Root's own is accepted, also where root has no name, as in the sandbox of a user's service.
+	# Root's configuration is accepted, also if root is not mapped, as in the sandbox of a user's
+	# service.
 	rm -rf /etc/token-helpers
 	install -d -m 755 /etc/token-helpers
 	printf '[defaults]\ntimeout = 7\n' >/etc/token-helpers/config.toml
@@ -587,15 +584,15 @@ for kind in agent mute endless; do
 	ce=other.example.org tries '1|3|5|8' token '' get OIDC_SOCK=/tmp/agent XDG_STATE_HOME="$home/empty" XDG_RUNTIME_DIR= XDG_CACHE_HOME="$home/empty" --
 	tries '0|1|5|8' any '' v OIDC_SOCK=/tmp/agent condor-token-helper sources --timeout 5s --ce victim.example.org
 done
-begin "\$OIDC_SOCK: a link to a socket of somebody else"
+begin "\$OIDC_SOCK: a link to another user's socket"
 listening "$open/agent" agent "$den/token"
 ln -s "$open/agent" /tmp/agent
 tries '1|4|5|8' token '' get OIDC_SOCK=/tmp/agent -- --from oidc-agent
-begin "\$OIDC_SOCK: a socket of somebody else that was given to the user"
+begin "\$OIDC_SOCK: another user's socket whose owner is the user"
 listening /tmp/agent agent "$den/token"
 chown $victim:$victim /tmp/agent
 tries '1|4|5|8' token '' get OIDC_SOCK=/tmp/agent -- --from oidc-agent
-begin "the agent's place in /tmp: /tmp/oidc-agent-service-\$UID"
+begin "the agent's directory in /tmp: /tmp/oidc-agent-service-\$UID"
 mkdir -m 755 /tmp/oidc-agent-service-$victim && chown $attacker:$attacker /tmp/oidc-agent-service-$victim
 listening /tmp/oidc-agent-service-$victim/oidc-agent.sock agent "$den/token"
 tries '1|3|4|5|8' token '' get -- --from oidc-agent
@@ -607,8 +604,8 @@ done
 
 # --- the session bus
 
-# A bus of the other user's that lets everybody in, with a real keyring behind it.
-begin "\$DBUS_SESSION_BUS_ADDRESS: a bus of somebody else, with a keyring"
+# A bus of the other user that accepts all users, with a real keyring.
+begin "\$DBUS_SESSION_BUS_ADDRESS: a bus of another user, with a keyring"
 mkdir -m 777 /tmp/bus && chown $attacker:$attacker /tmp/bus
 cat >"$den/bus.conf" <<CONF
 <busconfig>
@@ -624,7 +621,7 @@ theirs_on_bus sh -c 'printf secret | gnome-keyring-daemon --unlock --components=
 await "the other user's keyring" theirs_on_bus gdbus call --session --dest org.freedesktop.secrets --object-path /org/freedesktop/secrets/collection/login \
 	--method org.freedesktop.DBus.Properties.Get org.freedesktop.Secret.Collection Items
 tries '1|8' none '' v DBUS_SESSION_BUS_ADDRESS=unix:path=/tmp/bus/socket condor-token-helper login --keyring secret-service
-count_check "  the other user's keyring holds no login" "$(theirs_on_bus gdbus call --session --dest org.freedesktop.secrets \
+count_check "  the other user's keyring contains no login" "$(theirs_on_bus gdbus call --session --dest org.freedesktop.secrets \
 	--object-path /org/freedesktop/secrets/collection/login --method org.freedesktop.DBus.Properties.Get org.freedesktop.Secret.Collection Items |
 	grep -o 'collection/login/' | wc -l)" 0
 for kind in mute endless; do
@@ -640,7 +637,7 @@ for command in "login" "get --no-prompt --ce victim.example.org" "get --force-ne
 	begin "root with the HOME of a user: ${command%% *} ${command##* }"
 	read -ra words <<<"$command"
 	tries '1|2|3|8' none 'HOME|sudo' as_root_in "$home" '' "${words[@]}"
-	tries 0 token '' get -- # the user's login is as it was
+	tries 0 token '' get -- # the user's login is unchanged
 done
 for command in status "sources --ce victim.example.org"; do
 	begin "root with the HOME of a user: ${command%% *}"
@@ -650,7 +647,7 @@ done
 begin "root with the HOME of a user who has no login"
 rm -rf "$home/.local" "$home/.cache" "$home/.config"
 tries '1|2|3|8' none 'HOME|sudo' as_root_in "$home" '' login
-begin "root with a HOME that all may write to"
+begin "root with a HOME that all users may write to"
 mkdir -m 777 /tmp/xdg && chown $attacker:$attacker /tmp/xdg
 foreign=(/tmp/xdg)
 tries '1|2|3|8' none 'HOME|sudo' as_root_in /tmp/xdg '' login

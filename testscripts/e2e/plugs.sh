@@ -1,8 +1,7 @@
-# Other programs that get their tokens from the helpers: real versions of kubectl, git,
-# rclone, curl, davix, gfal2, Python and HTCondor's tools. It needs the parts issuers,
-# xrootd and condor.
+# Other programs that get their tokens from the helpers: kubectl, git, rclone, curl, davix,
+# gfal2, Python and HTCondor's tools. It needs the parts issuers, xrootd and condor.
 # shellcheck shell=bash
-# shellcheck disable=SC2016  # the scripts are for other shells
+# shellcheck disable=SC2016  # the scripts are expanded by other shells
 # shellcheck disable=SC2154  # root, here, pki, x, c and tree come from the other parts
 
 # shellcheck source=keyrings/lib.sh
@@ -16,20 +15,20 @@ for name in condor xrd; do
 	ln -s "$W/bin/$name-token-helper" "$p/bin/git-credential-$name-token"
 done
 
-# An issuer that counts requests, and a server that accepts its tokens and no others.
+# An issuer that counts requests, and a server that accepts only its tokens.
 start_issuer plugs 18470
 site=https://localhost:18471
 "$W/bin/tokenserver" -addr 127.0.0.1:18471 -cert "$pki/host.pem" -key "$pki/host.key" -ca "$pki/ca.pem" \
 	-issuer https://localhost:18470 -audience $site -refuse "$p/refuse" -git "$p/repositories" -proxy http://127.0.0.1:18472 >"$p/server.log" 2>&1 &
 await "the token server" curl -s --cacert "$pki/ca.pem" -o /dev/null $site/version
 expect "the login for the other programs" 0 'logged in' condor-token-helper login --issuer https://localhost:18470
-expect "it is widened to storage" 0 'logged in' xrd-token-helper login --issuer https://localhost:18470 --read
+expect "a second login adds storage scopes" 0 'logged in' xrd-token-helper login --issuer https://localhost:18470 --read
 
 expect "the doctor finds no problem" 0 '"check": "clock"' xrd-token-helper doctor --issuer https://localhost:18470 --server $site -o json
-expect "config names the origin of each setting" 0 '--keyring +file \(TOKEN_HELPER_KEYRING\)' xrd-token-helper config
+expect "config shows the origin of each setting" 0 '--keyring +file \(TOKEN_HELPER_KEYRING\)' xrd-token-helper config
 
-# inside SUITE COMMAND... runs a command in the tree of a suite, with the helpers on PATH and
-# nothing of the machine's own environment.
+# inside SUITE COMMAND... runs a command in the tree of a suite, with the helpers in PATH and
+# without the machine's environment.
 inside() {
 	local tree=$E2E_CACHE/clients-$1
 	shift
@@ -83,19 +82,19 @@ for suite in bookworm trixie; do
 	before=$(requests token) line=$(so_far)
 	expect "$suite: kubectl gets a token from the helper" 0 'gitVersion' inside $suite kubectl get --raw /version
 	expect "$suite: and again" 0 'gitVersion' inside $suite kubectl get --raw /version
-	count_check "$suite: the second time from the cache" "$(($(requests token) - before))" 1
+	count_check "$suite: with one request, because the second token is cached" "$(($(requests token) - before))" 1
 	count_check "$suite: with a bearer token each time" "$(served "$line" '^200 GET Bearer /version$')" 2
 	expect "$suite: kubectl lists namespaces" 0 '^default ' inside $suite kubectl get namespaces
-	# Without a login the helper asks nobody, and kubectl shows its hint.
+	# Without a login the helper does not prompt, and kubectl shows its hint.
 	expect "$suite: without a login, kubectl shows the command" ! 'condor-token-helper login --aud' env HOME="$p/nobody" XDG_RUNTIME_DIR="$p/nobody" XDG_CACHE_HOME="$p/nobody" bash -c 'inside "$@"' bash $suite kubectl get --raw /version
 	expect "$suite: kubectl lists the plugins" 0 'kubectl-condor_token' inside $suite kubectl plugin list
-	expect "$suite: both of them" 0 'kubectl-xrd_token' inside $suite kubectl plugin list
+	expect "$suite: kubectl lists both plugins" 0 'kubectl-xrd_token' inside $suite kubectl plugin list
 	expect "$suite: kubectl condor-token" 0 '^eyJ' inside $suite kubectl condor-token --aud $site --scope compute.read
 	expect "$suite: kubectl xrd-token" 0 '^Authorization: Bearer eyJ' inside $suite kubectl xrd-token --read --server $site -o header
-	expect "$suite: the plugin is called as the user types it" 0 '^Usage: kubectl xrd-token ' inside $suite kubectl xrd-token --help
+	expect "$suite: the help shows the command as the user types it" 0 '^Usage: kubectl xrd-token ' inside $suite kubectl xrd-token --help
 done
 kubeconfig kube-never v1 "\"--aud\", \"$site\"" "interactiveMode: Never"
-KUBECONFIG=$p/kube-never expect "kubectl that must not ask" 0 'gitVersion' inside trixie kubectl get --raw /version
+KUBECONFIG=$p/kube-never expect "kubectl with interactiveMode Never" 0 'gitVersion' inside trixie kubectl get --raw /version
 kubeconfig kube-other v1 '"--aud", "https://other.example.org"' "interactiveMode: Never"
 KUBECONFIG=$p/kube-other expect "a token for another server is refused" 1 'nauthorized|logged in' inside trixie kubectl get --raw /version
 unset KUBECONFIG
@@ -116,7 +115,7 @@ gitconfig() {
 	printf '[user]\n\tname = e2e\n\temail = e2e@localhost\n[http]\n\tsslCAInfo = %s\n' "$pki/ca.pem" >"$p/gitconfig"
 	[ -z "$1" ] || printf '[credential "%s"]\n\thelper = "%s"\n' $site "$1" >>"$p/gitconfig"
 }
-# cloned SUITE PATH clones and shows what is in the repository.
+# cloned SUITE PATH clones a repository and prints its README.
 cloned() {
 	rm -rf "$p/clone" && inside "$1" git clone -q "$site$2" "$p/clone" && cat "$p/clone/README"
 }
@@ -137,18 +136,18 @@ for suite in bookworm trixie; do
 	expect "$suite: git clones with a token" 0 '^cloned with a token$' cloned $suite /git/repo
 	holds_scheme=$(served "$line" "^200 [A-Z]+ $scheme /git/repo/")
 	result "$suite: git sends it as $scheme ($holds_scheme requests)" "$([ "$holds_scheme" -gt 0 ] && echo 0 || echo 1)"
-	count_check "$suite: and in no other way" "$(served "$line" "^200 [A-Z]+ $([ "$scheme" = Basic ] && echo Bearer || echo Basic) ")" 0
+	count_check "$suite: and not with the other scheme" "$(served "$line" "^200 [A-Z]+ $([ "$scheme" = Basic ] && echo Bearer || echo Basic) ")" 0
 	expect "$suite: git pushes with a token" 0 '' pushed $suite
 	line=$(so_far)
-	expect "$suite: from a server that takes tokens only as passwords" 0 '^cloned with a token$' cloned $suite /password/repo
+	expect "$suite: from a server that accepts tokens only as passwords" 0 '^cloned with a token$' cloned $suite /password/repo
 	result "$suite: as the password of a user" "$([ "$(served "$line" '^200 [A-Z]+ Basic /password/repo/')" -gt 0 ] && echo 0 || echo 1)"
 	gitconfig 'xrd-token --read'
 	expect "$suite: with the helper's link" 0 '^cloned with a token$' cloned $suite /git/repo
 	count_check "$suite: all with one token" "$(($(requests token) - before))" 1
-	# A token that the server refuses is forgotten.
+	# A token that the server refuses is removed from the cache.
 	xrd-token-helper --issuer https://localhost:18470 --read --server $site >"$p/refuse"
 	expect "$suite: the server refuses the token" 128 'Authentication failed' cloned $suite /git/repo
-	expect "$suite: the next time there is another one" 0 '^cloned with a token$' cloned $suite /git/repo
+	expect "$suite: the next time git gets a new token" 0 '^cloned with a token$' cloned $suite /git/repo
 	count_check "$suite: one more request" "$(($(requests token) - before))" 2
 	rm "$p/refuse"
 	gitconfig '!condor-token-helper git-credential --scope compute.read'
@@ -169,13 +168,13 @@ url = sys.argv[1]
 request = urllib.request.Request(url, headers=token_helper.header("xrd-token-helper", "--read", "--server", url))
 with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=sys.argv[2])) as response:
     print(response.read().decode())' $storage/store/plugs.txt "$pki/ca.pem"
-expect "Python learns why there is no token" 0 '^3 .*log in with' env HOME="$p/nobody" XDG_RUNTIME_DIR="$p/nobody" XDG_CACHE_HOME="$p/nobody" PYTHONPATH="$root/docs/examples" python3 -c 'import subprocess, token_helper
+expect "Python gets the reason why there is no token" 0 '^3 .*log in with' env HOME="$p/nobody" XDG_RUNTIME_DIR="$p/nobody" XDG_CACHE_HOME="$p/nobody" PYTHONPATH="$root/docs/examples" python3 -c 'import subprocess, token_helper
 try:
     token_helper.token("xrd-token-helper", "--read")
 except subprocess.CalledProcessError as error:
     print(error.returncode, error.stderr.replace("\n", " "))'
 
-# rclone, whose command for the token is run again when the token is refused.
+# rclone runs its token command again when the token is refused.
 rclone_of() {
 	rclone --config /dev/null --ca-cert "$pki/ca.pem" --retries 1 --low-level-retries 2 --timeout 20s --webdav-vendor other --webdav-url "$1" --webdav-bearer-token-command "$2" "${@:3}"
 }
@@ -193,7 +192,7 @@ result "and sends a bearer token" "$([ "$(served "$line" '^200 PROPFIND Bearer /
 expect "rclone writes to it" 0 '' rclone_of $site "xrd-token-helper --issuer https://localhost:18470 --read --server $site" copyto "$x/in.txt" :webdav:written.txt
 expect "rclone with a token for another server" ! '401' rclone_of $site "xrd-token-helper --issuer https://localhost:18470 --read --server https://other.example.org" lsf :webdav:
 
-# --- HTCondor's own variable
+# --- HTCondor's variable
 
 condor-token-helper --ce localhost:9619 --file "$W/tokens/plugs"
 install -m 600 -o 4242 -g 4242 "$W/tokens/plugs" "$c/client/plugs"
@@ -209,7 +208,7 @@ printf '#!/bin/sh\nPYTHONPATH= exec /usr/bin/python3 /usr/bin/gfal-ls "$@"\n' >"
 printf '#!/bin/sh\nexec davix-ls.real --capath "%s" "$@"\n' "$x/certificates" >"$p/wrap/davix-ls"
 sed 's/davix-ls.real/davix-get.real/' "$p/wrap/davix-ls" >"$p/wrap/davix-get"
 for name in davix-ls davix-get; do ln -s "$(command -v $name)" "$p/wrap/$name.real"; done
-# HTCondor's tools and today's git and kubectl are in trees of their own.
+# HTCondor's tools, git and kubectl are in separate trees.
 cat >"$p/wrap/condor_ping" <<WRAP
 #!/bin/bash
 install -m 600 -o 4242 -g 4242 "\$_CONDOR_SCITOKENS_FILE" "$c/client/documented"
@@ -250,7 +249,7 @@ count_check "the cloned repository" "$(head -n 1 "$p/documented/repository/READM
 # --- shells
 
 for shell in dash bash; do
-	expect "$shell gets the token into its environment" 0 '^eyJ' $shell -c 't=$(condor-token-helper --ce localhost:9619 -o env) && eval "$t" && printenv BEARER_TOKEN'
+	expect "$shell sets the token in its environment" 0 '^eyJ' $shell -c 't=$(condor-token-helper --ce localhost:9619 -o env) && eval "$t" && printenv BEARER_TOKEN'
 	expect "$shell fails if the helper fails" 3 'log in with' env HOME="$p/nobody" XDG_RUNTIME_DIR="$p/nobody" XDG_CACHE_HOME="$p/nobody" $shell -c 't=$(condor-token-helper --ce localhost:9619 -o env) && eval "$t" && echo not reached'
 	expect "$shell: so does a script with set -e" 3 'log in with' env HOME="$p/nobody" XDG_RUNTIME_DIR="$p/nobody" XDG_CACHE_HOME="$p/nobody" $shell -ec 't=$(condor-token-helper --ce localhost:9619 -o env); eval "$t"; echo reached'
 done

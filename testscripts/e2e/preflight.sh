@@ -1,17 +1,17 @@
 # The verdicts of condor-token-helper preflight against the real credd, CE and XRootD, for
-# the submit files in preflight/rows. It needs the parts issuers, xrootd and condor, and
-# compares with today's servers too where the part today ran.
+# the submit files in preflight/rows. It needs the parts issuers, xrootd and condor. If the part
+# today ran, it also compares with today's servers.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, c, x, t and the issuers come from the other parts
 
-# access_point TREE WORK PORT starts a credd, with a collector to find it.
+# access_point TREE WORK PORT starts a credd and a collector.
 access_point() {
 	local tree=$1 ap=$2/ap port=$3
 	mkdir -p "$ap"/{log,spool,execute,lock,run,oauth}
 	chown 64:64 "$ap"/{log,spool,execute,lock,run}
 	chown root:64 "$ap/oauth"
 	chmod 2770 "$ap/oauth"
-	# HTCondor's curl_plugin crashes where the host's own name has no address.
+	# HTCondor's curl_plugin crashes if the host's name has no address.
 	echo "127.0.0.1 localhost $(hostname)" >"$ap/hosts"
 	mount --bind "$ap/hosts" "$tree/etc/hosts"
 	cat >"$ap/condor_config" <<-CONF
@@ -62,8 +62,8 @@ mkdir -p "$x/data/store/user" "$x/data/store/user2"
 for f in user/a.txt user/b.txt user2/a.txt; do echo "read me" >"$x/data/store/$f"; done
 chown -R xrootd: "$x/data"
 
-# HTCondor's curl_plugin tries localhost's IPv6 address alone, at which XRootD does not let
-# it in.
+# HTCondor's curl_plugin tries only the IPv6 address of localhost, from which XRootD does not
+# accept connections.
 ip -6 addr del ::1/128 dev lo
 access_point "$tree" "$c" 19618
 agreed=0
@@ -79,7 +79,7 @@ if [ -d "$W/today" ]; then
 	echo "write me" >"$t/client/in.txt"
 	cp "$c/client/job.sub" "$t/client/job.sub"
 	chown 4242:4242 "$t/client/job.sub"
-	# A server whose audience is its own address.
+	# A server whose audience is its address.
 	sed 's#^audience = #&https://localhost:41443, #' "$x/scitokens.cfg" >"$t/preflight.cfg"
 	started preflight 41094 41443 "$t/preflight.cfg"
 	rm "$t/preflight/data/store/user/created-once.txt"

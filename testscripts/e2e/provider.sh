@@ -1,8 +1,8 @@
 # A certified OpenID provider of another project (npm's oidc-provider): login, refresh, cache
-# and logout of the helpers, with nothing adapted except the CA; the old workflow with
-# oidc-agent; and its tokens, presented to the real servers.
+# and logout of the helpers, with no settings except the CA; the old workflow with oidc-agent;
+# and the provider's tokens at the real servers.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # pki and the servers come from the others
+# shellcheck disable=SC2154  # pki and the servers come from the other parts
 
 n=$W/provider
 provider=https://localhost:18447
@@ -15,10 +15,10 @@ echo secret >"$n/pw"
 user() {
 	env -u XDG_CACHE_HOME HOME="$n/home" XDG_RUNTIME_DIR="$n/run" TOKEN_HELPER_ISSUER=https://localhost:18447 "$@"
 }
-# approved ARG... runs one that asks for a login, and approves it as a person does.
+# approved ARG... runs a command that requires a login, and approves it as a person does.
 approved() {
 	local code='' status=0 pid
-	: >"$n/said" # the code of the last login would be found before the command starts
+	: >"$n/said" # must not contain the code of the last login
 	user "$@" >>"$n/said" 2>&1 </dev/null &
 	pid=$!
 	while [ -z "$code" ] && kill -0 $pid 2>/dev/null; do
@@ -27,24 +27,24 @@ approved() {
 	done
 	[ -z "$code" ] || NODE_EXTRA_CA_CERTS=$pki/ca.pem node "$n/approve.mjs" https://localhost:18447/device "$code" || status=1
 	wait $pid || status=$?
-	grep -v '48;5' "$n/said" # except a QR code in colors
+	grep -v '48;5' "$n/said" # without the QR code
 	return $status
 }
 export n
 export -f user approved
 
-expect "the helpers' own login at a provider of another project" 0 'logged in at' approved condor-token-helper login
+expect "a login at a provider of another project" 0 'logged in at' approved condor-token-helper login
 expect "a token by refresh" 0 'POST .*18447/token' user condor-token-helper -v --ce $pool --file "$W/tokens/provider"
 expect "the doctor finds no problem" 0 'clock +agrees' user condor-token-helper doctor --ce $pool
-expect "the same from the cache" 0 '^eyJ' user condor-token-helper -v --ce $pool
+expect "the same token from the cache" 0 '^eyJ' user condor-token-helper -v --ce $pool
 verified provider $provider $pool "compute.cancel:/ compute.create:/ compute.modify:/ condor:/READ condor:/WRITE"
 expect "HTCondor accepts it" 0 'succeeded' as provider condor_ping -pool $pool -type COLLECTOR WRITE
-expect "another audience, narrower" 0 '' user condor-token-helper --read --ce $pool --file "$W/tokens/provider-read"
+expect "a token with fewer scopes" 0 '' user condor-token-helper --read --ce $pool --file "$W/tokens/provider-read"
 verified provider-read $provider $pool "condor:/READ"
-expect "storage widens the login" 0 'logged in at' approved xrd-token-helper login --write
+expect "a login with storage scopes" 0 'logged in at' approved xrd-token-helper login --write
 expect "a storage token" 0 '' user xrd-token-helper --write --server $server --file "$W/tokens/provider-xrd"
 expect "XRootD accepts it" 0 'read me' rooted provider-xrd xrdfs $server cat /store/write.txt
-expect "and compute goes on" 0 '^eyJ' user condor-token-helper --force-new --ce other.example.org
+expect "compute tokens still work" 0 '^eyJ' user condor-token-helper --force-new --ce other.example.org
 expect "logout" 0 'logged out' user condor-token-helper -v logout
 expect "nothing is left" 3 'there is no login' user condor-token-helper --ce $pool
 

@@ -1,5 +1,5 @@
-# Random tokens: each version of scitokens-cpp judges them, and the rules of jwt-inspect must
-# agree. It needs the parts issuers, condor and today, whose trees have the libraries.
+# Random tokens: the verdicts of each version of scitokens-cpp and of the rules of jwt-inspect
+# must agree. It needs the parts issuers, condor and today, whose trees contain the libraries.
 # E2E_RANDOM is the number of tokens, E2E_SEED their seed.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, c, t, tree and today come from the other parts

@@ -1,7 +1,7 @@
-# The sources that need no other program: the token of each one is presented to a real
+# The sources that need no other program. The token of each one is presented to a real
 # server.
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # pki and the servers come from the others
+# shellcheck disable=SC2154  # pki and the servers come from the other parts
 
 s=$W/sources
 mkdir -m 700 "$s" "$s/home" "$s/run" "$s/tokens"

@@ -1,8 +1,8 @@
-# What a person sees on a real terminal (tmux) of several sizes: the login page, the prompts,
-# and what Ctrl-C leaves behind.
+# The output on a real terminal (tmux) of several sizes: the login page, the prompts, and the
+# state after Ctrl-C.
 # shellcheck shell=bash
 # shellcheck disable=SC2016  # the shell on the terminal expands what is in single quotes
-# shellcheck disable=SC2154  # here comes from run
+# shellcheck disable=SC2154  # the variable here comes from run
 
 # shellcheck source=keyrings/lib.sh
 . "$here/keyrings/lib.sh"
@@ -12,8 +12,8 @@ mkdir -m 700 "$tt"
 start_issuer terminal 18471 -wait
 printf 'set -g status off\nset -g history-limit 0\n' >"$tt/tmux.conf"
 
-# on_terminal runs a command of tmux. Each terminal has a server of its own, since one that
-# is about to end accepts commands and fails.
+# on_terminal runs a command of tmux. Each terminal has a separate server, because a server that
+# is exiting accepts commands and fails.
 terminals=0
 on_terminal() {
 	tmux -u -S "$tt/socket.$terminals" -f "$tt/tmux.conf" "$@"
@@ -35,7 +35,7 @@ open_terminal() {
 	sees 'ready>' || die "there is no shell on the terminal"
 }
 
-# screen prints what is visible, with wrapped lines joined.
+# screen prints the visible text, with wrapped lines joined.
 screen() {
 	on_terminal capture-pane -p -J | sed 's/ *$//'
 }
@@ -55,8 +55,8 @@ types() {
 	on_terminal send-keys Enter
 }
 
-# no_echo waits until the terminal does not show what is typed. A shell that waits for a
-# command has no echo either, so the question must be visible first.
+# no_echo waits until the terminal does not echo input. A shell that waits for a command has no
+# echo either, so the prompt must be visible first.
 no_echo() {
 	local end=$((SECONDS + 30))
 	until stty -a -F "$(on_terminal display-message -p '#{pane_tty}')" | grep -q -- ' -echo '; do
@@ -65,8 +65,7 @@ no_echo() {
 	done
 }
 
-# visible NAME PATTERN and hidden NAME PATTERN count a check of the screen, which is shown if
-# the check fails.
+# visible NAME PATTERN and hidden NAME PATTERN check the screen, and print it if the check fails.
 visible() {
 	local status=0
 	sees "$2" || status=1
@@ -84,7 +83,7 @@ code='[A-Z]{4}-[A-Z]{4}'
 url="https://localhost:18471/device"
 qr='[█▄▀]{4}'
 
-# page SIZE checks that the complete URL and the code are visible while a login waits.
+# page SIZE checks that the complete URL and the code are visible during a login.
 page() {
 	sees 'left, wait' || true
 	visible "$1: the complete URL is on the screen" "^    $url\\?user_code=$code\$"
@@ -105,12 +104,12 @@ for size in 80x24 60x24 120x40 30x24; do
 	visible "$size: Ctrl-C ends the wait" '^ready>$'
 	hidden "$size: the time left is erased" '[0-9] left'
 	types 'echo "status $?"'
-	visible "$size: the exit status is that of SIGINT" '^status 130$'
+	visible "$size: the exit status is 130 (SIGINT)" '^status 130$'
 	count_check "$size: the client is deleted at the issuer" "$(requests client)" "$(requests registration)"
 done
 
-# At each height around the one that the QR code needs, the URL keeps its place, also if it
-# takes two lines.
+# At each height around the one that the QR code needs, the URL is complete, also if it takes
+# two lines.
 for lines in 26 27 28 29 30 31 32; do
 	open_terminal 45 $lines
 	types 'condor-token-helper --ce ce.example.org'
@@ -122,7 +121,7 @@ done
 open_terminal 80 24 TERM=dumb
 types 'condor-token-helper --ce ce.example.org'
 visible "TERM=dumb: the code is on the screen" "^    $code\$"
-visible "TERM=dumb: a line says what is awaited" '^waiting for the approval'
+visible "TERM=dumb: a line says that the helper waits for the approval" '^waiting for the approval'
 on_terminal send-keys C-c
 sees '\^C' || true
 types 'echo "status $?"'
@@ -130,33 +129,33 @@ visible "TERM=dumb: Ctrl-C ends the wait" '^status 130$'
 
 open_terminal 80 24 TOKEN_HELPER_PASSPHRASE_FILE=
 types 'condor-token-helper login --read; echo "status $?"'
-visible "a new passphrase is asked for" '^New passphrase'
+visible "a prompt for a new passphrase" '^New passphrase'
 no_echo || die "the passphrase would be shown"
 types 'open sesame'
-visible "and asked for again" '^Repeat the passphrase'
+visible "a prompt to repeat it" '^Repeat the passphrase'
 no_echo || die "the passphrase would be shown"
 types 'open sesame'
 visible "then the login page is shown" "^    $code\$"
-hidden "the passphrase is not" 'sesame'
+hidden "the passphrase is not shown" 'sesame'
 curl -sS --max-time 10 --unix-socket "$tt/control" -X POST http://issuer/approve
 visible "an approval ends the wait" '^condor-token-helper: logged in at'
 visible "with status 0" '^status 0$'
 hidden "and the time left is erased" '[0-9] left'
 
 types 'clear; condor-token-helper --read --ce ce.example.org'
-visible "the passphrase is asked for" '^Passphrase of'
+visible "a prompt for the passphrase" '^Passphrase of'
 no_echo || die "the passphrase would be shown"
 types 'a typo'
-visible "a mistyped one is asked for again" 'wrong passphrase'
+visible "a second prompt after a wrong passphrase" 'wrong passphrase'
 no_echo || die "the passphrase would be shown"
 on_terminal send-keys C-c
 visible "Ctrl-C ends the prompt" '^ready>$'
 types 'clear; echo "status $?"; stty -a | grep -c -- " -echo "'
-visible "the terminal has its echo" '^0$'
+visible "the terminal echoes again" '^0$'
 types 'clear; condor-token-helper --read --ce ce.example.org | wc -l; echo "status ${PIPESTATUS[0]}"'
-sees '^Passphrase of' || die "no passphrase is asked for in a pipeline"
+sees '^Passphrase of' || die "there is no prompt for the passphrase in a pipeline"
 no_echo || die "the passphrase would be shown"
 types 'open sesame'
 visible "a prompt works in a pipeline" '^status 0$'
-visible "whose stdout is the token alone" '^1$'
+visible "and stdout is only the token" '^1$'
 on_terminal kill-server

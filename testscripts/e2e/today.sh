@@ -1,5 +1,5 @@
-# Today's servers: those of the newest tree that the installation unpacked. It needs the
-# parts issuers, xrootd and condor, whose configurations it uses.
+# Today's servers, from the newest tree that install unpacked. It needs the parts issuers,
+# xrootd and condor, whose configurations it uses.
 # shellcheck shell=bash
 # shellcheck disable=SC2154  # pki, c, x and the issuers come from the other parts
 
@@ -12,7 +12,8 @@ mkdir -p "$t"/{config.d,log,spool,execute,lock,run,cache,client,tls,certificates
 cp "$today"/etc/condor/config.d/* "$t/config.d/" 2>/dev/null || true
 cp "$pki/host.pem" "$pki/host.key" "$t/tls/"
 cp "$x"/certificates/* "$t/certificates/"
-# The same HTCondor on another port. READ must authenticate, which it need not since 24.
+# The same HTCondor on another port. Since version 24, authentication is optional for READ; here
+# it is required.
 sed 's/9619$/29619/; s/localhost:9619/localhost:29619/' "$c/config.d/99-e2e" >"$t/config.d/99-e2e"
 cat >>"$t/config.d/99-e2e" <<CONF
 SHARED_PORT_PORT = 29619

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Stands in for the one part of Vault's HTTP API that htgettoken calls with a vault
-token in hand: read an access token, reduced to scopes and audiences.
+"""A substitute for the part of Vault's HTTP API that htgettoken calls with a vault token:
+read an access token with fewer scopes and audiences.
 
     vault.py PORT CERTIFICATE KEY VAULT_TOKEN
 
-Where Vault keeps a refresh token, this has a login of the helpers'."""
+Vault keeps a refresh token; this server uses the login of the helpers."""
 import http.server
 import json
 import ssl
@@ -18,15 +18,15 @@ port, cert, key, vault_token = sys.argv[1:]
 class Vault(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
-        asked = urllib.parse.parse_qs(url.query)
+        query = urllib.parse.parse_qs(url.query)
         if self.headers.get("X-Vault-Token") != vault_token:
             return self.answer(403, {"errors": ["permission denied"]})
         if url.path != "/v1/secret/oauth/sts/e2e/user:default":
             return self.answer(404, {"errors": []})
-        command = ["condor-token-helper", "--no-prompt", "--min-lifetime", asked["minimum_seconds"][0]]
-        for scope in asked["scopes"][0].split(","):
+        command = ["condor-token-helper", "--no-prompt", "--min-lifetime", query["minimum_seconds"][0]]
+        for scope in query["scopes"][0].split(","):
             command += ["--scope", scope]
-        for audience in asked["audiences"][0].split(","):
+        for audience in query["audiences"][0].split(","):
             command += ["--aud", audience]
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if run.returncode:

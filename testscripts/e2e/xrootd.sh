@@ -26,7 +26,7 @@ scitokens.trace all
 xrd.protocol http:11443 libXrdHttp.so
 http.header2cgi Authorization authz
 CONF
-# One audience for both doors, as the WLCG profile words the root:// one.
+# The same audiences for both protocols, in the form of the WLCG profile.
 cat >"$x/scitokens.cfg" <<CONF
 [Global]
 audience = https://localhost:11094, https://localhost:11443
@@ -56,15 +56,15 @@ xlog=$x/log/e2e/xrootd.log
 export X509_CERT_DIR=$x/certificates XRD_CONNECTIONRETRY=1 XRD_REQUESTTIMEOUT=20 XRD_STREAMTIMEOUT=20
 echo "read me" >"$x/in.txt"
 
-# rooted NAME ARG... runs a command with the token called NAME where XRootD's
-# client looks for it.
+# rooted NAME ARG... runs a command with the token called NAME in BEARER_TOKEN_FILE, where
+# XRootD's client reads it.
 rooted() {
 	local t=$W/tokens/$1
 	shift
 	BEARER_TOKEN_FILE=$t "$@"
 }
-# web NAME URL-PATH CURL-FLAG... prints the status of a request over https, and fails
-# unless it is a success.
+# web NAME URL-PATH CURL-FLAG... makes a request over https, prints its status, and fails if
+# the status is an error.
 web() {
 	local t path=$2
 	t=$(cat "$W/tokens/$1")
@@ -75,7 +75,7 @@ web() {
 export -f rooted web
 export W pki
 
-# why shows the server's own words about the last refusal.
+# why shows the server's log lines about the last refusal.
 why() {
 	grep -aE "verification failed|not in list|authorized|denied|claim|expired|scitokens_Access" "$xlog" | tail -n 2 | sed 's/^/     server: /' | cut -c -200
 	return 0
@@ -104,7 +104,7 @@ expect "xrd-read is refused a write over root://" 54 'permission denied' rooted 
 why
 expect "xrd-read is refused a write over https" 22 '403' web xrd-read /store/refused.txt -T "$x/in.txt"
 [ ! -e "$x/data/store/refused.txt" ]
-result "nothing was written by the refused" $?
+result "refused requests wrote nothing" $?
 
 expect "xrd-path writes inside its path" 0 '' rooted xrd-path xrdcp -N -f "$x/in.txt" $server//store/user/inside.txt
 expect "xrd-path is refused outside its path over root://" 54 'permission denied' rooted xrd-path xrdcp -N -f "$x/in.txt" $server//store/outside.txt

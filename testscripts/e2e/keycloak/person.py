@@ -1,11 +1,11 @@
-"""Does what a person does in a browser: opens a page of Keycloak, fills in the forms
-one after the other, and reads the page that comes last.
+"""Acts like a person in a browser: opens a page of Keycloak, fills in the forms one after
+the other, and reads the last page.
 
     person.py CAFILE COOKIES URL EXPECTED FIELD=VALUE...
 
 A FIELD is an input of a form, or the button to press. The last page must contain
-EXPECTED. COOKIES is the file that keeps the browser's cookies; empty, it is a browser
-that nobody has used.
+EXPECTED. COOKIES is the file with the browser's cookies; if it is empty, the browser is
+new.
 """
 
 import html.parser
@@ -18,7 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-ENOUGH = 6  # pages; the longest way has four
+ENOUGH = 6  # pages; four are the maximum
 
 
 class Form(html.parser.HTMLParser):
@@ -45,12 +45,12 @@ class Form(html.parser.HTMLParser):
 
 
 def browse(cafile, jar, url, expected, typed):
-    """Returns what went wrong, None if nothing did."""
+    """Returns the problem, or None."""
     browser = urllib.request.build_opener(
         urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=cafile)),
         urllib.request.HTTPCookieProcessor(jar),
     )
-    # Keycloak answers programs at the same address with JSON.
+    # Without this header, Keycloak answers with JSON at the same address.
     browser.addheaders = [("Accept", "text/html,*/*;q=0.8")]
     data = None
     for _ in range(ENOUGH):
@@ -66,11 +66,11 @@ def browse(cafile, jar, url, expected, typed):
         fields |= {name: typed[name] for name in form.buttons if name in typed}
         url = urllib.parse.urljoin(url, form.action)
         data = urllib.parse.urlencode(fields).encode()
-    return "still asked for something: " + words(page)
+    return "still shows a form: " + words(page)
 
 
 def words(page):
-    """The text of a page, to be shown when it is not the one that was expected."""
+    """Returns the text of a page, for messages."""
     return " ".join(re.sub(r"(?s)<(style|script).*?</\1>|<[^>]+>", " ", page).split())[:500]
 
 

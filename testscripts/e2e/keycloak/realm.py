@@ -1,6 +1,6 @@
-"""Sets a realm up by Keycloak's administration API, as the administrator of a grid
-site would: capabilities as client scopes, which carry the audience of the compute
-element; a few clients; two users.
+"""Sets up a realm with Keycloak's administration API, as the administrator of a grid site
+would: capabilities as client scopes, which add the audience of the compute element; a few
+clients; two users.
 
     realm.py URL CAFILE DIR
 
@@ -16,13 +16,13 @@ import sys
 import urllib.parse
 import urllib.request
 
-ADMIN = ("admin", "admin")  # as testscripts/e2e/install made it
+ADMIN = ("admin", "admin")  # created by testscripts/e2e/install
 REALM = "grid"
-# Keycloak takes the audiences of a token exchange from its clients, so the compute
-# element is one.
+# In a token exchange, Keycloak accepts only clients as audiences, so the compute element
+# is a client.
 AUDIENCE = "ce.example.org:9619"
 CAPABILITIES = ["compute.read", "compute.modify", "compute.cancel", "compute.create"]
-# One of everything that percent-encoding and forms change.
+# All characters that percent-encoding and forms change.
 AWKWARD = "/+ %&=%2F?#\"'\\:;"
 
 
@@ -47,14 +47,14 @@ OPTIONAL = CAPABILITIES + ["read:/"]
 PUBLIC = {"publicClient": True}
 CLIENTS = {
     AUDIENCE: {"attributes": {}},
-    # at+jwt, because libraries before scitokens-cpp 1.0.0 demand nbf of all other
-    # tokens, and Keycloak writes none.
+    # at+jwt, because scitokens-cpp before 1.0.0 requires nbf in all other tokens, and
+    # Keycloak does not write it.
     "public": PUBLIC | {"attributes": {"access.token.header.type.rfc9068": "true"}},
     "confidential": {},
     # Keycloak's "Proof Key for Code Exchange Code Challenge Method".
     "pkce": PUBLIC | {"attributes": {"pkce.code.challenge.method": "S256"}},
     "doomed": PUBLIC,
-    # Something else that people log in to, in the same browser.
+    # Another application, for a login in the same browser.
     "portal": PUBLIC | {"standardFlowEnabled": True, "redirectUris": ["*"]},
     "robot": {"serviceAccountsEnabled": True, "defaultClientScopes": ["basic", "exchangeable"]},
     "exchanger": {"attributes": {"standard.token.exchange.enabled": "true"}},
@@ -92,7 +92,7 @@ def main(base, cafile, directory):
 
     admin = Admin(base, cafile)
     admin.login(*ADMIN)
-    # A minute, unless told otherwise, is too short for the whole part.
+    # The default of a minute is too short for the whole part.
     admin("PUT", "/master", {"accessTokenLifespan": 3600})
     admin.login(*ADMIN)
     keep("admin", "Authorization: Bearer " + admin.token)
@@ -108,8 +108,8 @@ def main(base, cafile, directory):
             "name": name, "protocol": "openid-connect", "protocolMappers": mappers,
             "attributes": {"include.in.token.scope": "true"},
         })
-    # The realm's default scopes are those that Keycloak's policies let a client have
-    # that registers itself.
+    # Keycloak's policies allow a client that registers itself to have the realm's default
+    # scopes.
     ids = {s["name"]: s["id"] for s in admin("GET", realm + "/client-scopes")}
     for name in OPTIONAL:
         admin("PUT", f"{realm}/default-optional-client-scopes/{ids[name]}")
@@ -129,12 +129,12 @@ def main(base, cafile, directory):
     password = secrets.token_urlsafe(16)
     keep("password", password)
     for name in ["alice", "bob"]:
-        # A user without a name or an address is asked for them at the first login.
+        # Keycloak asks a user without a name or an address for them at the first login.
         admin("POST", realm + "/users", {
             "username": name, "enabled": True, "emailVerified": True, "email": name + "@example.org",
             "firstName": name, "lastName": "Tester", "credentials": [{"type": "password", "value": password}],
         })
-    # Without the realm's default role bob may have no offline tokens.
+    # Without the realm's default role bob cannot get offline tokens.
     bob = f"{realm}/users/{admin('GET', realm + '/users?username=bob')[0]['id']}/role-mappings/realm"
     admin("DELETE", bob, admin("GET", bob))
 

@@ -1,7 +1,7 @@
-# What the parts keyrings and otheruser share: an issuer that counts its requests and
-# knows every secret that it issued. Sourced.
+# Functions for parts that use an issuer that counts its requests and records every secret that
+# it issued. The parts source this file.
 # shellcheck shell=bash
-# shellcheck disable=SC2034  # issuer_pid is for who sources this
+# shellcheck disable=SC2034  # issuer_pid is used by the parts
 
 # start_issuer NAME PORT [FLAG...] starts the test issuer as https://localhost:PORT and
 # sets issuer_pid. Its log and its control socket are in $W/NAME, which must exist.
@@ -13,28 +13,28 @@ start_issuer() {
 	await "the issuer on port $2" grep -q ready "$dir/issuer.log"
 }
 
-# ask_issuer WHAT prints an answer of the issuer's control socket.
+# ask_issuer PATH prints the answer of the issuer's control socket.
 ask_issuer() {
 	curl -sS --max-time 10 --unix-socket "$control" "http://issuer/$1"
 }
 
-# requests NAME prints how many requests of this kind the issuer has received.
+# requests NAME prints how many requests with this name the issuer has received.
 requests() {
 	ask_issuer requests | awk -v name="$1" '$1 == name { n = $2 } END { print n + 0 }'
 }
 
-# write_secrets FILE writes every secret that the issuer has issued, one a line.
+# write_secrets FILE writes every secret that the issuer has issued, one per line.
 write_secrets() {
 	(umask 077 && ask_issuer secrets | sed '/^$/d' >"$1")
 }
 
-# only_token FILE reports whether the file holds one line that looks like a signed JWT.
+# only_token FILE reports whether the file contains one line that looks like a signed JWT.
 only_token() {
 	[ "$(wc -l <"$1")" = 1 ] && grep -qxE 'eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+' "$1"
 }
 
-# report NAME FILE-STDOUT FILE-STDERR PROBLEM... counts a check and shows what was
-# written. Without a PROBLEM it has passed.
+# report NAME FILE-STDOUT FILE-STDERR PROBLEM... counts a check and shows the output. Without
+# a PROBLEM it has passed.
 report() {
 	local name=$1 out=$2 err=$3 status=0 problem
 	shift 3

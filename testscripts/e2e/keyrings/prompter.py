@@ -1,7 +1,7 @@
-"""A desktop's password dialog that nobody answers, for gnome-keyring-daemon.
+"""A password dialog for gnome-keyring-daemon that is never answered.
 
-The daemon calls BeginPrompting and waits until PromptReady is called. This one
-returns from the first and never makes the second call.
+The daemon calls BeginPrompting and waits for a call of PromptReady. This program
+returns from BeginPrompting and never calls PromptReady.
 """
 
 import dbus

@@ -1,11 +1,11 @@
-"""What another user can set up in somebody's way: sockets that answer, and forged files.
+"""Creates what another user could plant: sockets that answer, and forged files.
 
     plant.py socket PATH FILE    sends FILE to whoever connects
     plant.py agent PATH FILE     answers like oidc-agent, with the token in FILE
     plant.py mute PATH           accepts and never answers
-    plant.py endless PATH        answers without end
+    plant.py endless PATH        sends an endless answer
     plant.py tcp PORT LOG        logs each connection
-    plant.py forge FILE OLD NEW  replaces text in FILE, also where it is base64 in JSON
+    plant.py forge FILE OLD NEW  replaces text in FILE, also in base64 strings in JSON
     plant.py token FILE TOKEN    replaces every JWT in FILE
 """
 

@@ -1,12 +1,12 @@
-"""Runs a command on a terminal, and types what a person would type.
+"""Runs a command on a terminal, and types the input of a person.
 
     person.py STEP... -- COMMAND [ARG...]
 
-A step "PATTERN->TEXT" waits for the pattern, a regular expression, and types the text; the
-steps follow one another. A step "PATTERN=>TEXT" answers each time that the pattern is shown.
+A step "PATTERN->TEXT" waits for the pattern, a regular expression, and types the text. These
+steps run in order. A step "PATTERN=>TEXT" types the text each time that the pattern is shown.
 Escapes such as \\n and \\t in the text are keys. The terminal's output is printed, and the
 number of answers is written to the file in $PROMPTS, if it is set. "PATTERN=>" counts a prompt
-that needs no key.
+without typing anything.
 """
 
 import codecs
@@ -42,7 +42,7 @@ def main():
     while True:
         if not select.select([terminal], [], [], max(0, deadline - time.monotonic()))[0]:
             os.kill(pid, signal.SIGKILL)
-            print("person: nothing more was shown")
+            print("person: no more output")
             break
         try:
             part = os.read(terminal, 4096)
@@ -51,7 +51,7 @@ def main():
         if not part:
             break
         shown, fresh = shown + part, COLOURS.sub(b"", fresh + part)
-        # Several prompts may have arrived at once.
+        # The output may contain several prompts.
         while True:
             found = [(m.start(), r) for r in answers + steps[:1] if (m := r[0].search(fresh))]
             if not found:

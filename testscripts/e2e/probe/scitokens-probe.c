@@ -1,13 +1,13 @@
 /*
- * scitokens-probe presents tokens to whatever scitokens-cpp is installed where it runs.
+ * scitokens-probe presents tokens to the installed scitokens-cpp.
  * It opens the library at run time, so that one binary works with all of its versions.
  *
  *   scitokens-probe ISSUER KEY-ID KEY.PEM AUDIENCE < TOKENS
  *
- * It writes one line for each token, as HTCondor and XRootD ask the library
- * (scitoken_deserialize, enforcer_generate_acls): "ok AUTHZ:PATH AUTHZ:PATH ...", or
- * "no MESSAGE". The public key is stored in the library's cache, so that nothing is
- * fetched. Each token is judged in a child: some crash or hang an old library.
+ * It calls the library as HTCondor and XRootD do (scitoken_deserialize,
+ * enforcer_generate_acls), and writes one line for each token: "ok AUTHZ:PATH AUTHZ:PATH ...",
+ * or "no MESSAGE". The public key is stored in the library's cache, so that nothing is
+ * fetched. Each token is judged in a child process: some crash or hang an old library.
  */
 #include <dlfcn.h>
 #include <signal.h>
@@ -40,7 +40,7 @@ static void *symbol(void *lib, const char *name)
 	return p;
 }
 
-/* clean prints text in one line: a scope may contain anything. */
+/* clean prints text on one line with escapes: a scope may contain any character. */
 static void clean(const char *s)
 {
 	for (; s && *s; s++) {

@@ -1,4 +1,4 @@
-// Does what a person does in a browser: types the user code on the verification
+// Approves a login as a person does in a browser: enters the user code on the verification
 // page, confirms, logs in and consents.
 //
 //	node approve.mjs VERIFICATION_URI USER_CODE

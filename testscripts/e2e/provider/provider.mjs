@@ -1,6 +1,6 @@
-// A certified OpenID provider (npm's oidc-provider), configured to offer what
-// INDIGO IAM offers: device flow, open registration, rotating refresh tokens, JWT
-// access tokens whose audience follows the request.
+// A certified OpenID provider (npm's oidc-provider), configured like INDIGO IAM: device flow,
+// open registration, rotating refresh tokens, and JWT access tokens with the requested
+// audience.
 //
 //	node provider.mjs PORT CERTIFICATE KEY
 import { readFileSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { Provider } from 'oidc-provider';
 
 const [port, cert, key] = process.argv.slice(2);
 const issuer = `https://localhost:${port}`;
-// Every access token is for this one internal resource, which makes it a JWT; its
-// aud comes from the request. The audience itself will not do as an RFC 8707
-// resource: those are absolute URIs, and bind what a refresh may ask for.
+// Every access token is for this internal resource, which makes it a JWT; its aud comes from the
+// request. The audience cannot be used as an RFC 8707 resource: those are absolute URIs, and
+// limit what a refresh can request.
 const resource = 'urn:test:grid';
 const scopes = [
   'compute.read', 'compute.modify', 'compute.create', 'compute.cancel',
@@ -61,9 +61,8 @@ async function text(req) {
   return Buffer.concat(chunks).toString();
 }
 
-// What IAM does with what it reads: the first of resource, aud and audience is the
-// audience, and a client may have a redirect URI with a scheme of its own, as
-// oidc-gen registers, whatever type it calls itself.
+// As in IAM, the first of resource, aud and audience is the audience, and any client may have a
+// redirect URI with a custom scheme, as oidc-gen registers.
 provider.use(async (ctx, next) => {
   if (ctx.method === 'POST' && ctx.is('application/x-www-form-urlencoded')) {
     const form = Object.fromEntries(new URLSearchParams(await text(ctx.req)));
