@@ -16,11 +16,11 @@ if (!executablePath) {
   process.exit(1)
 }
 
-let held = 0
+let passed = 0
 let failed = 0
 const check = (name, wrong) => {
   const list = [].concat(wrong || [])
-  if (list.length === 0) held++
+  if (list.length === 0) passed++
   else {
     failed++
     console.log(`FAIL ${name}: ${list.slice(0, 3).join('; ')}`)
@@ -225,5 +225,5 @@ try {
 } finally {
   await browser?.close()
 }
-console.log(`${held} checks hold, ${failed} do not`)
+console.log(`${passed} checks passed, ${failed} failed`)
 process.exit(failed ? 1 : 0)
