@@ -28,7 +28,7 @@ import (
 func samples(t *testing.T) (raws []string, keys string) {
 	t.Helper()
 	dir := t.TempDir()
-	p := place{work: filepath.Join(dir, "work"), pki: filepath.Join(dir, "pki")}
+	p := options{work: filepath.Join(dir, "work"), pki: filepath.Join(dir, "pki")}
 	for _, d := range []string{p.work, p.pki, filepath.Join(p.work, "other")} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)
@@ -57,7 +57,7 @@ func samples(t *testing.T) (raws []string, keys string) {
 		}
 		raws = append(raws, raw)
 	}
-	// What is not a token, in between.
+	// Input that is not a token, between tokens.
 	raws = append(raws, "opaque", raws[0][:len(raws[0])/2], raws[1]+".x", "e30.e30.", raws[2])
 	r.Shuffle(len(raws), func(i, j int) { raws[i], raws[j] = raws[j], raws[i] })
 	keys = filepath.Join(dir, "keys")
@@ -80,7 +80,7 @@ func samples(t *testing.T) (raws []string, keys string) {
 	return raws, keys
 }
 
-// judged is what a report says about a token, whatever its format and the form of the input.
+// judged is the part of a report that does not depend on its format or the form of the input.
 type judged struct {
 	Line                         int
 	Kind, Iss, Sub, Jti, Verdict string
@@ -90,12 +90,12 @@ type judged struct {
 
 func judge(t *testing.T, input []byte, args ...string) (list []judged) {
 	t.Helper()
-	var out, said bytes.Buffer
+	var out, stderr bytes.Buffer
 	now := time.Now().Truncate(time.Second)
-	code := inspect.Main(&cli.Env{Program: "jwt-inspect", Args: args, Stdin: bytes.NewReader(input), Stdout: &out, Stderr: &said,
+	code := inspect.Main(&cli.Env{Program: "jwt-inspect", Args: args, Stdin: bytes.NewReader(input), Stdout: &out, Stderr: &stderr,
 		LookupEnv: func(string) (string, bool) { return "", false }, Now: func() time.Time { return now }})
 	if code == cli.Usage {
-		t.Fatalf("%q: %s", args, said.String())
+		t.Fatalf("%q: %s", args, stderr.String())
 	}
 	for d := json.NewDecoder(&out); ; {
 		var j judged
@@ -149,7 +149,7 @@ func TestStreamsAreJudgedLikeTokens(t *testing.T) {
 				one.Line = i + 1
 			}
 			want = append(want, one)
-			if raw != "opaque" && raw != "e30.e30." { // no header announces a token
+			if raw != "opaque" && raw != "e30.e30." { // these do not begin with a JWT header
 				inLog = append(inLog, one)
 			}
 		}

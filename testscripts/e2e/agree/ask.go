@@ -19,11 +19,11 @@ import (
 )
 
 type answer struct {
-	ok   bool
-	said string
+	ok  bool
+	msg string
 }
 
-// askAll presents the samples to the server, a few at a time.
+// askAll presents the samples to the server, several at a time.
 func askAll(q question, list []sample) []answer {
 	out := make([]answer, len(list))
 	var wg sync.WaitGroup
@@ -38,7 +38,7 @@ func askAll(q question, list []sample) []answer {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
 			for range 5 {
-				if out[i].ok, out[i].said = q.ask(ctx, s); !noVerdict.MatchString(out[i].said) {
+				if out[i].ok, out[i].msg = q.ask(ctx, s); !noVerdict.MatchString(out[i].msg) {
 					break
 				}
 			}
@@ -54,7 +54,7 @@ func askAll(q question, list []sample) []answer {
 var noVerdict = regexp.MustCompile(`AUTHENTICATE:100[26]:|already opened by|^423$|Operation expired|Connection error|[Ss]ocket timeout|curl: \(|no answer within`)
 
 // output runs a command, and returns its exit code and the last lines of its output.
-func output(ctx context.Context, cmd *exec.Cmd) (code int, said string) {
+func output(ctx context.Context, cmd *exec.Cmd) (code int, msg string) {
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
 	if err := cmd.Start(); err != nil {
@@ -66,14 +66,14 @@ func output(ctx context.Context, cmd *exec.Cmd) (code int, said string) {
 	if ctx.Err() != nil {
 		return -1, "no answer within the time"
 	}
-	said = strings.TrimSpace(b.String())
-	if len(said) > 300 {
-		said = "…" + said[len(said)-300:]
+	msg = strings.TrimSpace(b.String())
+	if len(msg) > 300 {
+		msg = "…" + msg[len(msg)-300:]
 	}
-	return cmd.ProcessState.ExitCode(), strings.ReplaceAll(said, "\n", " / ")
+	return cmd.ProcessState.ExitCode(), strings.ReplaceAll(msg, "\n", " / ")
 }
 
-// run runs a command in the tree as its user tester, with the token where it is found.
+// run returns a command in the tree as the user tester, with the token in BEARER_TOKEN_FILE.
 func (m machine) run(s sample, args ...string) *exec.Cmd {
 	inside := filepath.Join("/e2e/client", filepath.Base(s.file))
 	outside := filepath.Join(m.work, "client", filepath.Base(s.file))
@@ -98,8 +98,8 @@ func (m machine) run(s sample, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// local runs a command of this machine.
-func (p place) local(s sample, args ...string) *exec.Cmd {
+// local returns a command of the host.
+func (p options) local(s sample, args ...string) *exec.Cmd {
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "BEARER_TOKEN_FILE="+s.file)
 	return cmd
@@ -111,8 +111,8 @@ var authorized = regexp.MustCompile(`Authorized: +TRUE`)
 func (c condor) ping(level string) func(context.Context, sample) (bool, string) {
 	return func(ctx context.Context, s sample) (bool, string) {
 		cmd := c.machine.run(s, "/usr/bin/condor_ping", "-verbose", "-pool", c.pool, "-type", "COLLECTOR", level)
-		code, said := output(ctx, cmd)
-		return code == 0 && authorized.MatchString(said), said
+		code, msg := output(ctx, cmd)
+		return code == 0 && authorized.MatchString(msg), msg
 	}
 }
 
@@ -121,19 +121,19 @@ var (
 	counts  sync.Mutex
 )
 
-// fresh returns the name of a file that does not exist yet, nor was made by another run
-// whose files a server was given.
-func fresh(folder string) string {
+// fresh returns the name of a file that neither this run nor another run has created.
+func fresh(dir string) string {
 	counts.Lock()
 	defer counts.Unlock()
 	counter++
-	return fmt.Sprintf("%s/new-%d-%d.txt", folder, os.Getpid(), counter)
+	return fmt.Sprintf("%s/new-%d-%d.txt", dir, os.Getpid(), counter)
 }
 
-// denied matches what XRootD's client says if the login or the operation is not permitted.
+// denied matches the output of XRootD's client if authentication fails or the operation is not
+// permitted.
 var denied = regexp.MustCompile(`permission denied|not authorized|No protocols left|Auth failed|\[3010\]`)
 
-func (p place) rooted(srv server, access, folder string) func(context.Context, sample) (bool, string) {
+func (p options) rooted(srv server, access, dir string) func(context.Context, sample) (bool, string) {
 	return func(ctx context.Context, s sample) (bool, string) {
 		var cmd *exec.Cmd
 		in := filepath.Join(p.work, "in.txt")
@@ -142,41 +142,42 @@ func (p place) rooted(srv server, access, folder string) func(context.Context, s
 		}
 		switch access {
 		case "read":
-			cmd = srv.client(s, "/usr/bin/xrdfs", srv.root, "cat", folder+"/have.txt")
+			cmd = srv.client(s, "/usr/bin/xrdfs", srv.root, "cat", dir+"/have.txt")
 		case "stage":
-			// No server here has a tape: what counts is whether it is permitted.
-			_, said := output(ctx, srv.client(s, "/usr/bin/xrdfs", srv.root, "prepare", "-s", folder+"/have.txt"))
-			return !denied.MatchString(said), said
+			// The servers have no tape: the result shows only whether it is permitted.
+			_, msg := output(ctx, srv.client(s, "/usr/bin/xrdfs", srv.root, "prepare", "-s", dir+"/have.txt"))
+			return !denied.MatchString(msg), msg
 		case "write":
-			cmd = srv.client(s, "/usr/bin/xrdcp", "-N", "-f", in, srv.root+"/"+folder+"/have.txt")
+			cmd = srv.client(s, "/usr/bin/xrdcp", "-N", "-f", in, srv.root+"/"+dir+"/have.txt")
 		case "create":
-			cmd = srv.client(s, "/usr/bin/xrdcp", "-N", in, srv.root+"/"+fresh(folder))
+			cmd = srv.client(s, "/usr/bin/xrdcp", "-N", in, srv.root+"/"+fresh(dir))
 		}
-		code, said := output(ctx, cmd)
-		return code == 0, said
+		code, msg := output(ctx, cmd)
+		return code == 0, msg
 	}
 }
 
 // quoted escapes what curl's configuration interprets in quotes.
 var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
 
-func (p place) web(srv server, access, folder string) func(context.Context, sample) (bool, string) {
+func (p options) web(srv server, access, dir string) func(context.Context, sample) (bool, string) {
 	return func(ctx context.Context, s sample) (bool, string) {
-		// In a file, because an argument could be too long, and everybody could read it.
+		// The token is passed on stdin, because an argument could be too long, and other users
+		// could read it.
 		config := fmt.Sprintf("header = \"Authorization: Bearer %s\"\n", quoted.Replace(cmp.Or(s.content, s.raw)))
 		args := []string{"curl", "-sS", "--cacert", filepath.Join(p.pki, "ca.pem"), "-K", "-", "-o", os.DevNull, "-w", "%{http_code}"}
-		web := srv.web + strings.ReplaceAll(folder, " ", "%20")
+		web := srv.web + strings.ReplaceAll(dir, " ", "%20")
 		switch access {
 		case "read":
 			args = append(args, web+"/have.txt")
 		case "write":
 			args = append(args, "-T", filepath.Join(p.work, "in.txt"), web+"/have.txt")
 		case "create":
-			args = append(args, "-T", filepath.Join(p.work, "in.txt"), srv.web+strings.ReplaceAll(fresh(folder), " ", "%20"))
+			args = append(args, "-T", filepath.Join(p.work, "in.txt"), srv.web+strings.ReplaceAll(fresh(dir), " ", "%20"))
 		}
 		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Stdin = strings.NewReader(config)
-		code, said := output(ctx, cmd)
-		return code == 0 && strings.HasPrefix(said, "2"), said
+		code, msg := output(ctx, cmd)
+		return code == 0 && strings.HasPrefix(msg, "2"), msg
 	}
 }

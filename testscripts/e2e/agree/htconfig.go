@@ -16,13 +16,13 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// configuration is a configuration of HTCondor that is tried.
+// configuration is a tested configuration of HTCondor.
 type configuration struct {
 	name string
-	// lines are added to the configuration; user is the user in the map file, tester by
-	// default, and maps a map file instead.
+	// lines are added to the configuration. user is the user in the map file, tester by default.
+	// maps replaces the map file.
 	lines, user, maps string
-	// edit changes the token, for all of its profiles.
+	// edit changes the token, whose profile is profile.
 	profile string
 	edit    func(*draft)
 }
@@ -33,7 +33,7 @@ const (
 	foreigner = "SEC_SCITOKENS_FOREIGN_TOKEN_ISSUERS = https://localhost:18444\n"
 )
 
-// configurations are those that HTCondor is tried with.
+// configurations are the tested configurations.
 var configurations = []configuration{
 	{name: "everybody", lines: everybody},
 	{name: "as a CE", lines: asCE},
@@ -61,15 +61,15 @@ var configurations = []configuration{
 	{name: "nobody may write", lines: everybody + "ALLOW_WRITE =\n"},
 	{name: "nobody may read", lines: everybody + "ALLOW_READ =\n"},
 	{name: "nobody may do anything", lines: "ALLOW_READ =\nALLOW_WRITE =\n"},
-	{name: "who may write may read", lines: "ALLOW_READ = x@y\nALLOW_WRITE = *\n"},
+	{name: "writers may read", lines: "ALLOW_READ = x@y\nALLOW_WRITE = *\n"},
 	{name: "reading is denied", lines: everybody + "DENY_READ = tester@*\n"},
 	{name: "writing is denied", lines: everybody + "DENY_WRITE = tester@*\n"},
 	{name: "reading is denied to all", lines: everybody + "DENY_READ = *\n"},
 	{name: "writing is denied to all", lines: everybody + "DENY_WRITE = *\n"},
 	{name: "writing is denied to others", lines: everybody + "DENY_WRITE = alice@*, *@fnal.gov\n"},
 	{name: "writing is denied on another host", lines: everybody + "DENY_WRITE = */192.0.2.1\n"},
-	{name: "who is a daemon may write", lines: "ALLOW_READ = x@y\nALLOW_WRITE = x@y\nALLOW_DAEMON = condor@*, root@*, tester@*\n"},
-	{name: "who is an administrator may write", lines: "ALLOW_READ = x@y\nALLOW_WRITE = x@y\nALLOW_ADMINISTRATOR = root@*, tester@*\n"},
+	{name: "daemons may write", lines: "ALLOW_READ = x@y\nALLOW_WRITE = x@y\nALLOW_DAEMON = condor@*, root@*, tester@*\n"},
+	{name: "administrators may write", lines: "ALLOW_READ = x@y\nALLOW_WRITE = x@y\nALLOW_ADMINISTRATOR = root@*, tester@*\n"},
 	{name: "another UID_DOMAIN", lines: asCE + "UID_DOMAIN = example.org\n"},
 	{name: "a reference to UID_DOMAIN", lines: everybody + "UID_DOMAIN = example.org\nALLOW_WRITE = *@$(UID_DOMAIN)\n"},
 	{name: "a reference with a default", lines: everybody + "ALLOW_WRITE = tester@$(NOT_SET_ANYWHERE:users.htcondor.org)\n"},
@@ -108,14 +108,14 @@ var configurations = []configuration{
 	{name: "a WLCG token of a foreign issuer", lines: everybody + foreigner},
 }
 
-// pool is a running HTCondor that is configured again and again.
+// pool is a running HTCondor that is reconfigured repeatedly.
 type pool struct {
 	condor
-	place place
+	options options
 }
 
-// configured tries all configurations with one HTCondor.
-func (p place) configured(c condor, r *report) error {
+// configured tests all configurations with one HTCondor.
+func (p options) configured(c condor, r *report) error {
 	keys, err := issuertest.LoadKeys(p.pki)
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (h pool) try(n int, cfg configuration, keys *issuertest.Keys, r *report) er
 	if err := h.configure(cfg.lines, maps); err != nil {
 		return err
 	}
-	dump := filepath.Join(h.place.work, fmt.Sprintf("config-%s-%03d", h.version, n))
+	dump := filepath.Join(h.options.work, fmt.Sprintf("config-%s-%03d", h.version, n))
 	out, err := h.dump()
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (h pool) try(n int, cfg configuration, keys *issuertest.Keys, r *report) er
 		if err != nil {
 			return err
 		}
-		s := sample{name: cfg.name, service: "ce", mode: 0o600, raw: raw, file: filepath.Join(h.place.work, fmt.Sprintf("%s-%03d-%d", h.version, n, len(list)))}
+		s := sample{name: cfg.name, service: "ce", mode: 0o600, raw: raw, file: filepath.Join(h.options.work, fmt.Sprintf("%s-%03d-%d", h.version, n, len(list)))}
 		if edit != nil {
 			s.name += ", expired"
 		}
@@ -182,7 +182,7 @@ func (h pool) try(n int, cfg configuration, keys *issuertest.Keys, r *report) er
 	}
 	for _, level := range []string{"READ", "WRITE"} {
 		q := question{name: h.name + " " + level, ask: h.ping(level), alone: true}
-		verdicts, err := h.place.inspect([]string{"--ce", audiences["ce"], "--" + strings.ToLower(level), "--server-version", h.version, "--scitokens-cpp", h.library,
+		verdicts, err := h.options.inspect([]string{"--ce", audiences["ce"], "--" + strings.ToLower(level), "--server-version", h.version, "--scitokens-cpp", h.library,
 			"--mapfile", filepath.Join(h.machine.work, "map"), "--condor-config", dump}, list)
 		if err != nil {
 			return err
@@ -193,15 +193,15 @@ func (h pool) try(n int, cfg configuration, keys *issuertest.Keys, r *report) er
 			case verdicts[i].dependsOnHost():
 				r.explained++
 			case a.ok != (verdicts[i].Verdict == "ok"):
-				r.disagree(q, list[i], "the server says %s, jwt-inspect %s %v\n       server: %s", word(a.ok), verdicts[i].Verdict, verdicts[i].Causes, a.said)
+				r.disagree(q, list[i], "the server says %s, jwt-inspect %s %v\n       server: %s", word(a.ok), verdicts[i].Verdict, verdicts[i].Causes, a.msg)
 			}
 		}
 	}
 	return nil
 }
 
-// dependsOnHost reports whether the verdict says that it depends on the client's host,
-// which nobody can know offline.
+// dependsOnHost reports whether the verdict depends on the client's host, which is unknown
+// offline.
 func (v verdict) dependsOnHost() bool {
 	for _, c := range v.Remarks {
 		if strings.Contains(c.Message, "depends on the client's host") {
@@ -211,7 +211,7 @@ func (v verdict) dependsOnHost() bool {
 	return false
 }
 
-// configure makes HTCondor read another configuration, and waits until it has.
+// configure changes HTCondor's configuration, and waits until HTCondor has read it.
 func (h pool) configure(lines, maps string) error {
 	if err := os.WriteFile(filepath.Join(h.machine.work, "config.d", "99-try"), []byte(lines), 0o644); err != nil {
 		return err
@@ -238,7 +238,7 @@ func (h pool) configure(lines, maps string) error {
 	return errors.New("the collector did not read its configuration again")
 }
 
-// reconfigured counts how often the collector has read its configuration.
+// reconfigured returns how often the collector has read its configuration.
 func (h pool) reconfigured() (int, error) {
 	b, err := os.ReadFile(filepath.Join(h.machine.work, "log", "CollectorLog"))
 	return strings.Count(string(b), "Got SIGHUP"), err

@@ -1,8 +1,8 @@
 //go:build unix
 
-// Command agree presents tokens, which differ in one thing each, to a real HTCondor and to
-// real XRootD servers, and compares the results with the verdicts of jwt-inspect. It runs
-// in the end-to-end tests, which start the servers (agree.sh).
+// Command agree presents tokens with one difference each to a real HTCondor and to real XRootD
+// servers, and compares the results with the verdicts of jwt-inspect. The end-to-end tests run
+// it and start the servers (agree.sh).
 package main
 
 import (
@@ -36,24 +36,23 @@ const (
 
 var audiences = map[string]string{"ce": "localhost:9619", "xrd": "https://localhost:11094"}
 
-// place holds what the shell script passes.
-type place struct {
+// options are the values of the flags.
+type options struct {
 	work, pki, mapfile, config, part string
 	// debian13 and today are the trees with servers and clients of these versions.
 	debian13, today machine
-	// what selects what to compare: debian (the servers of Debian 12 and 13), today,
-	// htconfig, namemap or random.
+	// what is the comparison: debian (the servers of Debian 12 and 13), today, htconfig, namemap
+	// or random.
 	what string
 	// seed, count and probe are for random tokens.
 	seed  uint64
 	count int
 	probe string
-	// only limits the questions to those whose names it matches; for debugging.
+	// only is a pattern that limits the questions by name, for debugging.
 	only string
 }
 
-// machine is a directory tree in which programs run, with a directory that they see as
-// /e2e.
+// machine is a directory tree in which programs run. work is the directory that is /e2e there.
 type machine struct{ tree, work string }
 
 // sample is a token and its file.
@@ -63,8 +62,8 @@ type sample struct {
 	mode          uint32
 	link          bool
 	raw           string
-	// content is what a shell passes to curl, if it is not the token: the file without the
-	// line breaks at its end.
+	// content is what a shell passes to curl, if it is not the token: the file without trailing
+	// newlines.
 	content string
 	shape   shape
 }
@@ -72,27 +71,27 @@ type sample struct {
 // A question is one access to one server.
 type question struct {
 	name, service string
-	// flags are jwt-inspect's flags; known are those for keys and configuration, versions
-	// those for the versions of the server.
+	// flags are jwt-inspect's flags for the question, known its flags for keys and configuration,
+	// and versions its flags for the versions of the server.
 	flags, known, versions []string
-	// newest says that the server is the newest: without versions, the verdicts must be the
-	// same.
+	// newest means that the server is the newest: the verdicts must be the same without
+	// versions.
 	newest bool
-	// rights says that only samples about rights are presented.
+	// rights means that only samples with rights set are presented.
 	rights bool
-	folder string
-	// configured says that the server's configuration changes the meaning of scopes.
+	dir    string
+	// configured means that the server's configuration changes the meaning of scopes.
 	configured bool
-	// alone says that only one is presented at a time, because servers lock files that are
-	// written.
+	// alone means that only one sample is presented at a time, because servers lock files
+	// during writes.
 	alone bool
 	// ask presents a sample to the server. It reports whether the server accepted it, and its
 	// output.
-	ask func(ctx context.Context, s sample) (ok bool, said string)
+	ask func(ctx context.Context, s sample) (ok bool, msg string)
 }
 
 func main() {
-	var p place
+	var p options
 	flag.StringVar(&p.work, "work", "", "a directory for the tokens")
 	flag.StringVar(&p.pki, "pki", "", "the issuers' directory")
 	flag.StringVar(&p.what, "servers", "debian", "what to compare: debian, today, htconfig, namemap or random")
@@ -114,7 +113,7 @@ func main() {
 	}
 }
 
-func run(p place) error {
+func run(p options) error {
 	switch p.what {
 	case "htconfig":
 		return p.configurations()
@@ -141,7 +140,7 @@ func run(p place) error {
 			continue
 		}
 		list := slices.DeleteFunc(slices.Clone(samples), func(s sample) bool { return !q.concerns(s) })
-		// Once with everything that is known, and once with the token only.
+		// Once with all flags, and once with the token only.
 		verdicts, err := p.inspect(slices.Concat(q.known, q.flags, q.versions), list)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.name, err)
@@ -172,13 +171,13 @@ func run(p place) error {
 	return r.print(p.only != "")
 }
 
-// concerns reports whether the question is asked with the sample.
+// concerns reports whether to present the sample in the question.
 func (q question) concerns(s sample) bool {
 	places := s.shape.places
 	if places == nil {
 		places = []string{"/store/user"}
 	}
-	return s.service == q.service && (!q.rights || s.shape.rights) && (q.folder == "" || slices.Contains(places, q.folder))
+	return s.service == q.service && (!q.rights || s.shape.rights) && (q.dir == "" || slices.Contains(places, q.dir))
 }
 
 // report counts the results.
@@ -186,10 +185,10 @@ type report struct {
 	tokens map[string]bool
 	codes  map[string]int
 	asked  int
-	// refused counts refusals by a server, found those of them that jwt-inspect found with
-	// the token only.
+	// refused counts refusals by a server, and found those that jwt-inspect finds with the token
+	// only.
 	refused, found int
-	// explained counts verdicts that depend on what nobody can know offline.
+	// explained counts verdicts that depend on what is unknown offline.
 	explained int
 	disagreed []string
 }
@@ -198,8 +197,8 @@ func (r *report) disagree(q question, s sample, format string, a ...any) {
 	r.disagreed = append(r.disagreed, fmt.Sprintf("%s: %s: ", q.name, s.name)+fmt.Sprintf(format, a...))
 }
 
-// compare compares the answer of a server with the verdicts, and reports whether the one
-// with everything that is known agrees.
+// compare compares the answer of a server with the verdicts, and reports whether the verdict
+// with all flags agrees.
 func (r *report) compare(q question, s sample, a answer, v, offline verdict) bool {
 	r.asked++
 	r.tokens[s.name] = true
@@ -219,14 +218,14 @@ func (r *report) compare(q question, s sample, a answer, v, offline verdict) boo
 		r.disagree(q, s, "jwt-inspect gives the causes %v instead of %s", v.Causes, want)
 	}
 	if a.ok != (v.Verdict == "ok") {
-		r.disagree(q, s, "the server says %s, jwt-inspect %s %v\n       server: %s", word(a.ok), v.Verdict, v.Causes, a.said)
+		r.disagree(q, s, "the server says %s, jwt-inspect %s %v\n       server: %s", word(a.ok), v.Verdict, v.Causes, a.msg)
 		return false
 	}
 	return true
 }
 
-// print prints the results, and returns an error if there are disagreements, or, unless it
-// is a part of the test, too few questions.
+// print prints the results. It returns an error if there are disagreements or, unless partial
+// is set, too few questions.
 func (r *report) print(partial bool) error {
 	for _, d := range r.disagreed {
 		fmt.Printf("DISAGREE %s\n", d)
@@ -242,7 +241,7 @@ func (r *report) print(partial bool) error {
 		return errors.New("jwt-inspect and the servers disagree")
 	}
 	if !partial && (len(r.tokens) < 320 || r.asked < 1000) {
-		return errors.New("too few questions were asked to show anything")
+		return errors.New("too few questions were asked")
 	}
 	return nil
 }
@@ -254,8 +253,8 @@ func word(ok bool) string {
 	return "fail"
 }
 
-// mint makes all tokens, and writes each to a file.
-func (p place) mint() ([]sample, error) {
+// mint creates all tokens, and writes each to a file.
+func (p options) mint() ([]sample, error) {
 	keys, err := issuertest.LoadKeys(p.pki)
 	if err != nil {
 		return nil, err
@@ -333,7 +332,7 @@ func sign(d *draft, keys, other *issuertest.Keys) (string, error) {
 	case "none":
 		method, key = jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType
 	case "hs256":
-		method, key = jwt.SigningMethodHS256, []byte("a secret that the server lacks...")
+		method, key = jwt.SigningMethodHS256, []byte("a secret unknown to the server...")
 	case "es384":
 		method, key, kid = jwt.SigningMethodES384, keys.P384, issuertest.KeyID(keys.P384)
 	case "rs256":
@@ -385,11 +384,11 @@ type cause struct {
 	Message string `json:"message"`
 }
 
-// String is the code, for lists of causes.
+// String returns the code, for lists of causes.
 func (c cause) String() string { return c.Code }
 
-// reasons are the codes that the causes must include, by the beginning of a token's name: a
-// correct verdict with a wrong cause would not help.
+// reasons are the codes that the causes must include, by the prefix of a token's name. They
+// detect a correct verdict with a wrong cause.
 var reasons = []struct{ name, codes string }{
 	{"scope set to null", "scope-not-string"}, {"iat set", "time-|not-yet-valid"}, {"nbf set", "time-|not-yet-valid"},
 	{"aud ", "aud-mismatch|aud-missing|claim-missing"}, {"no aud", "aud-missing"},
@@ -397,8 +396,8 @@ var reasons = []struct{ name, codes string }{
 	{"no scope", "claim-missing"}, {"no kid", "kid-missing"}, {"no compute", "write-incomplete|scope-missing"}, {"no typ", "."}, {"no ", "claim-missing"},
 	{"groups only", "groups-only"}, {"scope a list", "scope-not-string"}, {"scope ", "scope-missing"}, {"sub of another", "map-missing"}, {"sub empty", "map-missing"}, {"sub ", "claim-missing"},
 	{"jti ", "claim-missing"}, {"iss with", "iss-not-configured|map-missing"}, {"iss not https", "iss-not-https"}, {"iss not conf", "keys-unavailable|iss-not-configured"}, {"iss ", "claim-missing"},
-	{"ended", "expired"}, {"iat in", "not-yet-valid|time-range|time-not-integer"}, {"nbf in", "not-yet-valid"}, {"exp in milli", "time-range"}, {"exp twice", "expired"}, {"exp ", "time-|expired"}, {"iat ", "time-"}, {"nbf ", "time-"},
-	{"signature", "signature-invalid"}, {"signed by", "signature-invalid"}, {"unsigned", "unsigned"}, {"HS256", "alg-refused"}, {"alg says", "alg-mismatch|signature-invalid"},
+	{"expired", "expired"}, {"iat in", "not-yet-valid|time-range|time-not-integer"}, {"nbf in", "not-yet-valid"}, {"exp in milli", "time-range"}, {"exp twice", "expired"}, {"exp ", "time-|expired"}, {"iat ", "time-"}, {"nbf ", "time-"},
+	{"signature", "signature-invalid"}, {"signed by", "signature-invalid"}, {"unsigned", "unsigned"}, {"HS256", "alg-refused"}, {"alg set", "alg-mismatch|signature-invalid"},
 	{"unknown kid", "kid-unknown"}, {"several keys, no", "kid-missing"}, {"PS256", "alg-refused"}, {"RS512", "alg-refused"}, {"ES384", "alg-refused"},
 	{"file with a tab", "."}, {"file with no", "."}, {"file with carr", "."}, {"file with", "file-form"},
 	{"kid a", "kid-missing"}, {"Bearer", "file-form"}, {"long", "too-long"}, {"file mode", "file-mode"}, {"file behind", "file-link"},
@@ -415,16 +414,16 @@ func expected(name string) *regexp.Regexp {
 }
 
 // inspect runs jwt-inspect on all samples at once.
-func (p place) inspect(flags []string, list []sample) ([]verdict, error) {
+func (p options) inspect(flags []string, list []sample) ([]verdict, error) {
 	args := append([]string{"-o", "ndjson"}, flags...)
 	for _, s := range list {
 		args = append(args, s.file)
 	}
 	cmd := exec.Command("jwt-inspect", args...)
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
+	var out, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() == 2 {
-		return nil, fmt.Errorf("%w: %s", err, said.String())
+		return nil, fmt.Errorf("%w: %s", err, stderr.String())
 	}
 	var all []verdict
 	for d := json.NewDecoder(&out); ; {
@@ -437,7 +436,7 @@ func (p place) inspect(flags []string, list []sample) ([]verdict, error) {
 		all = append(all, v)
 	}
 	if len(all) != len(list) {
-		return nil, fmt.Errorf("%d tokens, %d verdicts: %s", len(list), len(all), said.String())
+		return nil, fmt.Errorf("%d tokens, %d verdicts: %s", len(list), len(all), stderr.String())
 	}
 	for i, v := range all {
 		if v.File != list[i].file {

@@ -17,11 +17,11 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// naming is a name_mapfile and a token that is shown to a server with it.
+// naming is a name_mapfile and a token that is presented to a server with it.
 type naming struct {
 	name, rules string
-	// section has further lines of the issuer's section; the base path is / unless it has
-	// one. scope is storage.read:/ by default.
+	// section is additional lines of the issuer's section. The default base path is /, and the
+	// default scope is storage.read:/.
 	section, scope string
 	edit           func(*draft)
 }
@@ -31,7 +31,7 @@ var (
 	named    = set("preferred_username", `"jdoe"`)
 )
 
-// namings are those that are tried: the request is for /store/user/have.txt.
+// namings are the tested name_mapfiles. The request is for /store/user/have.txt.
 var namings = []naming{
 	{name: "no rules", rules: `[]`},
 	{name: "a subject", rules: `[{"sub":"e2e-user","result":"alice"}]`},
@@ -83,17 +83,17 @@ var namings = []naming{
 	{name: "map_subject with a slash", rules: `[]`, section: "map_subject = true\n", edit: set("sub", `"a/b"`)},
 }
 
-// namer is an XRootD that is started anew for each file.
+// namer is an XRootD that is restarted for each file.
 type namer struct {
 	name, version, library string
 	web                    string
-	// outside is its directory, which it sees as inside.
+	// outside is its directory, and inside is the server's name for that directory.
 	outside, inside string
 	machine         machine
 }
 
-// names compares the users that name_mapfile gives on real servers.
-func (p place) names() error {
+// names compares the users of requests to real servers with a name_mapfile.
+func (p options) names() error {
 	keys, err := issuertest.LoadKeys(p.pki)
 	if err != nil {
 		return err
@@ -126,13 +126,13 @@ func (p place) names() error {
 	return nil
 }
 
-// theUser matches what jwt-inspect says about the user.
+// theUser matches the line of jwt-inspect about the user.
 var theUser = regexp.MustCompile(`^the user is ([^:]+): `)
 
-// requestUser matches what the server's log says about it.
+// requestUser matches the line of the server's log about the user.
 var requestUser = regexp.MustCompile(`Request username (\S*)`)
 
-func (s namer) try(p place, i int, n naming, keys *issuertest.Keys, r *report) error {
+func (s namer) try(p options, i int, n naming, keys *issuertest.Keys, r *report) error {
 	section := n.section
 	if !strings.Contains(section, "base_path") {
 		section += "base_path = /\n"
@@ -154,8 +154,8 @@ func (s namer) try(p place, i int, n naming, keys *issuertest.Keys, r *report) e
 	}
 	started, ok, user, err := s.ask(p, one)
 	if !started && err == nil {
-		// The port of the server before may not be free yet. A file that the server
-		// rejects keeps it from starting again.
+		// The port of the previous server may not be free yet. If the server rejects the file, it
+		// never starts.
 		started, ok, user, err = s.ask(p, one)
 	}
 	if err != nil {
@@ -190,9 +190,9 @@ func (s namer) try(p place, i int, n naming, keys *issuertest.Keys, r *report) e
 	return nil
 }
 
-// ask starts the server, and requests the file. started says that it came up, ok that it
-// answered the request, and user is whom it served.
-func (s namer) ask(p place, one sample) (started, ok bool, user string, err error) {
+// ask starts the server, and requests the file. started means that the server started, ok that
+// the request succeeded, and user is the user of the request.
+func (s namer) ask(p options, one sample) (started, ok bool, user string, err error) {
 	for _, old := range []string{"log", "admin"} {
 		_ = os.RemoveAll(filepath.Join(s.outside, old))
 	}
@@ -226,7 +226,7 @@ func (s namer) ask(p place, one sample) (started, ok bool, user string, err erro
 		case <-ended:
 			return false, false, "", nil
 		case <-ctx.Done():
-			return false, false, "", errors.New("the server neither came up nor ended")
+			return false, false, "", errors.New("the server neither started nor exited")
 		case <-time.After(50 * time.Millisecond):
 		}
 		code, _ := output(ctx, exec.Command("curl", "-s", "--cacert", filepath.Join(p.pki, "ca.pem"), "-o", os.DevNull, s.web+"/"))

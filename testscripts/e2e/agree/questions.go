@@ -16,11 +16,11 @@ import (
 type server struct {
 	name, version, library, config string
 	root, web                      string
-	// client runs the programs of its client.
+	// client returns a command of its client.
 	client func(s sample, args ...string) *exec.Cmd
 }
 
-// condor is an HTCondor.
+// condor is an HTCondor server.
 type condor struct {
 	name, version, library string
 	pool                   string
@@ -28,7 +28,7 @@ type condor struct {
 }
 
 // configurations compares the verdicts with many configurations of HTCondor.
-func (p place) configurations() error {
+func (p options) configurations() error {
 	r := report{tokens: map[string]bool{}, codes: map[string]int{}}
 	list := []condor{{"HTCondor 23.9.6", "23.9.6", "1.1.3", audiences["ce"], p.debian13}}
 	if p.today.tree != "" {
@@ -54,7 +54,7 @@ func (p place) configurations() error {
 }
 
 // questions returns all questions.
-func (p place) questions() ([]question, error) {
+func (p options) questions() ([]question, error) {
 	var condors []condor
 	var servers []server
 	switch p.what {
@@ -89,9 +89,9 @@ func (p place) questions() ([]question, error) {
 		}
 	}
 	for _, srv := range servers {
-		for _, folder := range []string{"/store/user", "/store/user/sub", "/store/user2", "/store", "/store/user x"} {
+		for _, dir := range []string{"/store/user", "/store/user/sub", "/store/user2", "/store", "/store/user x"} {
 			for _, access := range []string{"read", "write", "create"} {
-				out = append(out, p.storage(srv, "root", access, folder), p.storage(srv, "https", access, folder))
+				out = append(out, p.storage(srv, "root", access, dir), p.storage(srv, "https", access, dir))
 			}
 		}
 		out = append(out, p.storage(srv, "root", "stage", "/store/user"))
@@ -99,34 +99,34 @@ func (p place) questions() ([]question, error) {
 	return out, nil
 }
 
-// keys are the flags for the issuers' keys.
-func (p place) keys() []string {
+// keys returns the flags for the issuers' keys.
+func (p options) keys() []string {
 	return []string{"--fetch-keys", "--cafile", filepath.Join(p.pki, "ca.pem")}
 }
 
-// storage returns one access over one protocol, which is root or https.
-func (p place) storage(srv server, protocol, access, folder string) question {
-	base, file := srv.root, folder+"/have.txt"
+// storage returns the question of one access over the protocol root or https.
+func (p options) storage(srv server, protocol, access, dir string) question {
+	base, file := srv.root, dir+"/have.txt"
 	if protocol == "https" {
 		base = srv.web
 	}
 	if access == "create" {
-		file = folder + "/new.txt"
+		file = dir + "/new.txt"
 	}
 	q := question{
-		name: strings.TrimSpace(fmt.Sprintf("%s %s:// %s %s", srv.name, protocol, access, strings.TrimPrefix(folder, "/store/user"))), service: "xrd", folder: folder,
-		rights: access != "read" || folder != "/store/user" || srv.config == p.part, alone: access == "write", configured: srv.config == p.part,
+		name: strings.TrimSpace(fmt.Sprintf("%s %s:// %s %s", srv.name, protocol, access, strings.TrimPrefix(dir, "/store/user"))), service: "xrd", dir: dir,
+		rights: access != "read" || dir != "/store/user" || srv.config == p.part, alone: access == "write", configured: srv.config == p.part,
 		flags:    []string{"--xrd", base, "--" + access, "--path", file, "--aud", audiences["xrd"]},
 		versions: []string{"--server-version", srv.version, "--scitokens-cpp", srv.library}, newest: p.what == "today",
 		known: append(p.keys(), "--scitokens-cfg", srv.config),
 	}
-	if q.ask = p.rooted(srv, access, folder); protocol == "https" {
-		q.ask = p.web(srv, access, folder)
+	if q.ask = p.rooted(srv, access, dir); protocol == "https" {
+		q.ask = p.web(srv, access, dir)
 	}
 	return q
 }
 
-// versions reads the versions of the servers in the tree, as their packages are numbered.
+// versions returns the versions of the servers in the tree, from their packages.
 func (m machine) versions() (map[string]string, error) {
 	b, err := os.ReadFile(filepath.Join(m.tree, "versions"))
 	if err != nil {

@@ -25,8 +25,8 @@ import (
 	"example.org/token-helpers/shared/token"
 )
 
-// The issuer and audience of random tokens. The issuer's key is put into the library's
-// cache, so that nothing is fetched.
+// The issuer and audience of random tokens. The issuer's key is in the library's cache, so
+// that nothing is fetched.
 const (
 	randomIssuer   = "https://issuer.example.org"
 	randomAudience = "https://service.example.org"
@@ -36,7 +36,7 @@ const (
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
 // randomTime returns the JSON of a time, mostly an unusual one. It is never so close to now
-// that the speed of the machine would matter.
+// that the result depends on the speed of the machine.
 func randomTime(r *rand.Rand, now time.Time) string {
 	at := now.Unix() + int64(pick(r, -86400, -3600, -600, 600, 3600, 86400))
 	switch r.IntN(8) {
@@ -52,7 +52,7 @@ func randomTime(r *rand.Rand, now time.Time) string {
 	return fmt.Sprint(at)
 }
 
-// randomPath returns a path as it could be in a scope.
+// randomPath returns a path for a scope.
 func randomPath(r *rand.Rand) string {
 	var b strings.Builder
 	for range r.IntN(5) {
@@ -76,7 +76,7 @@ func randomScope(r *rand.Rand) string {
 	return b.String()
 }
 
-// mutations change a draft in one thing each.
+// mutations make one change to a draft each.
 var mutations = []func(*rand.Rand, *draft){
 	func(r *rand.Rand, d *draft) { d.claims.set(pick(r, "exp", "iat", "nbf"), randomTime(r, d.now)) },
 	func(r *rand.Rand, d *draft) { d.claims.set("scope", quote(randomScope(r))) },
@@ -106,16 +106,16 @@ var mutations = []func(*rand.Rand, *draft){
 	func(_ *rand.Rand, d *draft) { d.header.drop("typ") },
 }
 
-// library is a version of scitokens-cpp, and where it is.
+// library is an installed version of scitokens-cpp.
 type library struct {
 	version string
-	// machine has the library; the zero value is this machine.
+	// machine contains the library; the zero value is the host.
 	machine machine
 }
 
 // random presents random tokens to each version of the library, and compares its verdicts
 // with the rules.
-func (p place) random(seed uint64, count int, probe string) error {
+func (p options) random(seed uint64, count int, probe string) error {
 	keys, err := issuertest.LoadKeys(p.pki)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (p place) random(seed uint64, count int, probe string) error {
 }
 
 // compareLibrary prints the disagreements with one version by kind, and returns their
-// number. What an old library does after it corrupted its memory is not counted.
+// number. It does not count results of undefined behaviour in an old library.
 func compareLibrary(v service.Version, raws, lines []string, now time.Time) int {
 	kinds, undefined, refused, total := map[string]int{}, 0, 0, 0
 	example := map[string]string{}
@@ -184,7 +184,7 @@ func compareLibrary(v service.Version, raws, lines []string, now time.Time) int 
 		found := rules.Library{Version: v, Audiences: []string{randomAudience}, IssuersKnown: true}.Judge(service.Presented{JWT: j, Size: len(raw), Now: now, KeyChecked: true})
 		var causes []string
 		for _, f := range found {
-			// The servers need a subject, the library does not.
+			// The servers require a subject, but the library does not.
 			if f.Refuses() && (j.Has("sub") || !slices.Equal(f.Missing, []string{"sub"})) {
 				causes = append(causes, string(f.Code))
 			}
@@ -217,8 +217,8 @@ func compareLibrary(v service.Version, raws, lines []string, now time.Time) int 
 	return total
 }
 
-// sameRights compares the rights that the library reads with those that the rules read, as
-// far as names are not translated.
+// sameRights compares the rights according to the library and the rules. Names that the
+// library translates are not compared.
 func sameRights(j *token.JWT, v service.Version, line string) bool {
 	kind, _ := rules.ProfileOf(j)
 	theirs := strings.Fields(line)[1:]
@@ -240,7 +240,7 @@ func sameRights(j *token.JWT, v service.Version, line string) bool {
 	return true
 }
 
-// escaped writes a text as the probe does.
+// escaped escapes a text as the probe does.
 func escaped(s string) string {
 	var b strings.Builder
 	for _, c := range []byte(s) {
@@ -253,7 +253,7 @@ func escaped(s string) string {
 	return b.String()
 }
 
-// probe runs the probe where the library is, and returns a line for each token.
+// probe runs the probe with the library, and returns a line for each token.
 func (l library) probe(program string, pub []byte, raws []string, work string) ([]string, error) {
 	inside, outside := work, work
 	if l.machine.tree != "" {
@@ -278,11 +278,11 @@ func (l library) probe(program string, pub []byte, raws []string, work string) (
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: l.machine.tree}
 	}
 	cmd.Stdin = strings.NewReader(strings.Join(raws, "\n") + "\n")
-	var said bytes.Buffer
-	cmd.Stderr = &said
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", err, said.String())
+		return nil, fmt.Errorf("%w: %s", err, stderr.String())
 	}
 	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 	if len(lines) != len(raws) {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The profiles that a token can have, each with its claims.
+// The profiles of tokens. Each has different claims.
 const (
 	wlcg      = "wlcg"
 	scitokens = "scitokens"
@@ -22,13 +22,13 @@ const (
 // A shape is a token that differs in one thing from the good token of its profile.
 type shape struct {
 	name string
-	// on is ce, xrd, or both by default; profiles are wlcg by default.
+	// on is ce or xrd; empty means both. The default of profiles is wlcg.
 	on       string
 	profiles []string
 	edit     func(*draft)
 	// scope replaces the scopes.
 	scope string
-	// rights says that every access is tried, not only one that shows the login.
+	// rights means that every access is tried, not only one that shows authentication.
 	rights bool
 	// places are the directories on the storage server; /store/user by default.
 	places []string
@@ -43,7 +43,7 @@ type draft struct {
 	noKID bool
 	kid   string
 	now   time.Time
-	// audience is that of the service.
+	// audience is the audience of the service.
 	audience string
 	// file is the contents of the token file, with %s in place of the token.
 	file string
@@ -98,7 +98,7 @@ func set(claim, raw string) func(*draft) { return func(d *draft) { d.claims.set(
 
 func drop(claim string) func(*draft) { return func(d *draft) { d.claims.drop(claim) } }
 
-// at returns an edit that sets a claim to a time from now.
+// at returns an edit that sets a claim to now plus after.
 func at(claim string, after time.Duration) func(*draft) {
 	return func(d *draft) { d.claims.set(claim, fmt.Sprint(d.now.Add(after).Unix())) }
 }
@@ -110,8 +110,8 @@ func twice(claim string, after time.Duration) func(*draft) {
 	}
 }
 
-// aud returns an edit that sets the audience: {} is the correct one, {host} its host, and so
-// on.
+// aud returns an edit that sets the audience. In form, {} is the correct audience, and {hostport}
+// and {host} are parts of it.
 func aud(form string) func(*draft) {
 	return func(d *draft) {
 		host := strings.TrimPrefix(d.audience, "https://")
@@ -141,8 +141,8 @@ var (
 	every = []string{wlcg, scitokens, plain, atjwt}
 )
 
-// shapes are the tokens: first what services check before the scopes, for both services,
-// then the scopes of each.
+// shapes are the tokens: first those for checks before the scopes, for both services, then
+// the scopes of each service.
 var shapes = []shape{
 	{name: "good", profiles: every, rights: true},
 
@@ -199,7 +199,7 @@ var shapes = []shape{
 	{name: "scope of OpenID alone", edit: set("scope", `"openid profile"`)},
 	{name: "sub a number", edit: set("sub", `7`)},
 	{name: "sub empty", edit: set("sub", `""`)},
-	{name: "sub of another", on: "ce", edit: set("sub", `"nobody-known"`)},
+	{name: "sub of another user", on: "ce", edit: set("sub", `"nobody-known"`)},
 	{name: "jti a number", edit: set("jti", `7`)},
 	{name: "opt a number", edit: set("opt", `7`)},
 
@@ -210,8 +210,8 @@ var shapes = []shape{
 	{name: "iss a number", edit: set("iss", `7`)},
 
 	// Times.
-	{name: "ended", profiles: three, edit: at("exp", -time.Hour)},
-	{name: "ended ten seconds ago", edit: at("exp", -10*time.Second)},
+	{name: "expired", profiles: three, edit: at("exp", -time.Hour)},
+	{name: "expired ten seconds ago", edit: at("exp", -10*time.Second)},
 	{name: "iat in the future", edit: at("iat", time.Hour)},
 	{name: "iat in half an hour", edit: at("iat", 30*time.Minute)},
 	{name: "nbf in the future", edit: at("nbf", time.Hour)},
@@ -235,25 +235,25 @@ var shapes = []shape{
 	{name: "exp beyond 64 bits", edit: set("exp", "99999999999999999999")},
 	{name: "iat before 1970", edit: set("iat", "-1")},
 	{name: "exp null", edit: set("exp", "null")},
-	{name: "lives for a year", edit: at("exp", 365*24*time.Hour)},
-	// Less than the 15 minutes of the profile, but long enough for a slow machine.
-	{name: "lives for 14 minutes", edit: at("exp", 13*time.Minute)},
+	{name: "valid for a year", edit: at("exp", 365*24*time.Hour)},
+	// Below the 15 minutes of the profile, but long enough for a slow machine.
+	{name: "valid for 14 minutes", edit: at("exp", 13*time.Minute)},
 	{name: "issued a year ago", edit: all(at("iat", -365*24*time.Hour), at("nbf", -365*24*time.Hour))},
 
 	// Claims that occur twice, and names with escapes.
-	{name: "exp twice, the last one ended", edit: twice("exp", -time.Hour)},
-	{name: "exp twice, the first one ended", edit: all(at("exp", -time.Hour), twice("exp", time.Hour))},
+	{name: "exp twice, the last one expired", edit: twice("exp", -time.Hour)},
+	{name: "exp twice, the first one expired", edit: all(at("exp", -time.Hour), twice("exp", time.Hour))},
 	{name: "exp spelled with an escape", edit: func(d *draft) {
 		d.claims.drop("exp")
 		d.claims = append(d.claims, member{`\u0065xp`, fmt.Sprint(d.now.Add(time.Hour).Unix())})
 	}},
 
 	// The signature.
-	{name: "signature spoiled", edit: func(d *draft) { d.spoil = true }},
+	{name: "signature changed", edit: func(d *draft) { d.spoil = true }},
 	{name: "signed by another key", edit: key("another")},
 	{name: "unsigned", edit: key("none")},
 	{name: "HS256", edit: key("hs256")},
-	{name: "alg says RS256", edit: header("alg", `"RS256"`)},
+	{name: "alg set to RS256", edit: header("alg", `"RS256"`)},
 	{name: "no kid, one key", edit: func(d *draft) { d.noKID = true }},
 	{name: "unknown kid", edit: func(d *draft) { d.kid = "unknown" }},
 	{name: "empty kid", edit: func(d *draft) { d.kid = ""; d.header.set("kid", `""`) }},
@@ -358,7 +358,7 @@ var shapes = []shape{
 	{name: "READ:/", on: "xrd", profiles: []string{scitokens}, scope: "READ:/", rights: true},
 }
 
-// long returns an edit that pads a token to that many bytes.
+// long returns an edit that pads a token to this number of bytes.
 func long(bytes int) func(*draft) {
 	return func(d *draft) {
 		now := (len(d.header.json())+len(d.claims.json()))*4/3 + 90
@@ -366,7 +366,7 @@ func long(bytes int) func(*draft) {
 	}
 }
 
-// new returns the good token of a profile for a service.
+// draft returns the good token of a profile for a service, with the shape's changes.
 func (s shape) draft(profile, service string, now time.Time) *draft {
 	d := &draft{now: now, key: "es256", mode: 0o600, file: "%s\n", audience: audiences[service]}
 	d.header.set("alg", `"ES256"`)

@@ -30,7 +30,7 @@ func unusualShapes() []shape {
 		}
 	}
 
-	// Paths, in a scope that matters and in one that does not.
+	// Paths, in a scope that the access needs and in other scopes.
 	for _, path := range []string{
 		"/store/user/../user", "/store/../store/user", "/store/user/..", "/store/user/%2e%2e/user", "/store/%2E%2e/store", "/store/./user", "/store/%2e/user", "/store/user%2fsub",
 		"/store/user%2Fsub", `/store\user`, "/store/user%5csub", "/store/user%00", "/store/user%", "/store/user%2", "/store/user%zz", "/store/%75ser", "/store/%2575ser", "/store/%252575ser",
@@ -52,7 +52,7 @@ func unusualShapes() []shape {
 		d.claims.set("scope", `" `+strings.Trim(raw, `"`)+` "`)
 	}})
 
-	// What is in the token file, of which clients send all.
+	// Contents of the token file. Clients send all of it.
 	for name, form := range map[string]string{
 		"quotes": "\"%s\"\n", "single quotes": "'%s'\n", "a byte order mark": "\ufeff%s\n", "JSON": "{\"access_token\":\"%s\"}\n", "a tab before": "\t%s\n", "no line break": "%s", "carriage returns": "%s\r\n",
 	} {
@@ -74,7 +74,7 @@ func unusualShapes() []shape {
 		add(shape{name: claim + " set to null", profiles: three, edit: set(claim, "null")})
 	}
 
-	// Operations that only the library's names give.
+	// Operations with the names that the library uses internally.
 	for _, scope := range []string{"modify:/", "create:/", "stage:/", "storage.modify:/ storage.read:/store/user", "storage.create:/ storage.read:/", "queue execute", "write:/store read:/", "storage.poll:/", "storage.stage:/ storage.read:/", "storage.stage:/store/user", "storage.poll:/ storage.read:/"} {
 		add(shape{name: "only " + scope, on: "xrd", profiles: []string{wlcg, scitokens}, scope: scope, rights: true})
 	}
@@ -84,7 +84,7 @@ func unusualShapes() []shape {
 	return out
 }
 
-// folded is the form of a file in which the token is broken into lines.
+// folded is the form of a file with the token on several lines.
 const folded = "folded"
 
 // claimed returns a claim's JSON.

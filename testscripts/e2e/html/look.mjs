@@ -1,7 +1,7 @@
 // look.mjs FILE [VERDICT] checks an HTML report in a real browser: narrow and wide, light and
-// dark, by touch and on paper. It must be readable, load nothing and hide nothing. VERDICT
-// is the text that must be visible without scrolling. SHOTS is a directory for screenshots,
-// CHROMIUM another browser.
+// dark, with touch and on paper. It must be readable, make no requests and hide nothing.
+// VERDICT is the text that must be visible without scrolling. SHOTS is a directory for
+// screenshots, CHROMIUM another browser.
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -27,20 +27,20 @@ const check = (name, wrong) => {
   }
 }
 
-// Returns what is wrong with the verdict, or with the count of verdicts if there are
-// several. Runs in the page.
+// Returns the problem of the verdict, or of the count of verdicts if there are several. Runs in
+// the page.
 const wrongVerdict = want => {
   const e = document.querySelector('#total, .verdict .word')
   const head = e.id ? e : e.parentElement.querySelector('h2')
   for (const part of [e, head]) {
     const b = part.getBoundingClientRect()
-    if (!part.checkVisibility() || b.height === 0 || b.top < 0 || b.bottom > innerHeight) return 'not to be seen without scrolling'
+    if (!part.checkVisibility() || b.height === 0 || b.top < 0 || b.bottom > innerHeight) return 'not visible without scrolling'
   }
   if (want && e.innerText !== want) return `it is ${e.innerText}`
   return head.innerText ? '' : 'without a sentence'
 }
 
-// Returns what is wrong with the visible tooltip of a button. Runs in the page.
+// Returns the problem of the tooltip of a button, which must be visible. Runs in the page.
 const wrongTip = button => {
   const tip = document.getElementById(button.getAttribute('aria-describedby'))
   const name = button.textContent.slice(0, 20)
@@ -89,8 +89,8 @@ const crowded = () => [...document.querySelectorAll('svg')].flatMap(svg => {
   ])
 })
 
-// Returns words outside the page or their box. A phone widens its window to what does not
-// fit, so the requested width counts too. Runs in the page.
+// Returns text outside the page or its box. A phone widens its viewport for wide content, so
+// the requested width is checked, too. Runs in the page.
 const tooWide = width => {
   const wrong = []
   const w = Math.max(innerWidth, document.documentElement.scrollWidth, document.body.scrollWidth)
@@ -107,7 +107,7 @@ const tooWide = width => {
 }
 
 let browser
-// The limit of expect ends only this process; this also ends a browser that hangs.
+// The time limit of expect kills only this process; this also kills a browser that hangs.
 setTimeout(() => {
   console.log('FAIL the browser took more than 60 s')
   browser?.process()?.kill('SIGKILL')
@@ -116,21 +116,21 @@ setTimeout(() => {
 try {
   browser = await puppeteer.launch({
     executablePath,
-    // The tests run as root, which has no sandbox.
+    // The tests run as root, for which chromium has no sandbox.
     args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'],
   })
   // open opens the report in a new window.
   const open = async (name, viewport, media) => {
     const page = await browser.newPage()
-    const said = []
-    const asked = []
-    page.on('console', m => ['error', 'warn', 'warning', 'assert'].includes(m.type()) && said.push(m.text()))
-    page.on('pageerror', e => said.push(String(e)))
+    const messages = []
+    const requests = []
+    page.on('console', m => ['error', 'warn', 'warning', 'assert'].includes(m.type()) && messages.push(m.text()))
+    page.on('pageerror', e => messages.push(String(e)))
     page.on('dialog', d => {
-      said.push(`dialog: ${d.message()}`)
+      messages.push(`dialog: ${d.message()}`)
       d.dismiss()
     })
-    page.on('request', r => r.url() !== url && r.url() !== 'data:,' && asked.push(r.url()))
+    page.on('request', r => r.url() !== url && r.url() !== 'data:,' && requests.push(r.url()))
     await page.setViewport(viewport)
     const devtools = await page.createCDPSession()
     const emulate = media => devtools.send('Emulation.setEmulatedMedia', media)
@@ -147,13 +147,13 @@ try {
     }
     const close = async () => {
       check(`${name}: no tooltip is left`, await page.evaluate(shown))
-      check(`${name}: no script, no complaint`, [...said, ...await page.evaluate(() => document.scripts.length ? ['it has a script'] : [])])
-      check(`${name}: no request`, asked)
+      check(`${name}: no script and no errors`, [...messages, ...await page.evaluate(() => document.scripts.length ? ['it has a script'] : [])])
+      check(`${name}: no request`, requests)
       await page.close()
     }
     return { page, emulate, looks, close }
   }
-  // place scrolls to a button and returns the position at which to point.
+  // place scrolls to a button and returns the position for the pointer.
   const place = button => button.evaluate(e => {
     e.scrollIntoView({ block: 'start' })
     const b = e.getBoundingClientRect()
@@ -187,7 +187,7 @@ try {
       check(`${at}: tooltips on focus`, wrong.focus.filter(Boolean))
       await page.evaluate(() => scrollTo(0, 0))
     }
-    check(`${width}: light is not dark`, backs.light === backs.dark ? backs.light : '')
+    check(`${width}: light and dark differ`, backs.light === backs.dark ? backs.light : '')
     await close()
   }
 

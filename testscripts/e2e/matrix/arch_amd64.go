@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// olderCalls are those that only this architecture has. Go does not make them, but
+// olderCalls are system calls that only this architecture has. Go does not use them, but
 // other programs do.
 var olderCalls = map[uintptr]kind{
 	unix.SYS_OPEN:      byPath("open", -1, 0, []syscall.Errno{unix.EIO, unix.EMFILE}, false),
@@ -31,7 +31,7 @@ var olderCalls = map[uintptr]kind{
 	unix.SYS_DUP2:      byDescriptor("dup", []syscall.Errno{unix.EMFILE}, false),
 }
 
-// skipCall makes the kernel skip the system call that the thread is about to make.
+// skipCall makes the kernel skip the system call that the thread is entering.
 func skipCall(tid int) error {
 	var r unix.PtraceRegs
 	if err := unix.PtraceGetRegs(tid, &r); err != nil {
@@ -41,7 +41,7 @@ func skipCall(tid int) error {
 	return unix.PtraceSetRegs(tid, &r)
 }
 
-// setResult replaces the result of the system call that the thread has just made.
+// setResult replaces the result of the system call that the thread is leaving.
 func setResult(tid int, errno syscall.Errno) error {
 	var r unix.PtraceRegs
 	if err := unix.PtraceGetRegs(tid, &r); err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// olderCalls are those that only some architectures have; this one has none.
+// olderCalls are system calls that only some architectures have. This one has none.
 var olderCalls map[uintptr]kind
 
 const (
@@ -17,7 +17,7 @@ const (
 	ntARMSystemCall = 0x404 // NT_ARM_SYSTEM_CALL: the number of the system call
 )
 
-// skipCall makes the kernel skip the system call that the thread is about to make.
+// skipCall makes the kernel skip the system call that the thread is entering.
 func skipCall(tid int) error {
 	none := int32(-1)
 	iov := unix.Iovec{Base: (*byte)(unsafe.Pointer(&none)), Len: uint64(unsafe.Sizeof(none))}
@@ -28,7 +28,7 @@ func skipCall(tid int) error {
 	return nil
 }
 
-// setResult replaces the result of the system call that the thread has just made.
+// setResult replaces the result of the system call that the thread is leaving.
 func setResult(tid int, errno syscall.Errno) error {
 	var r unix.PtraceRegsArm64
 	if err := unix.PtraceGetRegSetArm64(tid, ntPRStatus, &r); err != nil {

@@ -11,13 +11,13 @@ import (
 	"sync"
 )
 
-// bench does accidents to many users at a time.
+// bench injects faults into runs of many users at a time.
 type bench struct {
 	settings
 	mu    sync.Mutex // guards what follows
 	log   io.Writer
 	users []*user
-	ended int // processes that did not end by themselves
+	hung  int // processes that did not exit by themselves
 }
 
 func (b *bench) close() error {
@@ -28,8 +28,8 @@ func (b *bench) close() error {
 	return err
 }
 
-// examineAll examines the operations: those that mostly wait at the same time as the
-// others, which need the machine.
+// examineAll examines the operations. Those that mostly wait run at the same time as the
+// others, which need the CPU.
 func (b *bench) examineAll() ([]*report, error) {
 	reports := make([]*report, len(operations))
 	errs := make([]error, len(operations))
@@ -80,7 +80,7 @@ func (b *bench) newUsers(n int) ([]*user, error) {
 	return users, errors.Join(errs...)
 }
 
-// examine does all accidents of one operation.
+// examine injects all faults of one operation.
 func (b *bench) examine(op *operation, users []*user) (*report, error) {
 	r := &report{op: op}
 	var again []*call
@@ -123,8 +123,8 @@ func (b *bench) examine(op *operation, users []*user) (*report, error) {
 	return r, errors.Join(errs...)
 }
 
-// endless is how many processes may fail to end by themselves. Each takes minutes, so
-// that trying the rest of a program that hangs is of no use.
+// endless is the maximum number of processes that may hang. Each takes minutes, so that it is
+// not useful to continue if the program hangs.
 const endless = 5
 
 func (b *bench) do(j job, u *user) (*row, error) {
@@ -136,8 +136,8 @@ func (b *bench) do(j job, u *user) (*row, error) {
 	if o := r.outcome; o.hung || j.action.twice != 0 && !o.ended {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		if b.ended++; b.ended > endless {
-			return nil, fmt.Errorf("%d processes did not end; the last: %s", b.ended, r)
+		if b.hung++; b.hung > endless {
+			return nil, fmt.Errorf("%d processes did not exit; the last: %s", b.hung, r)
 		}
 	}
 	return r, nil
@@ -149,7 +149,7 @@ func (b *bench) note(format string, a ...any) {
 	_, _ = fmt.Fprintf(b.log, format+"\n", a...)
 }
 
-func (j job) String() string { return fmt.Sprintf("%s: %s at %s", j.op.name, j.accident, j.at) }
+func (j job) String() string { return fmt.Sprintf("%s: %s at %s", j.op.name, j.fault, j.at) }
 
 func (r *row) String() string {
 	hit := "NOT HIT"

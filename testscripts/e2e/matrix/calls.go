@@ -9,18 +9,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kind describes a system call that works on files: where its arguments name
-// them, and how it can fail. Argument positions count from 0; -1 is none.
+// kind describes a system call on files: the positions of the arguments that name files, and
+// how it can fail. Positions count from 0; -1 means none.
 type kind struct {
-	op string // the name of all calls that do the same, such as stat
+	op string // the common name of calls that do the same, such as stat
 	// A path is named by a directory's descriptor and a string; a call without a
 	// directory has dir -1.
 	dir, path   int
 	dir2, path2 int // the new name, of rename and link
 	fd          int // a descriptor that the call works on
-	// errs are what the call can fail with.
+	// errs are the errors that the call can return.
 	errs []syscall.Errno
-	// changes says that the call writes: it cannot succeed on a broken disk.
+	// changes means that the call writes: it cannot succeed on a broken disk.
 	changes bool
 }
 
@@ -41,8 +41,8 @@ func byDescriptor(op string, errs []syscall.Errno, changes bool) kind {
 	return kind{op: op, dir: -1, path: -1, dir2: -1, path2: -1, fd: 0, errs: errs, changes: changes}
 }
 
-// kinds are the system calls on files, by number. epoll_ctl and mmap are not among
-// them: Go registers every file that it opens and ignores the answer, and maps none.
+// kinds are the system calls on files, by number. epoll_ctl and mmap are not included: Go
+// ignores the result of epoll_ctl for the files that it opens, and does not map files.
 var kinds = merge(map[uintptr]kind{
 	unix.SYS_OPENAT:  byPath("open", 0, 1, []syscall.Errno{unix.EIO, unix.EMFILE}, false),
 	unix.SYS_OPENAT2: byPath("open", 0, 1, []syscall.Errno{unix.EIO, unix.EMFILE}, false),
@@ -107,30 +107,30 @@ func merge(a, b map[uintptr]kind) map[uintptr]kind {
 	return a
 }
 
-// point is one system call of a process on its store. Go schedules threads freely,
-// so a call is not known by its number but by what it does to which file, and how
-// often that was done before.
+// point identifies a system call of a process on its store. The order of calls varies, because
+// Go schedules threads freely. Therefore a call is identified by its operation, its file and
+// the number of the same calls before it.
 type point struct {
 	op   string
-	role string // the file, without what differs between runs
+	role string // the file, without the parts of its name that differ between runs
 	n    int    // counts from 1
 }
 
-// call is a system call that a process is about to make.
+// call is a system call that a process is entering.
 type call struct {
 	point
 	kind kind
-	path string // as the process names the file; "FROM -> TO" of rename and link
+	path string // the path that the process passes; "FROM -> TO" for rename and link
 	seq  int    // counts the process's calls on the store from 1
-	// create and writes are of the descriptor that is opened or used.
+	// create means that an open creates the file, and writes that the descriptor is writable.
 	create, writes bool
-	// locks and unlocks are of a call that takes or gives back a lock.
+	// locks and unlocks mean that the call locks or unlocks a file.
 	locks, unlocks bool
 	answered       bool     // the issuer has sent its answer
 	held           []string // roles of the files that the process has locked
 }
 
-// failures are the errors that this call can return.
+// failures returns the errors that this call can return.
 func (c *call) failures() []syscall.Errno {
 	errs := c.kind.errs
 	switch {

@@ -15,15 +15,15 @@ import (
 // wire is the role of a connection to the issuer.
 const wire = "wire"
 
-// roots are the directories whose files count as the store's, with the names that
-// roles call them by. A longer directory comes before the one that it is in.
+// roots are the directories of the store, with their names in roles. A subdirectory comes
+// before its parent.
 type roots []struct{ dir, name string }
 
 // random are the parts of file names that differ between runs: hashes, and the
 // numbers of temporary files.
 var random = regexp.MustCompile(`[0-9a-f]{16,}|[0-9]{5,}`)
 
-// role returns the role of a file, or "" of one that is not the store's.
+// role returns the role of a file, or "" if the file is not in the store.
 func (r roots) role(path string) string {
 	if !filepath.IsAbs(path) {
 		return ""
@@ -38,7 +38,7 @@ func (r roots) role(path string) string {
 	return ""
 }
 
-// file is what a descriptor leads to.
+// file is the file of a descriptor.
 type file struct {
 	path   string
 	role   string
@@ -59,7 +59,7 @@ func (f files) clone() files {
 	return c
 }
 
-// held are the roles of the locked files, the first locked first.
+// held returns the roles of the locked files, in the order of locking.
 func (t *tracee) held() []string { return slices.Clone(t.locks) }
 
 // at resolves the path that two arguments of a system call name.
@@ -78,8 +78,8 @@ func (t *tracee) at(th *thread, dir, path int) string {
 	return filepath.Join(d.path, p)
 }
 
-// identify returns the call that the thread is about to make, or nil where it is
-// not one on the store or a connection to the issuer.
+// identify returns the call that the thread is entering, or nil if it is neither on the store
+// nor on a connection to the issuer.
 func (t *tracee) identify(th *thread, k kind) *call {
 	c := &call{kind: k, point: point{op: k.op}}
 	if k.path >= 0 {
@@ -113,7 +113,7 @@ func (t *tracee) identify(th *thread, k kind) *call {
 	case "fcntl":
 		return t.fcntl(th, c)
 	}
-	// Of a connection only the first data after the answer count: the answer itself.
+	// Only one call on a connection counts: the first read after the issuer has answered.
 	if c.role == wire && (c.op != "read" || !c.answeredAt(t)) {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (t *tracee) openFlags(th *thread) uint64 {
 	return th.args[1]
 }
 
-// fcntl makes the call one of its own kind. F_GETFL and the like cannot fail.
+// fcntl turns the call into one for its command. F_GETFL and the like cannot fail.
 func (t *tracee) fcntl(th *thread, c *call) *call {
 	switch th.args[1] {
 	case unix.F_DUPFD, unix.F_DUPFD_CLOEXEC:
@@ -154,8 +154,8 @@ func (t *tracee) fcntl(th *thread, c *call) *call {
 	return c
 }
 
-// completed keeps the table of descriptors and locks after a system call that
-// returned rval.
+// completed updates the tables of descriptors and locks after a system call that returned
+// rval.
 func (t *tracee) completed(th *thread, rval int64) {
 	table := t.files[th.tgid]
 	c := th.call
@@ -207,7 +207,7 @@ func (t *tracee) unlocked(f *file) {
 	f.locked = false
 }
 
-// connectsTo returns the port of the address that a connect names.
+// connectsTo returns the port in the address of a connect.
 func (t *tracee) connectsTo(th *thread) int {
 	b := t.peek(th, th.args[1], 4)
 	if len(b) < 4 {

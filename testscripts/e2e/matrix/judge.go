@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// verdict is what became of a login.
+// verdict is the verdict on a login after a run.
 type verdict int
 
 const (
-	kept     verdict = iota // the next run gets a token by it
-	reported                // it is lost, and the user was told as promised
-	lost                    // it is lost, and the user was not told
-	wrong                   // the login is kept, but the program broke another promise
-	verdicts                // how many there are
+	kept     verdict = iota // the next run gets a token from it
+	reported                // it is lost, and the program reported the loss
+	lost                    // it is lost, and the program did not report the loss
+	wrong                   // the login is kept, but the program did something else wrong
+	verdicts                // the number of verdicts
 )
 
 func (v verdict) String() string {
@@ -28,15 +28,15 @@ type operation struct {
 	name   string
 	args   []string
 	prints bool // it prints a token
-	// thorough adds errors that last, SIGKILL, a second signal, and all signals
-	// outside the lock.
+	// thorough adds persistent errors, SIGKILL, a second signal, and all signals outside the
+	// lock.
 	thorough bool
-	// idle says that a run mostly waits, so that many can run at a time.
+	// idle means that a run mostly waits, so that many can run at a time.
 	idle  bool
 	judge func(*user, *row) (verdict, string)
 }
 
-// operations are in the order in which they are tried.
+// operations are the tested operations, in this order.
 var operations = []*operation{
 	{
 		name: "refresh", args: []string{"--force-new", "--no-prompt", "--ce", "ce.example.org"},
@@ -46,7 +46,7 @@ var operations = []*operation{
 	{name: "logout", args: []string{"logout"}, judge: judgeLogout},
 }
 
-// program is the name that messages begin with.
+// program is the prefix of messages.
 const program = "condor-token-helper"
 
 const (
@@ -63,17 +63,16 @@ var (
 
 // saysLost reports whether stderr says that the login is lost.
 func saysLost(o *outcome) bool {
-	message, _, _ := strings.Cut(said(o), " hint: ")
+	message, _, _ := strings.Cut(stderrLine(o), " hint: ")
 	return lossMessage.MatchString(message)
 }
 
-// saysMaybeLost reports whether stderr says that the login may be lost: that is true
-// of one whose save could not be confirmed, whether it is lost or not.
-func saysMaybeLost(o *outcome) bool { return saysLost(o) && maybe.MatchString(said(o)) }
+// saysMaybeLost reports whether stderr says that the login may be lost. That is correct if it
+// is unknown whether the login was saved.
+func saysMaybeLost(o *outcome) bool { return saysLost(o) && maybe.MatchString(stderrLine(o)) }
 
-// said returns stderr as one line. The program breaks its lines at 80 columns and
-// begins each with its name.
-func said(o *outcome) string {
+// stderrLine returns stderr as one line, without the program's name at the beginning of lines.
+func stderrLine(o *outcome) string {
 	var words []string
 	for line := range strings.Lines(o.stderr) {
 		words = append(words, strings.Fields(strings.TrimPrefix(line, program+":"))...)
@@ -81,26 +80,26 @@ func said(o *outcome) string {
 	return strings.Join(words, " ")
 }
 
-// own is what differs between users: the issuer's port, and where their home is.
-var own = regexp.MustCompile(`(localhost):[0-9]+|/\S*/(user)[0-9]+`)
+// perUser matches what differs between users: the issuer's port and the home directory.
+var perUser = regexp.MustCompile(`(localhost):[0-9]+|/\S*/(user)[0-9]+`)
 
-// quote shortens what the program said for the report.
+// quote shortens stderr for the report.
 func quote(o *outcome) string {
 	const most = 160
-	s := own.ReplaceAllString(said(o), "$1$2")
+	s := perUser.ReplaceAllString(stderrLine(o), "$1$2")
 	if len(s) > most {
 		s = s[:most] + "..."
 	}
 	return s
 }
 
-// works reports whether a run to which nothing happens gets a token by the login,
-// and by which refresh token.
+// works reports whether a run without a fault gets a token from the login, and with which
+// refresh token.
 func works(u *user) (ok bool, refresh string, o *outcome) {
 	for range 2 {
 		o = u.plain("--from", "login", "--force-new", "--no-prompt", "--ce", "after.example.org")
 		if o.exit != exitNetwork && o.exit != exitTimedOut {
-			break // only a machine that is too busy is worth another try
+			break // try again only if the machine may be too busy
 		}
 	}
 	return o.exit == 0 && u.isToken(o.stdout), u.srv.LastTokenRequest().Get("refresh_token"), o
@@ -149,7 +148,7 @@ func judgeLoss(r *row, printed bool, after *outcome) (verdict, string) {
 	return reported, quote(o)
 }
 
-// judgeOutput judges what was printed by a run after which the login is there.
+// judgeOutput judges the output of a run after which the login works.
 func judgeOutput(r *row, printed bool) (verdict, string) {
 	o := r.outcome
 	switch {
@@ -165,11 +164,11 @@ func judgeOutput(r *row, printed bool) (verdict, string) {
 	return kept, ""
 }
 
-// misleads says what is wrong with the end of a run after which the login works.
+// misleads returns what is misleading in the result of a run after which the login works, or "".
 func misleads(r *row) string {
 	switch o := r.outcome; {
 	case o.hung:
-		return "did not end"
+		return "did not exit"
 	case r.action.twice != 0 && !o.ended:
 		return "a second signal does not end it"
 	case r.ignored && o.exit != 0:
@@ -178,7 +177,7 @@ func misleads(r *row) string {
 		return "says that the login is lost, but it works"
 	case o.exit == exitNeedLogin:
 		return "asks for a login, but the login works: " + quote(o)
-	case strings.Contains(said(o), "wrong passphrase"):
+	case strings.Contains(stderrLine(o), "wrong passphrase"):
 		return "says that the passphrase is wrong, but it is right: " + quote(o)
 	}
 	return ""
@@ -203,8 +202,8 @@ func judgeLogin(u *user, r *row) (verdict, string) {
 	return kept, ""
 }
 
-// judgeLogout demands that a logout that fails can be made good by another one, and
-// that one that succeeds has ended the login.
+// judgeLogout requires that a failed logout can be repeated, and that after a successful one
+// the login is revoked and removed.
 func judgeLogout(u *user, r *row) (verdict, string) {
 	o := r.outcome
 	if what := misleads(r); what != "" {
@@ -228,6 +227,6 @@ func judgeLogout(u *user, r *row) (verdict, string) {
 	return kept, ""
 }
 
-// lossAllowed reports whether the accident is one that no program can survive at
-// this point, and whose loss nobody can report.
-func lossAllowed(a accident) bool { return a.action.kill || a.action.twice != 0 }
+// lossAllowed reports whether a program cannot prevent or report the loss of a login by this
+// fault.
+func lossAllowed(a fault) bool { return a.action.kill || a.action.twice != 0 }

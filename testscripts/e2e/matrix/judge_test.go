@@ -6,7 +6,7 @@ import "testing"
 
 func TestSaysLost(t *testing.T) {
 	for _, test := range []struct {
-		said        string
+		stderr      string
 		lost, maybe bool
 	}{
 		{"", false, false},
@@ -17,9 +17,9 @@ func TestSaysLost(t *testing.T) {
 		{"condor-token-helper: error: the passphrase for the login; if it is lost\n", false, false},
 		{"condor-token-helper: error: save the login: input/output error\n", false, false},
 	} {
-		o := &outcome{stderr: test.said}
+		o := &outcome{stderr: test.stderr}
 		if lost, maybe := saysLost(o), saysMaybeLost(o); lost != test.lost || maybe != test.maybe {
-			t.Errorf("%q: lost %t, maybe %t", test.said, lost, maybe)
+			t.Errorf("%q: lost %t, maybe %t", test.stderr, lost, maybe)
 		}
 	}
 }

@@ -1,14 +1,14 @@
 //go:build linux && (amd64 || arm64)
 
-// Command matrix makes every system call that a token helper makes on its store fail
-// in turn, interrupts the program at each of them, and counts the logins that are
-// lost. It traces the real program with ptrace, and runs the issuer itself: one that
-// gives a new refresh token with each answer and rejects the one before.
+// Command matrix makes each system call of a token helper on its store fail in turn,
+// interrupts the program at each of them, and counts the lost logins. It traces the real
+// program with ptrace, and runs an issuer that sends a new refresh token with each answer and
+// rejects old ones.
 //
-// A login is lost if the next run, to which nothing happens, gets no token by it. A
-// loss may only happen if the store or the network fails for good, and then the
-// program must say so. SIGKILL and a second signal may lose a login too, but only
-// between the issuer's answer and the save.
+// A login is lost if the next run, without a fault, does not get a token from it. This is
+// allowed only if the store or the network fails permanently, and the program must report it.
+// SIGKILL and a second signal may also lose a login, but only between the issuer's answer and
+// the save.
 package main
 
 import (
@@ -22,12 +22,12 @@ import (
 	"time"
 )
 
-// fewest is the smallest number of accidents that counts as a test.
+// fewest is the minimum number of faults in a complete run.
 const fewest = 300
 
 type settings struct {
 	helper, work   string
-	parallel, idle int // how many processes run at a time
+	parallel, idle int // maximum numbers of concurrent processes
 	runs           int
 	only           *regexp.Regexp
 }
@@ -40,7 +40,7 @@ func main() {
 	flag.IntVar(&s.parallel, "parallel", 4, "how many processes run at a time")
 	flag.IntVar(&s.idle, "parallel-idle", 12, "how many processes run at a time if they mostly wait")
 	flag.IntVar(&s.runs, "runs", 50, "in how many runs the time between answer and save is measured")
-	flag.StringVar(&only, "only", "", "a regular expression: do only the accidents whose line in the log matches")
+	flag.StringVar(&only, "only", "", "a regular expression: inject only the faults whose line in the log matches")
 	flag.Parse()
 	if s.helper == "" || s.work == "" || flag.NArg() > 0 {
 		flag.Usage()
@@ -85,7 +85,7 @@ func run(s settings, w io.Writer) (err error) {
 	_, _ = fmt.Fprintln(w)
 	sum := table(w, reports)
 	for _, r := range reports {
-		r.details(w, "lost without a message", func(row *row) bool { return row.verdict == lost && !lossAllowed(row.accident) })
+		r.details(w, "lost without a message", func(row *row) bool { return row.verdict == lost && !lossAllowed(row.fault) })
 		r.details(w, "loss reported", func(row *row) bool { return row.verdict == reported })
 		r.details(w, "other bugs", func(row *row) bool { return row.verdict == wrong })
 		r.details(w, "not reached", func(row *row) bool { return !row.hit })
@@ -105,13 +105,13 @@ func run(s settings, w io.Writer) (err error) {
 			_, _ = fmt.Fprintf(w, "%s: from the issuer's answer to the save, %d runs: %s\n", r.op.name, s.runs, t)
 		}
 	}
-	_, _ = fmt.Fprintf(w, "%d accidents in %s: %d hit their call, %d lost a login without a message, %d reported a loss, %d showed another bug\n",
+	_, _ = fmt.Fprintf(w, "%d faults in %s: %d hit their call, %d lost a login without a message, %d reported a loss, %d showed another bug\n",
 		sum.done, time.Since(start).Round(time.Second), sum.hit, sum.by[lost], sum.by[reported], sum.by[wrong])
 	if sum.done < fewest && s.only.String() == "" {
-		bad = append(bad, fmt.Errorf("only %d accidents, and at least %d are needed", sum.done, fewest))
+		bad = append(bad, fmt.Errorf("only %d faults, and at least %d are needed", sum.done, fewest))
 	}
 	if sum.hit < sum.done {
-		bad = append(bad, fmt.Errorf("%d accidents did not hit their call", sum.done-sum.hit))
+		bad = append(bad, fmt.Errorf("%d faults did not hit their call", sum.done-sum.hit))
 	}
 	if sum.by[lost] > 0 {
 		bad = append(bad, fmt.Errorf("%d logins were lost without a message", sum.by[lost]))

@@ -10,47 +10,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// extent is how much fails along with the call that fails first.
+// extent is which later calls fail, too.
 type extent int
 
 const (
-	once      extent = iota // nothing else
-	sameCalls               // all later calls that do the same to the same file
+	once      extent = iota // none
+	sameCalls               // all later calls with the same operation on the same file
 	allWrites               // all later calls that write to the store
 )
 
-// accident is what happens to a process at one of its calls.
-type accident struct {
-	class  string // the row of the table that it counts in
+// fault is what is done to a process at one of its calls.
+type fault struct {
+	class  string // the row of the table
 	errno  syscall.Errno
 	extent extent
 	action action
-	// ignored says that the signal is ignored when the process starts, as by nohup.
+	// ignored means that the signal is ignored when the process starts, as with nohup.
 	ignored bool
 }
 
-func failure(errno syscall.Errno, e extent) accident {
+func failure(errno syscall.Errno, e extent) fault {
 	class := [...]string{"error, once", "error, from then on", "disk full or broken"}[e]
-	return accident{class: class, errno: errno, extent: e, action: action{fail: errno}}
+	return fault{class: class, errno: errno, extent: e, action: action{fail: errno}}
 }
 
-func signalled(s syscall.Signal) accident {
-	return accident{class: unix.SignalName(s), action: action{signal: s, hangUp: s == unix.SIGPIPE}}
+func signalled(s syscall.Signal) fault {
+	return fault{class: unix.SignalName(s), action: action{signal: s, hangUp: s == unix.SIGPIPE}}
 }
 
 // ignoredSignal is a hang-up of a process that was started with nohup.
-var ignoredSignal = accident{class: "SIGHUP, ignored", action: action{signal: unix.SIGHUP}, ignored: true}
+var ignoredSignal = fault{class: "SIGHUP, ignored", action: action{signal: unix.SIGHUP}, ignored: true}
 
 var (
-	killed     = accident{class: "SIGKILL", action: action{kill: true}}
+	killed     = fault{class: "SIGKILL", action: action{kill: true}}
 	interrupts = []syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGPIPE}
 )
 
-func signalledTwice(s syscall.Signal) accident {
-	return accident{class: unix.SignalName(s) + ", twice", action: action{twice: s}}
+func signalledTwice(s syscall.Signal) fault {
+	return fault{class: unix.SignalName(s) + ", twice", action: action{twice: s}}
 }
 
-func (a accident) String() string {
+func (a fault) String() string {
 	switch {
 	case a.errno == 0:
 		return a.class
@@ -62,24 +62,24 @@ func (a accident) String() string {
 	return unix.ErrnoName(a.errno) + " of every write from then on"
 }
 
-// failsForGood reports whether the store or the network does not recover.
-func (a accident) failsForGood(p point) bool {
+// failsForGood reports whether the store or the network fails permanently.
+func (a fault) failsForGood(p point) bool {
 	return a.errno != 0 && (a.extent != once || p.role == wire)
 }
 
-// job is one accident at one point of an operation.
+// job is one fault at one point of an operation.
 type job struct {
 	op *operation
 	at point
-	accident
+	fault
 }
 
-// plan lists the accidents of an operation whose calls are known from a run without
-// one. inside are those that are made while the login is locked.
+// plan returns the faults for an operation. calls are those of a run without a fault, and
+// inside those made while the login is locked.
 func plan(op *operation, calls []*call, inside map[point]bool) []job {
 	var jobs []job
 	for _, c := range calls {
-		add := func(a accident) { jobs = append(jobs, job{op, c.point, a}) }
+		add := func(a fault) { jobs = append(jobs, job{op, c.point, a}) }
 		fails := c.failures()
 		if !op.thorough {
 			fails = fails[:min(1, len(fails))]
@@ -95,7 +95,7 @@ func plan(op *operation, calls []*call, inside map[point]bool) []job {
 			add(failure(unix.EIO, allWrites))
 		}
 		for _, s := range interrupts {
-			// Outside the lock a signal is as good as another.
+			// Outside the lock one kind of signal is sufficient.
 			if op.thorough || inside[c.point] || s == interrupts[0] {
 				add(signalled(s))
 			}
@@ -111,7 +111,7 @@ func plan(op *operation, calls []*call, inside map[point]bool) []job {
 	return jobs
 }
 
-// row is a job that was done.
+// row is the result of a job.
 type row struct {
 	job
 	hit     bool
@@ -121,11 +121,11 @@ type row struct {
 	why     string
 }
 
-// attempts is how often a job is tried whose point is not reached. Threads are
-// scheduled freely, so a call of the one run may not exist in another.
+// attempts is how often a job is tried until its point is reached. Threads are scheduled
+// freely, so a call of one run may not exist in another.
 const attempts = 5
 
-// do does the job to the user.
+// do runs the job with the user.
 func (j job) do(u *user) (*row, error) {
 	var r *row
 	for range attempts {
@@ -136,7 +136,7 @@ func (j job) do(u *user) (*row, error) {
 		var err error
 		r.outcome, err = u.traced(j.argv(u.helper), r.meet)
 		if err != nil {
-			return nil, fmt.Errorf("%s, %s at %s: %w", j.op.name, j.accident, j.at, err)
+			return nil, fmt.Errorf("%s, %s at %s: %w", j.op.name, j.fault, j.at, err)
 		}
 		if r.hit = r.reached(); r.hit {
 			break
@@ -146,8 +146,8 @@ func (j job) do(u *user) (*row, error) {
 	return r, nil
 }
 
-// argv is the command line to run. A process only notices that nobody reads when it
-// writes, so it writes much.
+// argv returns the command line to run. For hangUp it has -v, because a process notices a
+// closed pipe only when it writes.
 func (j job) argv(helper string) []string {
 	argv := append([]string{helper}, j.op.args...)
 	if j.action.hangUp {
@@ -159,7 +159,7 @@ func (j job) argv(helper string) []string {
 	return argv
 }
 
-// meet decides what happens at a call.
+// meet returns the action at a call.
 func (r *row) meet(c *call) action {
 	switch {
 	case r.call == nil && c.point == r.at:
@@ -173,7 +173,7 @@ func (r *row) meet(c *call) action {
 	return action{}
 }
 
-// reached reports whether the accident happened, as the kernel tells it.
+// reached reports whether the fault happened, according to the kernel.
 func (r *row) reached() bool {
 	switch o := r.outcome; {
 	case r.call == nil:
@@ -191,7 +191,7 @@ func (r *row) reached() bool {
 
 func (p point) String() string { return fmt.Sprintf("%s %s #%d", p.op, p.role, p.n) }
 
-// record returns the calls of an operation that nothing happens to.
+// record returns the calls of an operation without a fault.
 func record(op *operation, u *user) ([]*call, error) {
 	if err := u.reset(); err != nil {
 		return nil, err
@@ -205,18 +205,18 @@ func record(op *operation, u *user) ([]*call, error) {
 		return nil, err
 	}
 	if o.exit != 0 {
-		return nil, fmt.Errorf("%s without an accident: %s\n%s", op.name, o, o.stderr)
+		return nil, fmt.Errorf("%s without a fault: %s\n%s", op.name, o, o.stderr)
 	}
-	// Of a connection the answer is the one point: how many packets it takes differs.
+	// A connection has only one point, the answer: the number of packets varies.
 	calls = slices.DeleteFunc(calls, func(c *call) bool { return c.role == wire && c.n > 1 })
 	r := &row{job: job{op: op}, outcome: o}
 	if v, why := op.judge(u, r); v != kept {
-		return nil, fmt.Errorf("%s without an accident: %s", op.name, why)
+		return nil, fmt.Errorf("%s without a fault: %s", op.name, why)
 	}
 	return calls, nil
 }
 
-// differences compares two runs, as points that only one of them has.
+// differences returns the points that only one of two runs has.
 func differences(a, b []*call) []string {
 	points := func(calls []*call) map[point]bool {
 		m := map[point]bool{}
@@ -241,9 +241,9 @@ func differences(a, b []*call) []string {
 	return out
 }
 
-// section tells which calls are made while the login's lock is held: the lock that
-// the process has when the issuer answers. If it has several, it is the first one.
-// A logout gets no such answer; there it is the one that the process has for longest.
+// section returns the login's lock and the points at which it is held. The login's lock is the
+// first of the locks that the process holds when the issuer answers. A logout gets no such
+// answer; there it is the lock that is held for the most calls.
 func section(calls []*call) (lock string, inside map[point]bool) {
 	counts := map[string]int{}
 	for _, c := range calls {

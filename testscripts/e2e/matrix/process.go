@@ -27,7 +27,7 @@ func (t *tracee) peek(th *thread, addr uint64, n int) []byte {
 	return b[:got]
 }
 
-// text reads a string that ends with a zero byte, page by page.
+// text reads a null-terminated string, page by page.
 func (t *tracee) text(th *thread, addr uint64) string {
 	var s []byte
 	page := uint64(os.Getpagesize())
@@ -45,7 +45,7 @@ func (t *tracee) text(th *thread, addr uint64) string {
 	return string(s)
 }
 
-// reader collects what a process prints, until it is closed.
+// reader collects the output of a process, until it is closed.
 type reader struct {
 	r    *os.File
 	b    bytes.Buffer
@@ -70,9 +70,9 @@ func (r *reader) close() {
 	<-r.done
 }
 
-// hangUp closes the pipes that the process prints to. A process that is being started
-// at the same time has copies of them until it runs its program, so the kernel is
-// asked whether the last reader is gone.
+// hangUp closes the reading ends of the pipes that the process prints to. Another process that
+// is being started has copies of them until it executes its program, so hangUp waits until the
+// kernel reports that the last reader is gone.
 func (t *tracee) hangUp() error {
 	t.stdout.close()
 	t.stderr.close()
@@ -91,7 +91,7 @@ func (t *tracee) hangUp() error {
 	return nil
 }
 
-// lastReaderGone waits until nobody can read from the pipe any more.
+// lastReaderGone waits until the pipe has no reader.
 func lastReaderGone(w int, limit time.Duration) error {
 	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		p := []unix.PollFd{{Fd: int32(w)}}
@@ -105,7 +105,7 @@ func lastReaderGone(w int, limit time.Duration) error {
 	return errors.New("it still has a reader")
 }
 
-// rest waits until nobody can write any more and returns what was read.
+// rest waits until the pipe has no writer, and returns the data.
 func (r *reader) rest() string {
 	<-r.done
 	_ = r.r.Close()

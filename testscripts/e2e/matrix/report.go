@@ -10,19 +10,18 @@ import (
 	"text/tabwriter"
 )
 
-// report is what the accidents of one operation did.
+// report is the results of the faults of one operation.
 type report struct {
 	op    *operation
-	calls []*call // of a run without an accident, in order
-	// differences are between this run and another one.
+	calls []*call // of a run without a fault, in order
+	// differences are the points that only this run or another run has.
 	differences []string
 	lock        string         // the login's lock
 	inside      map[point]bool // the calls that are made while it is locked
 	rows        []*row
 }
 
-// heading prints what there is to do accidents to, and how processes end that are
-// interrupted.
+// heading prints the number of calls, and how interrupted processes exit.
 func (r *report) heading(w io.Writer) {
 	answered := 0
 	for _, c := range r.calls {
@@ -42,7 +41,7 @@ func (r *report) heading(w io.Writer) {
 type tally struct {
 	done, hit int
 	by        [verdicts]int
-	allowed   int // lost, where that is allowed
+	allowed   int // lost where this is allowed
 }
 
 func (r *report) tallies() (classes []string, by map[string]*tally) {
@@ -64,7 +63,7 @@ func (t *tally) add(row *row) {
 	if row.hit {
 		t.hit++
 	}
-	if row.verdict == lost && lossAllowed(row.accident) {
+	if row.verdict == lost && lossAllowed(row.fault) {
 		t.allowed++
 		return
 	}
@@ -93,12 +92,12 @@ func table(w io.Writer, reports []*report) tally {
 	return sum
 }
 
-// details lists the points at which a verdict was reached, each with its accidents.
+// details prints the points of the selected rows, each with its faults.
 func (r *report) details(w io.Writer, title string, which func(*row) bool) {
 	type group struct {
-		call      *call
-		accidents []string
-		why       string
+		call   *call
+		faults []string
+		why    string
 	}
 	groups := map[point]*group{}
 	var order []*group
@@ -112,7 +111,7 @@ func (r *report) details(w io.Writer, title string, which func(*row) bool) {
 			groups[row.at] = g
 			order = append(order, g)
 		}
-		g.accidents = append(g.accidents, row.accident.String())
+		g.faults = append(g.faults, row.fault.String())
 	}
 	if len(order) == 0 {
 		return
@@ -121,7 +120,7 @@ func (r *report) details(w io.Writer, title string, which func(*row) bool) {
 	_, _ = fmt.Fprintf(w, "\n%s: %s\n", r.op.name, title)
 	why := ""
 	for _, g := range order {
-		_, _ = fmt.Fprintf(w, "  call %d, %s: %s\n", g.call.seq, g.call.point, strings.Join(g.accidents, ", "))
+		_, _ = fmt.Fprintf(w, "  call %d, %s: %s\n", g.call.seq, g.call.point, strings.Join(g.faults, ", "))
 		if g.why != "" && g.why != why {
 			why = g.why
 			_, _ = fmt.Fprintf(w, "      %s\n", why)
@@ -134,8 +133,8 @@ func (r *report) find(p point) *call {
 	return r.calls[i]
 }
 
-// killing describes where SIGKILL loses the login: it may only be from the answer to
-// one call, the save, which it returns. It is nil where SIGKILL loses no login.
+// killing prints where SIGKILL loses the login. This is allowed only from the answer to one
+// call, the save, which killing returns. It returns nil if SIGKILL does not lose a login.
 func (r *report) killing(w io.Writer) (save *call, err error) {
 	lostAt := map[point]bool{}
 	var first, last *call
@@ -155,7 +154,7 @@ func (r *report) killing(w io.Writer) (save *call, err error) {
 		}
 	}
 	if first == nil {
-		_, _ = fmt.Fprintf(w, "%s: SIGKILL loses the login nowhere\n", r.op.name)
+		_, _ = fmt.Fprintf(w, "%s: SIGKILL does not lose the login\n", r.op.name)
 		return nil, nil
 	}
 	_, _ = fmt.Fprintf(w, "%s: SIGKILL loses the login at %d calls, from %d (%s) to %d (%s)\n", r.op.name, n, first.seq, first.point, last.seq, last.point)
@@ -186,7 +185,7 @@ func (r *report) twice() error {
 	return nil
 }
 
-// ends counts how the processes ended that got a signal while they held the login.
+// ends prints how processes exit that get a signal while the login is locked.
 func (r *report) ends(w io.Writer) {
 	counts := map[string]int{}
 	for _, row := range r.rows {

@@ -17,17 +17,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// action is what happens to a process at one of its calls. The zero value is nothing.
+// action is what is done to a process at one of its calls. The zero value does nothing.
 type action struct {
 	fail   syscall.Errno  // the call returns this error
-	signal syscall.Signal // the thread gets this signal as the call ends
-	hangUp bool           // nobody reads what the process prints any more
+	signal syscall.Signal // the thread gets this signal when the call returns
+	hangUp bool           // the readers of the process's output are closed
 	kill   bool           // the process is killed before the call
-	// twice holds the call back and sends the process this signal, and then again.
+	// twice blocks the call and sends the process this signal twice.
 	twice syscall.Signal
 }
 
-// command is what to run, and what to do to it.
+// command is a command to trace.
 type command struct {
 	argv, env []string
 	dir       string
@@ -35,31 +35,31 @@ type command struct {
 	port      int           // the issuer's
 	answered  func() bool   // reports whether the issuer has answered
 	limit     time.Duration // after which the process is killed
-	// pauses follow the signals that are sent to end a process whose call is held
-	// back. After the last one it is killed.
+	// pauses are the times after each signal to a process whose call is blocked. After the last
+	// one the process is killed.
 	pauses []time.Duration
-	// at is called at each call on the store, from one thread.
+	// at is called for each call on the store, from one thread.
 	at func(*call) action
 }
 
-// outcome is how a process ended.
+// outcome is the result of a process.
 type outcome struct {
-	exit           int            // -1 if a signal ended it
+	exit           int            // -1 if a signal killed it
 	signal         syscall.Signal // that signal
 	stdout, stderr string
-	hung           bool // it did not end in time
-	failed         int  // calls that were made to fail, as the process saw it
-	signals        int  // signals of the kind that was sent, as it got them
-	sends          int  // how often one was sent while its call was held back
-	ended          bool // it then ended by itself
+	hung           bool // it did not exit in time
+	failed         int  // calls that failed because of the fault
+	signals        int  // received signals of the kind that was sent
+	sends          int  // signals sent while its call was blocked
+	ended          bool // it then exited by itself
 }
 
 func (o *outcome) String() string {
 	switch {
 	case o.hung:
-		return "did not end"
+		return "did not exit"
 	case o.exit < 0:
-		return "ended by " + unix.SignalName(o.signal)
+		return "killed by " + unix.SignalName(o.signal)
 	}
 	return "exit " + strconv.Itoa(o.exit)
 }
@@ -94,7 +94,7 @@ type tracee struct {
 }
 
 // trace runs the command under ptrace. It must be called from a goroutine that is
-// locked to its thread, because ptrace knows threads, not processes.
+// locked to its thread, because ptrace works by thread.
 func trace(cmd command) (*outcome, error) {
 	t := &tracee{
 		command: cmd, threads: map[int]*thread{}, files: map[int]files{}, counts: map[point]int{},
@@ -112,7 +112,7 @@ func trace(cmd command) (*outcome, error) {
 	watchdog.Stop()
 	t.stop()
 	if err != nil {
-		// Nothing may be left that this thread would wait for later.
+		// This thread must not wait for the remaining threads in a later call.
 		_ = unix.PidfdSendSignal(t.pidfd, unix.SIGKILL, nil, 0)
 		for {
 			if _, werr := unix.Wait4(-1, nil, unix.WALL|unix.WNOTHREAD, nil); werr != nil && werr != unix.EINTR {
@@ -143,7 +143,7 @@ func (t *tracee) start() error {
 	defer func() { _ = errW.Close() }()
 	t.pid, err = syscall.ForkExec(t.argv[0], t.argv, &syscall.ProcAttr{
 		Dir: t.dir, Env: t.env, Files: []uintptr{null.Fd(), outW.Fd(), errW.Fd()},
-		// A session without a terminal: nothing is asked there.
+		// In a session without a terminal there are no prompts.
 		Sys: &syscall.SysProcAttr{Ptrace: true, Setsid: true},
 	})
 	if err != nil {
@@ -171,7 +171,7 @@ func (t *tracee) start() error {
 
 func wait(pid int, ws *unix.WaitStatus) (int, error) {
 	for {
-		// WNOTHREAD: other threads run their own processes.
+		// WNOTHREAD: other threads trace other processes.
 		got, err := unix.Wait4(pid, ws, unix.WALL|unix.WNOTHREAD, nil)
 		if err != unix.EINTR {
 			return got, err
@@ -179,7 +179,7 @@ func wait(pid int, ws *unix.WaitStatus) (int, error) {
 	}
 }
 
-// loop serves the stops of all threads until the last has ended.
+// loop handles the stops of all threads until the last has exited.
 func (t *tracee) loop() error {
 	for {
 		var ws unix.WaitStatus
@@ -218,7 +218,7 @@ func (t *tracee) gone(tid int, ws unix.WaitStatus) {
 	} else {
 		t.out.signal = ws.Signal()
 	}
-	// Nothing that it started may outlive it.
+	// Kill everything that it started.
 	for _, th := range t.threads {
 		_ = unix.Kill(th.tgid, unix.SIGKILL)
 	}
@@ -277,7 +277,7 @@ func (t *tracee) stopped(th *thread, ws unix.WaitStatus) (resume bool, sig sysca
 	case s == unix.SIGTRAP && ws.TrapCause() > 0:
 		return true, 0, nil
 	case s == unix.SIGSTOP && first:
-		// How a new thread begins.
+		// A new thread begins with this stop.
 		return true, 0, nil
 	default:
 		if s == t.sent {
@@ -336,7 +336,7 @@ func (t *tracee) entry(th *thread, nr uintptr, args []uint64) (resume bool, err 
 		return false, nil
 	case a.fail != 0:
 		th.errno = a.fail
-		if c.op != "close" { // which frees the descriptor even if it fails
+		if c.op != "close" { // a failed close frees the descriptor, too
 			return true, skipCall(th.tid)
 		}
 	}
@@ -357,7 +357,7 @@ func (t *tracee) exit(th *thread, rval int64) error {
 		return nil
 	}
 	if c := th.call; c != nil && rval <= -512 && rval >= -516 {
-		// A signal interrupted it, and it is made again (ERESTARTSYS and its kin).
+		// A signal interrupted the call, and it is restarted (ERESTARTSYS and similar).
 		t.counts[point{op: c.op, role: c.role}]--
 		return nil
 	}
@@ -372,7 +372,8 @@ func (t *tracee) exit(th *thread, rval int64) error {
 	return setResult(th.tid, th.errno)
 }
 
-// sendUntilEnd sends the process a signal, and again after each pause.
+// sendUntilEnd sends the process a signal repeatedly, with the pauses, until it exits. After
+// the last pause it kills the process.
 func (t *tracee) sendUntilEnd(s syscall.Signal) {
 	t.sent, t.out.ended = s, true
 	done := make(chan struct{})
@@ -397,7 +398,7 @@ func (t *tracee) sendUntilEnd(s syscall.Signal) {
 	t.stop = func() { once.Do(func() { close(done); <-exited }) }
 }
 
-// onThread runs f on a thread of its own.
+// onThread runs f on a new thread.
 func onThread(f func()) {
 	done := make(chan struct{})
 	go func() {

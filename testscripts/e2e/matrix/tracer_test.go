@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tracees are the programs that the tests trace: this test binary, told by its
-// environment what to be. Each works on the file in the current directory.
+// tracees are the programs that the tests trace. The test binary runs one of them, which its
+// environment names. Each works on the files in the current directory.
 var tracees = map[string]func(){
 	"save": func() {
 		say := func(what string, err error) {
@@ -79,7 +79,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// run traces a tracee in a new directory, which it returns.
+// runTracee traces a tracee in a new directory, which it returns.
 func runTracee(t *testing.T, name string, pauses []time.Duration, at func(*call) action) (*outcome, string) {
 	t.Helper()
 	self, err := os.Executable()
@@ -94,7 +94,7 @@ func runTracee(t *testing.T, name string, pauses []time.Duration, at func(*call)
 	onThread(func() {
 		o, err = trace(command{
 			argv: []string{self}, dir: dir,
-			// The race detector would wait for a second at the end.
+			// Without this, the race detector waits for a second at exit.
 			env:   []string{traceeVariable + "=" + name, "GORACE=atexit_sleep_ms=0"},
 			roots: roots{{dir, "dir"}}, limit: time.Minute, pauses: pauses, at: at,
 		})
@@ -136,7 +136,7 @@ func TestCallsAreNamed(t *testing.T) {
 	}
 }
 
-// Each call fails as the process sees it, and only that call.
+// The process gets the error of the call, and no other call fails.
 func TestCallFails(t *testing.T) {
 	for _, test := range []struct {
 		at    point
@@ -166,7 +166,7 @@ func TestCallFails(t *testing.T) {
 	}
 }
 
-// A call that is killed is not made, and one that a signal meets is.
+// With kill the call is not made, with signal it is.
 func TestKillAndSignal(t *testing.T) {
 	at := point{"rename", "dir/.tmp-* -> dir/login", 1}
 	for _, test := range []struct {
@@ -200,13 +200,13 @@ func TestHangUp(t *testing.T) {
 		t.Errorf("%s: %q", o, o.stdout)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "after")); err == nil {
-		t.Error("the process went on after it had printed to nobody")
+		t.Error("the process continued after a write to a closed pipe")
 	}
 }
 
 func TestTwoSignals(t *testing.T) {
 	twice := func(*call) action { return action{twice: unix.SIGTERM} }
-	// Long enough that it is not the pause that ends the process.
+	// The pauses are long enough for the process to exit before it is killed.
 	o, _ := runTracee(t, "defer", []time.Duration{100 * time.Millisecond, 5 * time.Second, 30 * time.Second}, twice)
 	if o.exit != 9 || !o.ended || o.sends < 2 {
 		t.Errorf("a process that ends at the second signal: %s, ended %t, %d sent", o, o.ended, o.sends)

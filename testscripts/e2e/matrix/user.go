@@ -21,8 +21,8 @@ import (
 	"example.org/token-helpers/shared/issuertest"
 )
 
-// user is a person with a home directory and a login at an issuer that no other
-// user has. An accident ruins both, and reset brings them back.
+// user is a user with a home directory and a login at a separate issuer. A fault may damage
+// both; reset restores them.
 type user struct {
 	helper string
 	dir    string // home and run are in it
@@ -30,31 +30,30 @@ type user struct {
 	roots  roots
 	port   int
 	srv    *issuertest.Server
-	login  string // the refresh token that a reset home holds
+	login  string // the refresh token in a reset home
 
 	answered atomic.Bool
 	mu       sync.Mutex
 	access   map[string]bool // all access tokens since the last reset
 	refresh  string          // the newest refresh token
-	at       time.Time       // when the issuer answered last
+	at       time.Time       // time of the issuer's last answer
 }
 
 const (
-	// limit is what any run of the program may take. A run takes 30 ms, but the machine
-	// may be busy, and the program tries to save again for a while.
+	// limit is the maximum time of a run. A run takes 30 ms, but the machine may be busy, and the
+	// program retries a failed save for some time.
 	limit = 3 * time.Minute
-	// timeout is the program's own --timeout.
+	// timeout is the value of --timeout.
 	timeout = 60 * time.Second
 )
 
-// pauses follow the signals to a process that has to end at the second one. One that
-// arrives within a second counts as the first (cli.SameSignal). If the machine is busy, the
-// first may still be waiting in the program then, so that they come closer to each other.
-// So there is a third, but a process that needs it is tried again.
+// pauses are the times after the signals to a process that must exit at the second one. A
+// signal within a second of the first counts as the same one (cli.SameSignal). On a busy
+// machine the program may handle the first signal late, so that the two are closer to each
+// other. So there is a third signal, but a process that needs it is tried again.
 var pauses = []time.Duration{1500 * time.Millisecond, 3 * time.Second, 3 * time.Second}
 
-// newUser starts an issuer that rotates refresh tokens and rejects the one before,
-// and logs in.
+// newUser starts an issuer that rotates refresh tokens and rejects old ones, and logs in.
 func newUser(helper, dir string) (*user, error) {
 	u := &user{helper: helper, dir: dir, access: map[string]bool{}}
 	var err error
@@ -141,7 +140,7 @@ func (u *user) isToken(s string) bool {
 	return u.access[strings.TrimSuffix(s, "\n")]
 }
 
-// reset gives the user the home and the login that they began with.
+// reset restores the initial home and login.
 func (u *user) reset() error {
 	if err := u.srv.Reinstate(u.login); err != nil {
 		return err
@@ -163,7 +162,7 @@ func (u *user) reset() error {
 	return nil
 }
 
-// copyTree copies a directory of private files. os.CopyFS would give others access.
+// copyTree copies a directory of private files. os.CopyFS would make them readable for others.
 func copyTree(from, to string) error {
 	entries, err := os.ReadDir(from)
 	if err != nil {
@@ -191,7 +190,7 @@ func copyTree(from, to string) error {
 	return nil
 }
 
-// plain runs the program with nothing done to it.
+// plain runs the program without tracing.
 func (u *user) plain(args ...string) *outcome {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()

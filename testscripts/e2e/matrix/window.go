@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// window is how long a login is at risk in an undisturbed run: from the issuer's
-// answer to the rename that saves the new refresh token.
+// window is how long a login is at risk in a run without a fault: from the issuer's answer to
+// the rename that saves the new refresh token.
 type window struct{ median, shortest, longest time.Duration }
 
 func (w window) String() string {
@@ -25,8 +25,8 @@ func (w window) String() string {
 	return fmt.Sprintf("median %s, shortest %s, longest %s", round(w.median), round(w.shortest), round(w.longest))
 }
 
-// measure times the window in several runs that nothing traces. save is the call
-// that makes the login safe, of a process of any user.
+// measure measures the window in several runs without tracing. save is the call that saves the
+// login, of a process of any user.
 func measure(op *operation, u *user, save *call, runs int) (window, error) {
 	_, role, ok := strings.Cut(save.role, " -> ")
 	if !ok {
@@ -87,7 +87,7 @@ func timeSave(op *operation, u *user, dir, role string) (time.Duration, error) {
 	if o := u.plain(op.args...); o.exit != 0 {
 		return 0, fmt.Errorf("%s: %s\n%s", op.name, o, o.stderr)
 	}
-	// What was renamed is in the queue by now.
+	// The event of the rename is in the queue by now.
 	_ = watch.SetReadDeadline(time.Now().Add(10 * time.Second))
 	at, ok := <-saved
 	if !ok {

@@ -3,11 +3,11 @@
 // Command preflight compares the verdicts of condor-token-helper preflight with what the
 // real credd, CE and XRootD do, for each submit file of a directory:
 //
-//   - condor_submit -dry-run of HTCondor tells the attributes and the requests for tokens,
-//     which the reader must find, too;
+//   - condor_submit -dry-run prints the attributes and the requests for tokens, which the
+//     reader must find, too;
 //   - the requested tokens are stored at the real credd, and condor_submit must find them;
-//   - HTCondor's own curl_plugin transfers the files that the job's ClassAd names;
-//   - the CE is asked with the token for it.
+//   - HTCondor's curl_plugin transfers the files that the job's ClassAd names;
+//   - the token for the CE is presented to the CE.
 package main
 
 import (
@@ -30,17 +30,17 @@ import (
 	"example.org/token-helpers/shared/submit"
 )
 
-// place is where the servers and the files are.
-type place struct {
+// setup is the addresses of the servers, the directories and the other flags.
+type setup struct {
 	// work is the directory that is /e2e inside of tree.
 	work, tree, pki, rows string
-	// web is the address of XRootD, pool that of the CE, and flags those for preflight.
+	// web is the address of XRootD, pool the address of the CE, and flags are for preflight.
 	web, pool, flags string
-	// old says that the servers are those of HTCondor 23: its condor_submit shows requests.
+	// old means that HTCondor is version 23, whose condor_submit prints requests.
 	old bool
-	// only chooses rows.
+	// only is a pattern that selects rows.
 	only string
-	// count is the number of random submit files, and seed where they begin.
+	// count is the number of random submit files, and seed their seed.
 	count int
 	seed  uint64
 
@@ -48,7 +48,7 @@ type place struct {
 }
 
 func main() {
-	var p place
+	var p setup
 	flag.StringVar(&p.work, "work", "", "the directory that is /e2e in the tree")
 	flag.StringVar(&p.tree, "tree", "", "the tree with HTCondor")
 	flag.StringVar(&p.pki, "pki", "", "the issuers' directory")
@@ -67,7 +67,7 @@ func main() {
 	}
 }
 
-func (p *place) run() error {
+func (p *setup) run() error {
 	var err error
 	if p.count > 0 {
 		return p.random()
@@ -111,20 +111,20 @@ func (p *place) run() error {
 // row is a submit file and its directives.
 type row struct {
 	name, text string
-	// dir holds its files, at /e2e/client/pf inside.
+	// dir contains its files. In the tree it is /e2e/client/pf.
 	dir string
 	// exit is the expected exit code, codes the expected codes of causes.
 	exit  string
 	codes []string
-	// use are tokens that the credmon wrote in place of those that were requested.
+	// use are tokens that the credmon writes instead of the requested ones.
 	use map[string]string
-	// login says that there is no login.
+	// noLogin means that there is no login.
 	noLogin bool
 }
 
 const inside = "/e2e/client/pf"
 
-func (p *place) read(name string) (*row, error) {
+func (p *setup) read(name string) (*row, error) {
 	b, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
@@ -178,8 +178,8 @@ func (p *place) read(name string) (*row, error) {
 	return r, nil
 }
 
-// sign returns a token of AUDIENCE SCOPES [expired]; the scopes are separated by commas.
-func (p *place) sign(fields []string) (string, error) {
+// sign returns a token for AUDIENCE SCOPES [expired]; the scopes are separated by commas.
+func (p *setup) sign(fields []string) (string, error) {
 	now := time.Now()
 	exp := now.Add(time.Hour)
 	if slices.Contains(fields, "expired") {
@@ -196,7 +196,7 @@ func (p *place) sign(fields []string) (string, error) {
 }
 
 // inTree runs a program in the tree as tester. Its output is stdout and stderr.
-func (p *place) inTree(config string, env []string, stdin string, args ...string) (string, int) {
+func (p *setup) inTree(config string, env []string, stdin string, args ...string) (string, int) {
 	cmd := exec.Command("timeout", append([]string{"-k", "5", "60", "chroot", "--userspec=4242:4242", p.tree}, args...)...)
 	cmd.Env = append([]string{"PATH=/usr/bin:/usr/sbin", "HOME=/home/tester", "CONDOR_CONFIG=" + config}, env...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -213,20 +213,20 @@ const (
 )
 
 // row compares one submit file.
-func (p *place) row(name string, seen map[string]int) (problems []string, err error) {
+func (p *setup) row(name string, seen map[string]int) (problems []string, err error) {
 	r, err := p.read(name)
 	if err != nil {
 		return nil, err
 	}
 	say := func(format string, a ...any) { problems = append(problems, fmt.Sprintf(format, a...)) }
 	ours, readErr := submit.Read("outside.sub", []byte(strings.ReplaceAll(r.text, "@DIR@", r.dir)), submit.Options{Dir: "/", FS: os.DirFS("/"), Getenv: os.LookupEnv})
-	report, code, said := p.preflight(r)
+	report, code, output := p.preflight(r)
 	if fmt.Sprint(code) != r.exit {
-		say("preflight exits with %d, expected %s: %s", code, r.exit, said)
+		say("preflight exits with %d, expected %s: %s", code, r.exit, output)
 	}
 	for _, want := range r.codes {
-		if !strings.Contains(said, `"code":"`+want+`"`) && !strings.Contains(said, want) {
-			say("the report does not contain %s: %s", want, said)
+		if !strings.Contains(output, `"code":"`+want+`"`) && !strings.Contains(output, want) {
+			say("the report does not contain %s: %s", want, output)
 		}
 	}
 	if readErr != nil {
@@ -243,7 +243,7 @@ func (p *place) row(name string, seen map[string]int) (problems []string, err er
 			say("%s", diff)
 		}
 	}
-	held, err := p.store(r, ours)
+	stored, err := p.store(r, ours)
 	if err != nil {
 		return problems, err
 	}
@@ -258,7 +258,7 @@ func (p *place) row(name string, seen map[string]int) (problems []string, err er
 		say("condor_submit fails: %s", out)
 	}
 	for _, e := range report.Endpoints {
-		real, why := p.real(e, held, r, submitted)
+		real, why := p.real(e, stored, r, submitted)
 		if real == "" {
 			if e.Verdict != "unknown" && !e.Implied {
 				say("%s (%s): the verdict is %s, but there is nothing to compare it with", e.Endpoint, e.Purpose, e.Verdict)
@@ -276,7 +276,7 @@ func (p *place) row(name string, seen map[string]int) (problems []string, err er
 	return problems, p.complete(ads, report)
 }
 
-// endpoint and result are what is compared of the report.
+// endpoint and result are the compared parts of the report.
 type endpoint struct {
 	Endpoint, Purpose, Credential, Verdict string
 	Implied                                bool
@@ -288,7 +288,7 @@ type result struct {
 }
 
 // preflight runs the helper.
-func (p *place) preflight(r *row) (rep result, code int, said string) {
+func (p *setup) preflight(r *row) (rep result, code int, output string) {
 	args := append([]string{"preflight", "-o", "json", r.dir + "/outside.sub"}, strings.Fields(p.flags)...)
 	if len(r.use) > 0 {
 		for name, t := range r.use {
@@ -306,7 +306,7 @@ func (p *place) preflight(r *row) (rep result, code int, said string) {
 	return rep, code, string(out)
 }
 
-// environ is the environment of the helper: with the login, or without one.
+// environ returns the environment of the helper, with or without the login.
 func (r *row) environ() []string {
 	env := os.Environ()
 	if r.noLogin {
@@ -315,8 +315,8 @@ func (r *row) environ() []string {
 	return env
 }
 
-// requests compares the tokens that are requested with those of condor_submit.
-func (p *place) requests(f *submit.File) string {
+// requests compares the requested tokens with those of condor_submit.
+func (p *setup) requests(f *submit.File) string {
 	out, _ := p.inTree(apConfig, nil, "", "condor_submit", "-dry-run:oauth=1", "-", inside+"/inside.sub")
 	var theirs []string
 	for block := range strings.SplitSeq(out, "\n# ") {
@@ -347,8 +347,8 @@ func (p *place) requests(f *submit.File) string {
 	return ""
 }
 
-// parseAds reads the ClassAds that -dry-run prints: each has the attributes of the first,
-// and those that differ.
+// parseAds parses the output of -dry-run: the first ClassAd is complete, and the others
+// contain only the attributes that differ from it.
 func parseAds(out string) []map[string]string {
 	var ads []map[string]string
 	ad := map[string]string{}
@@ -373,7 +373,7 @@ func parseAds(out string) []map[string]string {
 }
 
 // compareAds compares the attributes that the reader reads.
-func (p *place) compareAds(r *row, f *submit.File, ads []map[string]string) string {
+func (p *setup) compareAds(r *row, f *submit.File, ads []map[string]string) string {
 	if len(ads) != len(f.Jobs) {
 		return fmt.Sprintf("%d jobs, condor_submit %d", len(f.Jobs), len(ads))
 	}
@@ -404,12 +404,12 @@ func (p *place) compareAds(r *row, f *submit.File, ads []map[string]string) stri
 var isURL = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
 // complete checks that each URL of the jobs' ClassAds is an endpoint of the report.
-func (p *place) complete(ads []map[string]string, rep result) error {
+func (p *setup) complete(ads []map[string]string, rep result) error {
 	for _, ad := range ads {
 		for _, name := range []string{"TransferInput", "TransferOutputRemaps"} {
 			for _, f := range strings.FieldsFunc(strings.Trim(ad[name], `"`), func(c rune) bool { return c == ',' || c == ';' || c == '=' || c == ' ' }) {
 				if isURL.MatchString(f) && !slices.ContainsFunc(rep.Endpoints, func(e endpoint) bool { return e.Endpoint == f }) {
-					return fmt.Errorf("the report lacks %s", f)
+					return fmt.Errorf("the report does not contain %s", f)
 				}
 			}
 		}

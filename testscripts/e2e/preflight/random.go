@@ -19,8 +19,8 @@ import (
 type writer struct {
 	*rand.Rand
 	b strings.Builder
-	// macros is how many macros are defined: a value refers only to those before it, because
-	// condor_submit never ends if two refer to each other.
+	// macros is the number of macros so far. A value refers only to earlier ones, because
+	// condor_submit does not terminate if two refer to each other.
 	macros int
 }
 
@@ -28,12 +28,12 @@ func (w *writer) pick(list ...string) string { return list[w.IntN(len(list))] }
 
 func (w *writer) line(format string, a ...any) { fmt.Fprintf(&w.b, format+"\n", a...) }
 
-// name spells a name as users do.
+// name returns a name, sometimes in capitals.
 func (w *writer) name(s string) string {
 	return w.pick(s, s, strings.ToUpper(s))
 }
 
-// value is a piece of text with references.
+// value returns a text with references.
 func (w *writer) value() string {
 	var b strings.Builder
 	for range 1 + w.IntN(3) {
@@ -133,7 +133,7 @@ func (w *writer) queue() {
 }
 
 // random compares the reader with condor_submit.
-func (p *place) random() error {
+func (p *setup) random() error {
 	dir := filepath.Join(p.work, "client", "pf")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -168,12 +168,12 @@ func (p *place) random() error {
 	return nil
 }
 
-// expression matches what condor_submit says where an attribute is no ClassAd expression,
-// which the reader does not parse.
+// expression matches the error of condor_submit about an attribute that is not a ClassAd
+// expression. The reader does not parse expressions.
 var expression = regexp.MustCompile(`Parse error in expression`)
 
-// same compares how a submit file is read. ok says that it is accepted.
-func (p *place) same(dir, text string) (difference string, ok bool, err error) {
+// same compares the reader and condor_submit for a submit file. ok means that both accept it.
+func (p *setup) same(dir, text string) (difference string, ok bool, err error) {
 	if err := os.WriteFile(filepath.Join(dir, "inside.sub"), []byte(strings.ReplaceAll(text, "@DIR@", inside)), 0o644); err != nil {
 		return "", false, err
 	}

@@ -13,10 +13,10 @@ import (
 	"example.org/token-helpers/shared/submit"
 )
 
-// store does what a storer and a credmon do: it gets the tokens that are requested, stores
-// them at the credd, and writes what the job gets. It returns the names of the tokens.
-func (p *place) store(r *row, f *submit.File) (map[string]bool, error) {
-	held := map[string]bool{}
+// store does the work of a storer and a credmon: it gets the requested tokens, stores them at
+// the credd, and writes the files for the job. It returns the names of the tokens.
+func (p *setup) store(r *row, f *submit.File) (map[string]bool, error) {
+	stored := map[string]bool{}
 	home := filepath.Join(p.work, "ap", "oauth", "tester")
 	if err := os.RemoveAll(home); err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (p *place) store(r *row, f *submit.File) (map[string]bool, error) {
 			raw = r.login(c)
 		}
 		if raw == "" {
-			continue // there is nothing to store
+			continue // nothing to store
 		}
 		args := []string{"condor_store_cred", "add-oauth", "-s", c.Service, "-i", "-"}
 		if c.Handle != "" {
@@ -45,8 +45,8 @@ func (p *place) store(r *row, f *submit.File) (map[string]bool, error) {
 		if _, err := os.Stat(filepath.Join(home, c.Name()+".top")); err != nil {
 			return nil, fmt.Errorf("the credd did not write %s.top", c.Name())
 		}
-		held[c.Name()] = true
-		// The credmon's file, which today's credd demands.
+		stored[c.Name()] = true
+		// Today's credd requires the credmon's file.
 		if err := os.WriteFile(filepath.Join(home, c.Name()+".use"), []byte(raw), 0o600); err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func (p *place) store(r *row, f *submit.File) (map[string]bool, error) {
 			return nil, err
 		}
 	}
-	return held, nil
+	return stored, nil
 }
 
 // login gets a token with the user's login, or returns "".
@@ -82,8 +82,8 @@ func (r *row) login(c submit.Credential) string {
 	return strings.TrimSpace(string(out))
 }
 
-// real asks the servers what preflight judges: ok, fail, or "" if it cannot be asked.
-func (p *place) real(e endpoint, held map[string]bool, r *row, submitted bool) (verdict, why string) {
+// real returns the servers' verdict on an endpoint: ok, fail, or "" if there is none.
+func (p *setup) real(e endpoint, stored map[string]bool, r *row, submitted bool) (verdict, why string) {
 	transfer := strings.Contains(e.Endpoint, "://")
 	switch {
 	case !transfer && (e.Purpose == "submit jobs" || e.Purpose == "view jobs"):
@@ -92,18 +92,18 @@ func (p *place) real(e endpoint, held map[string]bool, r *row, submitted bool) (
 			file = e.Credential
 		}
 		return p.ce(e, file)
-	case !submitted && len(held) == 0 && e.Verdict == "fail":
+	case !submitted && len(stored) == 0 && e.Verdict == "fail":
 		return "fail", "condor_submit"
 	case !transfer, e.Implied:
-		return "", "" // no file is named
+		return "", "" // there is no file to transfer
 	case strings.Contains(e.Endpoint, "root://") || strings.Contains(e.Endpoint, "osdf://"):
-		return "", "" // HTCondor brings no plugin for it
+		return "", "" // HTCondor has no plugin for it
 	}
 	return p.transfer(e)
 }
 
 // transfer lets HTCondor's plugin transfer a file, as the job would.
-func (p *place) transfer(e endpoint) (verdict, why string) {
+func (p *setup) transfer(e endpoint) (verdict, why string) {
 	args := []string{"/usr/libexec/condor/curl_plugin", "-infile", inside + "/transfer.ad", "-outfile", inside + "/creds/result"}
 	local := "/tmp/preflight-in"
 	if e.Purpose == "write files" {
@@ -121,18 +121,18 @@ func (p *place) transfer(e endpoint) (verdict, why string) {
 	}
 	out, rc := p.inTree(ceConfig, []string{"_CONDOR_CREDS=" + inside + "/creds"}, "", args...)
 	ad, _ := os.ReadFile(result) // nothing if the plugin failed before
-	said := out + string(ad)
+	output := out + string(ad)
 	switch {
-	case rc == 0 && strings.Contains(said, "TransferSuccess = true"):
+	case rc == 0 && strings.Contains(output, "TransferSuccess = true"):
 		return "ok", ""
-	case regexp.MustCompile(`40[13]|Unable to open credential file|not supported`).MatchString(said):
-		return "fail", said
+	case regexp.MustCompile(`40[13]|Unable to open credential file|not supported`).MatchString(output):
+		return "fail", output
 	}
-	return fmt.Sprintf("no verdict (exit code %d)", rc), said
+	return fmt.Sprintf("no verdict (exit code %d)", rc), output
 }
 
 // ce presents a token to the CE.
-func (p *place) ce(e endpoint, file string) (verdict, why string) {
+func (p *setup) ce(e endpoint, file string) (verdict, why string) {
 	b, err := os.ReadFile(file)
 	if err != nil {
 		return "fail", err.Error()
@@ -153,7 +153,7 @@ func (p *place) ce(e endpoint, file string) (verdict, why string) {
 	}
 	out, rc := p.inTree(ceConfig, env, "", args...)
 	if strings.Contains(out, "Can't find address of schedd") {
-		// The collector refused to say it: ask for the reason.
+		// The collector refused the query: get the reason.
 		out, _ = p.inTree(ceConfig, env, "", "condor_ping", "-verbose", "-pool", p.pool, "-type", "COLLECTOR", "WRITE")
 		rc = 1
 	}

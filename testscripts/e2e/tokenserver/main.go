@@ -1,5 +1,5 @@
-// Command tokenserver is an https server for the end-to-end tests that serves only
-// requests with a token for it. It checks signature, issuer, audience and expiry.
+// Command tokenserver is an https server for the end-to-end tests that accepts only requests
+// with a valid token. It checks signature, issuer, audience and expiry.
 //
 //	/version, /api, /apis   the answers of a Kubernetes API server
 //	/git/NAME               the repositories in -git, by git http-backend; the token comes
@@ -7,7 +7,7 @@
 //	/password/NAME          the same, but only with the token as a password
 //	anything else           the server behind -proxy
 //
-// It prints a line for each request: status, method, how the token came, and path.
+// It prints a line for each request: status, method, scheme of the token, and path.
 package main
 
 import (
@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&ca, "ca", "", "CA of the issuer")
 	flags.StringVar(&s.issuer, "issuer", "", "the issuer whose tokens are accepted")
 	flags.StringVar(&s.audience, "audience", "", "the audience that a token must have")
-	flags.StringVar(&s.refuse, "refuse", "", "file with tokens that are refused, one a line")
+	flags.StringVar(&s.refuse, "refuse", "", "file with tokens to refuse, one per line")
 	flags.StringVar(&s.repositories, "git", "", "directory of repositories")
 	flags.StringVar(&proxy, "proxy", "", "URL of the server behind this one")
 	if err := flags.Parse(args); err != nil {
@@ -94,7 +94,7 @@ type server struct {
 	mu                                     sync.Mutex // one line of the log at a time
 }
 
-// fetchKeys gets the keys of the issuer, which it names in its discovery document.
+// fetchKeys fetches the keys at the jwks_uri of the issuer's discovery document.
 func (s *server) fetchKeys(ctx context.Context, ca string) error {
 	pem, err := os.ReadFile(ca)
 	if err != nil {
@@ -134,7 +134,7 @@ func (s *server) fetchKeys(ctx context.Context, ca string) error {
 	return err
 }
 
-// checked serves requests with a good token, and challenges others.
+// checked passes requests with a valid token to next, and answers others with 401.
 func (s *server) checked(next http.HandlerFunc, schemes ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		scheme, raw := presented(r)
@@ -159,7 +159,7 @@ func (s *server) checked(next http.HandlerFunc, schemes ...string) http.HandlerF
 	}
 }
 
-// presented is the token of a request, and the scheme that it came by.
+// presented returns the token of a request and its authentication scheme.
 func presented(r *http.Request) (scheme, raw string) {
 	if _, password, ok := r.BasicAuth(); ok {
 		return "Basic", password
@@ -196,7 +196,7 @@ func (s *server) check(raw string) error {
 	return nil
 }
 
-// kubernetes answers as much of an API server as kubectl needs.
+// kubernetes answers the requests of a Kubernetes API server that kubectl needs.
 func kubernetes(w http.ResponseWriter, r *http.Request) {
 	var doc any
 	switch r.URL.Path {
@@ -220,7 +220,7 @@ func kubernetes(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(doc)
 }
 
-// git serves a repository below the first part of the path.
+// git serves a repository below the first element of the path.
 func (s *server) git(w http.ResponseWriter, r *http.Request) {
 	root, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	(&cgi.Handler{

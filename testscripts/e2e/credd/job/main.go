@@ -1,7 +1,7 @@
-// Command job is what runs at an execution point in the end-to-end tests: it copies files
-// to and from XRootD with one token and asks an HTCondor-CE about its queue with another
-// one, for as long as it is told to. It ends with the number of calls that failed, and
-// writes down everything that it can see, which must not hold a refresh token.
+// Command job is the job in the end-to-end tests: for the given time, it copies files to and
+// from XRootD with one token, and queries the queue of an HTCondor-CE with another one. It exits
+// with the number of failed calls, and prints everything that it can read, which must not
+// contain a refresh token.
 package main
 
 import (
@@ -21,7 +21,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: job SECONDS XROOTD-URL CE-HOST:PORT CE-NAME")
 		os.Exit(2)
 	}
-	// HTCondor gives a job the environment that its submit file names, and no more.
+	// A job has only the environment in its submit file.
 	if err := os.Setenv("PATH", "/usr/bin:/bin"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
@@ -82,8 +82,8 @@ func run(span time.Duration, server, ce, name string) int {
 	return min(failed, 99)
 }
 
-// see prints the environment, the job's and the machine's advertisements, and every file
-// that the job can read where secrets may be.
+// see prints the environment, the ClassAds of the job and the machine, and every file that the
+// job can read in places where secrets may be.
 func see(creds, scratch string) {
 	fmt.Println(strings.Join(os.Environ(), "\n"))
 	dirs := []string{creds, scratch, filepath.Dir(scratch), "/e2e/creds", "/e2e/state", "/e2e/log", "/e2e/spool", "/e2e/execute", "/etc/token-helpers", "/run", "/tmp", "/dev/shm"}

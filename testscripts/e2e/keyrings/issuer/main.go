@@ -1,12 +1,12 @@
 // Command issuer runs the test issuer for end-to-end tests that count requests and
 // look for secrets. It approves every login, unless the flag -wait is given. A Unix socket
-// answers what only the tests may know:
+// serves requests of the tests:
 //
-//	GET /requests   the number of requests, one "NAME COUNT" a line
-//	GET /secrets    every secret that was issued, one a line
-//	GET /refresh    every refresh token that was issued, one a line
-//	POST /approve   approves the logins that wait
-//	POST /mode?M    makes the issuer fail as issuertest's mode M, until the empty mode
+//	GET /requests   the number of requests, one "NAME COUNT" per line
+//	GET /secrets    every issued secret, one per line
+//	GET /refresh    every issued refresh token, one per line
+//	POST /approve   approves the waiting logins
+//	POST /mode?M    sets issuertest's failure mode M; an empty M resets it
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&opts.Addr, "addr", "127.0.0.1:0", "address to listen on")
 	flags.StringVar(&opts.Dir, "dir", "", "directory with the CA and the keys")
 	flags.BoolVar(&opts.Rotate, "rotate", false, "rotate refresh tokens")
-	flags.BoolVar(&wait, "wait", false, "approve no login until asked to")
+	flags.BoolVar(&wait, "wait", false, "wait for POST /approve instead of approving every login")
 	flags.DurationVar(&opts.AccessLifetime, "lifetime", 0, "lifetime of access tokens")
 	flags.DurationVar(&opts.RefreshLifetime, "refresh-lifetime", 0, "lifetime of refresh tokens")
 	flags.StringVar(&control, "control", "", "path of the control socket")
@@ -81,7 +81,7 @@ func run(ctx context.Context, args []string) error {
 	}
 }
 
-// refreshTokens are those that were issued.
+// refreshTokens are the issued refresh tokens.
 type refreshTokens struct {
 	mu  sync.Mutex
 	all []string
