@@ -96,7 +96,7 @@ func TestHostileDirectory(t *testing.T) {
 		"user eve, service pipe: ignored: it is not a regular file",
 		"user eve, service directory: ignored: it is not a regular file",
 		"user eve, service hardlink: ignored: the file has several names",
-		"user eve, service elsewhere: ignored: it names no login",
+		"user eve, service elsewhere: ignored: it does not name a login",
 		"user eve, service wide: ignored: other users can write the file",
 		"user eve, service other: there is no login for it",
 	} {

@@ -23,7 +23,7 @@ func dropRights() error {
 	// The thread ends with the exec. If the exec fails, the thread stays locked and unused.
 	runtime.LockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("give up the right to gain others: %w", err)
+		return fmt.Errorf("set no_new_privs: %w", err)
 	}
 	for c := range uintptr(64) {
 		if c == kept {
@@ -33,15 +33,15 @@ func dropRights() error {
 			if c > unix.CAP_LAST_CAP || err == unix.EINVAL {
 				break // the kernel does not have more capabilities
 			}
-			return fmt.Errorf("give up a capability: %w", err)
+			return fmt.Errorf("drop a capability: %w", err)
 		}
 	}
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := [2]unix.CapUserData{{Effective: 1 << kept, Permitted: 1 << kept}}
 	if err := unix.Capset(&header, &data[0]); err != nil {
-		return fmt.Errorf("give up the capabilities: %w", err)
+		return fmt.Errorf("drop the capabilities: %w", err)
 	}
-	return fmt.Errorf("start again without the capabilities: %w", unix.Exec("/proc/self/exe", os.Args, os.Environ()))
+	return fmt.Errorf("restart without the capabilities: %w", unix.Exec("/proc/self/exe", os.Args, os.Environ()))
 }
 
 // hasOnly reports whether the process has only this capability and cannot gain others.

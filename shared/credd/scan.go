@@ -192,7 +192,7 @@ func (m *Monitor) scanCredential(d *directory, name string, u *account, base str
 		_, err = t.request("")
 	}
 	if err == nil && !isLogin(t.Login) {
-		err = errors.New("it names no login")
+		err = errors.New("it does not name a login")
 	}
 	u.creds[base] = c
 	if err != nil {

@@ -152,7 +152,7 @@ func add(ctx context.Context, name, scopes, audience string, contents []byte) er
 func push(ctx context.Context, name, raw string) error {
 	out, status, err := tool(ctx, "condor_store_cred", []byte(raw+"\n"), "add-oauth", "-s", name, "-P", "-i", "-")
 	if status > 0 && strings.Contains(strings.ToLower(out), "usage") {
-		return &toolError{tool: "condor_store_cred", output: "this version of HTCondor stores no ready tokens (the option -P)",
+		return &toolError{tool: "condor_store_cred", output: "this version of HTCondor cannot store tokens (the option -P)",
 			hint: "ask the administrators for the storer of the token helpers, or for HTCondor 25"}
 	}
 	return stored(out, status, err)

@@ -246,7 +246,7 @@ for v in trixie today; do
 done
 expect "today: carol pushes a token" 0 'has a token for mysvc_ce' user today carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
 expect "today: it is the token that was requested" 0 '' jwt-inspect --read --ce localhost:9619 "$(creds today)/carol/mysvc_ce.use"
-expect "trixie: HTCondor 23 cannot store tokens" 8 'this version of HTCondor stores' user trixie carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
+expect "trixie: HTCondor 23 cannot store tokens" 8 'this version of HTCondor cannot store' user trixie carol condor-token-helper push 'mysvc&handle=ce&scopes=compute.read&audience=localhost:9619'
 for v in trixie today; do
 	sed -e 's/^arguments .*/arguments = 0 - - -/; /^mysvc_/d; s/mysvc$/fixed/' "$p/$v/e2e/home/carol/job.sub" >"$p/$v/e2e/home/carol/fixed.sub"
 	before=$(requests device)
