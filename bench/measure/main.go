@@ -111,10 +111,10 @@ func crowd(n int, args []string) (result, error) {
 		wg.Go(func() {
 			<-start
 			err := cmd.Run()
-			ended := time.Since(began).Seconds()
+			elapsed := time.Since(began).Seconds()
 			mu.Lock()
 			defer mu.Unlock()
-			took = append(took, ended)
+			took = append(took, elapsed)
 			if err != nil {
 				r.Failures++
 				if first == nil {

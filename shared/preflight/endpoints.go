@@ -144,7 +144,7 @@ func (c *check) withoutToken(e *Endpoint, t submit.Transfer, scheme string) {
 	case !web:
 		e.Verdict, e.Why = Unknown, "HTCondor's plugin for "+scheme+":// chooses the token"
 	default:
-		e.Verdict, e.Why = Unknown, "HTCondor sends no token with this URL; whether the server wants one is not known"
+		e.Verdict, e.Why = Unknown, "HTCondor sends no token with this URL; whether the server requires one is unknown"
 	}
 }
 
@@ -155,7 +155,7 @@ func (c *check) grid(j submit.Job) {
 		return
 	}
 	if j.TokenFile.Text == "" {
-		e.Verdict, e.Why = Unknown, "the job names no token for the CE (scitokens_file); whether the CE accepts another authentication is not known"
+		e.Verdict, e.Why = Unknown, "the job names no token for the CE (scitokens_file); whether the CE accepts another authentication method is unknown"
 		return
 	}
 	collector := j.Collector.Text

@@ -95,7 +95,7 @@ func (r *reader) condition(s string) (bool, error) {
 		}
 		return compares(newest, m[1], v), nil
 	}
-	return false, r.errorf("condor_submit knows true, false, defined NAME and version >= X.Y in an if", "%q is not a valid condition", brief(s))
+	return false, r.errorf("condor_submit accepts true, false, defined NAME and version >= X.Y in an if", "%q is not a valid condition", brief(s))
 }
 
 func truth(s string) (value, ok bool) {

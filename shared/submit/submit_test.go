@@ -155,7 +155,7 @@ func TestCredentials(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintf("%+v", f.Credentials)
-	// The item is not known yet when condor_submit requests the tokens (measured on 23.9.6).
+	// The item is not set yet when condor_submit requests the tokens (measured on 23.9.6).
 	want := "[{Service:mysvc Handle:ce Scopes:[compute.read compute.create] Audience:ce.example.org:9619 Permissions:compute.read, compute.create At:job.sub:2} {Service:mysvc Handle:se Scopes:[read:/] Audience: Permissions:read:/ At:job.sub:4}]"
 	if got != want {
 		t.Errorf("%s\nwant\n%s", got, want)

@@ -122,7 +122,7 @@ row() {
 	timeout -k 5 120 bash -c '"$@"' e2e "$@" >"$k/out" 2>"$k/wrapped" </dev/null || got=$?
 	sed -E 's/^[a-z-]+:  +//' "$k/wrapped" | paste -sd ' ' >"$k/err"
 	[ -s "$k/wrapped" ] || : >"$k/err"
-	[[ $got =~ ^($want)$ ]] || problems+=("status $got, wanted $want")
+	[[ $got =~ ^($want)$ ]] || problems+=("status $got, want $want")
 	matches "$k/out" "$out" || problems+=("stdout is not /$out/")
 	matches "$k/err" "$err" || problems+=("stderr is not /$err/")
 	! grep -qF -f "$k/never" "$k/out" "$k/err" || problems+=("a secret is shown")
@@ -159,7 +159,7 @@ equals() {
 		result "keycloak:   … $name" 0
 	else
 		result "keycloak:   … $name" 1
-		printf '     wanted %s, got %s\n' "$want" "$got"
+		printf '     want %s, got %s\n' "$want" "$got"
 	fi
 }
 # claim FILTER prints a claim of the token that the last row printed.

@@ -35,7 +35,7 @@ expect() {
 	[ -z "$pattern" ] || grep -qE -- "$pattern" <<<"$out" || good=1
 	result "$name" "$good"
 	[ -z "$out" ] || sed 's/^/     | /' <<<"$out" | cut -c -240
-	[ "$good" = 0 ] || printf '     wanted status %s and /%s/, got status %s\n' "$want" "$pattern" "$got"
+	[ "$good" = 0 ] || printf '     want status %s and /%s/, got status %s\n' "$want" "$pattern" "$got"
 }
 
 # await WHAT COMMAND... waits until COMMAND succeeds, and fails after 30 s, or after

@@ -209,10 +209,10 @@ func TestTwoSignals(t *testing.T) {
 	// The pauses are long enough for the process to exit before it is killed.
 	o, _ := runTracee(t, "defer", []time.Duration{100 * time.Millisecond, 5 * time.Second, 30 * time.Second}, twice)
 	if o.exit != 9 || !o.ended || o.sends < 2 {
-		t.Errorf("a process that ends at the second signal: %s, ended %t, %d sent", o, o.ended, o.sends)
+		t.Errorf("a process that exits at the second signal: %s, ended %t, %d sent", o, o.ended, o.sends)
 	}
 	o, _ = runTracee(t, "ignore", []time.Duration{time.Millisecond, time.Millisecond}, twice)
 	if o.signal != unix.SIGKILL || o.ended || o.sends != 2 {
-		t.Errorf("a process that does not end: %s, ended %t, %d sent", o, o.ended, o.sends)
+		t.Errorf("a process that does not exit: %s, ended %t, %d sent", o, o.ended, o.sends)
 	}
 }
