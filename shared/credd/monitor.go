@@ -26,7 +26,7 @@ type Settings struct {
 	// Issuer returns the settings of an issuer, or an error for one that this host does
 	// not accept.
 	Issuer func(url string) (IssuerSettings, error)
-	// NewClient makes a client that trusts the CAs in caFile, or those of the system if
+	// NewClient makes a client that trusts the CAs in caFile, or the default ones if
 	// caFile is empty.
 	NewClient func(caFile string) *issuer.Client
 	LookupEnv func(string) (string, bool)

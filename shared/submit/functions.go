@@ -156,7 +156,7 @@ func (m *macros) full(name string) (string, error) {
 
 // filePart returns parts of a file's name: p is the directory, d the last directory (dd the
 // last two), n the name, and x the extension. b omits the slash after a directory without a
-// name, and the dot before an extension without a name. q adds double quotes, a single
+// name, and the dot before an extension without a name. q adds double quotes, qa single
 // quotes, and w writes backslashes. Without parts, filePart returns the name itself.
 func filePart(parts, name string) string {
 	dir, base := path.Split(name)
