@@ -28,6 +28,8 @@ import (
 
 // config is the configuration: default flags, and issuers, tokens and services by name.
 type config struct {
+	// path is the user's configuration, which hints name; empty without a home directory.
+	// While a file is read, it is that file.
 	path string
 	// files are the files that were looked for, the host's first.
 	files []configFile
@@ -103,6 +105,7 @@ func loadConfig(env *cli.Env) (*config, error) {
 	if !filepath.IsAbs(dir) {
 		home := homeDir(env)
 		if home == "" {
+			c.path = ""
 			return c, nil
 		}
 		dir = filepath.Join(home, ".config")

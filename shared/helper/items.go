@@ -178,7 +178,7 @@ func (g *getCmd) place(a *app, all []*item) error {
 			return cli.Errorf(cli.Usage, "several tokens need a file each").Hint("write file = \"/path\" in each [token.NAME] table, or use --bearer-file, or run a command: %s --token A --token B -- COMMAND", a.env.Program)
 		}
 		if other, ok := users[filepath.Clean(it.file)]; ok {
-			return cli.Errorf(cli.Usage, "tokens %s and %s have the same file: %s", other, it.name, it.file).Hint("write another file in one of the [token.NAME] tables in\n  %s", a.conf.path)
+			return cli.Errorf(cli.Usage, "tokens %s and %s have the same file: %s", other, it.name, it.file).Hint("write another file in one of the [token.NAME] tables in\n  %s", a.conf.origin["token."+it.name])
 		}
 		users[filepath.Clean(it.file)] = it.name
 		if g.Watch && !replaceable(it.file) {

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -83,9 +84,9 @@ func (s *Session) Services() map[string]Service { return s.a.conf.Services }
 // Credmon returns the settings of the credmon on this host.
 func (s *Session) Credmon() Credmon { return s.a.conf.Credmon }
 
-// ConfigFile returns the path of the user's configuration. Without a home directory it is
-// the host's, or empty on Windows.
-func (s *Session) ConfigFile() string { return s.a.conf.path }
+// ConfigFile returns the path of the user's configuration, or the host's if there is no home
+// directory.
+func (s *Session) ConfigFile() string { return cmp.Or(s.a.conf.path, hostConfig) }
 
 // HostConfigFile returns the path of the host's configuration.
 func (s *Session) HostConfigFile() string { return hostConfig }

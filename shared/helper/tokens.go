@@ -186,9 +186,9 @@ func (a *app) configuredFile(name string) (string, error) {
 	})
 	switch {
 	case missing != "":
-		return "", cli.Errorf(cli.Usage, "token.%s: the file %s needs the variable %s, which is not set", name, file, missing).Hint("set %s, or name the file without it in\n  %s", missing, a.conf.path)
+		return "", cli.Errorf(cli.Usage, "token.%s: the file %s needs the variable %s, which is not set", name, file, missing).Hint("set %s, or name the file without it in\n  %s", missing, a.conf.origin["token."+name])
 	case !filepath.IsAbs(path):
-		return "", cli.Errorf(cli.Usage, "token.%s: the file %s is not an absolute path", name, file).Hint("begin it with /, ~/ or a variable in\n  %s", a.conf.path)
+		return "", cli.Errorf(cli.Usage, "token.%s: the file %s is not an absolute path", name, file).Hint("begin it with /, ~/ or a variable in\n  %s", a.conf.origin["token."+name])
 	}
 	return path, nil
 }

@@ -79,7 +79,7 @@ func (s *Store) KeyringState() (what string, err error) {
 	if err != nil {
 		return "", wrap(op, err)
 	}
-	chosen := "remembered from the first login"
+	chosen := "remembered from an earlier login"
 	if s.o.Backend != "" && s.o.Backend != auto {
 		name, chosen = s.o.Backend, "chosen with --keyring"
 	}
