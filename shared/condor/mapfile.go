@@ -171,8 +171,8 @@ func mapQuoted(s string, end byte) (field, rest string, closed bool) {
 // compile compiles a PCRE2 expression with Go's regexp. If it has another meaning or is
 // invalid in Go, re is nil and unknown is the reason. bad means that PCRE2 rejects it too.
 func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bool) {
-	if invalidRange(pattern) {
-		return nil, "invalid range in character class", true
+	if problem := invalidClass(pattern); problem != "" {
+		return nil, problem, true
 	}
 	for i := 0; i+1 < len(pattern); i++ {
 		if two := pattern[i : i+2]; two == `\v` || two == "{," {
@@ -202,6 +202,9 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 	}
 	if err != nil {
 		return nil, finding.Brief(err.Error()), false
+	}
+	if problem := invalidNames(re.SubexpNames()); problem != "" {
+		return nil, problem, true
 	}
 	return re, "", false
 }

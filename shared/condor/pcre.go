@@ -2,39 +2,42 @@ package condor
 
 import "strings"
 
-// invalidRange reports whether a character class in the expression has a range that begins
-// or ends with a class, such as [\w-.]. PCRE2 rejects it ("invalid range in character
-// class"), but in Go the hyphen is literal (measured with PCRE2 10.42).
-func invalidRange(pattern string) bool {
+// invalidClass returns why PCRE2 rejects a character class in the expression that Go accepts
+// with another meaning, or "" if there is none (measured with PCRE2 10.42).
+func invalidClass(pattern string) string {
 	for i := 0; i < len(pattern); i++ {
 		switch {
 		case strings.HasPrefix(pattern[i:], `\Q`):
 			end := strings.Index(pattern[i:], `\E`)
 			if end < 0 {
-				return false
+				return ""
 			}
 			i += end + 1
 		case pattern[i] == '\\':
 			i++
 		case pattern[i] == '[':
-			end, bad := scanClass(pattern, i+1)
-			if bad {
-				return true
+			end, problem := scanClass(pattern, i+1)
+			if problem != "" {
+				return problem
 			}
 			i = end
 		}
 	}
-	return false
+	return ""
 }
 
 // scanClass scans a character class whose contents begin at i, and returns the index of its
-// closing bracket. bad means that it has an invalid range.
-func scanClass(pattern string, i int) (end int, bad bool) {
+// closing bracket, or the reason why PCRE2 rejects it: a range that begins or ends with a
+// class, such as [\w-.], whose hyphen is literal in Go, or a collating element.
+func scanClass(pattern string, i int) (end int, problem string) {
 	if i < len(pattern) && pattern[i] == '^' {
 		i++
 	}
 	// A closing bracket at the beginning is literal.
 	for first := true; i < len(pattern) && (first || pattern[i] != ']'); first = false {
+		if collating(pattern[i:]) {
+			return i, "POSIX collating elements are not supported"
+		}
 		next, class := classItem(pattern, i)
 		if next+1 >= len(pattern) || pattern[next] != '-' || pattern[next+1] == ']' {
 			i = next
@@ -42,14 +45,51 @@ func scanClass(pattern string, i int) (end int, bad bool) {
 		}
 		after, endClass := classItem(pattern, next+1)
 		if class || endClass {
-			return i, true
+			return i, "invalid range in character class"
 		}
 		i = after // a hyphen after a range is literal
 		if i+1 < len(pattern) && pattern[i] == '-' {
 			i++
 		}
 	}
-	return i, false
+	return i, ""
+}
+
+// collating reports whether the rest of a character class begins with a POSIX collating
+// element such as [.a.] or [=a=].
+func collating(rest string) bool {
+	if len(rest) < 2 || rest[0] != '[' || rest[1] != '.' && rest[1] != '=' {
+		return false
+	}
+	for i := 2; i+1 < len(rest); i++ {
+		switch two := rest[i : i+2]; {
+		case two == `\]` || two == `\\`:
+			i++
+		case rest[i] == rest[1] && rest[i+1] == ']':
+			return true
+		case rest[i] == ']' || rest[i] == '[' && rest[i+1] == rest[1]:
+			return false
+		}
+	}
+	return false
+}
+
+// invalidNames returns why PCRE2 rejects the names of groups, or "" if it accepts them. Go
+// allows a name twice, and a digit at its beginning.
+func invalidNames(names []string) string {
+	used := map[string]bool{}
+	for _, n := range names {
+		switch {
+		case n == "":
+			continue
+		case n[0] <= '9':
+			return "subpattern name must start with a non-digit"
+		case used[n]:
+			return "two named subpatterns have the same name"
+		}
+		used[n] = true
+	}
+	return ""
 }
 
 // classItem scans one item of a character class, and reports whether it is itself a class.
