@@ -133,6 +133,7 @@ func (a *app) worldAt(f options, urlOrName string) (*world, error) {
 		PKCE:               named.PKCE,
 		LoginScopes:        named.Scopes,
 		RegistrationScopes: ecosystems.RegistrationScopes(),
+		Sources:            source.OfLogins(),
 		Browser:            c.Browser,
 		Fresh:              f.login || f.source.ForceNew,
 		Events:             f.events,

@@ -314,7 +314,7 @@ func (l *Logins) finish(ctx context.Context, md *issuer.Metadata, lg *store.Logi
 	if lg.RefreshToken == "" {
 		l.Note("the issuer issued no refresh token: you must log in again for the next token")
 	}
-	if ferr := l.Store.ForgetOthers(req.Issuer, lg.ClientID, []string{"login", "device", "exchange"}, own); ferr != nil {
+	if ferr := l.Store.ForgetOthers(req.Issuer, lg.ClientID, l.Sources, own); ferr != nil {
 		l.Verbose("tokens of the earlier login may still be cached: %s", ferr)
 	}
 	l.retire(ctx, md, lg, replaced)

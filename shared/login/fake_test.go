@@ -354,6 +354,7 @@ func (h *home) process(change ...func(*Logins)) *process {
 		}
 	}
 	p.Logins = &Logins{
+		Sources: []string{"login", "device", "exchange"},
 		Store: store.New(store.Options{
 			LookupEnv: h.env, Now: time.Now, Backend: "file", LockTimeout: 5 * time.Minute, Note: add(&p.notes),
 			Verbose: func(format string, a ...any) {

@@ -49,6 +49,8 @@ type Logins struct {
 	LoginScopes []string
 	// RegistrationScopes are the scopes that a client is registered with.
 	RegistrationScopes []string
+	// Sources are the names of the sources whose cached tokens belong to a login.
+	Sources []string
 	// Browser makes Login open the verification URL in the browser.
 	Browser bool
 	// Fresh means that the discovery document is fetched even if it is cached.

@@ -159,6 +159,17 @@ func Described() iter.Seq2[string, string] {
 	}
 }
 
+// OfLogins returns the names of the sources whose tokens belong to a login.
+func OfLogins() []string {
+	var out []string
+	for _, k := range kinds {
+		if k.login {
+			out = append(out, k.name)
+		}
+	}
+	return out
+}
+
 // Help lists the sources in the form that --from accepts.
 func Help() string {
 	var out []string
