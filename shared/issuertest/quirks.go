@@ -89,6 +89,10 @@ var quirks = map[string]quirk{
 		what:  "tokens also have the scope storage.read:/ and the any-audience",
 		after: claims(func(c jwt.MapClaims) { c["scope"], c["aud"] = c["scope"].(string)+" storage.read:/", token.AnyAudience }),
 	},
+	"another-user": {
+		what:  "tokens are for another user",
+		after: claims(func(c jwt.MapClaims) { c["sub"] = "another-user" }),
+	},
 	"no-scope-claim": {
 		what:  "tokens have no scope claim, although the answer has the scopes (IAM's iam profile)",
 		after: claims(func(c jwt.MapClaims) { delete(c, "scope"); delete(c, "wlcg.ver") }),
