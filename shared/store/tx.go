@@ -245,12 +245,12 @@ func (t *Tx) Save(ctx context.Context, l *Login) error {
 }
 
 // Again calls f until it succeeds, up to 6 times within about 1.5 seconds. It returns the
-// last error.
+// last error. A call that exceeded its time limit is not repeated.
 func Again(f func() error) error {
 	var err error
 	for n := range saveTries {
-		if err = f(); err == nil {
-			return nil
+		if err = f(); err == nil || errors.Is(err, context.DeadlineExceeded) {
+			return err
 		}
 		if n < saveTries-1 {
 			time.Sleep(savePause << n)
