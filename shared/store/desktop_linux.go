@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/99designs/keyring"
 	"github.com/godbus/dbus"
@@ -82,7 +83,26 @@ func (r *secretItems) refresh() error {
 			r.collection = &c
 		}
 	}
-	return nil
+	if r.collection == nil && len(collections) > 0 {
+		r.collection, err = defaultCollection()
+	}
+	return err
+}
+
+// defaultCollection returns the collection that the user chose for new items, or nil. Only
+// gnome-keyring has a collection named login.
+func defaultCollection() (*libsecret.Collection, error) {
+	conn, err := dbus.SessionBus()
+	if err != nil {
+		return nil, err
+	}
+	var path dbus.ObjectPath
+	err = conn.Object(libsecret.DBusServiceName, libsecret.DBusPath).
+		Call("org.freedesktop.Secret.Service.ReadAlias", 0, "default").Store(&path)
+	if err != nil || path == "/" {
+		return nil, err
+	}
+	return libsecret.NewCollection(conn, path), nil
 }
 
 // find returns the item with the key, unlocked, or nil if there is none.
@@ -102,7 +122,21 @@ func (r *secretItems) find(key string) (*libsecret.Item, error) {
 	return &item, err
 }
 
-func (r *secretItems) Get(key string) (keyring.Item, error) {
+// Get returns the item with the key. When an item is saved, KWallet's daemon replaces its object
+// on the bus, which does not exist for a moment.
+func (r *secretItems) Get(key string) (item keyring.Item, err error) {
+	for range 50 {
+		item, err = r.get(key)
+		var answer dbus.Error
+		if !errors.As(err, &answer) || answer.Name != "org.freedesktop.DBus.Error.UnknownObject" {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return item, err
+}
+
+func (r *secretItems) get(key string) (keyring.Item, error) {
 	item, err := r.find(key)
 	if err != nil {
 		return keyring.Item{}, err
@@ -113,6 +147,10 @@ func (r *secretItems) Get(key string) (keyring.Item, error) {
 	secret, err := item.GetSecret(r.session)
 	if err != nil {
 		return keyring.Item{}, err
+	}
+	if len(secret.Value) == 0 {
+		// KWallet's daemon was killed before it saved the secret, but after the attributes.
+		return keyring.Item{}, keyring.ErrKeyNotFound
 	}
 	return decodeItem(secret.Value)
 }
