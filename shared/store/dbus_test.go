@@ -3,10 +3,8 @@
 package store
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -128,22 +126,7 @@ const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Con
 `
 
 func TestAnsweringBusIsUsed(t *testing.T) {
-	daemon, err := exec.LookPath("dbus-daemon")
-	if err != nil {
-		t.Skip(err)
-	}
-	dir := t.TempDir()
-	config := filepath.Join(dir, "bus.conf")
-	must(t, os.WriteFile(config, fmt.Appendf(nil, busConfig, filepath.Join(dir, "bus")), 0o600))
-	cmd := exec.Command(daemon, "--config-file="+config, "--nofork", "--print-address")
-	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	address, err := bufio.NewReader(stdout).ReadString('\n')
-	must(t, err)
-	env := []string{"DBUS_SESSION_BUS_ADDRESS=" + strings.TrimSpace(address)}
+	env := []string{"DBUS_SESSION_BUS_ADDRESS=" + startBus(t)}
 	// The library connects to the bus but cannot open the keyring, because there is no
 	// secret service.
 	const opened = "it could not be opened"

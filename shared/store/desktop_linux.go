@@ -42,11 +42,32 @@ func openDesktop(backend string, c keyring.Config) (itemRing, error) {
 	} else {
 		ring, err = openKWallet(c)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errWallet) {
 		// The errors of godbus are of no use to users.
-		return nil, errors.New("it could not be opened")
+		err = errors.New("it could not be opened")
 	}
-	return ring, nil
+	return ring, err
+}
+
+// kwalletName is the name of KWallet on the bus. Version 6 of the daemon has this name, too.
+const kwalletName = "org.kde.kwalletd5"
+
+// kwalletIsSecretService reports whether KWallet's daemon is the secret service.
+func kwalletIsSecretService() bool {
+	if sessionBus() != nil {
+		return false
+	}
+	conn, err := dbus.SessionBus()
+	if err != nil {
+		return false
+	}
+	// The bus itself answers this, and starts no service.
+	owner := func(name string) (owner string) {
+		_ = conn.BusObject().Call("org.freedesktop.DBus.GetNameOwner", 0, name).Store(&owner)
+		return owner
+	}
+	secrets := owner(libsecret.DBusServiceName)
+	return secrets != "" && secrets == owner(kwalletName)
 }
 
 // secretItems is a collection of the secret service
@@ -197,6 +218,15 @@ func decodeItem(data []byte) (item keyring.Item, err error) {
 	return item, err
 }
 
+// errWallet is part of the errors of [walletItems] that users can understand.
+var errWallet = errors.New("KWallet")
+
+// The results of the methods of org.kde.KWallet.
+const (
+	walletDone    = 0
+	walletNoEntry = -3
+)
+
 // walletItems is a folder of a wallet (org.kde.KWallet).
 type walletItems struct {
 	bus                  dbus.BusObject
@@ -210,7 +240,7 @@ func openKWallet(c keyring.Config) (*walletItems, error) {
 		return nil, err
 	}
 	r := &walletItems{
-		bus:    conn.Object("org.kde.kwalletd5", "/modules/kwalletd5"),
+		bus:    conn.Object(kwalletName, "/modules/kwalletd5"),
 		wallet: c.ServiceName, folder: c.KWalletFolder, name: c.KWalletAppID,
 	}
 	return r, r.open()
@@ -222,7 +252,23 @@ func (r *walletItems) open() error {
 	if err := r.call("isOpen", r.handle).Store(&isOpen); err != nil || isOpen {
 		return err
 	}
-	return r.call("open", r.wallet, int64(0), r.name).Store(&r.handle)
+	return r.reopen()
+}
+
+// reopen opens the wallet, or connects to it if it is open already.
+func (r *walletItems) reopen() error {
+	r.handle = 0
+	var handle int32
+	if err := r.call("open", r.wallet, int64(0), r.name).Store(&handle); err != nil {
+		return err
+	}
+	// It is negative if KWallet is disabled, if the user closed the dialog, or if this
+	// application is not allowed to use the wallet.
+	if handle < 0 {
+		return fmt.Errorf("%w did not open the wallet %s", errWallet, r.wallet)
+	}
+	r.handle = handle
+	return nil
 }
 
 func (r *walletItems) call(method string, args ...any) *dbus.Call {
@@ -231,9 +277,16 @@ func (r *walletItems) call(method string, args ...any) *dbus.Call {
 
 func (r *walletItems) Get(key string) (keyring.Item, error) {
 	var data []byte
+	read := func() error { return r.call("readEntry", r.handle, r.folder, key, r.name).Store(&data) }
 	err := r.open()
 	if err == nil {
-		err = r.call("readEntry", r.handle, r.folder, key, r.name).Store(&data)
+		err = read()
+	}
+	if err == nil && len(data) == 0 {
+		// The answer is the same if the wallet was closed after open.
+		if err = r.reopen(); err == nil {
+			err = read()
+		}
 	}
 	if err != nil {
 		return keyring.Item{}, err
@@ -246,18 +299,30 @@ func (r *walletItems) Get(key string) (keyring.Item, error) {
 
 func (r *walletItems) Set(item keyring.Item) error {
 	data, err := json.Marshal(item)
-	if err == nil {
-		err = r.open()
-	}
 	if err != nil {
 		return err
 	}
-	return r.call("writeEntry", r.handle, r.folder, item.Key, data, r.name).Err
+	return r.change("writeEntry", item.Key, data)
 }
 
-func (r *walletItems) Remove(key string) error {
+func (r *walletItems) Remove(key string) error { return r.change("removeEntry", key) }
+
+// change changes an entry and saves the wallet: KWallet itself does so only after seconds.
+func (r *walletItems) change(method, key string, value ...any) error {
 	if err := r.open(); err != nil {
 		return err
 	}
-	return r.call("removeEntry", r.handle, r.folder, key, r.name).Err
+	args := append(append([]any{r.handle, r.folder, key}, value...), r.name)
+	var result int32
+	err := r.call(method, args...).Store(&result)
+	switch {
+	case err != nil:
+		return err
+	case result == walletNoEntry:
+		return keyring.ErrKeyNotFound
+	case result != walletDone:
+		// The wallet was closed after open.
+		return fmt.Errorf("%w did not change the wallet %s", errWallet, r.wallet)
+	}
+	return r.call("sync", r.handle, r.name).Err
 }

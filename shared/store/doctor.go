@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"runtime"
 
 	"example.org/token-helpers/shared/private"
 )
@@ -85,7 +84,7 @@ func (s *Store) KeyringState() (what string, err error) {
 	}
 	if name == "" {
 		chosen = "as no login has been saved yet"
-		for _, c := range candidates(runtime.GOOS) {
+		for _, c := range usableCandidates() {
 			if name = c.backend; name == file || available(name) == nil {
 				break
 			}

@@ -164,6 +164,8 @@ func (r keyctlRing) reserve(ctx context.Context, _ *prepared, key string) error 
 
 const hintQuota = "remove keys that you do not need ('keyctl show @u' lists them, /proc/key-users shows the quota), or log in with --keyring file"
 
+const hintKWallet = "in a desktop session, enable KWallet and unlock the wallet in its dialog, or log in with --keyring file"
+
 // ringError adds a hint to the error of an open keyring. key is the name of the login's item.
 func (s *Store) ringError(backend, key string, err error) error {
 	var own *Error
@@ -172,7 +174,9 @@ func (s *Store) ringError(backend, key string, err error) error {
 	}
 	hint := hintFor(backend)
 	switch backend {
-	case secretService, kwallet:
+	case kwallet:
+		hint = hintKWallet
+	case secretService:
 		hint = "unlock the desktop's keyring, or log in with --keyring file if its session has ended"
 	case keyctl:
 		hint = hintQuota
@@ -233,8 +237,10 @@ func hintFor(backend string) string {
 		return "run 'keyctl link @u @s' if the session is not linked to the user's keyring, or log in with --keyring file"
 	case pass:
 		return "install pass and run 'pass init', or log in with --keyring file"
-	case secretService, kwallet:
+	case secretService:
 		return "run in a desktop session, or log in with --keyring file"
+	case kwallet:
+		return hintKWallet
 	case file:
 		return "check that you can write to that directory, or set HOME or XDG_DATA_HOME to another one"
 	}
@@ -277,7 +283,7 @@ func (s *Store) choose(ctx context.Context, current string) (string, error) {
 
 func (s *Store) chooseAuto(ctx context.Context) (string, error) {
 	skipped := false
-	for _, c := range candidates(runtime.GOOS) {
+	for _, c := range usableCandidates() {
 		err := available(c.backend)
 		if err == nil {
 			err = s.try(ctx, c.backend)
@@ -317,6 +323,17 @@ func candidates(goos string) []candidate {
 	default:
 		return []candidate{{secretService, "the desktop's keyring"}, {kwallet, "KWallet"}, last}
 	}
+}
+
+// usableCandidates returns the candidates of this system. If KWallet's daemon is the secret
+// service, too, KWallet is used by its own interface: the wallet can be saved after each change,
+// and the bus starts the daemon if it does not run.
+func usableCandidates() []candidate {
+	out := candidates(runtime.GOOS)
+	if runtime.GOOS == "linux" && kwalletIsSecretService() {
+		out = slices.DeleteFunc(out, func(c candidate) bool { return c.backend == secretService })
+	}
+	return out
 }
 
 // uniqueProbe returns the name of a probe for this process only: another process could remove
