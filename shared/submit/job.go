@@ -98,13 +98,16 @@ func (r *reader) transfersFiles(values map[string]Value) error {
 // custom adds the attributes that +NAME and MY.NAME set.
 func (r *reader) custom(j *Job) error {
 	for _, key := range slices.Sorted(maps.Keys(r.macros.table)) {
-		if name, ok := strings.CutPrefix(key, "my."); ok {
+		if strings.HasPrefix(key, "my.") {
 			v, _, err := r.macros.get(key)
 			if err != nil {
 				return err
 			}
-			given := r.macros.table[key].name
-			j.Attributes[given[len(given)-len(name):]] = v.Text
+			name, plus := strings.CutPrefix(r.macros.table[key].name, "+")
+			if !plus {
+				name = name[len("my."):]
+			}
+			j.Attributes[strings.TrimSpace(name)] = v.Text
 		}
 	}
 	return nil
@@ -243,7 +246,7 @@ func (r *reader) services() ([]string, Value, error) {
 	return slices.CompactFunc(list, strings.EqualFold), v, err
 }
 
-func foldCompare(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) }
+func foldCompare(a, b string) int { return strings.Compare(text.LowerASCII(a), text.LowerASCII(b)) }
 
 // handle is the name of a credential, such as mysvc or mysvc*ce, and its first command.
 type handle struct {

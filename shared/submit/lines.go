@@ -37,22 +37,24 @@ func (l *lines) next() (string, Position, bool) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		for strings.HasSuffix(line, `\`) {
-			line = line[:len(line)-1]
-			more, ok := l.raw()
-			if !ok || more == "" {
-				break
-			}
-			if more[0] == '#' {
-				l.commented = true
-				break
-			}
-			line += more
-		}
-		if line = strings.TrimSpace(line); line != "" {
+		if line = strings.TrimSpace(l.joined(line)); line != "" {
 			return line, at, true
 		}
 	}
+}
+
+// joined appends the lines that continue a line, which ends with a backslash.
+func (l *lines) joined(line string) string {
+	var b strings.Builder
+	for strings.HasSuffix(line, `\`) {
+		b.WriteString(line[:len(line)-1])
+		line, _ = l.raw()
+		if strings.HasPrefix(line, "#") {
+			l.commented, line = true, ""
+		}
+	}
+	b.WriteString(line)
+	return b.String()
 }
 
 // until returns the lines before the line @TAG, joined by newlines, and whether there is such

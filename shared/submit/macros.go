@@ -47,13 +47,13 @@ func newMacros(o Options) *macros {
 var unknown = []string{"arch", "opsys", "opsysandver", "opsysmajorver", "opsysver", "spool", "submit_time", "year", "month", "day"}
 
 func (m *macros) setLive(name, value string) {
-	m.live[strings.ToLower(name)] = macro{name: name, value: value}
+	m.live[text.LowerASCII(name)] = macro{name: name, value: value}
 }
 
 // set assigns a macro. References to the macro itself in the value are replaced by its old
 // value at once.
 func (m *macros) set(name, value string, at Position) {
-	key := strings.ToLower(name)
+	key := text.LowerASCII(name)
 	if strings.HasPrefix(key, "+") {
 		key = "my." + strings.TrimSpace(key[1:])
 	}
@@ -75,7 +75,7 @@ func (m *macros) set(name, value string, at Position) {
 
 // lookup returns a macro of the file, or a live one.
 func (m *macros) lookup(name string) (macro, bool) {
-	key := strings.ToLower(strings.TrimSpace(name))
+	key := text.LowerASCII(strings.TrimSpace(name))
 	if v, ok := m.table[key]; ok {
 		return v, true
 	}
@@ -86,12 +86,12 @@ func (m *macros) lookup(name string) (macro, bool) {
 // get returns the expanded value of the first of the named commands that is set.
 func (m *macros) get(names ...string) (Value, bool, error) {
 	for _, n := range names {
-		if v, ok := m.table[strings.ToLower(n)]; ok {
-			text, err := m.expand(v.value)
+		if v, ok := m.table[text.LowerASCII(n)]; ok {
+			expanded, err := m.expand(v.value)
 			if err != nil {
 				return Value{}, false, &Error{At: v.at, Problem: err.Error()}
 			}
-			return Value{Text: strings.TrimSpace(text), At: v.at}, true, nil
+			return Value{Text: strings.TrimSpace(expanded), At: v.at}, true, nil
 		}
 	}
 	return Value{}, false, nil
@@ -198,12 +198,12 @@ func (m *macros) call(function, body string) (result, error) {
 func (m *macros) reference(name, otherwise string, hasDefault bool) (result, error) {
 	v, ok := m.lookup(name)
 	if !ok || v.value == "" { // condor_submit also uses the default for an empty value
-		if slices.Contains(unknown, strings.ToLower(name)) && !hasDefault {
+		if slices.Contains(unknown, text.LowerASCII(name)) && !hasDefault {
 			return result{}, fmt.Errorf("$(%s) comes from the configuration of HTCondor, which is not read", name)
 		}
 		return result{text: otherwise}, nil
 	}
-	key := strings.ToLower(name)
+	key := text.LowerASCII(name)
 	if key == "dollar" {
 		return result{text: "$"}, nil
 	}

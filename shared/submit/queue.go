@@ -103,7 +103,7 @@ func (r *reader) setRow(q queueArgs, i int, row string) error {
 			value = values[k]
 		}
 		r.macros.setLive(v, value)
-		delete(r.macros.table, strings.ToLower(v))
+		delete(r.macros.table, text.LowerASCII(v))
 	}
 	return nil
 }

@@ -216,6 +216,18 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// Letters whose lower case is longer do not matter.
+func TestCustomAttributes(t *testing.T) {
+	f, err := read("+ȺȺ = 1\nMY.Abc = 2\n+aBC = 3\n+D = 4\nqueue\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{"ȺȺ": "1", "Abc": "3", "D": "4"}
+	if got := f.Jobs[0].Attributes; !maps.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestMany checks that at most MaxJobs jobs are kept.
 func TestMany(t *testing.T) {
 	f, err := read("queue 2000000000\n")

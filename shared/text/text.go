@@ -161,6 +161,17 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
+// LowerASCII converts the letters A to Z to lower case, and keeps all other bytes.
+func LowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
 // Set returns the strings of all lists, sorted and without duplicates, or nil if there are
 // none.
 func Set(lists ...[]string) []string {

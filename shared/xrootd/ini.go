@@ -6,6 +6,7 @@ import (
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
 )
 
 // iniLimits returns the maximum lengths, in bytes, of a line and of a name that the INI
@@ -32,7 +33,9 @@ type iniValue struct {
 	line  int
 }
 
-func (f *iniFile) get(section, key string) iniValue { return f.values[lowerASCII(section+"="+key)] }
+func (f *iniFile) get(section, key string) iniValue {
+	return f.values[text.LowerASCII(section+"="+key)]
+}
 
 // iniSpace is the white space of C's isspace.
 const iniSpace = " \t\n\v\f\r"
@@ -53,10 +56,10 @@ type iniReader struct {
 	alike map[string]int
 }
 
-func (c *SciTokensConfig) readINI(text string, v service.Version) *iniFile {
+func (c *SciTokensConfig) readINI(contents string, v service.Version) *iniFile {
 	r := &iniReader{c: c, iniFile: iniFile{began: map[string]int{}, keys: map[string][]string{}, values: map[string]iniValue{}}, alike: map[string]int{}}
 	r.lineLimit, r.nameLimit = iniLimits(v)
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(contents) {
 		r.n++
 		r.line(line)
 	}
@@ -109,10 +112,10 @@ func (r *iniReader) header(s string) {
 		r.note(finding.CfgDuplicate, "", "section [%s] is also in line %d: they are one, and later values count", finding.Brief(name), began)
 		return
 	}
-	if began, ok := r.alike[lowerASCII(name)]; ok {
+	if began, ok := r.alike[text.LowerASCII(name)]; ok {
 		r.note(finding.CfgDuplicate, "", "section [%s] is also in line %d: upper and lower case make no difference", finding.Brief(name), began)
 	}
-	r.began[name], r.alike[lowerASCII(name)] = r.n, r.n
+	r.began[name], r.alike[text.LowerASCII(name)] = r.n, r.n
 }
 
 // pair reads a line KEY = VALUE.
@@ -143,7 +146,7 @@ func (r *iniReader) set(key, value string) (old iniValue, again bool) {
 		r.note(finding.CfgIgnored, "", "%s is before the first section and is ignored", finding.Brief(key))
 		return iniValue{}, false
 	}
-	id := lowerASCII(r.section + "=" + key)
+	id := text.LowerASCII(r.section + "=" + key)
 	old, again = r.values[id]
 	if len(r.keys[r.section]) == 0 {
 		r.sections = append(r.sections, r.section)
@@ -174,14 +177,3 @@ func iniEnd(s, chars string) int {
 
 // uncomment removes a comment and the white space before it.
 func uncomment(s string) string { return strings.TrimRight(s[:iniEnd(s, "")], iniSpace) }
-
-// lowerASCII applies C's tolower to each byte.
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
-}

@@ -11,6 +11,7 @@ import (
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
 )
 
 // The sources of the rules for scitokens.cfg.
@@ -76,7 +77,7 @@ func ParseSciTokensConfig(b []byte, v service.Version) (*SciTokensConfig, error)
 	}
 	// The plugin reads the sections in the order of a std::set.
 	for _, section := range slices.Sorted(slices.Values(f.sections)) {
-		low := lowerASCII(section)
+		low := text.LowerASCII(section)
 		switch {
 		case strings.HasPrefix(low, "global"):
 			c.global(f, section)
@@ -273,7 +274,7 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 			c.note(r.line, finding.CfgRestriction, "restricted_path = / accepts only scopes for / since 5.6.9", "remove restricted_path", srcAcls)
 		}
 	}
-	switch e := f.get(section, "map_subject"); lowerASCII(e.value) {
+	switch e := f.get(section, "map_subject"); text.LowerASCII(e.value) {
 	case "true", "yes", "on", "1":
 		sec.mapSubject = true
 	case "", "false", "no", "off", "0":
@@ -283,7 +284,7 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 	if e := f.get(section, "authorization_strategy"); e.value != "" {
 		sec.strategy = []string{}
 		for w := range strings.SplitSeq(e.value, " ") { // no other separator
-			switch l := lowerASCII(w); l {
+			switch l := text.LowerASCII(w); l {
 			case "capability", "group", "mapping":
 				sec.strategy = append(sec.strategy, l)
 			case "":
@@ -332,10 +333,10 @@ var (
 // checkKeys reports keys that are not in keys, because the plugin does not read them.
 func (c *SciTokensConfig) checkKeys(f *iniFile, section string, keys []string) {
 	for _, k := range f.keys[section] {
-		low := lowerASCII(k)
+		low := text.LowerASCII(k)
 		switch {
 		case slices.Contains(keys, low):
-		case slices.Contains(pelicanKeys, low) && strings.HasPrefix(lowerASCII(section), "issuer "):
+		case slices.Contains(pelicanKeys, low) && strings.HasPrefix(text.LowerASCII(section), "issuer "):
 			c.note(f.get(section, k).line, finding.CfgIgnored, low+" is read only by builds for Pelican, and was not checked", "", "xrootd pull request 2397")
 		default:
 			hint := "use one of: " + strings.Join(keys, " ")
