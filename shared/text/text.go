@@ -134,6 +134,9 @@ func ShellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''
 func Nearest(word string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {
+		if max(len(word), len(k))-min(len(word), len(k)) >= least {
+			continue // at least as many edits
+		}
 		if d := distance(word, k); d < least && 2*d < max(len(word), len(k)) {
 			best, least = k, d
 		}
