@@ -28,15 +28,18 @@ func ParseConfig(b []byte) (*Config, error) {
 	c := &Config{values: map[string]string{}}
 	n, at := 0, 0
 	block, end := "", "" // the parameter whose value extends over several lines, and its last line
+	var lines []string   // the lines of this value
 	for line := range strings.Lines(string(b)) {
 		at++
 		line = strings.TrimSpace(line)
 		switch {
 		case end != "" && line == end:
-			end = ""
+			c.values[block], end = strings.Join(lines, " "), ""
 			continue
 		case end != "":
-			c.values[block] = strings.TrimSpace(c.values[block] + " " + line)
+			if line != "" {
+				lines = append(lines, line)
+			}
 			continue
 		case line == "" || line[0] == '#':
 			continue
@@ -44,8 +47,7 @@ func ParseConfig(b []byte) (*Config, error) {
 		name, value, ok := strings.Cut(line, "=")
 		name = strings.TrimSpace(name)
 		if several, is := strings.CutSuffix(name, "@"); is && ok && strings.TrimSpace(value) != "" {
-			block, end = strings.ToUpper(strings.TrimSpace(several)), "@"+strings.TrimSpace(value)
-			c.values[block] = ""
+			block, end, lines = strings.ToUpper(strings.TrimSpace(several)), "@"+strings.TrimSpace(value), nil
 			n++
 			continue
 		}
@@ -57,6 +59,9 @@ func ParseConfig(b []byte) (*Config, error) {
 		}
 		c.values[strings.ToUpper(name)] = strings.TrimSpace(value)
 		n++
+	}
+	if end != "" {
+		c.values[block] = strings.Join(lines, " ")
 	}
 	if n == 0 {
 		return nil, errors.New("not a configuration of HTCondor: no line is NAME = VALUE. Use the output of condor_config_val -dump")
@@ -72,7 +77,7 @@ const daemon = "SCHEDD"
 func (c *Config) value(name string) (value, found string) {
 	for _, n := range []string{daemon + "." + name, name} {
 		if v, ok := c.values[n]; ok {
-			if v = strings.TrimSpace(c.expand(v, n, 0)); v != "" {
+			if v = strings.TrimSpace(c.expand(v, n)); v != "" {
 				return v, n
 			}
 			return "", ""
@@ -110,16 +115,25 @@ func (c *Config) boolean(name string, fallback bool) bool {
 	return fallback
 }
 
-// maxExpanded is the maximum length of an expanded value, in bytes. It limits the cost of
-// nested references.
-const maxExpanded = 64 << 10
+// maxExpanded is the maximum length of an expanded value, in bytes, and maxReferences the
+// maximum number of references in it. They limit the cost of nested references.
+const (
+	maxExpanded   = 64 << 10
+	maxReferences = 10000
+)
 
 // expand replaces $(NAME) and $(NAME:default) in the value of the parameter self.
-func (c *Config) expand(s, self string, depth int) string {
+func (c *Config) expand(s, self string) string {
+	references := 0
+	return c.expandNested(s, self, 0, &references)
+}
+
+func (c *Config) expandNested(s, self string, depth int, references *int) string {
+	s = text.Brief(s, maxExpanded)
 	var b strings.Builder
 	for b.Len() < maxExpanded {
 		from := strings.Index(s, "$(")
-		if from < 0 || depth > 20 {
+		if *references++; from < 0 || depth > 20 || *references > maxReferences {
 			b.WriteString(s)
 			break
 		}
@@ -145,7 +159,7 @@ func (c *Config) expand(s, self string, depth int) string {
 		if name == self || !ok || v == "" {
 			v = fallback
 		}
-		b.WriteString(c.expand(v, name, depth+1))
+		b.WriteString(c.expandNested(v, name, depth+1, references))
 	}
 	return text.Brief(b.String(), maxExpanded)
 }

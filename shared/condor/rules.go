@@ -161,7 +161,7 @@ func (c *CE) Judge(p service.Presented) []finding.Finding {
 // the one presented.
 func (c *CE) command(p service.Presented) string {
 	out := c.request
-	if kind, _ := scitokens.ProfileOf(p.JWT); kind != scitokens.WLCG && kind != scitokens.Unknown {
+	if kind, _ := scitokens.ProfileOf(p.JWT); kind != scitokens.WLCG && kind != scitokens.Unknown && !c.foreign(p.JWT) {
 		out += " --profile scitokens"
 	}
 	if !c.write {
@@ -195,7 +195,8 @@ func fileLink(p service.Presented) []finding.Finding {
 func (c *CE) rights(p service.Presented) []finding.Finding {
 	scopes, ok := p.JWT.Scopes()
 	kind, _ := scitokens.ProfileOf(p.JWT)
-	if !ok || kind == scitokens.Unknown || c.allows(scitokens.Scopes(p.JWT, c.library.Version), kind == scitokens.WLCG || c.foreign(p.JWT)) {
+	wlcg := kind == scitokens.WLCG || c.foreign(p.JWT) // compute.* counts
+	if !ok || kind == scitokens.Unknown || c.allows(scitokens.Scopes(p.JWT, c.library.Version), wlcg) {
 		return nil
 	}
 	missing := computeRead
@@ -205,7 +206,7 @@ func (c *CE) rights(p service.Presented) []finding.Finding {
 	compute := slices.ContainsFunc(scopes, func(sc string) bool { return strings.HasPrefix(sc, "compute.") })
 	f := finding.Finding{Code: finding.ScopeMissing, Source: srcCondor + ": DENIED"}
 	switch {
-	case compute && kind != scitokens.WLCG:
+	case compute && !wlcg:
 		f.Code = finding.ComputeWithoutWLCG
 		f.Message = "the token's compute.* scopes do not count, because it has no wlcg.ver \"1.0\""
 		f.Hint = "request the WLCG profile from the issuer (at INDIGO IAM: register the client with the scope wlcg), or condor:/READ condor:/WRITE"
@@ -215,14 +216,14 @@ func (c *CE) rights(p service.Presented) []finding.Finding {
 		f.Message = "condor:/ALLOW has no meaning since HTCondor 8.9.7"
 		f.Hint, f.Command = "request compute.*, or condor:/READ condor:/WRITE", c.command(p)
 		f.Missing = missing
-	case c.write && kind == scitokens.WLCG && len(missing) < len(computeWrite):
+	case c.write && wlcg && len(missing) < len(computeWrite):
 		f.Code = finding.WriteIncomplete
 		f.Message = fmt.Sprintf("submitting jobs requires compute.modify, compute.cancel and compute.create together: the token lacks %s", strings.Join(missing, " and "))
 		f.Hint, f.Command = "request all of them", c.command(p)
 		f.Missing = missing
 	default:
 		f.Missing = missing
-		if kind != scitokens.WLCG {
+		if !wlcg {
 			f.Missing = []string{map[bool]string{false: condorRead, true: condorWrite}[c.write]}
 		}
 		f.Message = fmt.Sprintf("no scope of the token allows %s: the token lacks %s", c.doing(), strings.Join(f.Missing, " "))

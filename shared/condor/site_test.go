@@ -1,6 +1,7 @@
 package condor
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -103,6 +104,47 @@ func TestLetsAllIn(t *testing.T) {
 	ce, _ = New("ce.example.org", Options{Config: c, Write: true})
 	if got := ce.LetsAllIn(); got != "" {
 		t.Errorf("writing: %q", got)
+	}
+}
+
+// In tokens of foreign types, compute.* counts without a version claim.
+func TestForeignScopes(t *testing.T) {
+	ce, err := New("ce.example.org", Options{Write: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for scope, want := range map[string]struct{ codes, says string }{
+		"compute.read":   {"scope-missing (foreign-issuer)", "the token lacks compute.modify compute.cancel compute.create"},
+		"compute.create": {"write-incomplete (foreign-issuer)", "the token lacks compute.modify and compute.cancel"},
+	} {
+		list := servicetest.Judge(t, ce, servicetest.ES256, servicetest.Claims("", ceAud, scope, "https://i.example.org", foreignIssuers[0]))
+		servicetest.Find(t, list, want.codes, want.says)
+		for _, f := range list {
+			if f.Refuses() && f.Command != "condor-token-helper --ce ce.example.org:9619" {
+				t.Errorf("%s: %s", scope, f.Command)
+			}
+		}
+	}
+}
+
+// The cost of a malicious configuration is bounded, even if its references expand to nothing.
+func TestMaliciousConfig(t *testing.T) {
+	var nested strings.Builder
+	for i := range 15 {
+		fmt.Fprintf(&nested, "A%d = %s\n", i, strings.Repeat(fmt.Sprintf("$(A%d)", i+1), 10))
+	}
+	for _, text := range []string{
+		nested.String() + "ALLOW_WRITE = $(A0)\n",
+		"ALLOW_WRITE = " + strings.Repeat("$(A:*", 200_000) + strings.Repeat(")", 200_000),
+		"X @=end\n" + strings.Repeat("a\n", 500_000) + "@end\nALLOW_WRITE = x@y\n",
+	} {
+		c, err := ParseConfig([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, _ := c.value("ALLOW_WRITE"); len(v) > 4*maxExpanded {
+			t.Errorf("%.40q: %d bytes", text, len(v))
+		}
 	}
 }
 
