@@ -174,13 +174,8 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 	if problem := invalidClass(pattern); problem != "" {
 		return nil, problem, true
 	}
-	for i := 0; i+1 < len(pattern); i++ {
-		if two := pattern[i : i+2]; two == `\v` || two == "{," {
-			return nil, "it has " + two, false
-		}
-		if pattern[i] == '\\' {
-			i++
-		}
+	if what := differentInGo(pattern); what != "" {
+		return nil, "it has " + what, false
 	}
 	flags := ""
 	for _, o := range []string{"i", "U"} {
@@ -191,12 +186,17 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 	if flags != "" {
 		flags = "(?" + flags + ")"
 	}
-	re, err := regexp.Compile(flags + latin1(pattern))
+	pattern = flags + latin1(pattern)
+	re, err := regexp.Compile(pattern)
 	var se *syntax.Error
 	if errors.As(err, &se) {
 		switch se.Code {
-		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrTrailingBackslash, syntax.ErrInvalidCharRange:
+		case syntax.ErrMissingParen, syntax.ErrUnexpectedParen, syntax.ErrMissingBracket, syntax.ErrTrailingBackslash:
 			return nil, string(se.Code), true
+		case syntax.ErrInvalidCharRange:
+			if !strings.HasPrefix(se.Expr, "[:") { // PCRE2 has classes that Go does not have
+				return nil, string(se.Code), true
+			}
 		}
 		return nil, fmt.Sprintf("%s: %s", se.Code, finding.Brief(se.Expr)), false
 	}
@@ -205,6 +205,9 @@ func compile(pattern, options string) (re *regexp.Regexp, unknown string, bad bo
 	}
 	if problem := invalidNames(re.SubexpNames()); problem != "" {
 		return nil, problem, true
+	}
+	if tree, err := syntax.Parse(pattern, syntax.Perl); err != nil || repeatsNothing(tree) {
+		return nil, "it repeats something that can be empty", false
 	}
 	return re, "", false
 }
@@ -287,8 +290,14 @@ type mapped struct {
 // find returns the first line that matches, and the remarks on the lines before it.
 func (m *MapFile) find(iss, sub string) mapped {
 	var out mapped
+	identity := iss + "," + sub
 	for i := range m.entries {
 		e := &m.entries[i]
+		unknown := e.unknown
+		if e.re != nil && strings.ContainsAny(identity, "\n\v") {
+			// In PCRE2, $ also matches before a line break at the end, and \s matches \v.
+			unknown = "the identity has a line break or a vertical tab"
+		}
 		switch {
 		case e.include != "":
 			out.unknown = append(out.unknown, finding.Finding{Code: finding.MapInclude, Remark: true,
@@ -297,13 +306,13 @@ func (m *MapFile) find(iss, sub string) mapped {
 			continue
 		case !e.forTokens():
 			continue
-		case e.unknown != "":
+		case unknown != "":
 			out.unknown = append(out.unknown, finding.Finding{Code: finding.MapUnknown, Remark: true,
-				Message: fmt.Sprintf("map file line %d cannot be evaluated (%s): if it matches, the user is %s", e.line, e.unknown, finding.Brief(e.user)),
+				Message: fmt.Sprintf("map file line %d cannot be evaluated (%s): if it matches, the user is %s", e.line, unknown, finding.Brief(e.user)),
 				Hint:    "check on the server: condor_ping -verbose -type COLLECTOR WRITE shows the user", Source: srcMapFile})
 			continue
 		}
-		if groups, ok := e.matches(iss + "," + sub); ok {
+		if groups, ok := e.matches(identity); ok {
 			out.entry, out.user = e, e.canonical(groups)
 			break
 		}

@@ -165,6 +165,7 @@ func TestMapFileFindings(t *testing.T) {
 		{"back reference", `SCITOKENS /^https:\/\/i.example.org,(m)\1/ me` + "\nSCITOKENS https://i.example.org,me me2", false, "(map-unknown) (mapped)", "maps the token to me2, unless"},
 		{"possessive", `SCITOKENS /^https:\/\/i.example.org,m++e/ me`, false, "(map-unknown) (map-missing)", ""},
 		{`\h and \Z`, `SCITOKENS /\h?me\Z/ me`, false, "(map-unknown) (map-missing)", ""},
+		{"a quantifier of an anchor", `SCITOKENS /^*https:\/\/i.example.org,me$/ me`, false, "(map-unknown) (map-missing)", "line 1 cannot be evaluated (it repeats something that can be empty)"},
 		{"not for tokens", `SSL /(?=x)/ me`, false, "map-missing", ""},
 		{"glued", `SCITOKENS /^https:\/\/i\.example\.org,me$/x you`, false, "(map-line) (mapped)", "line 1: HTCondor reads what follows the closing slash as the user: x"},
 		{"no end", "SCITOKENS /^https:\\/\\/i me\nFS a b", false, "(map-line) map-missing", "line 1: the expression has no closing slash"},
@@ -178,6 +179,12 @@ func TestMapFileFindings(t *testing.T) {
 			servicetest.Find(t, list, tt.codes, tt.says)
 		})
 	}
+}
+
+// In PCRE2, $ also matches before a line break at the end.
+func TestMapFileLineBreak(t *testing.T) {
+	list := parseMap(t, `SCITOKENS /^https:\/\/i\.example\.org,me$/ me`, true).User("https://i.example.org", "me\n")
+	servicetest.Find(t, list, "(map-unknown) (map-missing)", "line 1 cannot be evaluated (the identity has a line break")
 }
 
 // The line in the hint maps only this identity. HTCondor 23.9.6 accepts each of these lines.

@@ -1,6 +1,10 @@
 package condor
 
-import "strings"
+import (
+	"regexp/syntax"
+	"slices"
+	"strings"
+)
 
 // invalidClass returns why PCRE2 rejects a character class in the expression that Go accepts
 // with another meaning, or "" if there is none (measured with PCRE2 10.42).
@@ -72,6 +76,62 @@ func collating(rest string) bool {
 		}
 	}
 	return false
+}
+
+// differentInGo returns the first construct of an expression that has another meaning in Go or
+// that only one of PCRE2 and Go supports, or "" if there is none (measured with PCRE2 10.42).
+func differentInGo(pattern string) string {
+	for i := 0; i+1 < len(pattern); i++ {
+		switch two := pattern[i : i+2]; two {
+		case `\v`, `\p`, `\P`, "{,":
+			return two
+		case `\x`:
+			if strings.HasPrefix(pattern[i:], `\x{`) { // PCRE2 rejects more than two digits
+				return `\x{`
+			}
+		case "(?": // Go applies a quantifier after options to what precedes them
+			rest := strings.TrimLeft(pattern[i+2:], "imsU-")
+			if len(rest) > 1 && rest[0] == ')' && strings.IndexByte("*+?{", rest[1]) >= 0 {
+				return "a quantifier after options"
+			}
+		}
+		if pattern[i] == '\\' {
+			i++
+		}
+	}
+	return ""
+}
+
+// repeatsNothing reports whether an expression repeats an anchor, which PCRE2 rejects, or a group
+// that can be empty, whose contents can differ (both measured with PCRE2 10.42).
+func repeatsNothing(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest, syntax.OpRepeat:
+		switch sub := re.Sub[0]; {
+		case sub.Op >= syntax.OpBeginLine && sub.Op <= syntax.OpNoWordBoundary:
+			return true
+		case re.Op != syntax.OpQuest && sub.MaxCap() > 0 && canBeEmpty(sub):
+			return true
+		}
+	}
+	return slices.ContainsFunc(re.Sub, repeatsNothing)
+}
+
+// canBeEmpty reports whether an expression matches the empty string in some context.
+func canBeEmpty(re *syntax.Regexp) bool {
+	switch re.Op {
+	case syntax.OpLiteral, syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL, syntax.OpNoMatch:
+		return false
+	case syntax.OpCapture, syntax.OpPlus:
+		return canBeEmpty(re.Sub[0])
+	case syntax.OpRepeat:
+		return re.Min == 0 || canBeEmpty(re.Sub[0])
+	case syntax.OpConcat:
+		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !canBeEmpty(sub) })
+	case syntax.OpAlternate:
+		return slices.ContainsFunc(re.Sub, canBeEmpty)
+	}
+	return true
 }
 
 // invalidNames returns why PCRE2 rejects the names of groups, or "" if it accepts them. Go

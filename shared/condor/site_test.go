@@ -171,6 +171,21 @@ func TestExpressionsThatOnlyGoAccepts(t *testing.T) {
 	}
 }
 
+// PCRE2 10.42 rejects or reads differently some expressions that Go accepts, and accepts others
+// that Go rejects.
+func TestExpressionsThatDiffer(t *testing.T) {
+	for _, p := range []string{`\p{L&}`, `[^\p{Xan}]`, `[[:<:]]a`, `\p{Letter}`, `(?i)\p{Lu}`, `\x{100}`, `a^*`, `\b+`, `x$?`, `(a*)*x`, `(|a){2}`, `(a?)+`, `(?:(b)?)*`, `a(?i)?b`, `a\v`, `a{,2}`} {
+		if re, unknown, bad := compile(p, ""); re != nil || unknown == "" || bad {
+			t.Errorf("%s: %v, %q, %v", p, re, unknown, bad)
+		}
+	}
+	for _, p := range []string{`(a)?`, `(x*)?y`, `(?:a*)*`, `(a)*`, `(a|b)+`, `\\p`, `\x41`, `(?i)a?`, `^(.*)$`} {
+		if re, unknown, bad := compile(p, ""); re == nil || bad {
+			t.Errorf("%s: %q, %v", p, unknown, bad)
+		}
+	}
+}
+
 func FuzzConfig(f *testing.F) {
 	f.Add("ALLOW_WRITE = $(A:$(B))\nA=$(A)\nB = $(A)$(A)\nUID_DOMAIN=x\n", `[\w-.]`)
 	f.Fuzz(func(t *testing.T, text, pattern string) {
