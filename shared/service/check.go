@@ -76,13 +76,13 @@ func checkAudience(got, want []string) []finding.Finding {
 
 func checkTimes(t token.Token, r Required, now time.Time) []finding.Finding {
 	var out []finding.Finding
-	if left, known := t.Lifetime(now.Add(-r.Skew)); known {
+	if left, known := t.Lifetime(now); known {
 		switch {
-		case left <= 0:
+		case left+r.Skew <= 0:
 			out = append(out, finding.Finding{Code: finding.Expired,
 				Message: fmt.Sprintf("the token expired on %s, %s ago", t.Expires.UTC().Format(time.RFC3339), text.Duration(-left)),
 				Hint:    "get a new token; if this one is new, check the clock"})
-		case left < r.MinLifetime:
+		case left+r.Skew < r.MinLifetime:
 			out = append(out, finding.Finding{Code: finding.LifetimeShort,
 				Message: fmt.Sprintf("the token expires in %s, but %s are required", text.Duration(left), text.Duration(r.MinLifetime)),
 				Hint:    "get a new token; the issuer decides how long tokens are valid"})

@@ -85,3 +85,15 @@ func TestOpaqueToken(t *testing.T) {
 		t.Errorf("%v", f)
 	}
 }
+
+// The skew decides whether a token expired, but not when.
+func TestSkewedTimes(t *testing.T) {
+	list := Check(jwtOf(`{"exp":1767225510}`), Required{Skew: time.Minute}, now)
+	if want := "the token expired on 2025-12-31T23:58:30Z, 1m30s ago"; len(list) != 1 || list[0].Message != want {
+		t.Errorf("%+v, want %q", list, want)
+	}
+	list = Check(jwtOf(`{"exp":1767225610}`), Required{Skew: time.Minute, MinLifetime: 2 * time.Minute}, now)
+	if want := "the token expires in 10s, but 2m00s are required"; len(list) != 1 || list[0].Message != want {
+		t.Errorf("%+v, want %q", list, want)
+	}
+}
