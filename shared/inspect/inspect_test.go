@@ -39,6 +39,17 @@ func TestCell(t *testing.T) {
 	}
 }
 
+func TestCode(t *testing.T) {
+	for s, want := range map[string]string{"": "`  `", "a": "`a`", "a`b``c": "```a`b``c```", "`": "`` ` ``"} {
+		if got := code(s); got != want {
+			t.Errorf("%q: got %s, want %s", s, got, want)
+		}
+	}
+	if got := code(strings.Repeat("`", 1_000_000)); len(got) != 3_000_004 {
+		t.Errorf("%d bytes", len(got))
+	}
+}
+
 func TestTrim(t *testing.T) {
 	for _, in := range []string{
 		"a.b.c", " a.b.c\r\n", "\ufeffa.b.c", `"a.b.c"`, `'a.b.c'`, "Bearer a.b.c", "bearer  a.b.c", "Authorization: Bearer a.b.c", "authorization:Bearer a.b.c", "\ufeff \"Bearer a.b.c\" \n", "> a.b.c", ">> Bearer a.b.c", "“a.b.c”", "`a.b.c`", "**a.b.c**",

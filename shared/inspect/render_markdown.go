@@ -29,10 +29,14 @@ type markdown struct{ b strings.Builder }
 // code returns s as a code span, with a delimiter that does not occur in it.
 func code(s string) string {
 	s = text.Printable(text.OneLine(s))
-	fence := "`"
-	for strings.Contains(s, fence) {
-		fence += "`"
+	run, longest := 0, 0 // backticks
+	for _, c := range []byte(s) {
+		if run++; c != '`' {
+			run = 0
+		}
+		longest = max(longest, run)
 	}
+	fence := strings.Repeat("`", longest+1)
 	if strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") || s == "" {
 		s = " " + s + " "
 	}
