@@ -117,6 +117,7 @@ func (v *view) redacted(r *redactor) *view {
 	out := *v
 	out.Label = r.label(v.Label)
 	out.Headline, out.KindNote, out.Note, out.Target = r.text(v.Headline), r.text(v.KindNote), r.text(v.Note), r.text(v.Target)
+	out.SignatureNote = r.text(v.SignatureNote)
 	out.Causes, out.Remarks = r.findings(v.Causes), r.findings(v.Remarks)
 	out.Origin.Command = r.text(v.Origin.Command)
 	out.Origin.Files = slices.Clone(v.Origin.Files)

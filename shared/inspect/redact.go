@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/text"
@@ -22,13 +25,14 @@ import (
 type redactor struct {
 	masks  map[string]string
 	counts map[string]int
-	// order has the values in lower case by their first byte, the longest first, so that a
-	// value is matched before its prefixes.
-	order map[byte][]string
+	// forms has the values as they can occur in other texts. long has those that messages may
+	// shorten at the beginning. All are in lower case.
+	forms prefixes
+	long  []string
 }
 
 func newRedactor() *redactor {
-	return &redactor{masks: map[string]string{}, counts: map[string]int{}, order: map[byte][]string{}}
+	return &redactor{masks: map[string]string{}, counts: map[string]int{}}
 }
 
 // personalName matches the names of claims whose values are masked, in lower case and without
@@ -63,7 +67,7 @@ func general(name string) bool {
 
 // inText matches data that identifies a person in any text: a mail address, the common name
 // of a certificate's subject, and the owner of a home directory.
-var inText = text.Pattern{Expr: `[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|CN=([^,/+"\s][^,/+"]*)|/(?:home|Users|store/user|user/[a-z0-9])/([A-Za-z0-9_][A-Za-z0-9._-]*)`}
+var inText = text.Pattern{Expr: `[\pL\pN._%+-][\pL\pN._%+'-]*(?:@|%40)[\pL\pN-]+(?:\.[\pL\pN-]+)+|CN=([^,/+"\s][^,/+"]*)|/(?:home|Users|store/user|user/[a-z0-9])/([A-Za-z0-9_][A-Za-z0-9._-]*)`}
 
 // learn collects the values of a token that are masked.
 func (r *redactor) learn(j *token.JWT) {
@@ -94,6 +98,22 @@ func (r *redactor) learn(j *token.JWT) {
 			})
 		}
 	}
+	r.learnEscaped(j.Claims)
+	r.learnEscaped(j.Header)
+}
+
+// learnEscaped collects the values of an object that are written with escapes, because messages
+// may show the JSON of a claim.
+func (r *redactor) learnEscaped(object []byte) {
+	token.Strings(object, func(_ [][]byte, raw []byte) {
+		var s string
+		if bytes.IndexByte(raw, '\\') < 0 || json.Unmarshal(slices.Concat([]byte{'"'}, raw, []byte{'"'}), &s) != nil {
+			return
+		}
+		if mask := r.masks[lowered(s)]; mask != "" && len(s) >= shortest {
+			r.addForm(string(raw), mask)
+		}
+	})
 }
 
 // each calls f for all names and values in a claim. name is that of the outermost personal
@@ -137,7 +157,7 @@ func (r *redactor) learnText(s string) {
 		case m[2] != "":
 			r.add("user", m[2])
 		default:
-			r.add("mail", m[0])
+			r.add("mail", strings.ReplaceAll(m[0], "%40", "@"))
 		}
 	}
 }
@@ -159,7 +179,7 @@ func (r *redactor) users(list []finding.Finding) {
 const shortest = 3
 
 func (r *redactor) add(name, value string) {
-	if value == "" || r.masks[strings.ToLower(value)] != "" {
+	if value == "" || r.masks[lowered(value)] != "" {
 		return
 	}
 	if inText.Get().MatchString(name) {
@@ -167,38 +187,52 @@ func (r *redactor) add(name, value string) {
 	}
 	r.counts[name]++
 	mask := fmt.Sprintf("[%s-%d]", name, r.counts[name])
-	r.masks[strings.ToLower(value)] = mask
+	r.masks[lowered(value)] = mask
 	if len(value) < shortest {
 		return
 	}
-	quoted := regexp.QuoteMeta(value)
-	forms := []string{value, quoted, strings.ReplaceAll(quoted, "/", `\/`), url.PathEscape(value)}
+	expression, goString := regexp.QuoteMeta(value), strconv.Quote(value)
+	for _, form := range []string{value, expression, strings.ReplaceAll(expression, "/", `\/`), url.PathEscape(value), url.QueryEscape(value), goString[1 : len(goString)-1]} {
+		r.addForm(form, mask)
+	}
 	// The local part of an address is often a user name.
 	if local, _, ok := strings.Cut(value, "@"); ok && len(local) >= shortest {
-		forms = append(forms, local)
+		r.addForm(local, mask)
 	}
-	for _, f := range forms {
-		f = strings.ToLower(f)
-		list := r.order[f[0]]
-		if slices.Contains(list, f) {
-			continue
-		}
-		at, _ := slices.BinarySearchFunc(list, f, func(a, b string) int { return len(b) - len(a) })
-		r.order[f[0]] = slices.Insert(list, at, f)
-		if r.masks[f] == "" {
-			r.masks[f] = mask
-		}
+}
+
+// addForm masks a form of a value in other texts, too.
+func (r *redactor) addForm(form, mask string) {
+	form = lowered(form)
+	r.forms.add(form, mask)
+	if len(form) > shortened {
+		r.long = append(r.long, form)
 	}
+	if r.masks[form] == "" {
+		r.masks[form] = mask
+	}
+}
+
+// lowered converts a text to lower case, except for characters whose lower case has another length,
+// so that indexes into the text are the same.
+func lowered(s string) string {
+	lower := strings.Map(func(c rune) rune {
+		if l := unicode.ToLower(c); utf8.RuneLen(l) == utf8.RuneLen(c) {
+			return l
+		}
+		return c
+	}, s)
+	if len(lower) != len(s) { // invalid UTF-8
+		return text.LowerASCII(s)
+	}
+	return lower
 }
 
 // text masks all values in a text.
 func (r *redactor) text(s string) string {
-	lower := strings.ToLower(s)
+	lower := lowered(s)
 	if mask := r.masks[lower]; mask != "" {
 		return mask
-	}
-	if len(lower) != len(s) {
-		lower = s // the indexes would differ
 	}
 	var b strings.Builder
 	last := 0
@@ -217,37 +251,39 @@ func (r *redactor) text(s string) string {
 	return b.String()
 }
 
+// ellipsis is what messages write for the rest of a text that they shorten at the end or in the
+// middle.
+const ellipsis = "…"
+
 // at returns the length and the mask of the value that begins at index i of a text in lower
 // case, or 0.
 func (r *redactor) at(lower string, i int) (n int, mask string) {
-	for _, v := range r.order[lower[i]] {
-		if !strings.HasPrefix(lower[i:], v) || digits(v) && (i > 0 && isDigit(lower[i-1]) || i+len(v) < len(lower) && isDigit(lower[i+len(v)])) {
-			continue
-		}
-		return len(v), r.masks[v]
+	rest := lower[i:]
+	n, mask = r.forms.longest(rest, func(n int) bool {
+		return !digits(rest[:n]) || (i == 0 || !isDigit(lower[i-1])) && (n == len(rest) || !isDigit(rest[n]))
+	})
+	if n > 0 {
+		return n, mask
 	}
-	// Messages shorten long values at the end or in the middle.
-	const ellipsis = "…"
-	if strings.HasPrefix(lower[i:], ellipsis) {
-		rest := lower[i+len(ellipsis):]
-		for _, list := range r.order {
-			for _, v := range list {
-				if k := overlap(v, rest); k >= shortest && len(v) > shortened {
-					n, mask = max(n, len(ellipsis)+k), ellipsis+r.masks[v]
-				}
+	if strings.HasPrefix(rest, ellipsis) {
+		for _, v := range r.long {
+			if k := overlap(v, rest[len(ellipsis):]); k >= shortest && len(ellipsis)+k > n {
+				n, mask = len(ellipsis)+k, ellipsis+r.masks[v]
 			}
 		}
 		return n, mask
 	}
-	for _, v := range r.order[lower[i]] {
-		if k := commonPrefix(v, lower[i:]); k >= shortest && len(v) > shortened && strings.HasPrefix(lower[i+k:], ellipsis) {
-			return k, r.masks[v]
-		}
+	k, mask := r.forms.cut(rest)
+	for k > 0 && k < len(rest) && !utf8.RuneStart(rest[k]) {
+		k--
+	}
+	if k >= shortest && strings.HasPrefix(rest[k:], ellipsis) {
+		return k, mask
 	}
 	return 0, ""
 }
 
-// shortened is a length in bytes up to which messages do not shorten values.
+// shortened is a length in bytes up to which messages do not shorten values at the beginning.
 const shortened = 30
 
 func commonPrefix(a, b string) (n int) {

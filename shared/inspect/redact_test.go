@@ -65,6 +65,60 @@ func TestRedactorFindsPersonalData(t *testing.T) {
 	}
 }
 
+// Values are also masked in the spellings in which messages and other claims have them, and where
+// a message shortens a text that contains them.
+func TestRedactorSpellings(t *testing.T) {
+	for _, c := range []struct{ claims, text, want string }{
+		{`{"sub":"alice","x":"İ"}`, "of Alice, İ", "of [sub-1], İ"},
+		{`{"sub":"O\"Brien"}`, `is "O\"Brien"`, `is "[sub-1]"`},
+		{`{"sub":["J\u00fcrgen"]}`, `wrong type: ["J\u00fcrgen"]`, `wrong type: ["[sub-1]"]`},
+		{`{"email":"a.b@example.org"}`, "write:/a.b%40example.org", "write:/[email-1]"},
+		{`{"sub":"jane doe"}`, "/jane+doe /jane%20doe", "/[sub-1] /[sub-1]"},
+		{`{"x":"jürgen.x@example.org o'brien@example.org"}`, "by jürgen.x@example.org, 'o'brien@example.org'", "by [mail-1], '[mail-2]'"},
+		{`{"sub":"alicebob"}`, "storage.read:/data/alice…", "storage.read:/data/[sub-1]…"},
+		{`{"sub":"ali‐bob"}`, "storage.read:/data/ali…", "storage.read:/data/[sub-1]…"},
+		{`{"sub":"alice","name":"alice smith"}`, "alice, Alice Smith, al", "[sub-1], [name-1], al"},
+	} {
+		r := newRedactor()
+		r.learn(servicetest.JWT(t, servicetest.ES256, c.claims))
+		if c.claims[2] == 'x' {
+			r.learnText(c.text)
+		}
+		if got := r.text(c.text); got != c.want {
+			t.Errorf("%s: got %s, want %s", c.claims, got, c.want)
+		}
+	}
+	v := view{SignatureNote: "VALID: signed with a key in alice.json", token: servicetest.JWT(t, servicetest.ES256, `{"sub":"alice"}`)}
+	if got := v.redacted(newRedactor()).SignatureNote; strings.Contains(got, "alice") {
+		t.Error(got)
+	}
+}
+
+// The prefix tree finds the same as a search in a list.
+func FuzzPrefixes(f *testing.F) {
+	f.Add("abc abd ab b abcde a", "xabcdefab")
+	f.Fuzz(func(t *testing.T, list, text string) {
+		var tree prefixes
+		words := strings.Fields(list)
+		for _, w := range words {
+			tree.add(w, "["+w+"]")
+		}
+		want, common := "", 0
+		for _, w := range words {
+			if strings.HasPrefix(text, w) && len(w) > len(want) {
+				want = w
+			}
+			common = max(common, commonPrefix(w, text))
+		}
+		if n, mask := tree.longest(text, func(int) bool { return true }); n != len(want) || n > 0 && mask != "["+want+"]" {
+			t.Errorf("%q in %q: %d, %s; want %q", text, words, n, mask, want)
+		}
+		if n, mask := tree.cut(text); n != common || n > 0 && !strings.HasPrefix(mask, "["+text[:n]) {
+			t.Errorf("cut %q in %q: %d, %s; want %d", text, words, n, mask, common)
+		}
+	})
+}
+
 // For any token, the masked token decodes and does not contain the masked values.
 func FuzzRedactor(f *testing.F) {
 	f.Add(`{"sub":"alice","x":[1,{"alice":"alice"}],"email":null}`)

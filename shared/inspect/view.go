@@ -3,6 +3,7 @@ package inspect
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -130,7 +131,7 @@ func (k *keys) note(state string) string {
 	case state == notChecked:
 		return "NOT CHECKED: see the causes"
 	case state == sigValid && k.fetcher == nil:
-		return "VALID: signed with a key in " + k.file
+		return "VALID: signed with a key in " + filepath.Base(k.file) // directories may identify the user
 	case state == sigValid:
 		return "VALID: signed with a key that the issuer publishes"
 	case state == sigInvalid:
