@@ -33,7 +33,7 @@ func invalidClass(pattern string) string {
 // scanClass scans a character class whose contents begin at i, and returns the index of its
 // closing bracket, or the reason why PCRE2 rejects it: a range that begins or ends with a
 // class, such as [\w-.], whose hyphen is literal in Go, or a collating element.
-func scanClass(pattern string, i int) (end int, problem string) {
+func scanClass(pattern string, i int) (end int, reason string) {
 	if i < len(pattern) && pattern[i] == '^' {
 		i++
 	}
