@@ -11,6 +11,7 @@ const (
 	IDToken          Code = "idtoken"
 	ClaimDuplicate   Code = "claim-duplicate"
 	ClaimMissing     Code = "claim-missing"
+	JSONRefused      Code = "json-refused"
 	TooLong          Code = "too-long"
 	FileMode         Code = "file-mode"
 	FileLink         Code = "file-link"
@@ -155,6 +156,7 @@ var sections = []Section{
 		{IDToken, "The token is an IDTOKEN of HTCondor. HTCondor reads it from `~/.condor/tokens.d` or `/etc/condor/tokens.d`, not from `BEARER_TOKEN`, and only the daemons that have its signing key can verify it.", "Put it into `tokens.d`, with mode 0600. For a CE of another site, request an access token.", Never, ""},
 		{ClaimDuplicate, "A claim or header parameter occurs twice. HTCondor and XRootD use the last one.", "The issuer must write it once.", Never, ""},
 		{ClaimMissing, "A required claim is missing or has the wrong JSON type. Server logs show `std::bad_cast` for some of them.", "The issuer must set the claim.", Sometimes, "cause; remark for `jti`, and for `nbf` except on old servers"},
+		{JSONRefused, "The JSON of the token is valid, but the servers' parser refuses it: a string has half of a surrogate pair, a number is too large, or more than 100 lists are nested. Server logs show `invalid json` or no reason.", "The issuer must leave it out.", Always, ""},
 		{TooLong, "The token is longer than HTCondor (16 KiB) or XRootD's root:// login (4095 bytes) reads.", "Request fewer scopes, or no groups.", Always, ""},
 		{FileMode, "Other users can access the token file. XRootD clients reject such a file.", "Run `chmod 600 FILE`.", Always, ""},
 		{FileLink, "The token file is a symbolic link. HTCondor clients do not open it.", "Use the file itself.", Always, ""},

@@ -52,6 +52,7 @@ var logMessages = []LogMessage{
 	{"… claim value must be a string to verify", byLibrary, "A claim that the server reads is not a string.", "The issuer must write a string.", []Code{ClaimMissing}},
 	{"Malformed token: …", byLibrary, "A claim that the profile requires is missing; the reason follows.", checkToken, nil},
 	{"invalid type", "HTCondor and XRootD (scitokens-cpp since 1.1)", "A claim that the server reads is null.", "The issuer must leave the claim out.", []Code{ClaimMissing}},
+	{"invalid json", byLibrary, "The header or the payload is not JSON, or the server's parser refuses it: a string has half of a surrogate pair, or more than 100 lists are nested.", checkToken, []Code{NotAToken, JSONRefused}},
 	{"type mismatch! call is<type>() before get<type>()", byLibrary, "The audience is a list that contains something other than strings, such as null.", "The issuer must write strings only.", []Code{ClaimMissing}},
 	{"claim not found", byLibrary, "The header has no alg.", "The issuer must write alg.", []Code{AlgRefused}},
 	{"Issuer URL missing hostname", byLibrary, "The issuer is empty, or not a URL.", asClaim, []Code{ClaimMissing, IssNotHTTPS}},

@@ -49,7 +49,7 @@ func (l Library) Judge(p service.Presented) []finding.Finding {
 	return out
 }
 
-var rules = []rule{signed, keyID, headerType, issuerNamed, times, notBefore, versioned, audience, scoped, separators, paths, identity}
+var rules = []rule{parsed, signed, keyID, headerType, issuerNamed, times, notBefore, versioned, audience, scoped, separators, paths, identity}
 
 func (l Library) command(p service.Presented) string {
 	if l.Remedy == nil {

@@ -104,6 +104,12 @@ var mutations = []func(*rand.Rand, *draft){
 		d.claims = append(d.claims, member{pick(r, "exp", "nbf"), randomTime(r, d.now)}, member{"scope", quote(randomScope(r))})
 	},
 	func(_ *rand.Rand, d *draft) { d.header.drop("typ") },
+	func(r *rand.Rand, d *draft) {
+		n := 98 + r.IntN(5)
+		part := pick(r, &d.claims, &d.header)
+		part.set("y", pick(r, `"\ud800"`, `"x\udfff"`, `"\ud83d\ude00"`, `["\ud83d\u0041"]`, `"\\ud800"`, "1e308", "1e309", "[-1e999]", "1e-999", strings.Repeat("9", 306+n-98),
+			strings.Repeat("[", n)+strings.Repeat("]", n), strings.Repeat("[", n)+"{}"+strings.Repeat("]", n), strings.Repeat(`{"a":[`, n)+strings.Repeat("]}", n)))
+	},
 }
 
 // library is an installed version of scitokens-cpp.
