@@ -70,13 +70,16 @@ func partsOf(line string) (out []LogMessage) {
 		text := " " + normal(m.Text) + " "
 		best := 0
 		for i := range words {
-			run := ""
-			for _, w := range words[i:] {
-				next := strings.TrimPrefix(run+" "+w, " ")
+			run, next := "", ""
+			for k, w := range words[i:] {
+				next = strings.TrimPrefix(next+" "+w, " ")
 				if !strings.Contains(text, " "+next) {
 					break
 				}
-				run = next
+				// Only the last word of the line may be a part of a word.
+				if i+k == len(words)-1 || strings.Contains(text, " "+next+" ") || strings.Contains(text, " "+next+": ") {
+					run = next
+				}
 			}
 			if 2*len(run) >= len(text)-2 { // half of the message
 				best = max(best, len(run))

@@ -57,7 +57,7 @@ func TestMatchLogAround(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{"11/26/26 01:02:03 the server is up and running", "connection to the server was closed by the client", "token"} {
+	for _, line := range []string{"11/26/26 01:02:03 the server is up and running", "connection to the server was closed by the client", "token", "SECMAN:2009:Unable to authenticate connection. Attempt to resume DENIED."} {
 		if list := MatchLog(line); len(list) > 0 {
 			t.Errorf("%q: %q", line, list[0].Text)
 		}
