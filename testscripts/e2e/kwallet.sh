@@ -135,6 +135,7 @@ unusable() {
 # usable NAME checks that the login has survived.
 usable() {
 	check "$1: the login is intact" 0 token '' as_ring kde condor-token-helper --ce b.example.org --force-new
+	restore_login kde kwallet
 }
 
 kwallet close kdewallet true >/dev/null
