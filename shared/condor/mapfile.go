@@ -8,6 +8,7 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"sync"
 
 	"example.org/token-helpers/shared/finding"
 )
@@ -27,14 +28,21 @@ type MapFile struct {
 	more     int
 	// expressions is the number of regular expressions.
 	expressions int
+	// nearExpressions are the expressions that were compiled to find similar lines. Workers
+	// judge tokens in parallel.
+	nearMutex       sync.Mutex
+	nearExpressions map[string]*regexp.Regexp
 }
 
 // maxMistakes is the maximum number of findings about a file.
 const maxMistakes = 20
 
-// maxExpressions limits the cost of a malicious file: an expression can take half a
-// millisecond and 100 kB.
-const maxExpressions = 2000
+// maxExpressions and maxPattern, in bytes, limit the cost of a malicious file: an expression can
+// take half a millisecond and 100 kB.
+const (
+	maxExpressions = 2000
+	maxPattern     = 4096
+)
 
 // mapEntry is a line that HTCondor does not skip.
 type mapEntry struct {
@@ -59,7 +67,7 @@ func ParseMapFile(b []byte, assumeHashKeys bool) (*MapFile, error) {
 	if bytes.IndexByte(b, 0) >= 0 {
 		return nil, errors.New("not a map file: binary data")
 	}
-	m := &MapFile{hashKeys: assumeHashKeys}
+	m := &MapFile{hashKeys: assumeHashKeys, nearExpressions: map[string]*regexp.Regexp{}}
 	n := 0
 	for line := range strings.Lines(string(b)) {
 		n++
@@ -118,7 +126,7 @@ func (m *MapFile) parseLine(n int, line string) {
 	if e.regex {
 		m.expressions++
 	}
-	if e.regex && (m.expressions > maxExpressions || len(e.principal) > 4096) {
+	if e.regex && (m.expressions > maxExpressions || len(e.principal) > maxPattern) {
 		e.unknown = "too many expressions, or too long"
 	} else if e.regex {
 		var bad bool

@@ -1,6 +1,7 @@
 package condor
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -178,6 +179,20 @@ func TestMapFileFindings(t *testing.T) {
 			list := parseMap(t, tt.text, !tt.noHash).User(iss, "me")
 			servicetest.Find(t, list, tt.codes, tt.says)
 		})
+	}
+}
+
+// The number of expressions that are compiled to find a similar line is limited.
+func TestMapFileManySimilarLines(t *testing.T) {
+	var b strings.Builder
+	for i := range 2 * maxNear {
+		fmt.Fprintf(&b, "SCITOKENS ^https:..i%d.example.org,me$ me\n", i)
+	}
+	m := parseMap(t, b.String(), true)
+	servicetest.Find(t, m.User("https://i1.example.org", "me"), "map-missing", "compare line 2: a regular expression must be between slashes")
+	servicetest.Find(t, m.User("https://x.example.org", "me"), "map-missing", "add this line")
+	if n := len(m.nearExpressions); n != maxNear {
+		t.Errorf("%d expressions", n)
 	}
 }
 

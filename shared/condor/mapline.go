@@ -93,13 +93,13 @@ func (m *MapFile) nearSpelling(e *mapEntry, iss, sub string) string {
 	}
 	identity := iss + "," + sub
 	switch plain := strings.Trim(e.principal, "/"); {
-	case e.regex && !m.hashKeys && plain != e.principal && expression(plain, identity):
+	case e.regex && !m.hashKeys && plain != e.principal && m.expression(plain, identity):
 		return "without CERTIFICATE_MAPFILE_ASSUME_HASH_KEYS, the slashes are part of the expression"
 	case !e.regex && strings.ReplaceAll(e.principal, `\`, "") == identity:
 		return "outside of slashes, a backslash is part of the name"
-	case !e.regex && strings.ContainsAny(e.principal, `^$*+[(\`) && expression(e.principal, identity):
+	case !e.regex && strings.ContainsAny(e.principal, `^$*+[(\`) && m.expression(e.principal, identity):
 		return "a regular expression must be between slashes"
-	case strings.EqualFold(e.principal, identity) || e.re != nil && expression("(?i)"+e.principal, identity):
+	case strings.EqualFold(e.principal, identity) || e.re != nil && m.expression("(?i)"+e.principal, identity):
 		return "it differs in upper and lower case"
 	}
 	return ""
@@ -113,8 +113,18 @@ func (m *MapFile) nearSubject(e *mapEntry, iss, _ string) string {
 	return ""
 }
 
-// expression reports whether pattern, as an expression, matches the identity.
-func expression(pattern, identity string) bool {
-	re, _, _ := compile(pattern, "")
+// maxNear is the maximum number of expressions that are compiled to find a similar line.
+const maxNear = 200
+
+// expression reports whether pattern, as an expression, matches the identity. It compiles each
+// pattern once, and returns false if there are too many.
+func (m *MapFile) expression(pattern, identity string) bool {
+	m.nearMutex.Lock()
+	defer m.nearMutex.Unlock()
+	re, known := m.nearExpressions[pattern]
+	if !known && len(m.nearExpressions) < maxNear && len(pattern) <= maxPattern {
+		re, _, _ = compile(pattern, "")
+		m.nearExpressions[pattern] = re
+	}
 	return re != nil && re.MatchString(latin1(identity))
 }
