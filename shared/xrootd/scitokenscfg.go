@@ -40,6 +40,7 @@ type SciTokensConfig struct {
 	audiences []string
 	onMissing string // empty is passthrough
 	issuers   []issuerSection
+	byIssuer  map[string]int // indexes of issuers
 	// dropped are the issuers of sections that the server ignores, with the reasons.
 	dropped map[string]string
 	// mistakes are the findings about the file itself, more the number of those that were
@@ -70,7 +71,7 @@ func ParseSciTokensConfig(b []byte, v service.Version) (*SciTokensConfig, error)
 	if bytes.IndexByte(b, 0) >= 0 {
 		return nil, errors.New("not a scitokens.cfg: binary data")
 	}
-	c := &SciTokensConfig{dropped: map[string]string{}}
+	c := &SciTokensConfig{byIssuer: map[string]int{}, dropped: map[string]string{}}
 	f := c.readINI(string(b), v)
 	if !f.hasSection {
 		return nil, errors.New("not a scitokens.cfg: it has no [Global] or [Issuer NAME] section")
@@ -116,10 +117,8 @@ func (c *SciTokensConfig) ScopePaths(issuer, p string) []string {
 
 // section returns the section of the issuer, or nil.
 func (c *SciTokensConfig) section(issuer string) *issuerSection {
-	for i := range c.issuers {
-		if c.issuers[i].issuer == issuer {
-			return &c.issuers[i]
-		}
+	if i, ok := c.byIssuer[issuer]; ok {
+		return &c.issuers[i]
 	}
 	return nil
 }
@@ -300,6 +299,7 @@ func (c *SciTokensConfig) issuer(f *iniFile, section string) {
 		c.note(iss.line, finding.CfgDuplicate, fmt.Sprintf("[Issuer %s] in line %d has the same issuer: this section is ignored, because its name sorts after the other", finding.Brief(first.name), first.line), "write both paths in one base_path", srcXRootD)
 		return
 	}
+	c.byIssuer[sec.issuer] = len(c.issuers)
 	c.issuers = append(c.issuers, sec)
 }
 
