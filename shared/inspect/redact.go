@@ -69,6 +69,10 @@ func general(name string) bool {
 // of a certificate's subject, and the owner of a home directory.
 var inText = text.Pattern{Expr: `[\pL\pN._%+-][\pL\pN._%+'-]*(?:@|%40)[\pL\pN-]+(?:\.[\pL\pN-]+)+|CN=([^,/+"\s][^,/+"]*)|/(?:home|Users|store/user|user/[a-z0-9])/([A-Za-z0-9_][A-Za-z0-9._-]*)`}
 
+// inTextChars has characters of which every match of inText contains one. It takes less time to
+// search for them.
+const inTextChars = "@%=/"
+
 // learn collects the values of a token that are masked.
 func (r *redactor) learn(j *token.JWT) {
 	for _, list := range [][]token.Member{j.Members(), j.HeaderMembers()} {
@@ -150,6 +154,9 @@ func each(m token.Member, f func(name string, v any, personal bool)) {
 
 // learnText collects data in a text that identifies persons.
 func (r *redactor) learnText(s string) {
+	if !strings.ContainsAny(s, inTextChars) {
+		return
+	}
 	for _, m := range inText.Get().FindAllStringSubmatch(s, -1) {
 		switch {
 		case m[1] != "":
@@ -160,6 +167,11 @@ func (r *redactor) learnText(s string) {
 			r.add("mail", strings.ReplaceAll(m[0], "%40", "@"))
 		}
 	}
+}
+
+// identifies reports whether the name of a claim identifies a person.
+func identifies(name string) bool {
+	return strings.ContainsAny(name, inTextChars) && inText.Get().MatchString(name)
 }
 
 // users collects the local users to whom a site maps a token. It does not mask their domains,
@@ -182,8 +194,8 @@ func (r *redactor) add(name, value string) {
 	if value == "" || r.masks[lowered(value)] != "" {
 		return
 	}
-	if inText.Get().MatchString(name) {
-		name = "id" // the name identifies the person
+	if identifies(name) {
+		name = "id"
 	}
 	r.counts[name]++
 	mask := fmt.Sprintf("[%s-%d]", name, r.counts[name])
@@ -355,7 +367,7 @@ func (r *redactor) object(members []token.Member) []byte {
 			b.WriteByte(',')
 		}
 		name := m.Name
-		if inText.Get().MatchString(name) { // other names do not identify persons
+		if identifies(name) {
 			name = r.text(name)
 		}
 		b.Write(encoded(name))
