@@ -32,7 +32,7 @@ func programPage(p *cmdline.Program, all []*cmdline.Program, date string) string
 			m.text(c.Help)
 		}
 		m.line(".El")
-		m.line(".Ss Flags of " + escape(main.Name))
+		m.line(".Ss Flags of %s", escape(main.Name))
 	} else {
 		m.line(".Ss Flags")
 	}

@@ -87,13 +87,13 @@ func (m *mdoc) text(s string) {
 	}
 }
 
-// sentences splits text after full stops that end a sentence.
+// sentences splits text after the full stops and question marks that end a sentence.
 func sentences(s string) []string {
 	var out []string
 	for {
 		i := -1
-		for _, end := range []string{". ", "? ", ": "} {
-			if j := strings.Index(s, end); j >= 0 && end != ": " && (i < 0 || j < i) {
+		for _, end := range []string{". ", "? "} {
+			if j := strings.Index(s, end); j >= 0 && (i < 0 || j < i) {
 				i = j
 			}
 		}
