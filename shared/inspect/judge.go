@@ -97,7 +97,7 @@ func (jd *judge) full(v *verdict, i input, j *token.JWT) {
 			judged[k].Hint += "; -o ndjson judges the tokens of a list"
 		}
 	}
-	others := jd.otherVersions(shown, judged)
+	others := service.Differing(jd.others, shown, judged, "if the server has another version, name it with --server-version and --scitokens-cpp")
 	if v.kind.note != "" && !jd.understands(j) {
 		f := finding.Finding{Code: finding.Kind, Remark: true, Message: v.kind.note, Hint: "request an access token", Source: "RFC 6749 section 1.4"}
 		if v.kind.special && jd.service == nil {
@@ -151,27 +151,6 @@ func (jd *judge) required(j *token.JWT) []finding.Finding {
 func (jd *judge) understands(j *token.JWT) bool {
 	special, ok := jd.service.(service.Special)
 	return ok && special.Understands(j)
-}
-
-// otherVersions returns a remark for each other version of the service that decides
-// differently, unless the version was given.
-func (jd *judge) otherVersions(p service.Presented, judged []finding.Finding) []finding.Finding {
-	var out []finding.Finding
-	refused := finding.AnyRefuses(judged)
-	for _, other := range jd.others {
-		list := other.Judge(p)
-		if finding.AnyRefuses(list) == refused {
-			continue
-		}
-		f := finding.Finding{Code: finding.VersionDiffers, Remark: true, Message: other.(service.Versioned).Versions() + " accepts this token",
-			Hint: "if the server has another version, name it with --server-version and --scitokens-cpp", Source: "measured with both versions"}
-		if !refused {
-			first := list[slices.IndexFunc(list, finding.Finding.Refuses)]
-			f.Message = fmt.Sprintf("%s refuses this token: %s", other.(service.Versioned).Versions(), first.Message)
-		}
-		out = append(out, f)
-	}
-	return out
 }
 
 // letsAllIn returns the setting because of which the service admits all clients, or "".

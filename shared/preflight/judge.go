@@ -2,8 +2,6 @@ package preflight
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +57,7 @@ func (c *check) judge(e *Endpoint, s service.Service, t token.Token, err error, 
 	p := c.presented(t)
 	list := s.Judge(p)
 	if v, ok := s.(service.Versioned); ok && !versionGiven {
-		list = append(list, others(v, p, list)...)
+		list = append(list, service.Differing(v.Others(), p, list, "if the server has another version, name it with --htcondor-version or --xrootd-version")...)
 	}
 	e.conclude(list)
 }
@@ -87,24 +85,6 @@ func (c *check) at(t token.Token) time.Time {
 		}
 	}
 	return now
-}
-
-// others returns a remark for each other version of a service that decides differently.
-func others(s service.Versioned, p service.Presented, list []finding.Finding) []finding.Finding {
-	var out []finding.Finding
-	for _, other := range s.Others() {
-		theirs := other.Judge(p)
-		if finding.AnyRefuses(theirs) == finding.AnyRefuses(list) {
-			continue
-		}
-		f := finding.Finding{Code: finding.VersionDiffers, Remark: true, Message: other.(service.Versioned).Versions() + " accepts this token",
-			Hint: "if the server has another version, name it with --htcondor-version or --xrootd-version", Source: "measured with both versions"}
-		if i := slices.IndexFunc(theirs, finding.Finding.Refuses); i >= 0 {
-			f.Message = fmt.Sprintf("%s refuses this token: %s", other.(service.Versioned).Versions(), theirs[i].Message)
-		}
-		out = append(out, f)
-	}
-	return out
 }
 
 // conclude sets the verdict, causes and remarks.

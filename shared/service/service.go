@@ -9,6 +9,7 @@ package service
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"example.org/token-helpers/shared/finding"
@@ -68,6 +69,27 @@ type Versioned interface {
 	Versions() string
 	// Others returns the same service in other versions that are still in use.
 	Others() []Service
+}
+
+// Differing returns a remark for each of the other versions of a service that does not decide as
+// judged, the findings of the service itself. hint says how to name a version.
+func Differing(others []Service, p Presented, judged []finding.Finding, hint string) []finding.Finding {
+	var out []finding.Finding
+	refused := finding.AnyRefuses(judged)
+	for _, other := range others {
+		list := other.Judge(p)
+		if finding.AnyRefuses(list) == refused {
+			continue
+		}
+		f := finding.Finding{Code: finding.VersionDiffers, Remark: true, Message: other.(Versioned).Versions() + " accepts this token",
+			Hint: hint, Source: "measured with both versions"}
+		if !refused {
+			first := list[slices.IndexFunc(list, finding.Finding.Refuses)]
+			f.Message = fmt.Sprintf("%s refuses this token: %s", other.(Versioned).Versions(), first.Message)
+		}
+		out = append(out, f)
+	}
+	return out
 }
 
 // Special is implemented by services that also accept tokens that are not access tokens.
