@@ -81,11 +81,13 @@ func Differing(others []Service, p Presented, judged []finding.Finding, hint str
 		if finding.AnyRefuses(list) == refused {
 			continue
 		}
-		f := finding.Finding{Code: finding.VersionDiffers, Remark: true, Message: other.(Versioned).Versions() + " accepts this token",
-			Hint: hint, Source: "measured with both versions"}
-		if !refused {
+		f := finding.Finding{Code: finding.VersionDiffers, Remark: true, Hint: hint, Source: "measured with both versions"}
+		versions := other.(Versioned).Versions()
+		if refused {
+			f.Message = versions + " accepts this token"
+		} else {
 			first := list[slices.IndexFunc(list, finding.Finding.Refuses)]
-			f.Message = fmt.Sprintf("%s refuses this token: %s", other.(Versioned).Versions(), first.Message)
+			f.Message = fmt.Sprintf("%s refuses this token: %s", versions, first.Message)
 		}
 		out = append(out, f)
 	}
