@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/child"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/text"
 )
@@ -69,9 +70,10 @@ func tool(ctx context.Context, name string, stdin []byte, args ...string) (out s
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Stdin = bytes.NewReader(stdin)
-	cmd.WaitDelay = time.Second
-	b, err := cmd.CombinedOutput()
-	out = strings.TrimSpace(string(b))
+	var b bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &b, &b
+	err = child.Run(cmd)
+	out = strings.TrimSpace(b.String())
 	var ee *exec.ExitError
 	if errors.As(err, &ee) && ctx.Err() == nil && ee.Exited() {
 		return out, ee.ExitCode(), nil

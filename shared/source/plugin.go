@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/token-helpers/shared/child"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
@@ -30,9 +30,6 @@ func newPlugin(e *Env, name string) (Source, error) {
 
 // pluginPrefix is the prefix of executables that are sources, like kubectl- for kubectl.
 const pluginPrefix = "token-source-"
-
-// pluginMax is the maximum size of a plugin's answer, in bytes.
-const pluginMax = 1 << 20
 
 var pluginName = text.Pattern{Expr: `^[A-Za-z0-9][A-Za-z0-9._-]*$`}
 
@@ -150,11 +147,7 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Stdin = bytes.NewReader(append(q, '\n'))
 	cmd.Stderr = os.Stderr
-	var out limitedBuffer
-	cmd.Stdout = &out
-	// Do not wait for a process that the plugin left behind and that keeps the pipe open.
-	cmd.WaitDelay = time.Second
-	runErr := cmd.Run()
+	out, runErr := child.Output(cmd)
 	if ctx.Err() != nil {
 		return nil, fail(cli.TimedOut, "allow more time with --timeout", "%s did not answer within %s", p.executable(), limit)
 	}
@@ -163,7 +156,7 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 		return nil, fail(cli.Failed, hint, "%s %s", p.executable(), problem)
 	}
 	var ans PluginAnswer
-	if err := json.Unmarshal(out.Bytes(), &ans); err != nil {
+	if err := json.Unmarshal(out, &ans); err != nil {
 		if runErr != nil {
 			return broken("failed: " + runErr.Error())
 		}
@@ -183,21 +176,6 @@ func (p plugin) run(ctx context.Context, path string, req token.Request) (*Plugi
 		return broken("answered with neither a token nor an error")
 	}
 	return &ans, nil
-}
-
-// limitedBuffer stops a plugin that never stops writing.
-type limitedBuffer struct{ bytes.Buffer }
-
-func (b *limitedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > pluginMax {
-		return 0, io.ErrShortWrite
-	}
-	return b.Buffer.Write(p)
-}
-
-// ReadFrom hides the embedded method, which has no limit.
-func (b *limitedBuffer) ReadFrom(r io.Reader) (int64, error) {
-	return io.Copy(struct{ io.Writer }{b}, r)
 }
 
 func (p plugin) report(context.Context, token.Request) (bool, string) {

@@ -210,6 +210,13 @@ func TestPlugin(t *testing.T) {
 	t.Setenv("PATH", bin+":/usr/bin:/bin")
 	good := jwt(nil)
 	const contract = "run 'test sources --check test' with the same flags to test the plugin"
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	t.Cleanup(func() {
+		if fd, err := syscall.Open(pipe, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			_ = syscall.Close(fd) // ends the reader
+		}
+	})
 	for _, tt := range []struct {
 		name, body string
 		code       int // 0: a token; -1: nothing to offer
@@ -217,6 +224,7 @@ func TestPlugin(t *testing.T) {
 	}{
 		{"a token", `echo '{"apiVersion":"token-helpers/v1","token":"` + good + `"}'`, 0, "", ""},
 		{"opaque, with its expiry", `echo '{"apiVersion":"token-helpers/v1","token":"opaque","expiresAt":"2026-03-01T13:00:00Z"}'`, 0, "", ""},
+		{"a token, and leaves a process", "cat <" + pipe + ` & echo '{"apiVersion":"token-helpers/v1","token":"` + good + `"}'`, 0, "", ""},
 		{"nothing", `echo '{"apiVersion":"token-helpers/v1","error":{"code":"none","message":"no account"}}'`, -1, "no account", ""},
 		{"nothing, exit 1", `echo '{"error":{"code":"none"}}'; exit 1`, -1, "has nothing to offer", ""},
 		{"login required", `echo '{"apiVersion":"token-helpers/v1","error":{"code":"login-required","message":"log in","hint":"run x"}}'; exit 3`, cli.NeedLogin, "token-source-test: log in", "run x"},
@@ -228,7 +236,7 @@ func TestPlugin(t *testing.T) {
 		{"silent", `exit 0`, cli.Failed, "did not print a JSON object", contract},
 		{"fails", `exit 7`, cli.Failed, "exit status 7", contract},
 		{"a token, but fails", `echo '{"apiVersion":"token-helpers/v1","token":"` + good + `"}'; exit 7`, cli.Failed, "exit status 7", contract},
-		{"endless", `exec cat /dev/zero`, cli.Failed, "", contract},
+		{"endless", `exec cat /dev/zero`, cli.Failed, "longer than", contract},
 		{"a token with a newline", `printf '%s' '{"apiVersion":"token-helpers/v1","token":"a\nb"}'`, cli.Failed, "characters that tokens cannot contain", ""},
 		{"another token", `echo '{"apiVersion":"token-helpers/v1","token":"` + jwt(map[string]any{"scope": "t"}) + `"}'`, cli.GrantDiffer, "the token includes t but not s", ""},
 	} {

@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 }
 
 // child runs the test binary as a helper with env and returns its output.
-func child(t *testing.T, env []string, args ...string) string {
+func inChild(t *testing.T, env []string, args ...string) string {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
@@ -62,7 +62,7 @@ func TestInitDoesNotLaunchABus(t *testing.T) {
 			if address != "" {
 				env = append(env, "DBUS_SESSION_BUS_ADDRESS="+address)
 			}
-			out := child(t, env, args...)
+			out := inChild(t, env, args...)
 			if _, err := os.Stat(ran); err == nil {
 				t.Fatalf("%v: dbus-launch ran", args)
 			}
@@ -79,7 +79,7 @@ func TestInitDoesNotDial(t *testing.T) {
 	l, err := net.Listen("unix", path)
 	must(t, err)
 	defer func() { _ = l.Close() }()
-	_ = child(t, []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=" + path, "STORE_TEST_CHILD=idle"}, "get")
+	_ = inChild(t, []string{"DBUS_SESSION_BUS_ADDRESS=unix:path=" + path, "STORE_TEST_CHILD=idle"}, "get")
 	raw, err := l.(*net.UnixListener).SyscallConn()
 	must(t, err)
 	must(t, raw.Control(func(fd uintptr) {
@@ -98,7 +98,7 @@ func TestInitDoesNotWaitForSilentBus(t *testing.T) {
 	address := "unix:path=" + path
 	for _, args := range [][]string{{"--version"}, {"get"}, {"login", "--keyring", "secret-service"}} {
 		start := time.Now()
-		out := child(t, []string{"DBUS_SESSION_BUS_ADDRESS=" + address}, args...)
+		out := inChild(t, []string{"DBUS_SESSION_BUS_ADDRESS=" + address}, args...)
 		// Without dbusguard it would hang until the timeout in child.
 		t.Logf("%v: %v", args, time.Since(start))
 		if !strings.Contains(out, "bus="+address+"\n") || !strings.Contains(out, ErrNoBackend.Error()) {
@@ -130,7 +130,7 @@ func TestAnsweringBusIsUsed(t *testing.T) {
 	// The library connects to the bus but cannot open the keyring, because there is no
 	// secret service.
 	const opened = "it could not be opened"
-	out := child(t, env, "login", "--keyring", "secret-service")
+	out := inChild(t, env, "login", "--keyring", "secret-service")
 	if !strings.Contains(out, ErrNoBackend.Error()) || !strings.Contains(out, opened) || strings.Contains(out, "does not answer") {
 		t.Error(out)
 	}

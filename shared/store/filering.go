@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -21,6 +20,7 @@ import (
 	"github.com/99designs/keyring"
 	jose "github.com/dvsekhvalnov/jose2go"
 
+	"example.org/token-helpers/shared/child"
 	"example.org/token-helpers/shared/private"
 )
 
@@ -317,33 +317,20 @@ func secretError(op string, err error) error {
 	return err
 }
 
-// SecretFromCommand runs command in a shell and returns the first line of its output. The
+// SecretFromCommand runs command in a shell and returns its output without the line end. The
 // command may prompt on the terminal. Errors begin with name, the variable or option that
 // contains the command.
 func SecretFromCommand(ctx context.Context, name, command string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, keyringTimeout)
+	limited, cancel := context.WithTimeout(ctx, keyringTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	cmd := exec.CommandContext(limited, "sh", "-c", command)
 	if runtime.GOOS == "windows" {
-		cmd = exec.CommandContext(ctx, "cmd", "/c", command)
+		cmd = exec.CommandContext(limited, "cmd", "/c", command)
 	}
 	cmd.Stderr = os.Stderr
-	// Do not wait for a grandchild that keeps the pipe open.
-	cmd.WaitDelay = time.Second
-	pipe, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
-	}
-	out, rerr := private.ReadAll(pipe)
-	if rerr != nil {
-		cancel() // the command may never exit
-	}
-	err = cmp.Or(rerr, cmd.Wait())
+	out, err := child.Output(cmd)
 	switch {
-	case rerr == nil && ctx.Err() != nil:
+	case err != nil && limited.Err() != nil && ctx.Err() == nil:
 		return "", fmt.Errorf("%s did not finish within %v", name, keyringTimeout)
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)

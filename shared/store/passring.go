@@ -15,6 +15,7 @@ import (
 
 	"github.com/99designs/keyring"
 
+	"example.org/token-helpers/shared/child"
 	"example.org/token-helpers/shared/private"
 )
 
@@ -51,14 +52,12 @@ func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte
 	cmd := exec.CommandContext(limited, "pass", args...)
 	cmd.Env = append(os.Environ(), "PASSWORD_STORE_DIR="+r.dir)
 	cmd.Stdin = bytes.NewReader(stdin)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	// Do not wait for processes that gpg leaves running and that keep the pipes open.
-	cmd.WaitDelay = time.Second
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	if ctx.Value(guarded{}) != nil {
 		setOwnGroup(cmd)
 	}
-	err := cmd.Run()
+	out, err := child.Output(cmd) // gpg may leave its agents running
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
@@ -74,7 +73,7 @@ func (r passRing) run(ctx context.Context, stdin []byte, args ...string) ([]byte
 		}
 		return nil, fmt.Errorf("pass: %w", err)
 	}
-	return stdout.Bytes(), nil
+	return out, nil
 }
 
 func lastLine(s string) string {

@@ -4,9 +4,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -50,5 +52,49 @@ fi
 	must(t, os.Chtimes(r.file("k"), time.Time{}, time.Now().Add(-time.Hour)))
 	if _, err := r.get(context.Background(), "k"); err == nil || calls() != 1 {
 		t.Errorf("%v", err)
+	}
+}
+
+// blocked returns the path of a pipe that has no writer until the test has ended. A process
+// that a program leaves running reads it.
+func blocked(t *testing.T) string {
+	t.Helper()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	t.Cleanup(func() {
+		if fd, err := syscall.Open(pipe, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+			_ = syscall.Close(fd)
+		}
+	})
+	return pipe
+}
+
+// pass succeeds even if gpg leaves a process running that keeps its output open: a login must
+// not count as lost because of that.
+func TestPassLeavesAProcess(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\ncat <'" + blocked(t) + "' &\ncat >\"$PASSWORD_STORE_DIR/saved\"\n"
+	must(t, os.WriteFile(filepath.Join(dir, "pass"), []byte(script), 0o700))
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	must(t, passRing{dir, time.Minute}.set(context.Background(), "k", "label", []byte("login")))
+	if b, err := os.ReadFile(filepath.Join(dir, "saved")); err != nil || !strings.Contains(string(b), "label") {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+func TestSecretFromCommand(t *testing.T) {
+	for command, want := range map[string]string{
+		"echo secret":                           "secret",
+		"printf 'two\\nlines\\r\\n'":            "two\nlines",
+		"cat <'" + blocked(t) + "' & echo left": "left",
+	} {
+		if got, err := SecretFromCommand(context.Background(), "V", command); err != nil || got != want {
+			t.Errorf("%s: %q, %v", command, got, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := SecretFromCommand(ctx, "V", "echo secret"); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"time"
 
+	"example.org/token-helpers/shared/child"
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/token"
 )
@@ -27,13 +27,12 @@ func (s command) Token(ctx context.Context, req token.Request) (t token.Token, e
 	limit := 2 * s.env.Timeout
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var out limitedBuffer
 	cmd := exec.CommandContext(ctx, "sh", "-c", s.line)
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, os.Stderr, time.Second
+	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), "TOKEN_ISSUER="+req.Issuer,
 		"TOKEN_SCOPES="+strings.Join(req.Scopes, " "), "TOKEN_AUDIENCES="+strings.Join(req.Audiences, " "))
-	err = cmd.Run()
-	raw := strings.TrimSpace(out.String())
+	out, err := child.Output(cmd)
+	raw := strings.TrimSpace(string(out))
 	switch {
 	case ctx.Err() != nil:
 		return t, fail(cli.TimedOut, "allow more time with --timeout", "the command did not finish within %s", limit)
