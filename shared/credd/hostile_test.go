@@ -547,6 +547,62 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+// rounds does all work that is due, without a scan, and returns how often there was some, at
+// most 10.
+func (p *point) rounds() int {
+	for n := range 10 {
+		if p.m.Dispatch(context.Background()); p.m.active == 0 {
+			return n
+		}
+		p.m.Wait()
+	}
+	return 10
+}
+
+// A login that cannot be taken over because of this host is tried again later, not at once.
+func TestAdoptionFailsHere(t *testing.T) {
+	p := newPoint(t, issuertest.Options{})
+	p.putLogin("alice", p.issue())
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	logins := filepath.Join(p.dir, "alice", loginsDir)
+	if err := os.Mkdir(logins, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(logins, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.m.Scan(); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.rounds(); n > 3 {
+		t.Errorf("tried again at once\n%s", p.logged())
+	}
+	if err := os.Chmod(logins, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.add(time.Minute)
+	p.run()
+	p.use("alice", "mysvc")
+}
+
+// A login that was replaced by that of another client since the scan waits for the next scan.
+func TestLoginReplacedMeanwhile(t *testing.T) {
+	t.Parallel() // it waits for device flows
+	p := newPoint(t, issuertest.Options{})
+	first, second := p.issue(), p.issue()
+	p.putLogin("alice", first)
+	p.putHandle("alice", "mysvc", "compute.read", "a")
+	if err := p.m.Scan(); err != nil {
+		t.Fatal(err)
+	}
+	p.putLogin("alice", second)
+	if n := p.rounds(); n > 3 {
+		t.Errorf("tried again at once\n%s", p.logged())
+	}
+	p.run()
+	p.use("alice", "mysvc")
+}
+
 // A cancelled context cancels waiting jobs, and Wait returns. The work is done later.
 func TestCancelled(t *testing.T) {
 	p := newPoint(t, issuertest.Options{})

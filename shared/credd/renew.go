@@ -323,6 +323,8 @@ func (m *Monitor) Finish(r result) {
 			a.ref.retry = now.Add(m.backOff(a.ref.fails, firstPause, lastPause))
 			m.stats.failures++
 			m.s.Log.Error(j.user, a.name, "the login was not taken over: %s", err)
+		case tried && errors.Is(err, errChanged):
+			a.ref.retry = now.Add(soonScan) // the next scan finds the new one
 		}
 	}
 	for _, w := range j.renew {
@@ -370,6 +372,10 @@ func (m *Monitor) finishIssuer(r result, st *issuerState, now time.Time) {
 	case r.err != nil:
 		m.stats.failures++
 		m.s.Log.Error(j.user, "", "%s", r.err)
+		for _, a := range j.adopt {
+			a.ref.fails++
+			a.ref.retry = now.Add(m.backOff(a.ref.fails, firstPause, lastPause))
+		}
 		for _, w := range j.renew {
 			w.c.fails++
 			w.c.next = now.Add(m.backOff(w.c.fails, firstPause, lastPause))
