@@ -202,7 +202,7 @@ func (d *directory) exchange(spare *directory, name string, old stamp, data []by
 		return &fs.PathError{Op: "replace", Path: name, Err: err}
 	}
 	now, err := spare.stat(name)
-	if err == nil && now.inode == old.inode && now.modified.Equal(old.modified) && now.size == old.size {
+	if err == nil && now == old {
 		private.SyncDir(d.path())
 		return nil
 	}
@@ -273,7 +273,7 @@ func (d *directory) removeVersion(spare *directory, name string, st stamp) error
 	if err != nil {
 		return &fs.PathError{Op: "remove", Path: name, Err: err}
 	}
-	if now, err := spare.stat(aside); err == nil && now.inode != st.inode {
+	if now, err := spare.stat(aside); err == nil && now != st {
 		if err := unix.Renameat2(int(spare.f.Fd()), aside, int(d.f.Fd()), name, unix.RENAME_NOREPLACE); err == nil {
 			return errChanged
 		}

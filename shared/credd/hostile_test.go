@@ -542,6 +542,20 @@ func TestExchange(t *testing.T) {
 	if err := d.removeVersion(spare, "f.top", seen); err != nil {
 		t.Error(err)
 	}
+	// The file may be changed in place, or its inode be used again.
+	put("first")
+	if _, seen, err = d.read("f.top", 10); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.path()+"/f.top", []byte("second"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.removeVersion(spare, "f.top", seen); !errors.Is(err, errChanged) {
+		t.Error(err)
+	}
+	if b, _, err := d.read("f.top", 10); err != nil || string(b) != "second" {
+		t.Errorf("%q %v", b, err)
+	}
 	if names, err := spare.names(); err != nil || len(names) > 0 {
 		t.Errorf("files left: %q %v", names, err)
 	}
