@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +29,7 @@ func hold(name string, secret []byte, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if _, err = unix.KeyctlInt(unix.KEYCTL_SET_TIMEOUT, id, int(d/time.Second), 0, 0); err == nil {
+	if _, err = unix.KeyctlInt(unix.KEYCTL_SET_TIMEOUT, id, holdSeconds(d), 0, 0); err == nil {
 		err = unix.KeyctlSetperm(id, holdPerm)
 	}
 	if err == nil {
@@ -37,6 +38,11 @@ func hold(name string, secret []byte, d time.Duration) error {
 	// Keep the key in the user's keyring only: the session may end before the timeout.
 	_, _ = unix.KeyctlInt(unix.KEYCTL_UNLINK, id, sessionKeyring, 0, 0)
 	return err
+}
+
+// holdSeconds returns d in seconds, at least 1, because 0 would remove the timeout.
+func holdSeconds(d time.Duration) int {
+	return int(min(max(d/time.Second, 1), math.MaxInt32))
 }
 
 // held returns the secret, or nil if it does not exist or the kernel has no key store.

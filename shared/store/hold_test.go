@@ -3,6 +3,7 @@
 package store
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -62,4 +63,15 @@ func TestPassphraseIsNotHeld(t *testing.T) {
 	wantErr(t, err, ErrNobodyToAsk)
 	_, err = load(w.store(file, long), login().Issuer, "")
 	must(t, err)
+}
+
+// The kernel counts whole seconds, and 0 means that the passphrase is held forever.
+func TestHoldSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]int{
+		time.Nanosecond: 1, time.Second - 1: 1, time.Second: 1, 90 * time.Second: 90, 12 * time.Hour: 43200, math.MaxInt64: math.MaxInt32,
+	} {
+		if got := holdSeconds(d); got != want {
+			t.Errorf("%v: %d, want %d", d, got, want)
+		}
+	}
 }
