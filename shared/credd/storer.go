@@ -66,12 +66,7 @@ func parseRequest(arg string, services map[string]helper.Service) (request, erro
 	if !credentialName.Get().MatchString(w.name) || isLogin(w.name) || w.service == loginService {
 		return w, cli.Errorf(cli.Usage, "%q: this is not the name of a service", arg).Hint(form)
 	}
-	conf, ok := services[w.service]
-	for name, v := range services {
-		if !ok && strings.EqualFold(name, w.service) { // as HTCondor compares services
-			conf, ok = v, true
-		}
-	}
+	conf, ok := helper.FindService(services, w.service)
 	if !ok {
 		e := cli.Errorf(cli.Usage, "no service %q is configured", w.service)
 		if near := text.Nearest(w.service, slices.Sorted(maps.Keys(services))); near != "" {

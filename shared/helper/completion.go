@@ -84,7 +84,8 @@ func sourceCandidates(env *cli.Env) []cmdline.Candidate {
 func issuerCandidates(env *cli.Env) []cmdline.Candidate {
 	c := configured(env)
 	var out []cmdline.Candidate
-	for name, i := range c.Issuers {
+	for _, name := range slices.Sorted(maps.Keys(c.Issuers)) {
+		i := c.Issuers[name]
 		out = append(out, cmdline.Candidate{Value: name, Help: i.URL}, cmdline.Candidate{Value: i.URL, Help: name})
 	}
 	logins, _ := store.New(store.Options{LookupEnv: env.LookupEnv, Now: env.Now}).Index()

@@ -213,7 +213,8 @@ func (c *config) parse(content string) error {
 			c.origin[key[0]+"."+key[1]] = c.path
 		}
 	}
-	for name, i := range c.Issuers {
+	for _, name := range slices.Sorted(maps.Keys(c.Issuers)) {
+		i := c.Issuers[name]
 		i.name = name
 		c.Issuers[name] = i
 		if i.URL == "" {
@@ -311,8 +312,9 @@ func (c *config) issuer(urlOrName string) (issuerConfig, error) {
 		if base := rest[:strings.IndexAny(rest+"?", "?#")]; base != rest && !strings.Contains(rest, "@") {
 			return issuerConfig{}, cli.Errorf(cli.Usage, "--issuer: the URL of an issuer has no query and no fragment").Hint("write it as --issuer %s", text.ShellWord(strings.ToLower(scheme)+"://"+base))
 		}
-		for _, i := range c.Issuers {
-			if token.SameIssuer(i.URL, given) {
+		// Of several tables with the same URL, the first one in alphabetical order applies.
+		for _, name := range slices.Sorted(maps.Keys(c.Issuers)) {
+			if i := c.Issuers[name]; token.SameIssuer(i.URL, given) {
 				i.URL = given
 				return i, nil
 			}

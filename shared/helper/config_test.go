@@ -156,3 +156,42 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// Of several tables with the same URL, always the same one applies.
+func TestIssuersWithTheSameURL(t *testing.T) {
+	c := &config{path: "config.toml"}
+	if err := c.parse("[issuer.robot]\nurl = \"https://a/\"\nclient-id = \"robot\"\n[issuer.me]\nurl = \"https://a/\"\nclient-id = \"me\"\n"); err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		if i, err := c.issuer("https://a"); err != nil || i.ClientID != "me" {
+			t.Fatalf("%+v %v", i, err)
+		}
+	}
+	if i, err := c.issuer("robot"); err != nil || i.ClientID != "robot" {
+		t.Errorf("%+v %v", i, err)
+	}
+}
+
+// The first of several mistakes is reported.
+func TestMistakesAreReportedInOrder(t *testing.T) {
+	for range 50 {
+		err := (&config{path: "config.toml"}).parse("[issuer.b]\nclient-id = \"x\"\n[issuer.a]\nclient-id = \"x\"\n[issuer.c]\nclient-id = \"x\"\n")
+		if err == nil || !strings.Contains(err.Error(), "issuer.a has no url") {
+			t.Fatal(err)
+		}
+	}
+}
+
+// HTCondor ignores the case of services, but a service with exactly the name has precedence.
+func TestServicesThatDifferInCase(t *testing.T) {
+	services := map[string]Service{"svc": {Issuer: "lower"}, "Svc": {Issuer: "title"}, "SVC": {Issuer: "upper"}}
+	s := &Session{&app{conf: &config{Services: services}}}
+	for name, want := range map[string]string{"svc": "lower", "Svc": "title", "SVC": "upper", "sVc": "upper"} {
+		for range 20 {
+			if _, v, err := s.Completed(ServiceRequest{Service: name, Scopes: []string{"s"}}); err != nil || v.Issuer != want {
+				t.Fatalf("%s: %q %v", name, v.Issuer, err)
+			}
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/token"
@@ -76,6 +77,20 @@ func (c *config) named() []string {
 		add(d)
 	}
 	return append(out, DefaultIssuer)
+}
+
+// FindService returns the service with this name, else one whose name differs only in case,
+// because HTCondor ignores the case of services.
+func FindService(services map[string]Service, name string) (v Service, ok bool) {
+	if v, ok = services[name]; ok {
+		return v, true
+	}
+	for _, n := range slices.Sorted(maps.Keys(services)) {
+		if strings.EqualFold(n, name) {
+			return services[n], true
+		}
+	}
+	return Service{}, false
 }
 
 // Services returns the configured services by name.

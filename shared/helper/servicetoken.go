@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,13 +30,7 @@ type ServiceRequest struct {
 // such tables, all services use the default issuer.
 func (s *Session) Completed(r ServiceRequest) (ServiceRequest, Service, error) {
 	services := s.Services()
-	name := r.Service
-	for n := range services {
-		if strings.EqualFold(n, name) { // as HTCondor compares services
-			name = n
-		}
-	}
-	v, ok := services[name]
+	v, ok := FindService(services, r.Service)
 	if !ok && len(services) > 0 {
 		e := cli.Errorf(cli.Usage, "no service %q is configured", r.Service)
 		if near := text.Nearest(r.Service, slices.Sorted(maps.Keys(services))); near != "" {

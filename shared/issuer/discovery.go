@@ -144,14 +144,14 @@ func ParseMetadata(doc []byte, issuerURL string) (*Metadata, error) {
 	if md.TokenEndpoint == "" {
 		return nil, &UnsupportedError{What: "the issuer's discovery document has no token endpoint", Hint: "check the issuer's URL"}
 	}
-	for what, u := range map[string]string{
-		"the token endpoint": md.TokenEndpoint, "the device authorization endpoint": md.DeviceAuthorizationEndpoint,
-		"the registration endpoint": md.RegistrationEndpoint, "the revocation endpoint": md.RevocationEndpoint,
+	for _, e := range []struct{ what, url string }{
+		{"the token endpoint", md.TokenEndpoint}, {"the device authorization endpoint", md.DeviceAuthorizationEndpoint},
+		{"the registration endpoint", md.RegistrationEndpoint}, {"the revocation endpoint", md.RevocationEndpoint},
 	} {
-		if u == "" {
+		if e.url == "" {
 			continue
 		}
-		if err := CheckURL(what, u); err != nil {
+		if err := CheckURL(e.what, e.url); err != nil {
 			return nil, &AnswerError{text.Foreign(err.Error(), 300)}
 		}
 	}

@@ -62,6 +62,12 @@ func TestParseMetadata(t *testing.T) {
 			t.Errorf("%s: %T %v", tt.doc, err, err)
 		}
 	}
+	for range 50 { // of several wrong endpoints, always the same one is reported
+		_, err := ParseMetadata(doc(`{"issuer":"https://iam.example.org/","token_endpoint":"http://a","revocation_endpoint":"http://b","registration_endpoint":"http://c"}`), asked)
+		if err == nil || !strings.Contains(err.Error(), "the token endpoint http://a is not https") {
+			t.Fatal(err)
+		}
+	}
 }
 
 func FuzzParseMetadata(f *testing.F) {
