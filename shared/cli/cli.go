@@ -45,7 +45,7 @@ type Env struct {
 	Now       func() time.Time
 
 	mu    sync.Mutex // guards the fields below
-	held  bool
+	held  int        // how many releases of [Env.Hold] are outstanding
 	lines []string
 }
 
@@ -181,7 +181,7 @@ func (e *Env) Say(format string, a ...any) {
 	defer e.mu.Unlock()
 	for _, line := range lines {
 		line = e.Program + ": " + line + "\n"
-		if e.held {
+		if e.held > 0 {
 			e.lines = append(e.lines, line)
 		} else {
 			_, _ = io.WriteString(e.Stderr, line)
@@ -189,25 +189,25 @@ func (e *Env) Say(format string, a ...any) {
 	}
 }
 
-// Hold delays the output of [Env.Say] until release is called. While a login is being
-// changed nothing may write to stderr: a closed pipe would end the process with SIGPIPE,
-// and a full one would block it.
+// Hold delays the output of [Env.Say] until release is called, and that of every other Hold,
+// because several goroutines may change logins. While a login is being changed nothing may
+// write to stderr: a closed pipe would end the process with SIGPIPE, and a full one would
+// block it.
 func (e *Env) Hold() (release func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.held {
-		return func() {}
-	}
-	e.held = true
-	return func() {
+	e.held++
+	return sync.OnceFunc(func() {
 		e.mu.Lock()
-		lines := e.lines
-		e.held, e.lines = false, nil
+		var lines []string
+		if e.held--; e.held == 0 {
+			lines, e.lines = e.lines, nil
+		}
 		e.mu.Unlock()
 		for _, line := range lines {
 			_, _ = io.WriteString(e.Stderr, line)
 		}
-	}
+	})
 }
 
 // Version is set by release builds. If it is empty, the version of the module is used.

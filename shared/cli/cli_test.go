@@ -158,3 +158,20 @@ func TestProgramName(t *testing.T) {
 		}
 	}
 }
+
+// Two goroutines that change logins hold the output until both have finished.
+func TestHoldBySeveral(t *testing.T) {
+	var b bytes.Buffer
+	env := &Env{Program: "prog", Stderr: &b}
+	first, second := env.Hold(), env.Hold()
+	env.Say("one")
+	first()
+	first()
+	if b.Len() > 0 {
+		t.Errorf("printed %q while a login was being changed", b.String())
+	}
+	second()
+	if got := b.String(); got != "prog: one\n" {
+		t.Errorf("printed %q", got)
+	}
+}
