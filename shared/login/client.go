@@ -16,9 +16,16 @@ import (
 // registered client is saved before the user is sent to a browser, so that errors in saving
 // are noticed in time, and parallel logins use the same client.
 func (l *Logins) client(ctx context.Context, md *issuer.Metadata, req token.Request, run string) (lg *store.Login, err error) {
+	secret := ""
+	if l.ClientID != "" {
+		// Before the lock is acquired: a command that prints the secret may prompt the user.
+		if secret, err = l.ClientSecret(); err != nil {
+			return nil, err
+		}
+	}
 	err = l.section(ctx, req.Issuer, l.ClientID, func(ctx context.Context, c *changing) error {
 		if l.ClientID != "" {
-			lg, err = c.given(ctx, md, req)
+			lg, err = c.given(ctx, md, req, secret)
 			return err
 		}
 		lg, err = c.registered(ctx, md, req, run)
@@ -29,12 +36,8 @@ func (l *Logins) client(ctx context.Context, md *issuer.Metadata, req token.Requ
 
 // given returns the login of the client that the user specified. Its secret is saved only
 // after a successful login: a wrong secret must not replace one that works.
-func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Request) (*store.Login, error) {
+func (c *changing) given(ctx context.Context, md *issuer.Metadata, req token.Request, secret string) (*store.Login, error) {
 	l := c.l
-	secret, err := l.ClientSecret()
-	if err != nil {
-		return nil, err
-	}
 	if err := c.tx.Prepare(ctx, l.ClientID); err != nil {
 		return nil, err
 	}

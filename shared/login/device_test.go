@@ -403,6 +403,28 @@ func TestGivenClient(t *testing.T) {
 		h.works(given("mine"))
 		h.works() // it is the only login
 	})
+	t.Run("the secret is read before the lock is acquired", func(t *testing.T) {
+		f := newFake(t)
+		h := newHome(t, f)
+		h.seed(mine)
+		asked := false
+		p := h.process(given("mine"), func(l *Logins) {
+			l.ClientSecret = func() (string, error) {
+				asked = true
+				other := store.New(store.Options{LookupEnv: h.env, Now: time.Now, Backend: "file", LockTimeout: time.Nanosecond})
+				tx, err := other.Begin(context.Background(), h.f.URL)
+				if err == nil {
+					tx.End()
+				}
+				return "", err
+			}
+		})
+		f.onDevice = func(url.Values) *answer { return refusal(400, "access_denied", "") }
+		var re *issuer.ResponseError
+		if _, err := p.Login(context.Background(), h.request("read:/"), true); !errors.As(err, &re) || !asked {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("the secret cannot be read", func(t *testing.T) {
 		f := newFake(t)
 		h := newHome(t, f)
