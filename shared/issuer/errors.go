@@ -178,7 +178,7 @@ func (c *Client) network(err error) error {
 		message = err.Error()
 		var ue *url.Error
 		if errors.As(err, &ue) {
-			message = fmt.Sprintf("could not reach %s: %s", ue.URL, c.redact(ue.Err.Error()))
+			message = fmt.Sprintf("could not reach %s: %s", shown(ue.URL), c.redact(ue.Err.Error()))
 		} else {
 			message = c.redact(message)
 		}

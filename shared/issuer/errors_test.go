@@ -152,6 +152,7 @@ func TestNetworkErrors(t *testing.T) {
 		{in(context.DeadlineExceeded), "did not answer in time", "--timeout"},
 		{in(os.ErrDeadlineExceeded), "did not answer in time", "--timeout"},
 		{in(io.ErrUnexpectedEOF), "could not reach https://i/token: unexpected EOF", "HTTPS_PROXY"},
+		{&url.Error{Op: "Delete", URL: "https://u:p@i/client?key=hidden#x", Err: io.EOF}, "could not reach https://i/client: EOF", "HTTPS_PROXY"},
 		{errors.New("odd"), "odd", "check the network"},
 	} {
 		err := NewClient(HTTPOptions{}).network(tt.err)

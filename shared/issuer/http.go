@@ -382,6 +382,15 @@ func bare(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
+// shown returns a URL as messages show it: see [bare].
+func shown(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "the issuer"
+	}
+	return bare(u)
+}
+
 // CheckURL rejects a URL to which secrets must not be sent: anything except https, and http
 // on loopback.
 func CheckURL(what, raw string) error {
