@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -172,5 +173,17 @@ func TestNetworkErrors(t *testing.T) {
 	}
 	if NewClient(HTTPOptions{}).network(nil) != nil {
 		t.Error("nil became an error")
+	}
+}
+
+// A process that runs for days does not keep unused connections.
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	c := NewClient(HTTPOptions{LookupEnv: func(string) (string, bool) { return "", false }})
+	hc, err := c.client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := hc.Transport.(*transport).base.(*http.Transport).IdleConnTimeout; d <= 0 {
+		t.Errorf("unused connections are kept for %v", d)
 	}
 }

@@ -40,6 +40,10 @@ const maxBody = 1 << 20
 // maxStatus is the maximum length of a status line in messages, in characters.
 const maxStatus = 60
 
+// idleTimeout is how long an unused connection is kept, as in [http.DefaultTransport]. A process
+// that renews tokens for days must not keep one for each issuer.
+const idleTimeout = 90 * time.Second
+
 // gridCertificates is where grid sites keep the certificates of IGTF's CAs.
 const gridCertificates = "/etc/grid-security/certificates"
 
@@ -94,6 +98,7 @@ func (c *Client) client() (*http.Client, error) {
 			DialContext:            (&net.Dialer{Timeout: c.opts.Timeout}).DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    c.opts.Timeout,
+			IdleConnTimeout:        idleTimeout,
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: maxBody,
 		}
