@@ -53,13 +53,15 @@ func Discover(lookupEnv func(string) (string, bool), euid int) (Found, error) {
 	if f, _ := lookupEnv("BEARER_TOKEN_FILE"); f != "" {
 		places = append(places, place{"BEARER_TOKEN_FILE " + f, f, true})
 	}
-	file := "bt_u" + strconv.Itoa(euid)
-	if d, _ := lookupEnv("XDG_RUNTIME_DIR"); d != "" {
-		p := filepath.Join(d, file)
+	if euid >= 0 { // Windows has no user IDs, and anybody can create a directory \tmp there
+		file := "bt_u" + strconv.Itoa(euid)
+		if d, _ := lookupEnv("XDG_RUNTIME_DIR"); d != "" {
+			p := filepath.Join(d, file)
+			places = append(places, place{p, p, false})
+		}
+		p := filepath.Join("/tmp", file)
 		places = append(places, place{p, p, false})
 	}
-	p := filepath.Join("/tmp", file)
-	places = append(places, place{p, p, false})
 	for _, p := range places {
 		content, err := read(p.path, p.named)
 		if err != nil {

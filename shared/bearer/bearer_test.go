@@ -37,6 +37,10 @@ func TestDiscover(t *testing.T) {
 		{"a later place need not be readable", map[string]string{"BEARER_TOKEN": "v", "BEARER_TOKEN_FILE": dir}, "v", "BEARER_TOKEN", nil, false},
 		{"the runtime directory", map[string]string{"XDG_RUNTIME_DIR": dir}, "runtime", xdg, nil, false},
 	}
+	write("bt_u-1", "of nobody") // Windows has no user IDs
+	if got, err := Discover(func(k string) (string, bool) { return map[string]string{"XDG_RUNTIME_DIR": dir}[k], true }, -1); err != nil || got.Token != "" {
+		t.Errorf("without a user ID: %+v %v", got, err)
+	}
 	for _, tt := range tests {
 		got, err := Discover(func(k string) (string, bool) { v, ok := tt.env[k]; return v, ok }, uid)
 		if (err != nil) != tt.fails || got.Token != tt.token || got.Place != tt.place || !reflect.DeepEqual(got.Hidden, tt.hidden) {
