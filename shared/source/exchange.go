@@ -19,12 +19,18 @@ func newExchange(e *Env, arg string) (Source, error) { return exchange{bearerTok
 // has no refresh token.
 type exchange struct{ from bearerToken }
 
+// usesLogin reports whether a token of the login is exchanged, because find returned err and
+// the user named no file.
+func (s exchange) usesLogin(err error) bool {
+	var nothing *None
+	return errors.As(err, &nothing) && s.from.file == ""
+}
+
 // subject returns the digest of the token that is exchanged: another one may be another
 // user's.
 func (s exchange) subject() (string, error) {
 	raw, _, err := s.from.find()
-	var nothing *None
-	if errors.As(err, &nothing) && s.from.file == "" {
+	if s.usesLogin(err) {
 		return "exchange:login", nil
 	}
 	if err != nil {
@@ -37,8 +43,7 @@ func (s exchange) subject() (string, error) {
 func (s exchange) Token(ctx context.Context, req token.Request) (t token.Token, err error) {
 	l := s.from.env.Logins
 	raw, _, err := s.from.find()
-	var nothing *None
-	if errors.As(err, &nothing) && s.from.file == "" {
+	if s.usesLogin(err) {
 		raw, err = s.fresh(ctx, req)
 	}
 	if err != nil {
@@ -75,8 +80,13 @@ func (s exchange) fresh(ctx context.Context, req token.Request) (string, error) 
 	return t.Raw(), err
 }
 
-func (s exchange) report(context.Context, token.Request) (bool, string) {
+func (s exchange) report(_ context.Context, req token.Request) (bool, string) {
 	_, place, err := s.from.find()
+	if s.usesLogin(err) {
+		if _, lerr := s.from.env.Logins.Usable(token.Request{Issuer: req.Issuer}); lerr == nil {
+			return true, "a token of your login would be exchanged at the issuer"
+		}
+	}
 	if err != nil {
 		return false, err.Error()
 	}

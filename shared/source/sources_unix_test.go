@@ -483,3 +483,38 @@ func TestRejectedToken(t *testing.T) {
 	must(t, err)
 	must(t, alone.Forget(request, ""))
 }
+
+// Without a token, the login's is exchanged, and the report says so.
+func TestExchangeReport(t *testing.T) {
+	home := t.TempDir()
+	report := func() Status {
+		c, err := NewChain(newWorld(home, "XDG_RUNTIME_DIR="+home).Env, []string{"exchange"})
+		must(t, err)
+		return c.Report(context.Background(), request)[0]
+	}
+	if st := report(); st.Has || !strings.Contains(st.What, "no bearer token was found") {
+		t.Errorf("%+v", st)
+	}
+	dir := filepath.Join(home, ".local", "state", "token-helpers")
+	must(t, os.MkdirAll(dir, 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, "logins.json"), []byte(`{"version":1,"logins":[{"issuer":"`+request.Issuer+`","client_id":"c","backend":"file","scopes":["s"]}]}`), 0o600))
+	if st := report(); !st.Has || !strings.Contains(st.What, "a token of your login") {
+		t.Errorf("%+v", st)
+	}
+}
+
+// Only executable files are plugins.
+func TestPlugins(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	script(t, one, "token-source-b", "")
+	script(t, two, "token-source-b", "")
+	script(t, two, "token-source-a", "")
+	script(t, two, "another", "")
+	must(t, os.Symlink("token-source-a", filepath.Join(two, "token-source-link")))
+	must(t, os.Symlink("nowhere", filepath.Join(two, "token-source-dangling")))
+	must(t, os.Mkdir(filepath.Join(two, "token-source-dir"), 0o700))
+	must(t, os.WriteFile(filepath.Join(two, "token-source-data"), nil, 0o600))
+	if got := Plugins(one + ":" + two + ":/nonexistent"); !slices.Equal(got, []string{"a", "b", "link"}) {
+		t.Errorf("%q", got)
+	}
+}
