@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,7 +46,10 @@ func Plugins(path string) []string {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			name, ok := strings.CutPrefix(e.Name(), pluginPrefix)
-			if fi, err := e.Info(); ok && err == nil && (fi.Mode()&0o111 != 0 || fi.Mode()&fs.ModeSymlink != 0) && validPlugin(name) == nil {
+			if !ok || validPlugin(name) != nil {
+				continue
+			}
+			if _, err := exec.LookPath(filepath.Join(dir, e.Name())); err == nil || errors.Is(err, exec.ErrDot) {
 				out = append(out, name)
 			}
 		}
