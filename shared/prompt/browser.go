@@ -28,7 +28,8 @@ func OpenBrowser(getenv func(string) string, address string) error {
 		cmd := exec.Command(argv[0], argv[1:]...)
 		err := cmd.Start()
 		if err == nil {
-			return cmd.Process.Release()
+			go func() { _ = cmd.Wait() }() // a long run must not keep it as a zombie
+			return nil
 		}
 		errs = append(errs, err)
 	}
