@@ -2,7 +2,6 @@ package cmdline
 
 import (
 	_ "embed" // the scripts
-	"slices"
 	"strings"
 )
 
@@ -36,6 +35,3 @@ func ScriptFile(shell, program string) string {
 	}
 	return program
 }
-
-// IsShell reports whether there is a completion script for a shell.
-func IsShell(name string) bool { return slices.Contains(Shells, name) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -52,7 +53,7 @@ func (d *directory) open(name string, owners []int) (*directory, error) {
 	}
 	sub := &directory{os.NewFile(uintptr(fd), name)}
 	fi, err := sub.f.Stat()
-	if err == nil && !owned(private.Owner(fi), owners) {
+	if err == nil && !slices.Contains(owners, private.Owner(fi)) {
 		err = fmt.Errorf("the directory %s belongs to user %d", name, private.Owner(fi))
 	}
 	if err != nil {
@@ -60,15 +61,6 @@ func (d *directory) open(name string, owners []int) (*directory, error) {
 		return nil, err
 	}
 	return sub, nil
-}
-
-func owned(uid int, owners []int) bool {
-	for _, o := range owners {
-		if uid == o {
-			return true
-		}
-	}
-	return false
 }
 
 // private opens a directory in d that only the user of this process can access, and creates

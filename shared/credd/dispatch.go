@@ -3,7 +3,6 @@
 package credd
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -111,9 +110,9 @@ func (p *agenda) renewals() {
 		l := p.u.logins[c.top.Login]
 		switch {
 		case l == nil || l.top == nil:
-			if c.problem == "" {
-				c.problem = "there is no login for it: the user must submit a job again, or run the storer"
-				p.m.s.Log.Warning(p.name, base, "%s", c.problem)
+			if !c.orphan {
+				c.orphan = true
+				p.m.s.Log.Warning(p.name, base, "there is no login for it: the user must submit a job again, or run the storer")
 			}
 		case l.pending && p.jobs[l.top.Issuer] == nil && !p.ready(l.top.Issuer, l.retry):
 		case p.ready(l.top.Issuer, c.next):
@@ -156,7 +155,7 @@ func (m *Monitor) start(ctx context.Context, j *job) {
 	j.u.busy[j.issuer] = true
 	j.used = j.u.used()
 	m.active++
-	st := m.state(cmp.Or(j.issuer, "housekeeping"))
+	st := m.state(j.place())
 	st.active++
 	go func() {
 		select {

@@ -96,7 +96,7 @@ type account struct {
 type cred struct {
 	stamp   stamp
 	top     *top
-	problem string // why it cannot be used, else ""
+	orphan  bool // the log says that there is no login for it
 	next    time.Time
 	got     time.Time
 	expires time.Time
@@ -110,7 +110,6 @@ type loginRef struct {
 	stamp   stamp
 	top     *top // without the secret
 	pending bool // the credmon has not taken it over yet
-	problem string
 	retry   time.Time
 	fails   int
 }

@@ -3,6 +3,7 @@
 package credd
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,9 @@ type job struct {
 	refs  []*top
 	used  bool // there are credentials that jobs use
 }
+
+// place returns the issuer, or a name for work on this host.
+func (j *job) place() string { return cmp.Or(j.issuer, "housekeeping") }
 
 type adoption struct {
 	name string
@@ -307,10 +311,7 @@ func (m *Monitor) Finish(r result) {
 	m.active--
 	delete(j.u.busy, j.issuer)
 	j.u.stale = true
-	st := m.state(j.issuer)
-	if j.issuer == "" {
-		st = m.state("housekeeping")
-	}
+	st := m.state(j.place())
 	st.active--
 	for _, a := range j.adopt {
 		err, tried := r.adopted[a.name]
@@ -415,7 +416,7 @@ func (m *Monitor) finishRenewal(j *job, w renewal, o outcome, now time.Time) {
 		m.s.Log.Error(j.user, w.name, "%s", o.err)
 	}
 	m.stats.renewals++
-	w.c.fails, w.c.problem, w.c.renewed = 0, "", true
+	w.c.fails, w.c.orphan, w.c.renewed = 0, false, true
 	w.c.got, w.c.expires = o.got, o.t.Expires
 	w.c.next = m.due(o.t, o.got)
 	m.s.Log.Info(j.user, w.name, "renewed the token, which expires at %s", o.t.Expires.UTC().Format(time.RFC3339))

@@ -161,7 +161,6 @@ func (m *Monitor) scanLogin(d *directory, name string, u *account, base string, 
 		_, err = m.s.Issuer(t.Issuer)
 	}
 	if err != nil {
-		ref.problem = err.Error()
 		m.s.Log.Error(name, base, "ignored: %s", err)
 		return
 	}
@@ -196,7 +195,6 @@ func (m *Monitor) scanCredential(d *directory, name string, u *account, base str
 	}
 	u.creds[base] = c
 	if err != nil {
-		c.problem = err.Error()
 		m.s.Log.Error(name, base, "ignored: %s", err)
 		return
 	}
