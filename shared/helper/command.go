@@ -14,6 +14,7 @@ import (
 
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/fresh"
+	"example.org/token-helpers/shared/output"
 	"example.org/token-helpers/shared/private"
 	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
@@ -106,10 +107,11 @@ func tokenFile(dir *store.RunDir, it *item) string {
 }
 
 func writeToken(file string, t token.Token) error {
-	if strings.ContainsAny(t.Raw(), " \t\r\n\x00") {
-		return errors.New("the token contains white space")
+	data, err := output.Format("token", t, nil)
+	if err != nil {
+		return err
 	}
-	return private.Write(file, []byte(t.Raw()+"\n"))
+	return private.Write(file, data)
 }
 
 // commandEnv returns the environment of a command: environ, with the variables in which

@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -97,14 +98,7 @@ func (s *Session) Logins(v Service) (*login.Logins, string, error) {
 }
 
 func (s *Session) serviceWorld(v Service) (*world, error) {
-	return s.a.worldAt(options{client: clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile}}, s.a.conf.issuerOf(v, s.a.common.Issuer))
-}
-
-func (c *config) issuerOf(v Service, otherwise string) string {
-	if v.Issuer != "" {
-		return v.Issuer
-	}
-	return otherwise
+	return s.a.worldAt(options{client: clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile}}, cmp.Or(v.Issuer, s.a.common.Issuer))
 }
 
 // Tokens returns functions that get tokens for a service with the user's login. first may
@@ -112,7 +106,7 @@ func (c *config) issuerOf(v Service, otherwise string) string {
 // least enough.
 func (s *Session) Tokens(v Service, least time.Duration) (first func(context.Context) (token.Token, error), renewed func(_ context.Context, enough time.Duration) (token.Token, error), err error) {
 	a := s.a
-	url := a.conf.issuerOf(v, a.common.Issuer)
+	url := cmp.Or(v.Issuer, a.common.Issuer)
 	f := options{
 		client:  clientFlags{ClientID: v.ClientID, ClientSecretFile: v.ClientSecretFile},
 		request: requestFlags{MinLifetime: cli.Duration(least)}, kept: true,

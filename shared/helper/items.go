@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -61,10 +62,7 @@ func (a *app) items(g *getCmd) ([]*item, error) {
 	worlds := map[string]*world{}
 	for _, name := range names {
 		t := a.conf.Tokens[name]
-		issuer := t.Issuer
-		if issuer == "" {
-			issuer = a.common.Issuer
-		}
+		issuer := cmp.Or(t.Issuer, a.common.Issuer)
 		w := worlds[issuer]
 		if w == nil {
 			if w, err = a.worldAt(f, issuer); err != nil {

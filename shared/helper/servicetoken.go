@@ -1,6 +1,7 @@
 package helper
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -67,7 +68,7 @@ func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []Serv
 	if v.Robot {
 		f.source.From = []string{"cache", "client-credentials"}
 	}
-	url := a.conf.issuerOf(v, a.common.Issuer)
+	url := cmp.Or(v.Issuer, a.common.Issuer)
 	w, err := a.worldAt(f, url)
 	if err != nil {
 		return token.Token{}, err
@@ -77,7 +78,7 @@ func (s *Session) ServiceToken(ctx context.Context, r ServiceRequest, all []Serv
 	it := a.serviceItem(w, f, r, loginCommand)
 	for _, other := range all {
 		other, ov, err := s.Completed(other)
-		if err == nil && a.conf.issuerOf(ov, a.common.Issuer) == url {
+		if err == nil && cmp.Or(ov.Issuer, a.common.Issuer) == url {
 			items = append(items, a.serviceItem(w, f, other, loginCommand))
 		}
 	}
