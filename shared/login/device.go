@@ -333,7 +333,7 @@ func hasAudiences(t token.Token, req token.Request) bool {
 // client, and the logins of other clients that these tools registered at the issuer. A
 // failure is only reported, because the new login works anyway.
 func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *store.Login) {
-	if replaced != nil && replaced.RefreshToken != lg.RefreshToken && !sameSession(replaced.RefreshToken, lg.RefreshToken) {
+	if outlives(replaced, lg) {
 		if err := l.Issuer.Revoke(ctx, md, credentials(lg), replaced.RefreshToken); err != nil {
 			l.Verbose("the refresh token of the replaced login was not revoked: %s", err)
 		}
@@ -353,6 +353,13 @@ func (l *Logins) retire(ctx context.Context, md *issuer.Metadata, lg, replaced *
 			l.Verbose("could not revoke the replaced login: %s", err)
 		}
 	}
+}
+
+// outlives reports whether the login that lg replaced still has a refresh token that must be
+// revoked. replaced is nil if there was no login.
+func outlives(replaced, lg *store.Login) bool {
+	return replaced != nil && replaced.RefreshToken != "" && replaced.RefreshToken != lg.RefreshToken &&
+		!sameSession(replaced.RefreshToken, lg.RefreshToken)
 }
 
 // sameSession reports whether two refresh tokens belong to the same session at the issuer.

@@ -124,7 +124,7 @@ func (l *Logins) Adopt(ctx context.Context, lg *store.Login) error {
 		}
 		return c.tx.Save(ctx, lg)
 	})
-	if err != nil || replaced == nil || replaced.RefreshToken == "" || replaced.RefreshToken == lg.RefreshToken || sameSession(replaced.RefreshToken, lg.RefreshToken) {
+	if err != nil || !outlives(replaced, lg) {
 		return err
 	}
 	if rerr := l.WithMetadata(ctx, lg.Issuer, func(md *issuer.Metadata) error {

@@ -52,17 +52,13 @@ func (l *Logins) Logout(ctx context.Context, issuerURL string, force bool) (foun
 		}
 		l.forgetUnfinished(ctx, issuerURL)
 	}
-	if left != nil {
-		defer func() {
-			if err == nil {
-				err = left
-			}
-		}()
+	if err = l.Store.ForgetTokens(issuerURL); err == nil {
+		err = l.Store.PutDocument(issuerURL, nil, 0)
 	}
-	if err := l.Store.ForgetTokens(issuerURL); err != nil {
-		return found, err
+	if err == nil && left != nil {
+		err = left
 	}
-	return found, l.Store.PutDocument(issuerURL, nil, 0)
+	return found, err
 }
 
 // end revokes the login of an index entry at the issuer and deletes it here.
