@@ -254,15 +254,15 @@ func ReadSecret(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	secret := FirstLine(b)
+	secret := WithoutLineEnd(b)
 	if secret == "" {
 		return "", fmt.Errorf("%s is empty", path)
 	}
 	return secret, nil
 }
 
-// FirstLine returns b without one line end (LF or CRLF) at its end.
-func FirstLine(b []byte) string {
+// WithoutLineEnd returns b without one line end (LF or CRLF) at its end.
+func WithoutLineEnd(b []byte) string {
 	return strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 }
 

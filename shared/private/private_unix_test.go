@@ -688,9 +688,9 @@ func TestSweep(t *testing.T) {
 	Sweep(filepath.Join(dir, "none"), now)
 }
 
-func TestFirstLine(t *testing.T) {
+func TestWithoutLineEnd(t *testing.T) {
 	for in, want := range map[string]string{"": "", "a": "a", "a\n": "a", "a\r\n": "a", "a\r": "a", "a\n\n": "a\n", "\n": "", "a\nb\n": "a\nb"} {
-		if got := FirstLine([]byte(in)); got != want {
+		if got := WithoutLineEnd([]byte(in)); got != want {
 			t.Errorf("%q: %q", in, got)
 		}
 	}

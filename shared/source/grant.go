@@ -145,8 +145,13 @@ func Granted(t token.Token, req token.Request, now time.Time) (wider string, err
 	return excess(t, req), nil
 }
 
+// isPrintable reports whether a token consists of printable ASCII without spaces.
+func isPrintable(raw string) bool {
+	return !strings.ContainsFunc(raw, func(r rune) bool { return r <= 0x20 || r > 0x7e })
+}
+
 func checkCharacters(t token.Token) error {
-	if strings.ContainsFunc(t.Raw(), func(r rune) bool { return r <= 0x20 || r > 0x7e }) || t.Raw() == "" {
+	if !isPrintable(t.Raw()) || t.Raw() == "" {
 		return fail(cli.Failed, "", "the source %s returned a token with characters that tokens cannot contain", t.Source)
 	}
 	return nil

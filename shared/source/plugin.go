@@ -214,7 +214,7 @@ func CheckPlugin(ctx context.Context, e *Env, name string, req token.Request) ([
 	case err == nil:
 		add(true, "it answers the request with a token")
 		t := token.New(ans.Token)
-		add(bytes.IndexFunc([]byte(ans.Token), func(r rune) bool { return r <= 0x20 || r > 0x7e }) < 0, "the token is printable ASCII without spaces")
+		add(isPrintable(ans.Token), "the token is printable ASCII without spaces")
 		add(!t.Expires.IsZero() || ans.ExpiresAt != nil, "the token's expiry is known, from the token or from expiresAt")
 	case errors.As(err, &n):
 		add(true, "it answers the request with nothing to offer: %s", n.Reason)

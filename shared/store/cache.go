@@ -311,8 +311,15 @@ func (s *Store) Tokens() ([]CachedInfo, error) {
 
 // ForgetTokens removes the cached tokens of the issuer.
 func (s *Store) ForgetTokens(issuer string) error {
+	return s.forget(func(e cacheEntry) bool {
+		return token.SameIssuer(e.For.Issuer, issuer) || token.SameIssuer(e.Issuer, issuer)
+	})
+}
+
+// forget removes the cached tokens for which match returns true.
+func (s *Store) forget(match func(cacheEntry) bool) error {
 	return wrap("clear the token cache", s.each(func(path string, e cacheEntry) error {
-		if !token.SameIssuer(e.For.Issuer, issuer) && !token.SameIssuer(e.Issuer, issuer) {
+		if !match(e) {
 			return nil
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -326,18 +333,13 @@ func (s *Store) ForgetTokens(issuer string) error {
 // unless they have the same subject as the new token fresh: another user may have logged in.
 func (s *Store) ForgetOthers(issuer, clientID string, sources []string, fresh token.Token) error {
 	subject, known := subjectOf(fresh)
-	return wrap("clear the token cache", s.each(func(path string, e cacheEntry) error {
+	return s.forget(func(e cacheEntry) bool {
 		if !slices.Contains(sources, e.Source) || !token.SameIssuer(e.For.Issuer, issuer) || e.For.ClientID != "" && e.For.ClientID != clientID {
-			return nil
+			return false
 		}
-		if other, ok := subjectOf(token.New(e.Token)); known && ok && other == subject {
-			return nil
-		}
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}))
+		other, ok := subjectOf(token.New(e.Token))
+		return !known || !ok || other != subject
+	})
 }
 
 func subjectOf(t token.Token) (subject string, ok bool) {

@@ -125,10 +125,7 @@ func (r *fileRing) unlock(ctx context.Context) error {
 	if r.s.passphrase != "" {
 		return nil
 	}
-	if r.s.o.Key != nil {
-		return makeDir(r.dir)
-	}
-	if err := makeDir(r.dir); err != nil {
+	if err := makeDir(r.dir); err != nil || r.s.o.Key != nil {
 		return err
 	}
 	probe, err := r.probeItem()
@@ -335,7 +332,7 @@ func SecretFromCommand(ctx context.Context, name, command string) (string, error
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", name, err)
 	}
-	pw := private.FirstLine(out)
+	pw := private.WithoutLineEnd(out)
 	if pw == "" {
 		return "", fmt.Errorf("%s printed nothing", name)
 	}
