@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,10 +25,11 @@ type published struct {
 	Archives []publishedArchive
 }
 
-type publishedArchive struct{ OS, Arch, Dir, URL, SHA256 string }
+type publishedArchive struct{ OS, Arch, URL, SHA256 string }
 
-// descriptions writes a formula for Homebrew and manifests for krew, kubectl's plugin manager.
-// They contain URLs, so they are written only if RELEASE_URL is set.
+// descriptions writes a formula for Homebrew, and manifests and archives for krew, kubectl's plugin
+// manager. The formula and the manifests contain URLs, so all of them are written only if
+// RELEASE_URL is set.
 func (r *release) descriptions() error {
 	if r.url == "" {
 		r.say("no formula and no manifests for krew, because RELEASE_URL is not set")
@@ -38,26 +40,67 @@ func (r *release) descriptions() error {
 	}
 	p := published{Version: r.version}
 	for _, t := range targets {
-		name := r.name(t) + ".tar.gz"
 		if t.os == "windows" {
-			name = r.name(t) + ".zip"
+			continue
 		}
-		sum, err := checksum(r.artifact(name))
+		a, err := r.published(t, r.name(t)+".tar.gz")
 		if err != nil {
 			return err
 		}
-		p.Archives = append(p.Archives, publishedArchive{t.os, t.arch, r.name(t), strings.TrimSuffix(r.url, "/") + "/" + name, sum})
+		p.Archives = append(p.Archives, a)
 	}
 	if err := r.describe("homebrew.rb", "token-helpers.rb", p); err != nil {
 		return err
 	}
 	for _, program := range []string{"condor-token-helper", "xrd-token-helper"} {
-		p.Program, p.Plugin = program, strings.TrimSuffix(program, "-helper")
-		if err := r.describe("krew.yaml", p.Plugin+".krew.yaml", p); err != nil {
+		p := published{Version: r.version, Program: program, Plugin: strings.TrimSuffix(program, "-helper")}
+		for _, t := range targets {
+			name := fmt.Sprintf("kubectl-%s-%s-%s.tar.gz", p.Plugin, r.version, t)
+			if err := r.writePlugin(r.artifact(name), program, t); err != nil {
+				return err
+			}
+			a, err := r.published(t, name)
+			if err != nil {
+				return err
+			}
+			p.Archives = append(p.Archives, a)
+		}
+		// krew requires that the file has the name of the plugin.
+		if err := r.describe("krew.yaml", p.Plugin+".yaml", p); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// published describes an archive for t.
+func (r *release) published(t target, name string) (publishedArchive, error) {
+	sum, err := checksum(r.artifact(name))
+	return publishedArchive{t.os, t.arch, strings.TrimSuffix(r.url, "/") + "/" + name, sum}, err
+}
+
+// writePlugin writes the archive of a plugin: a program and its licences, without directories. It
+// exists because krew rejects archives that contain symbolic links. archives has staged the files.
+func (r *release) writePlugin(file, program string, t target) error {
+	if t.os == "windows" {
+		program += ".exe"
+	}
+	staged := filepath.Join(r.dir, "build", "stage", r.name(t))
+	var entries []entry
+	for _, e := range []entry{
+		{name: "share/doc/token-helpers/LICENSE", mode: 0o644},
+		{name: "share/doc/token-helpers/" + noticesName, mode: 0o644},
+		{name: "bin/" + program, mode: 0o755},
+	} {
+		data, err := os.ReadFile(filepath.Join(staged, filepath.FromSlash(e.name)))
+		if err != nil {
+			return err
+		}
+		entries = append(entries, entry{name: path.Base(e.name), mode: e.mode, data: data})
+	}
+	return writeFile(file, func(w io.Writer) error {
+		return compress(w, func(w io.Writer) error { return writeTar(w, entries, r.date) })
+	})
 }
 
 func (r *release) describe(name, artifact string, p published) error {

@@ -133,8 +133,34 @@ func TestMaterials(t *testing.T) {
 	}
 }
 
+// listTarball returns the mode, the name and the target of each member of a tarball.
+func listTarball(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	gz, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for tr := tar.NewReader(gz); ; {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return strings.Join(got, "\n")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, h.FileInfo().Mode().String()+" "+h.Name+" "+h.Linkname)
+	}
+}
+
 func TestTarballsDependOnlyOnTheContents(t *testing.T) {
 	var archives [2][]byte
+	var last string
 	for i, mode := range []os.FileMode{0o755, 0o700} {
 		dir := t.TempDir()
 		if err := os.MkdirAll(filepath.Join(dir, "bin"), mode); err != nil {
@@ -154,28 +180,14 @@ func TestTarballsDependOnlyOnTheContents(t *testing.T) {
 		if archives[i], err = os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
+		last = path
 	}
 	if !bytes.Equal(archives[0], archives[1]) {
 		t.Error("the archives differ")
 	}
-	gz, err := gzip.NewReader(bytes.NewReader(archives[0]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for tr := tar.NewReader(gz); ; {
-		h, err := tr.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, h.FileInfo().Mode().String()+" "+h.Name+" "+h.Linkname)
-	}
 	want := "drwxr-xr-x top/bin/ \nLrwxrwxrwx top/bin/link program\n-rwxr-xr-x top/bin/program "
-	if s := strings.Join(got, "\n"); s != want {
-		t.Errorf("got\n%s\nwant\n%s", s, want)
+	if got := listTarball(t, last); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 
@@ -265,8 +277,20 @@ func TestDescriptions(t *testing.T) {
 	}
 	r.url = "https://example.org/releases/1.2.3/"
 	for _, target := range targets {
-		for _, ext := range []string{".tar.gz", ".zip"} {
-			if err := os.WriteFile(r.artifact(r.name(target)+ext), []byte(target.String()), 0o600); err != nil {
+		staged := filepath.Join(r.dir, "build", "stage", r.name(target))
+		files := map[string]string{
+			r.artifact(r.name(target) + ".tar.gz"):                  target.String(),
+			staged + "/share/doc/token-helpers/LICENSE":             "licence",
+			staged + "/share/doc/token-helpers/THIRD-PARTY-NOTICES": "notices",
+		}
+		for _, program := range programs {
+			if target.os == "windows" {
+				program += ".exe"
+			}
+			files[staged+"/bin/"+program] = program
+		}
+		for file, data := range files {
+			if err := writeFile(file, func(w io.Writer) error { _, err := io.WriteString(w, data); return err }); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -274,20 +298,26 @@ func TestDescriptions(t *testing.T) {
 	if err := r.descriptions(); err != nil {
 		t.Fatal(err)
 	}
-	sum, err := checksum(r.artifact(r.name(target{"darwin", "arm64"}) + ".tar.gz"))
-	if err != nil {
-		t.Fatal(err)
+	sum := func(name string) string {
+		t.Helper()
+		sum, err := checksum(r.artifact(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
 	}
 	for name, wants := range map[string][]string{
 		"token-helpers.rb": {
-			"    on_arm do\n      url \"https://example.org/releases/1.2.3/token-helpers-1.2.3-darwin-arm64.tar.gz\"\n      sha256 \"" + sum + "\"\n",
+			"    on_arm do\n      url \"https://example.org/releases/1.2.3/token-helpers-1.2.3-darwin-arm64.tar.gz\"\n" +
+				"      sha256 \"" + sum("token-helpers-1.2.3-darwin-arm64.tar.gz") + "\"\n",
 		},
-		"xrd-token.krew.yaml": {
-			"  name: xrd-token\n", "  version: v1.2.3\n", "Get tokens for XRootD", "sha256: " + sum + "\n",
-			"        - from: token-helpers-1.2.3-windows-amd64/xrd-token-helper.exe\n", "      bin: xrd-token-helper.exe\n",
-			"        - from: token-helpers-1.2.3-linux-amd64/bin/xrd-token-helper\n",
+		"xrd-token.yaml": {
+			"  name: xrd-token\n", "  version: v1.2.3\n", "Get tokens for XRootD", "kubectl-xrd_token is",
+			"          os: linux\n          arch: amd64\n      uri: https://example.org/releases/1.2.3/kubectl-xrd-token-1.2.3-linux-amd64.tar.gz\n" +
+				"      sha256: " + sum("kubectl-xrd-token-1.2.3-linux-amd64.tar.gz") + "\n      bin: xrd-token-helper\n",
+			"-windows-amd64.tar.gz\n      sha256: " + sum("kubectl-xrd-token-1.2.3-windows-amd64.tar.gz") + "\n      bin: xrd-token-helper.exe\n",
 		},
-		"condor-token.krew.yaml": {"  name: condor-token\n", "Get tokens for HTCondor"},
+		"condor-token.yaml": {"  name: condor-token\n", "Get tokens for HTCondor", "kubectl-condor_token is"},
 	} {
 		b, err := os.ReadFile(r.artifact(name))
 		if err != nil {
@@ -297,6 +327,16 @@ func TestDescriptions(t *testing.T) {
 			if !strings.Contains(string(b), want) {
 				t.Errorf("%s: %q is missing in\n%s", name, want, b)
 			}
+		}
+	}
+	for name, program := range map[string]string{
+		"kubectl-condor-token-1.2.3-linux-arm64.tar.gz": "condor-token-helper",
+		"kubectl-xrd-token-1.2.3-windows-amd64.tar.gz":  "xrd-token-helper.exe",
+	} {
+		// krew accepts only files and directories.
+		want := "-rw-r--r-- LICENSE \n-rw-r--r-- THIRD-PARTY-NOTICES \n-rwxr-xr-x " + program + " "
+		if got := listTarball(t, r.artifact(name)); got != want {
+			t.Errorf("%s: got\n%s\nwant\n%s", name, got, want)
 		}
 	}
 	r.url = "http://example.org"

@@ -34,7 +34,7 @@ result "a release is built from a tag, without a network" "$got"
 dist=$p/one/dist
 export dist
 expect "the checksums are those of the files" 0 'token-helpers_1.0.0-1_amd64.deb: OK' bash -c 'cd "$dist" && sha256sum --check --strict SHA256SUMS'
-expect "all files have checksums" 0 '^21$' bash -c 'cd "$dist" && find . -maxdepth 1 -type f ! -name SHA256SUMS | wc -l'
+expect "all files have checksums" 0 '^33$' bash -c 'cd "$dist" && find . -maxdepth 1 -type f ! -name SHA256SUMS | wc -l'
 expect "a release requires its tag" 2 'there is no tag v2.0.0' bash -c 'cd "$p/one" && built make release VERSION=2.0.0'
 
 checkout two 1.0.0
@@ -119,7 +119,7 @@ sums() {
 }
 export -f sums
 expect "the formula has the checksums of four archives" 0 '^4 checksums' sums "$dist/token-helpers.rb"
-expect "krew's manifest has those of six" 0 '^6 checksums' sums "$dist/condor-token.krew.yaml"
+expect "krew's manifest has those of six" 0 '^6 checksums' sums "$dist/condor-token.yaml"
 cat >"$p/bom.py" <<'PY'
 import sys
 from cyclonedx.schema import SchemaVersion
