@@ -30,7 +30,7 @@ class TokenHelpers < Formula
     bash_completion.install Dir["share/bash-completion/completions/*"]
     zsh_completion.install Dir["share/zsh/site-functions/*"]
     fish_completion.install Dir["share/fish/vendor_completions.d/*"]
-    doc.install Dir["share/doc/token-helpers/*"]
+    doc.install Dir["share/doc/token-helpers/*"], "etc/token-helpers/config.toml"
   end
 
   test do
