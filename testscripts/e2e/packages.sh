@@ -148,12 +148,12 @@ expect "installs below /usr/local, with the configuration in /etc" 0 '^3$' bash 
 expect "make uninstall" 0 '' bash -c 'cd "$p/one" && built make uninstall PREFIX=/opt/helpers DESTDIR="$p/destdir"'
 expect "leaves no file behind" 0 '^0$' bash -c 'find "$p/destdir" ! -type d | wc -l'
 
-# machine NAME creates a clean system.
+# machine NAME [TREE] creates a clean system, with the programs of a tree in the cache.
 machine() {
-	local c=$p/$1
+	local c=$p/$1 clean=$E2E_CACHE/clean-bookworm-1 tree=${2:+$E2E_CACHE/$2}
 	mkdir "$c" "$c.upper" "$c.work"
-	mount -t overlay -o "lowerdir=$E2E_CACHE/clean-bookworm-1,upperdir=$c.upper,workdir=$c.work" overlay "$c" 2>/dev/null ||
-		cp -a "$E2E_CACHE/clean-bookworm-1/." "$c/"
+	mount -t overlay -o "lowerdir=$clean${tree:+:$tree},upperdir=$c.upper,workdir=$c.work" overlay "$c" 2>/dev/null ||
+		cp -a ${tree:+"$tree/."} "$clean/." "$c/"
 	mount -t proc proc "$c/proc"
 	mount --bind /dev "$c/dev"
 	mount --bind /dev/pts "$c/dev/pts"
