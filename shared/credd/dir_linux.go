@@ -186,7 +186,12 @@ func (d *directory) exchange(spare *directory, name string, old stamp, data []by
 	if err := w.Commit(data); err != nil {
 		return plainPath(name, err)
 	}
-	defer func() { _ = unix.Unlinkat(int(spare.f.Fd()), name, 0) }()
+	lost := false // the newer file could not be put back
+	defer func() {
+		if !lost {
+			_ = unix.Unlinkat(int(spare.f.Fd()), name, 0)
+		}
+	}()
 	swap := func() error {
 		return unix.Renameat2(int(spare.f.Fd()), name, int(d.f.Fd()), name, unix.RENAME_EXCHANGE)
 	}
@@ -199,6 +204,7 @@ func (d *directory) exchange(spare *directory, name string, old stamp, data []by
 		return nil
 	}
 	if err := swap(); err != nil {
+		lost = true
 		return &fs.PathError{Op: "restore", Path: name, Err: err}
 	}
 	return errChanged

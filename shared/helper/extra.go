@@ -125,7 +125,11 @@ func (s *Session) Tokens(v Service, least time.Duration) (first func(context.Con
 		return nil, nil, err
 	}
 	first = func(ctx context.Context) (token.Token, error) { return a.obtain(ctx, it, []*item{it}) }
-	return first, it.renewed, nil
+	renewed = func(ctx context.Context, enough time.Duration) (token.Token, error) {
+		w.unattended.Store(true)
+		return it.renewed(ctx, enough)
+	}
+	return first, renewed, nil
 }
 
 // withCommand returns the arguments, preceded by the command that the binary's name
