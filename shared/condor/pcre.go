@@ -20,9 +20,9 @@ func invalidClass(pattern string) string {
 		case pattern[i] == '\\':
 			i++
 		case pattern[i] == '[':
-			end, problem := scanClass(pattern, i+1)
-			if problem != "" {
-				return problem
+			end, reason := scanClass(pattern, i+1)
+			if reason != "" {
+				return reason
 			}
 			i = end
 		}
