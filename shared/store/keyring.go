@@ -285,11 +285,17 @@ func (s *Store) chooseAuto(ctx context.Context) (string, error) {
 	skipped := false
 	for _, c := range usableCandidates() {
 		err := available(c.backend)
+		note := func() { s.o.Note("%slogins are saved in %s", notFoundPrefix(skipped), c.what) }
+		if err == nil && c.backend == file {
+			note() // before the prompt for a new passphrase, because it says what that is for
+		}
 		if err == nil {
 			err = s.try(ctx, c.backend)
 		}
 		if err == nil {
-			s.o.Note("%syour login is saved in %s", notFoundPrefix(skipped), c.what)
+			if c.backend != file {
+				note()
+			}
 			return c.backend, s.remember(c.backend)
 		}
 		if ctx.Err() != nil || c.backend == file {
