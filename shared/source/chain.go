@@ -102,7 +102,7 @@ func (c *Chain) Token(ctx context.Context, req token.Request) (token.Token, erro
 			return token.Token{}, err
 		}
 		if n.login && c.asksUser() {
-			c.env.Note("%s: a new login is needed", n.Reason)
+			c.env.Note("%s; a new login is needed", n.Reason)
 		} else {
 			c.env.Verbose("%s: %s", s.name, n.Reason)
 		}

@@ -538,7 +538,7 @@ func TestReport(t *testing.T) {
 	want := map[string]Status{
 		"cache": {"cache", false, "no token is cached for this request"}, "login": {"login", false, "there is no login at https://i/"},
 		"oidc-agent": {"oidc-agent", false, "no oidc-agent is running: OIDC_SOCK is not set"}, "device": {"device", true, "the login code would be printed to stderr, because there is no terminal"},
-		"client-credentials": {"client-credentials", false, "no client was given: use --client-id and its secret"}, "htgettoken": {"htgettoken", false, "there is no htgettoken on PATH"},
+		"client-credentials": {"client-credentials", false, "no client was given: use --client-id and --client-secret-file"}, "htgettoken": {"htgettoken", false, "there is no htgettoken on PATH"},
 		"bearer:/none": {"bearer:/none", false, "there is no file /none"}, "exchange:/none": {"exchange:/none", false, "there is no file /none"},
 		"plugin:none": {"plugin:none", false, "there is no executable token-source-none on PATH"},
 	}

@@ -21,7 +21,7 @@ func (s clientCredentials) subject() (string, error) {
 func (s clientCredentials) Token(ctx context.Context, req token.Request) (t token.Token, err error) {
 	l := s.env.Logins
 	if l.ClientID == "" {
-		return t, none("no client was given: use --client-id and its secret")
+		return t, none("no client was given: use --client-id and --client-secret-file")
 	}
 	secret, err := l.ClientSecret()
 	if err != nil {
@@ -43,7 +43,7 @@ func (s clientCredentials) Token(ctx context.Context, req token.Request) (t toke
 
 func (s clientCredentials) report(context.Context, token.Request) (bool, string) {
 	if s.env.Logins.ClientID == "" {
-		return false, "no client was given: use --client-id and its secret"
+		return false, "no client was given: use --client-id and --client-secret-file"
 	}
 	return true, "the token would be requested from the issuer as the client " + s.env.Logins.ClientID
 }
