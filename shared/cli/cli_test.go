@@ -124,7 +124,7 @@ func TestParseErrors(t *testing.T) {
 		"--nane x":       `unknown flag --nane, did you mean "--name"?`,
 		"--for 1x":       `--for: "1x" is not a duration: use seconds, or a duration such as 90s, 1h30m or 5d`,
 		"--for=-1s":      `--for: "-1s" is not a duration: use seconds, or a duration such as 90s, 1h30m or 5d`,
-		"word":           "unexpected argument word",
+		"word":           `unexpected argument "word"`,
 	} {
 		var g struct {
 			Color string `enum:",red,green" default:""`

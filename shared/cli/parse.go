@@ -25,7 +25,13 @@ type HelpFlags struct {
 // which has been printed. An invalid command line is a [Usage] error.
 func (e *Env) Parse(line *cmdline.Line, flags *HelpFlags, args []string, describe func() (*cmdline.Program, *cmdline.Command)) (done bool, err error) {
 	if err := line.Parse(args); err != nil {
-		return false, e.usage(err)
+		command := e.Program
+		if describe != nil {
+			if _, c := describe(); c.Name != "" {
+				command += " " + c.Name
+			}
+		}
+		return false, e.usage(err, command)
 	}
 	switch {
 	case flags.Help || flags.HelpAll:
@@ -47,18 +53,18 @@ func (e *Env) Help(p *cmdline.Program, c *cmdline.Command, all bool) error {
 // Resolve sets the flags that were not on the command line to their defaults.
 func (e *Env) Resolve(line *cmdline.Line, lookup func(*cmdline.Flag) ([]string, bool)) error {
 	if err := line.Resolve(lookup); err != nil {
-		return e.usage(err)
+		return e.usage(err, e.Program)
 	}
 	return nil
 }
 
-// usage returns the error for an invalid command line.
-func (e *Env) usage(err error) error {
+// usage returns the error for an invalid command line of a command.
+func (e *Env) usage(err error, command string) error {
 	var own *Error
 	if errors.As(err, &own) {
 		return own
 	}
-	return Errorf(Usage, "%w", err).Hint("run '%s --help' to see the flags", e.Program)
+	return Errorf(Usage, "%w", err).Hint("run '%s --help-all' to see all flags", command)
 }
 
 // Columns returns the line width for stdout: COLUMNS if it is set, the width of the

@@ -18,7 +18,7 @@ func (l *Line) Parse(args []string) error {
 	positional := 0
 	argument := func(s string) error {
 		if positional == len(l.Args) {
-			return fmt.Errorf("unexpected argument %s", s)
+			return fmt.Errorf("unexpected argument %q", s)
 		}
 		a := l.Args[positional]
 		if !a.Repeats {
@@ -134,11 +134,13 @@ func (l *Line) unknown(flag string) error {
 	var names []string
 	for _, f := range l.Flags {
 		if !f.Hidden {
-			names = append(names, "--"+f.Name)
+			names = append(names, f.Name)
 		}
 	}
-	if near := text.Nearest(flag, names); near != "" && strings.HasPrefix(flag, "--") {
-		return fmt.Errorf("unknown flag %s, did you mean %q?", flag, near)
+	if name, long := strings.CutPrefix(flag, "--"); long {
+		if near := text.Nearest(name, names); near != "" {
+			return fmt.Errorf("unknown flag %s, did you mean %q?", flag, "--"+near)
+		}
 	}
 	return fmt.Errorf("unknown flag %s", flag)
 }

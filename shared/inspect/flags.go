@@ -137,11 +137,11 @@ func noEmptyFlags(line *cmdline.Line) error {
 }
 
 func usage(format string, a ...any) error {
-	return cli.Errorf(cli.Usage, format, a...).Hint("run 'jwt-inspect --help' to see the flags")
+	return cli.Errorf(cli.Usage, format, a...).Hint("run 'jwt-inspect --help-all' to see all flags")
 }
 
 func diffUsage() error {
-	return cli.Errorf(cli.Usage, "--diff requires two files with one token each").Hint("jwt-inspect --diff works refused")
+	return cli.Errorf(cli.Usage, "--diff requires two files with one token each").Hint("write it as jwt-inspect --diff works refused")
 }
 
 // format returns the output format.
@@ -162,7 +162,7 @@ func (o *options) format(tty bool) (format, error) {
 		return format{}, usage("--redact and --show-signature cannot be combined")
 	}
 	if o.ShowSignature && !f.signature {
-		return format{}, cli.Errorf(cli.Usage, "--show-signature requires -o text or -o json").Hint("jwt-inspect -o text --show-signature < token")
+		return format{}, cli.Errorf(cli.Usage, "--show-signature requires -o text or -o json").Hint("run: jwt-inspect -o text --show-signature < token")
 	}
 	return f, nil
 }

@@ -144,21 +144,26 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// distance returns the Levenshtein distance of a and b, in bytes.
+// distance returns the number of edits between a and b, in bytes: insertions, deletions,
+// replacements and swaps of neighbors (optimal string alignment).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
+	before, last := make([]int, len(row)), make([]int, len(row))
 	for i := range len(a) {
-		diagonal := row[0]
+		before, last, row = last, row, before
 		row[0] = i + 1
 		for j := range len(b) {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0
 			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

@@ -68,7 +68,7 @@ func TestShellWord(t *testing.T) {
 
 func TestNearest(t *testing.T) {
 	known := []string{"issuer", "timeout", "min-lifetime", "from"}
-	for word, want := range map[string]string{"issure": "issuer", "isuer": "issuer", "time-out": "timeout", "colour": "", "": "", "min-lifetme": "min-lifetime", "foo": "", "fram": "from"} {
+	for word, want := range map[string]string{"issure": "issuer", "isuer": "issuer", "time-out": "timeout", "colour": "", "": "", "min-lifetme": "min-lifetime", "foo": "", "fram": "from", "form": "from"} {
 		if got := Nearest(word, known); got != want {
 			t.Errorf("%q: %q", word, got)
 		}
