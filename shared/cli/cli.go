@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	_ "example.org/token-helpers/shared/stack"
@@ -152,7 +153,11 @@ func Explain(err error) *Error {
 		_ = errors.As(cause, &known)
 	}
 	var pe *fs.PathError
-	if len(e.hints) == 0 && errors.As(err, &pe) {
+	switch {
+	case len(e.hints) > 0 || !errors.As(err, &pe):
+	case errors.Is(pe.Err, syscall.ENOSPC):
+		e.hints = []string{"free some space on the device"}
+	case errors.Is(pe.Err, fs.ErrNotExist) || errors.Is(pe.Err, fs.ErrPermission):
 		e.hints = []string{"check that " + text.ShellWord(pe.Path) + " is the right path, and check its owner and its mode"}
 	}
 	return e
