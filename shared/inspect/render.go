@@ -1,7 +1,9 @@
 package inspect
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -124,7 +126,14 @@ func (o *output) notToken(i input) {
 	}
 }
 
-func (o *output) unreadable(_ string, err error) { o.env.Say("error: %s", text.OneLine(err.Error())) }
+func (o *output) unreadable(_ string, err error) {
+	e := cli.Errorf(cli.Usage, "%s", text.OneLine(err.Error()))
+	if !o.hinted && errors.Is(err, fs.ErrNotExist) {
+		o.hinted = true
+		e = e.Hint("check the name of the file, or run 'jwt-inspect --help'")
+	}
+	o.env.Report(e)
+}
 
 func (o *output) finish() error { return nil }
 

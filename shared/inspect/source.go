@@ -147,7 +147,7 @@ func (p *pipeline) discover() error {
 	}
 	if found.Token == "" {
 		return cli.Errorf(cli.NeedLogin, "no token given, and none found by bearer token discovery").
-			Hint("searched BEARER_TOKEN, BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u%[1]d and /tmp/bt_u%[1]d: give a file, or pipe a token: jwt-inspect < token", os.Geteuid())
+			Hint("give a file, or pipe a token: jwt-inspect < token (searched BEARER_TOKEN, BEARER_TOKEN_FILE, $XDG_RUNTIME_DIR/bt_u%[1]d and /tmp/bt_u%[1]d)", os.Geteuid())
 	}
 	p.env.Say("using the token in %s", found.Place)
 	for _, h := range found.Hidden {
