@@ -28,10 +28,10 @@ type Flags struct {
 func (*Flags) Describe() (string, []string) {
 	return "Get a token that XRootD accepts, on stdout.", []string{
 		"file: ${program} --server root://x.example.org --write --file token",
-		"cron: ${program} --bearer-file --no-prompt",
+		"cron: ${program} --server URL --bearer-file --no-prompt",
 		"robot: ${program} --server root://x.example.org --from client-credentials --client-id ID --client-secret-file FILE",
-		"curl: ${program} -o header | curl -H @- https://x.example.org/file",
-		"issuer: ${program} --issuer https://HOST/ -- xrdcp URL FILE",
+		"curl: ${program} --server URL -o header | curl -H @- URL",
+		"issuer: ${program} --issuer https://HOST/ --server URL -- xrdcp URL .",
 	}
 }
 
