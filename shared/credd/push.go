@@ -35,7 +35,7 @@ func (c *pushCmd) Run(ctx context.Context, s *helper.Session) error {
 	}
 	var all []*pushed
 	for _, arg := range c.Services {
-		w, err := parseRequest(arg, s.Services())
+		w, err := parseRequest(arg, s.Services(), s.ConfigFile())
 		if err != nil {
 			return err
 		}

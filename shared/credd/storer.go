@@ -41,8 +41,8 @@ func needServices(services []string) error {
 }
 
 // parseRequest parses SERVICE[&handle=NAME][&scopes=A,B][&audience=X], as condor_submit
-// writes it.
-func parseRequest(arg string, services map[string]helper.Service) (request, error) {
+// writes it. configFile is where the user can describe a service.
+func parseRequest(arg string, services map[string]helper.Service, configFile string) (request, error) {
 	const form = "write it as 'SERVICE&handle=NAME&scopes=SCOPE,SCOPE&audience=AUDIENCE'"
 	parts := strings.Split(arg, "&")
 	w := request{arg: arg, service: parts[0], name: parts[0]}
@@ -72,7 +72,7 @@ func parseRequest(arg string, services map[string]helper.Service) (request, erro
 		if near := text.Nearest(w.service, slices.Sorted(maps.Keys(services))); near != "" {
 			return w, e.Hint("did you mean %s?", near)
 		}
-		return w, e.Hint("check use_oauth_services in the submit file, or write a table [service.%s] with its issuer in\n  /etc/token-helpers/config.toml", w.service)
+		return w, e.Hint("check use_oauth_services in the submit file, or write a table [service.%s] with its issuer in\n  %s", w.service, configFile)
 	}
 	w.conf = conf
 	w.scopes = cmp.Or(w.scopes, strings.Join(conf.Scopes, ","))
@@ -138,7 +138,7 @@ func (st *storer) run(ctx context.Context) error {
 func (st *storer) groups() ([]*group, error) {
 	var groups []*group
 	for _, arg := range st.args {
-		w, err := parseRequest(arg, st.s.Services())
+		w, err := parseRequest(arg, st.s.Services(), st.s.ConfigFile())
 		if err != nil {
 			return nil, err
 		}

@@ -34,7 +34,7 @@ func TestParseRequest(t *testing.T) {
 		{"token-helpers&handle=0123456789ab&scopes=a", "", "", "", "not the name of a service"},
 		{"", "", "", "", "not the name of a service"},
 	} {
-		w, err := parseRequest(c.arg, services)
+		w, err := parseRequest(c.arg, services, "config.toml")
 		if c.err != "" {
 			var e *cli.Error
 			if err == nil || !strings.Contains(err.Error(), c.err) || !errors.As(err, &e) || e.Code != cli.Usage || len(e.Hints()) == 0 {
@@ -51,7 +51,7 @@ func TestParseRequest(t *testing.T) {
 func TestClash(t *testing.T) {
 	services := map[string]helper.Service{"my": {}, "my_svc": {}}
 	parse := func(arg string) request {
-		w, err := parseRequest(arg, services)
+		w, err := parseRequest(arg, services, "config.toml")
 		if err != nil {
 			t.Fatal(err)
 		}
