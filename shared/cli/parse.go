@@ -53,7 +53,11 @@ func (e *Env) Help(p *cmdline.Program, c *cmdline.Command, all bool) error {
 // Resolve sets the flags that were not on the command line to their defaults.
 func (e *Env) Resolve(line *cmdline.Line, lookup func(*cmdline.Flag) ([]string, bool)) error {
 	if err := line.Resolve(lookup); err != nil {
-		return e.usage(err, e.Program)
+		var own *Error
+		if errors.As(err, &own) {
+			return own
+		}
+		return Errorf(Usage, "%w", err)
 	}
 	return nil
 }
