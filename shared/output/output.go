@@ -119,7 +119,7 @@ func (e *WriteError) ExitCode() int { return 1 }
 // Hints implements cli.Explained.
 func (e *WriteError) Hints() []string {
 	if errors.Is(e.Err, fs.ErrNotExist) {
-		return []string{"check the path, or create its directory: mkdir -p " + text.ShellWord(filepath.Dir(e.File))}
+		return []string{"check the path, or create its directory\n  mkdir -p " + text.ShellWord(filepath.Dir(e.File))}
 	}
 	return []string{"write to a file in a directory of your own; an existing file is unchanged"}
 }
