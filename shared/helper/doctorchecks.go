@@ -14,6 +14,7 @@ import (
 	"example.org/token-helpers/shared/cli"
 	"example.org/token-helpers/shared/issuer"
 	"example.org/token-helpers/shared/source"
+	"example.org/token-helpers/shared/store"
 	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
@@ -42,9 +43,13 @@ func (d *doctor) examine(ctx context.Context, c *doctorCmd) error {
 	}
 	d.configuration()
 	d.environment()
+	noHome := false
 	for _, place := range w.store.Places() {
 		switch {
+		case errors.Is(place.Err, store.ErrNoHome) && noHome:
+			// One such line is enough.
 		case place.Err != nil:
+			noHome = noHome || errors.Is(place.Err, store.ErrNoHome)
 			d.problem("permissions", place.Err, "choose another directory with HOME or the XDG variables")
 		case place.Exists:
 			d.ok("permissions", "%s: %s", place.What, place.Path)
@@ -52,7 +57,9 @@ func (d *doctor) examine(ctx context.Context, c *doctorCmd) error {
 			d.ok("permissions", "%s: %s (created when needed)", place.What, place.Path)
 		}
 	}
-	if what, err := w.store.KeyringState(); err != nil {
+	if what, err := w.store.KeyringState(); errors.Is(err, store.ErrNoHome) {
+		// It was reported with the directories.
+	} else if err != nil {
 		d.problem("keyring", err, "choose another keyring with --keyring")
 	} else {
 		d.ok("keyring", "%s", what)
@@ -212,12 +219,14 @@ func (d *doctor) sources(ctx context.Context, w *world, p *plan) error {
 
 func (d *doctor) login(w *world, p *plan, st source.Status) {
 	loginHint := "log in with\n  " + p.loginCommand()
-	if !st.Has {
+	e, err := w.logins.Usable(p.request)
+	switch {
+	case errors.Is(err, store.ErrNoHome):
+		return // reported with the directories
+	case !st.Has:
 		d.warn("login", loginHint, "%s", st.What)
 		return
-	}
-	e, err := w.logins.Usable(p.request)
-	if err != nil {
+	case err != nil:
 		d.problem("login", err, loginHint)
 		return
 	}
