@@ -12,8 +12,8 @@ import (
 // Commands returns the subcommands of condor-token-helper for the credentials of HTCondor.
 func Commands() []helper.Command {
 	return append([]helper.Command{
-		{Name: "store", Binary: "condor-token-storer", Help: "Store the logins that your jobs need at the access point (SEC_CREDENTIAL_STORER).", Usage: "SERVICE...", Grammar: new(storeCmd)},
-		{Name: "push", Help: "Store a token at the access point, once or continuously.", Usage: "SERVICE...", Grammar: new(pushCmd)},
+		{Name: "store", Binary: "condor-token-storer", Help: "Store the logins that your jobs need at the access point (SEC_CREDENTIAL_STORER). SERVICE is written as condor_submit writes it: NAME, or 'NAME&handle=H&scopes=A,B&audience=X'.", Usage: "SERVICE...", Grammar: new(storeCmd)},
+		{Name: "push", Help: "Store a token at the access point, once or continuously. SERVICE is written as for store.", Usage: "SERVICE...", Grammar: new(pushCmd)},
 	}, credmon()...)
 }
 
