@@ -335,7 +335,7 @@ var notMessages = []string{
 	"the command ended",                                                                                            // never printed
 	"JWS in JSON", "issuer-\x00.lock", "request-\x00.lock", "token-helpers: probe", "token-helpers: login at \x00", // names
 	// Subjects of messages; their other parts are messages.
-	"the issuer", "the registration", "the verification address", "the token endpoint",
+	"the issuer", "the registration", "the verification URL", "the token endpoint",
 }
 
 // TestTroubleshooting checks that every message of the programs has a heading in

@@ -70,19 +70,19 @@ func (c *Client) StartDevice(ctx context.Context, md *Metadata, cr Credentials, 
 	}
 	c.secret(resp.DeviceCode)
 	if resp.DeviceCode == "" || resp.UserCode == "" || resp.VerificationURI == "" {
-		return nil, doing("start the login", &AnswerError{"it lacks the device code, the user code or the verification address"})
+		return nil, doing("start the login", &AnswerError{"it lacks the device code, the user code or the verification URL"})
 	}
 	d := &Device{UserCode: resp.UserCode, VerificationURI: resp.VerificationURI, resp: resp, config: conf, params: params}
 	// WaitDevice sets the only deadline, with its context.
 	expiry := resp.Expiry
 	resp.Expiry = time.Time{}
 	if len(resp.VerificationURI) > maxURI {
-		return nil, &AnswerError{"the verification address is too long"}
+		return nil, &AnswerError{"the verification URL is too long"}
 	}
 	if len(resp.UserCode) > maxUserCode {
 		return nil, &AnswerError{"the user code is too long to type"}
 	}
-	if err := CheckURL("the verification address", resp.VerificationURI); err != nil {
+	if err := CheckURL("the verification URL", resp.VerificationURI); err != nil {
 		return nil, &AnswerError{text.Foreign(err.Error(), 300)}
 	}
 	if len(resp.VerificationURIComplete) <= maxURI && CheckURL("", resp.VerificationURIComplete) == nil {
