@@ -35,9 +35,9 @@ type grammar struct {
 	Skew        cli.Duration `group:"Checks" placeholder:"D" help:"Allow clocks to differ by this much. Servers allow no difference."`
 	JWKS        string       `group:"Checks" name:"jwks" placeholder:"FILE" complete:"file" common:"" help:"Check the signature against this JWK Set."`
 	FetchKeys   bool         `group:"Checks" common:"" help:"Check the signature against the issuer's keys. The only flag that uses the network."`
-	CAFile      string       `group:"Checks" name:"cafile" placeholder:"FILE" complete:"file" help:"Trust only the CAs in FILE (--fetch-keys)."`
-	CAPath      string       `group:"Checks" name:"capath" placeholder:"DIR" complete:"dir" help:"Trust only the CAs in DIR (--fetch-keys)."`
-	Timeout     cli.Duration `group:"Checks" default:"15s" placeholder:"D" help:"Time limit for one network exchange (--fetch-keys). Default: 15s."`
+	CAFile      string       `group:"Checks" name:"cafile" placeholder:"FILE" complete:"file" help:"Trust only the certificates in FILE (--fetch-keys)."`
+	CAPath      string       `group:"Checks" name:"capath" placeholder:"DIR" complete:"dir" help:"Trust only the certificates in DIR (--fetch-keys)."`
+	Timeout     cli.Duration `group:"Checks" default:"15s" placeholder:"D" help:"Time limit of one exchange with the issuer (--fetch-keys). Default: 15s."`
 
 	Output        string `group:"Output" short:"o" enum:",text,claims,json,ndjson,html,markdown" default:"" placeholder:"FORMAT" common:"" help:"text, claims, json, ndjson, html or markdown. The default is text on a terminal and claims elsewhere. ndjson prints one line per token. html is a page to view or to attach to a ticket, and markdown is for a ticket."`
 	ShowSignature bool   `group:"Output" help:"Show the signature too (text, json)."`
