@@ -62,17 +62,24 @@ func refusedJSON(b []byte) string {
 		case c == ']':
 			lists--
 		case c == '-' || c >= '0' && c <= '9':
-			end := i + 1
-			for end < len(b) && bytes.IndexByte([]byte("0123456789.eE+-"), b[end]) >= 0 {
-				end++
+			end, exponent := i+1, false
+			for ; end < len(b) && inNumber(b[end]); end++ {
+				exponent = exponent || b[end]|0x20 == 'e'
 			}
-			if f, _ := strconv.ParseFloat(string(b[i:end]), 64); math.IsInf(f, 0) {
-				return "the number " + finding.Brief(string(b[i:end])) + ", which is too large"
+			if number := b[i:end]; exponent || len(number) > 300 { // others are not too large
+				if f, _ := strconv.ParseFloat(string(number), 64); math.IsInf(f, 0) {
+					return "the number " + finding.Brief(string(number)) + ", which is too large"
+				}
 			}
 			i = end - 1
 		}
 	}
 	return ""
+}
+
+// inNumber reports whether c occurs in JSON numbers.
+func inNumber(c byte) bool {
+	return c >= '0' && c <= '9' || c == '.' || c == '+' || c == '-' || c|0x20 == 'e'
 }
 
 // skipString returns the length of the JSON string with which b begins. ok is false if it

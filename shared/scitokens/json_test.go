@@ -1,6 +1,7 @@
 package scitokens
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -35,4 +36,20 @@ func TestRefusedJSON(t *testing.T) {
 	}
 	servicetest.Find(t, Library{Audiences: []string{"a"}}.Judge(service.Presented{JWT: servicetest.JWT(t, servicetest.ES256, servicetest.Claims("wlcg", "a", "read:/", `"jti"`, `"\udead":1,"jti"`)), Size: 500, Now: servicetest.Now, KeyChecked: true}),
 		"json-refused", "refuses the payload: it has a string with half of a surrogate pair")
+}
+
+// Valid JSON never causes a panic, and what has no escape, no large number and few brackets is
+// accepted.
+func FuzzRefusedJSON(f *testing.F) {
+	f.Add(`{"a":["\ud800\udc00",1e5,{"b":"\\"}]}`)
+	f.Add(`{"\ud800\u":[[1e999]]}`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if !json.Valid([]byte(s)) {
+			return
+		}
+		problem := refusedJSON([]byte(s))
+		if problem != "" && !strings.ContainsAny(s, `\eE`) && len(s) < 200 && strings.Count(s, "[") < maxLists {
+			t.Errorf("%s: %s", s, problem)
+		}
+	})
 }
