@@ -33,7 +33,7 @@ func ProfileOf(j *token.JWT) (Profile, string) {
 		case ok && v == "scitokens:1.0": // but not scitoken:1.0
 			return SciTokens1, v
 		case ok:
-			return Unknown, fmt.Sprintf("ver is %q", v)
+			return Unknown, fmt.Sprintf("ver is %q", finding.Brief(v))
 		}
 		return Unknown, "ver is not a string"
 	}
@@ -43,7 +43,7 @@ func ProfileOf(j *token.JWT) (Profile, string) {
 		case ok && v == "1.0":
 			return WLCG, v
 		case ok:
-			return Unknown, fmt.Sprintf("wlcg.ver is %q", v)
+			return Unknown, fmt.Sprintf("wlcg.ver is %q", finding.Brief(v))
 		}
 		return Unknown, "wlcg.ver is not a string"
 	}

@@ -10,6 +10,7 @@ import (
 
 	"example.org/token-helpers/shared/finding"
 	"example.org/token-helpers/shared/service"
+	"example.org/token-helpers/shared/text"
 	"example.org/token-helpers/shared/token"
 )
 
@@ -75,10 +76,10 @@ func signed(_ Library, p service.Presented) (out []finding.Finding) {
 	}
 	switch {
 	case strings.HasPrefix(alg, "HS"):
-		return append(out, finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, a shared secret that no service has", alg),
+		return append(out, finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %s, a shared secret that no service has", finding.Brief(alg)),
 			Hint: "the issuer must sign with ES256 or RS256", Source: WLCGSource + ", \"Token integrity\"; " + srcMeasured})
 	case alg != "RS256" && alg != "ES256":
-		return append(out, finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %q, but servers accept only RS256 and ES256", alg),
+		return append(out, finding.Finding{Code: finding.AlgRefused, Message: fmt.Sprintf("the token is signed with %q, but servers accept only RS256 and ES256", finding.Brief(alg)),
 			Hint: "the issuer must sign with ES256 or RS256", Source: srcCPP + ", Validator::get_public_key_pem"})
 	}
 	return out
@@ -119,7 +120,7 @@ func issuerNamed(l Library, p service.Presented) []finding.Finding {
 		return one(service.MissingClaim(p.JWT, "iss", "the issuer must set it", srcMeasured))
 	}
 	if !strings.HasPrefix(iss, "https://") {
-		return one(finding.Finding{Code: finding.IssNotHTTPS, Message: fmt.Sprintf("the issuer %q is not an https URL", iss),
+		return one(finding.Finding{Code: finding.IssNotHTTPS, Message: fmt.Sprintf("the issuer %q is not an https URL", text.Brief(iss, 200)),
 			Hint: "request the token at the issuer's https address: servers fetch keys over https only", Source: srcCPP + ", get_public_keys_from_web"})
 	}
 	if strings.HasSuffix(iss, "/") && !l.IssuersKnown {

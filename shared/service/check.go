@@ -34,7 +34,7 @@ func Check(t token.Token, r Required, now time.Time) []finding.Finding {
 		out = append(out, finding.CutOff)
 	}
 	if r.Issuer != "" && (j != nil || t.Issuer != "") && !token.SameIssuer(t.Issuer, r.Issuer) {
-		out = append(out, finding.Finding{Code: finding.IssMismatch, Message: fmt.Sprintf("the token is from the issuer %q, not from %s", t.Issuer, r.Issuer),
+		out = append(out, finding.Finding{Code: finding.IssMismatch, Message: fmt.Sprintf("the token is from the issuer %q, not from %s", text.Brief(t.Issuer, 200), r.Issuer),
 			Hint: "request it from the other issuer"})
 	}
 	if j != nil { // the audience of an opaque token is unknown
@@ -66,7 +66,7 @@ func checkAudience(got, want []string) []finding.Finding {
 			Hint:    "request a token with this audience"}}
 	}
 	f := finding.Finding{Code: finding.AudMismatch, Missing: missing,
-		Message: fmt.Sprintf("the token's audience is %s, not %s", strings.Join(got, " "), strings.Join(missing, " ")),
+		Message: fmt.Sprintf("the token's audience is %s, not %s", text.Brief(strings.Join(got, " "), 500), strings.Join(missing, " ")),
 		Hint:    "request a token with this audience"}
 	if slices.Contains(got, token.AnyAudience) {
 		f.Hint = "the token is valid for any service, which is more than required: " + f.Hint

@@ -293,7 +293,7 @@ func (s *Server) rights(p service.Presented, rights []right) []finding.Finding {
 		switch {
 		case s.allows(r) && (covered || byBug):
 			if !covered {
-				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", r.scope, s.path, prefixFixed),
+				return one(finding.Finding{Code: finding.PathPrefix, Remark: true, Message: fmt.Sprintf("%s covers %s only because of a bug in servers before %s", text.Brief(r.scope, 200), s.path, prefixFixed),
 					Hint: "request a scope for the path itself", Source: srcXRootD + "; fixed in 5.6.9"})
 			}
 			return nil
@@ -354,10 +354,10 @@ func pathForm(rights []right) []finding.Finding {
 		_, written, _ := strings.Cut(r.scope, ":")
 		switch {
 		case !strings.HasPrefix(written, "/"):
-			return one(finding.Finding{Code: finding.PathMissing, Remark: true, Message: fmt.Sprintf("%s has no absolute path, which the profile requires: XRootD reads it as %s", r.scope, r.path),
+			return one(finding.Finding{Code: finding.PathMissing, Remark: true, Message: fmt.Sprintf("%s has no absolute path, which the profile requires: XRootD reads it as %s", text.Brief(r.scope, 200), text.Brief(r.path, 200)),
 				Hint: "request the scope with its path", Source: scitokens.WLCGSource + ", \"Capability based authorization: scope\"; measured on XRootD 5.5.3 and 5.8.1"})
 		case strings.Contains(written, "%"):
-			return one(finding.Finding{Code: finding.PathEncoded, Remark: true, Message: fmt.Sprintf("%s has a percent-encoded path, which scitokens-cpp before 1.4.1 does not decode", r.scope),
+			return one(finding.Finding{Code: finding.PathEncoded, Remark: true, Message: fmt.Sprintf("%s has a percent-encoded path, which scitokens-cpp before 1.4.1 does not decode", text.Brief(r.scope, 200)),
 				Hint: "request a parent directory whose path needs no encoding", Source: scitokens.PathSource})
 		}
 	}

@@ -228,3 +228,19 @@ func FuzzParseNameMap(f *testing.F) {
 		}
 	})
 }
+
+// Long values of a token do not make long messages.
+func TestLongValues(t *testing.T) {
+	long := strings.Repeat("x", 10000)
+	srv, err := New("root://x.example.org//a", Options{Access: "write"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range []string{servicetest.ES256, `{"alg":"HS` + long + `"}`, `{"alg":"` + long + `"}`} {
+		for _, scope := range []string{"read:" + long, "read:/" + long + "%20", "write:/" + long} {
+			for _, edit := range [][]string{nil, {"https://i.example.org", long}, {`"1.0"`, `"` + long + `"`}, {`"wlcg.ver":"1.0"`, `"ver":"` + long + `"`}, {"https://x.example.org:1094", long}} {
+				servicetest.Bounded(t, servicetest.Judge(t, srv, header, servicetest.Claims("wlcg", "https://x.example.org:1094", scope, edit...)), 20)
+			}
+		}
+	}
+}
