@@ -203,8 +203,9 @@ func (r *redactor) add(name, value string) {
 	if len(value) < shortest {
 		return
 	}
-	expression, goString := regexp.QuoteMeta(value), strconv.Quote(value)
-	for _, form := range []string{value, expression, strings.ReplaceAll(expression, "/", `\/`), url.PathEscape(value), url.QueryEscape(value), goString[1 : len(goString)-1]} {
+	// In a line of a map file, a backslash of an expression is written twice.
+	expression, goString := strings.ReplaceAll(regexp.QuoteMeta(value), `\\`, `\\\\`), strconv.Quote(value)
+	for _, form := range []string{value, expression, strings.ReplaceAll(expression, "/", `\/`), strings.ReplaceAll(expression, `"`, `\"`), url.PathEscape(value), url.QueryEscape(value), goString[1 : len(goString)-1]} {
 		r.addForm(form, mask)
 	}
 	// The local part of an address is often a user name.

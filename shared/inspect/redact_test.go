@@ -71,6 +71,8 @@ func TestRedactorSpellings(t *testing.T) {
 	for _, c := range []struct{ claims, text, want string }{
 		{`{"sub":"alice","x":"İ"}`, "of Alice, İ", "of [sub-1], İ"},
 		{`{"sub":"O\"Brien"}`, `is "O\"Brien"`, `is "[sub-1]"`},
+		{`{"sub":"a\\b/c"}`, `SCITOKENS /^https:\/\/i,a\\\\b\/c$/ USER`, `SCITOKENS /^https:\/\/i,[sub-1]$/ USER`},
+		{`{"sub":"a\"b\\c"}`, `SCITOKENS "^https://i,a\"b\\\\c$" USER`, `SCITOKENS "^https://i,[sub-1]$" USER`},
 		{`{"sub":["J\u00fcrgen"]}`, `wrong type: ["J\u00fcrgen"]`, `wrong type: ["[sub-1]"]`},
 		{`{"email":"a.b@example.org"}`, "write:/a.b%40example.org", "write:/[email-1]"},
 		{`{"sub":"jane doe"}`, "/jane+doe /jane%20doe", "/[sub-1] /[sub-1]"},
