@@ -50,6 +50,7 @@ export tree
 export -f wine condor xrd inspect
 
 # Wine's services stay. They must not keep the output of a check open.
+# Wine's user32.dll needs zlib1.dll, which is in another package.
 mkdir -p "$v/prefix/drive_c/windows/system32"
 cp "$tree/usr/x86_64-w64-mingw32/lib/zlib1.dll" "$v/prefix/drive_c/windows/system32/"
 timeout 90 bash -c 'wine /e2e wineboot -i' >"$v/wineboot.log" 2>&1 && status=0 || status=$?
@@ -74,7 +75,7 @@ condor --ce a.example.org >"$v/first" 2>"$v/err" || cat "$v/err"
 count_check "a token" "$(audience "$v/first")" a.example.org:9619
 before=$(requests token)
 condor --ce a.example.org >"$v/cached" 2>"$v/err" || cat "$v/err"
-result "the same token from the cache" "$(cmp -s "$v/first" "$v/cached" && echo 0 || echo 1)"
+result "the same token from the cache" "$([ -s "$v/cached" ] && cmp -s "$v/first" "$v/cached" && echo 0 || echo 1)"
 count_check "no request for the cached token" "$(requests token)" "$before"
 for i in 1 2 3; do
 	expect "refresh $i, which rotates the refresh token" 0 '^eyJ' condor --ce a.example.org --force-new
@@ -129,13 +130,14 @@ export -f short
 (umask 077 && head -c 32 /dev/urandom | base64 >"$v/passphrase")
 expect "a login in encrypted files" 0 'logged in' short login
 short --ce w.example.org --watch --file 'Z:\e2e\watched' >"$v/watch.log" 2>&1 &
+watcher=$!
 await "the first token" test -s "$v/watched"
 cp "$v/watched" "$v/first"
 renewed() { ! cmp -s "$v/watched" "$v/first"; }
 await "the renewed token" renewed
 count_check "a renewed token" "$(audience "$v/watched")" w.example.org:9619
 kill -KILL "$(pgrep -f 'condor-token-helper.exe --ce w.example.org')" # as Windows' TerminateProcess
-wait $! 2>/dev/null || true
+wait "$watcher" 2>/dev/null || true
 expect "the login after the helper was killed" 0 '^eyJ' short --ce w.example.org --force-new --min-lifetime 5s
 expect "logout from encrypted files" 0 'logged out' short logout
 expect "logout from the Credential Manager" 0 'logged out' condor logout
