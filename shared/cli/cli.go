@@ -157,7 +157,8 @@ func Explain(err error) *Error {
 	case len(e.hints) > 0 || !errors.As(err, &pe):
 	case errors.Is(pe.Err, syscall.ENOSPC):
 		e.hints = []string{"free some space on the device"}
-	case errors.Is(pe.Err, fs.ErrNotExist) || errors.Is(pe.Err, fs.ErrPermission):
+	case strings.HasPrefix(pe.Path, "/dev/std"): // a stream, not a file that the user named
+	default:
 		e.hints = []string{"check that " + text.ShellWord(pe.Path) + " is the right path, and check its owner and its mode"}
 	}
 	return e

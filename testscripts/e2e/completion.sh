@@ -10,8 +10,19 @@ mkdir -p "$W/completion"
 expect "the pages are written" 0 '' go run ./packaging/pages "$pages"
 expect "another run writes the same files" 0 '' bash -c 'go run ./packaging/pages "$1.2" && diff -r "$1" "$1.2"' - "$pages"
 expect "SOURCE_DATE_EPOCH is their date" 0 '^\.Dd March 5, 2026$' bash -c 'SOURCE_DATE_EPOCH=1772668800 go run ./packaging/pages "$1.3" && cat "$1.3/man/man1/jwt-inspect.1"' - "$pages"
-makewhatis "$pages/man"
-expect "mandoc finds no problem" 0 '^none$' bash -c 'MANPATH=$1/man: mandoc -T lint "$1"/man/*/* | grep . && exit 1; echo none' - "$pages"
+# mandoc looks for the pages that a page refers to in the system's directories only.
+lint() {
+	local line
+	mandoc -T lint "$pages"/man/*/* | while read -r line; do
+		if [[ $line =~ 'referenced manual not found: Xr '([^ ]+)' '([1-9]) && -e $pages/man/man${BASH_REMATCH[2]}/${BASH_REMATCH[1]}.${BASH_REMATCH[2]} ]]; then
+			continue
+		fi
+		echo "$line"
+	done
+}
+export pages
+export -f lint
+expect "mandoc finds no problem" 0 '^none$' bash -c 'lint | grep . && exit 1; echo none'
 for page in man1/condor-token-helper.1 man1/xrd-token-helper.1 man1/jwt-inspect.1 man5/token-helpers.toml.5 man7/token-helpers.7; do
 	expect "$page opens" 0 '^(SEE ALSO|SYNOPSIS)$' bash -c 'MANWIDTH=80 MANPAGER=cat man "$1" | col -b' - "$pages/man/$page"
 done
