@@ -88,20 +88,7 @@ restore_login gnome secret-service
 
 # The bus dies during a request to the issuer, so that the answer cannot be saved. The issuer is
 # stopped until the bus is gone.
-connected() { [ -n "$(ss -Htn state established '( dport = :18461 )')" ]; }
-kill -STOP "$issuer_pid"
-as_ring gnome condor-token-helper --ce e.example.org >"$k/out" 2>"$k/err" &
-helper=$!
-await "the request for a token" connected
-kill_bus
-kill -CONT "$issuer_pid"
-helper_result() {
-	local got=0
-	wait $helper || got=$?
-	cat "$k/out"
-	cat "$k/err" >&2
-	return $got
-}
+during_refresh gnome 18461 kill_bus
 check "the bus dies during a refresh: the token is printed, the loss reported" 8 always:token 'error:.*hint:.*log ?in' helper_result
 start_bus
 unlock_keyring

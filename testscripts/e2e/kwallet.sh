@@ -165,20 +165,7 @@ usable "enabled again"
 
 # The daemon is killed during a request to the issuer. The bus starts another one, which asks for
 # the password. The issuer is stopped until the daemon is gone.
-connected() { [ -n "$(ss -Htn state established '( dport = :18464 )')" ]; }
-kill -STOP "$issuer_pid"
-as_ring kde condor-token-helper --no-prompt --timeout 3s --ce e.example.org >"$k/out" 2>"$k/err" &
-helper=$!
-await "the request for a token" connected
-kill_wallet
-kill -CONT "$issuer_pid"
-helper_result() {
-	local got=0
-	wait $helper || got=$?
-	cat "$k/out"
-	cat "$k/err" >&2
-	return $got
-}
+during_refresh kde 18464 kill_wallet --no-prompt --timeout 3s
 check "the daemon is killed during a refresh: the token is printed, the loss reported" 8 always:token 'error:.*hint:.*log ?in' helper_result
 kill_wallet
 open_wallet

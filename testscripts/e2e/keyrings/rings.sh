@@ -193,3 +193,23 @@ encrypted_files() {
 	count_check "$2: status shows encrypted files" "$(backends "$1")" file
 	check "$2: the login works" 0 token '' as_ring "$1" TOKEN_HELPER_PASSPHRASE_FILE="$k/$1/passphrase" condor-token-helper --ce a.example.org
 }
+
+# during_refresh RING PORT COMMAND [FLAG...] starts a refresh, and runs a command while the helper
+# waits for the answer of the issuer on the port. helper_result is what the helper prints, with its
+# status.
+during_refresh() {
+	kill -STOP "$issuer_pid"
+	as_ring "$1" condor-token-helper "${@:4}" --ce e.example.org >"$k/out" 2>"$k/err" &
+	helper=$!
+	await "the request for a token" connected "$2"
+	"$3"
+	kill -CONT "$issuer_pid"
+}
+connected() { [ -n "$(ss -Htn state established "( dport = :$1 )")" ]; }
+helper_result() {
+	local got=0
+	wait "$helper" || got=$?
+	cat "$k/out"
+	cat "$k/err" >&2
+	return $got
+}
